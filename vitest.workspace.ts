@@ -1,0 +1,6 @@
+import { defineWorkspace } from "vitest/config"
+
+// the one list of test projects
+export const projects = ["packages/*"]
+
+export default defineWorkspace(projects)
