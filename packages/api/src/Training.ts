@@ -1,0 +1,117 @@
+/**
+ * Forward and backward passes, and optimizer steps.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as Datum from "./Datum.ts"
+import { nullish, type } from "./internal/schemas.ts"
+import * as LossFn from "./LossFn.ts"
+import * as TensorData from "./TensorData.ts"
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ForwardBackwardInput = Schema.Struct({
+  data: Schema.Array(Datum.Datum),
+  loss_fn: LossFn.LossFn,
+  loss_fn_config: Schema.optionalWith(LossFn.LossFnConfig, { nullable: true })
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ForwardBackwardInput = typeof ForwardBackwardInput.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ForwardBackwardRequest = Schema.Struct({
+  forward_backward_input: ForwardBackwardInput,
+  model_id: Schema.String,
+  seq_id: Schema.optionalWith(Schema.Int, { nullable: true })
+})
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ForwardRequest = Schema.Struct({
+  forward_input: ForwardBackwardInput,
+  model_id: Schema.String,
+  seq_id: Schema.optionalWith(Schema.Int, { nullable: true })
+})
+
+/**
+ * What a pass returns: for each datum, in order, named tensors such as `logprobs` of the datum's own length; and metrics
+ * named `name:reduction`, such as `loss:sum`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ForwardBackwardOutput = Schema.Struct({
+  loss_fn_output_type: Schema.String,
+  loss_fn_outputs: Schema.Array(Schema.Record({ key: Schema.String, value: TensorData.TensorData })),
+  metrics: Schema.Record({ key: Schema.String, value: Schema.Number })
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ForwardBackwardOutput = typeof ForwardBackwardOutput.Type
+
+const positive = Schema.Finite.pipe(Schema.greaterThan(0))
+const decay = Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0), Schema.lessThan(1))
+const nonNegative = Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0))
+const withDefault = <A>(schema: Schema.Schema<A, number>, value: A) =>
+  Schema.optionalWith(schema, { nullable: true, default: () => value })
+
+/**
+ * AdamW with decoupled weight decay. `grad_clip_norm` bounds the global norm of the gradient; 0 turns it off.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AdamParams = Schema.Struct({
+  learning_rate: withDefault(nonNegative, 1e-4),
+  beta1: withDefault(decay, 0.9),
+  beta2: withDefault(decay, 0.95),
+  eps: withDefault(positive, 1e-12),
+  weight_decay: withDefault(nonNegative, 0),
+  grad_clip_norm: withDefault(nonNegative, 0)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type AdamParams = typeof AdamParams.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OptimStepRequest = Schema.Struct({
+  adam_params: AdamParams,
+  model_id: Schema.String,
+  seq_id: Schema.optionalWith(Schema.Int, { nullable: true }),
+  type: type("optim_step")
+})
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OptimStepResponse = Schema.Struct({
+  metrics: nullish(Schema.Record({ key: Schema.String, value: Schema.Number }))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type OptimStepResponse = typeof OptimStepResponse.Type

@@ -1,0 +1,37 @@
+/** Checked copies from JSON arrays into typed arrays. A number as result is the index of the first bad value. */
+
+/** @internal */
+export const toFloats = (values: ArrayLike<unknown>): Float32Array | number => {
+  const out = new Float32Array(values.length)
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    if (typeof value === "number") out[i] = value
+    else if (value === null) out[i] = Number.NaN
+    else return i
+  }
+  return out
+}
+
+/** @internal */
+export const toInt32 = (values: ArrayLike<unknown>): Int32Array | number => {
+  const out = new Int32Array(values.length)
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    if (typeof value !== "number" || (value | 0) !== value) return i
+    out[i] = value
+  }
+  return out
+}
+
+/** @internal */
+export const toIntegers = (values: ArrayLike<unknown>): Int32Array | BigInt64Array | number => {
+  const small = toInt32(values)
+  if (typeof small !== "number") return small
+  const out = new BigInt64Array(values.length)
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    if (!Number.isSafeInteger(value)) return i
+    out[i] = BigInt(value as number)
+  }
+  return out
+}
