@@ -1,1 +1,1 @@
-export {}
+export * as Engine from "./Engine.ts"

@@ -1,0 +1,161 @@
+/**
+ * What computes. The service keeps sessions, order, futures and checkpoints; an `Engine` trains and samples, and knows
+ * nothing of the wire's requests. A model is used by one fiber at a time: the service sees to it.
+ *
+ * @since 0.1.0
+ */
+import type * as Datum from "@effect-tinker/api/Datum"
+import type * as Future from "@effect-tinker/api/Future"
+import type * as LossFn from "@effect-tinker/api/LossFn"
+import type * as Model from "@effect-tinker/api/Model"
+import type * as ModelInput from "@effect-tinker/api/ModelInput"
+import type * as Sampling from "@effect-tinker/api/Sampling"
+import type * as Training from "@effect-tinker/api/Training"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+
+/**
+ * The work could not be done. `category` says whose fault it is; `reason` is shown to the user of the client.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class EngineError extends Schema.TaggedError<EngineError>("@effect-tinker/server/EngineError")("EngineError", {
+  reason: Schema.String,
+  category: Schema.Literal("user", "server", "unknown"),
+  cause: Schema.optionalWith(Schema.Defect, { exact: true })
+}) {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Category = Future.Category
+
+/**
+ * A base model on offer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BaseModel {
+  readonly model_name: string
+  /** in tokens */
+  readonly max_context_length: number
+  readonly arch?: string | undefined
+  readonly tokenizer_id?: string | undefined
+}
+
+/**
+ * A named matrix, row-major.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Weight {
+  readonly shape: ReadonlyArray<number>
+  readonly data: Float32Array
+}
+
+/**
+ * An adapter at one moment. It is a copy: training on does not change it. Names are PEFT's, such as
+ * `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Adapter {
+  readonly base_model: string
+  readonly lora_config: Model.LoraConfig
+  readonly lora_alpha: number
+  readonly weights: { readonly [name: string]: Weight }
+}
+
+/**
+ * The state of the optimizer at one moment: the number of steps taken, and AdamW's moments by the adapter's names.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OptimizerState {
+  readonly step: number
+  readonly first: { readonly [name: string]: Float32Array }
+  readonly second: { readonly [name: string]: Float32Array }
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface PassOptions {
+  readonly data: ReadonlyArray<Datum.Datum>
+  readonly loss_fn: LossFn.LossFn
+  readonly loss_fn_config: LossFn.LossFnConfig
+}
+
+/**
+ * A model in training. Losses are sums over tokens and datums. Gradients of `forwardBackward` add up until `optimStep`
+ * uses and clears them; `forward` leaves them alone; saving and loading do not keep them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EngineModel {
+  readonly forward: (options: PassOptions) => Effect.Effect<Training.ForwardBackwardOutput, EngineError>
+  readonly forwardBackward: (options: PassOptions) => Effect.Effect<Training.ForwardBackwardOutput, EngineError>
+  readonly optimStep: (params: Training.AdamParams) => Effect.Effect<Training.OptimStepResponse, EngineError>
+  readonly adapter: Effect.Effect<Adapter, EngineError>
+  readonly optimizer: Effect.Effect<OptimizerState, EngineError>
+  /** Without an optimizer state the optimizer starts afresh. Accumulated gradients are dropped. */
+  readonly load: (adapter: Adapter, optimizer: OptimizerState | undefined) => Effect.Effect<void, EngineError>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface SampleOptions {
+  readonly prompt: ModelInput.ModelInput
+  readonly num_samples: number
+  readonly sampling_params: Sampling.SamplingParams
+  readonly prompt_logprobs: boolean
+  readonly topk_prompt_logprobs: number
+}
+
+/**
+ * A base model with or without an adapter, from which one can sample; independent of any model in training.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EngineSampler {
+  readonly sample: (options: SampleOptions) => Effect.Effect<Sampling.SampleResponse, EngineError>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly models: ReadonlyArray<BaseModel>
+  readonly createModel: (options: {
+    readonly base_model: string
+    readonly lora_config: Model.LoraConfig
+  }) => Effect.Effect<EngineModel, EngineError, Scope.Scope>
+  readonly createSampler: (options: {
+    readonly base_model: string
+    readonly adapter: Adapter | undefined
+  }) => Effect.Effect<EngineSampler, EngineError, Scope.Scope>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Engine extends Context.Tag("@effect-tinker/server/Engine")<Engine, Service>() {}
