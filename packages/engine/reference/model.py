@@ -334,23 +334,16 @@ class Datum:
     inputs: Mapping[str, Any]
 
 
-def pad_batch(data: Sequence[Datum], bucket: int | None = None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Pads on the right with zeros. A padded position costs nothing in any loss: its weight
-    or advantage is 0, and dro's quadratic term is masked by `mask`."""
-    length = max(len(d.tokens) for d in data)
-    length = max(length, bucket or 0)
-    tokens = np.zeros((len(data), length), np.int32)
-    keys = list(data[0].inputs)
-    inputs: dict[str, np.ndarray] = {}
-    for key in keys:
-        dtype = np.int32 if key == "target_tokens" else np.float32
-        tail = np.asarray(data[0].inputs[key]).shape[1:]
-        inputs[key] = np.zeros((len(data), length, *tail), dtype)
+def pad_batch(data: Sequence[Datum], bucket: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens, targets and weights of cross-entropy datums as (batch, bucket) arrays, padded on
+    the right with zeros. A padded position has weight 0 and therefore costs nothing."""
+    tokens = np.zeros((len(data), bucket), np.int32)
+    targets = np.zeros((len(data), bucket), np.int32)
+    weights = np.zeros((len(data), bucket), np.float32)
     for i, d in enumerate(data):
-        tokens[i, : len(d.tokens)] = d.tokens
-        for key in keys:
-            inputs[key][i, : len(d.tokens)] = d.inputs[key]
-    return tokens, inputs
+        n = len(d.tokens)
+        tokens[i, :n], targets[i, :n], weights[i, :n] = d.tokens, d.inputs["target_tokens"], d.inputs["weights"]
+    return tokens, targets, weights
 
 
 def batch_loss(
