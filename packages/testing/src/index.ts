@@ -1,1 +1,1 @@
-export {}
+export * as ScriptedHttpClient from "./ScriptedHttpClient.ts"
