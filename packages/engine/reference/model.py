@@ -386,8 +386,7 @@ def global_norm(tree: Any) -> jax.Array:
 
 
 def init_adam(tree: Any) -> dict[str, Any]:
-    zeros = jax.tree.map(jnp.zeros_like, tree)
-    return {"step": jnp.int32(0), "m": zeros, "v": zeros}
+    return {"step": jnp.int32(0), "m": jax.tree.map(jnp.zeros_like, tree), "v": jax.tree.map(jnp.zeros_like, tree)}
 
 
 def adamw(tree: Any, grads: Any, state: dict[str, Any], p: AdamParams, learning_rate: Any = None) -> tuple[Any, dict[str, Any]]:
