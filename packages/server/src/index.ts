@@ -1,1 +1,2 @@
 export * as Engine from "./Engine.ts"
+export * as SafeTensors from "./SafeTensors.ts"
