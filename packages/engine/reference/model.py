@@ -7,7 +7,7 @@ It is written for reading and for checking, not for speed:
   * the five losses of the Tinker API, as sums over tokens;
   * AdamW with decoupled weight decay and clipping by the global norm.
 
-Everything is float32. Weights keep the Hugging Face layout (out, in) and the Hugging Face names.
+Everything is float32 (or float64, if the weights passed in are). Weights keep the Hugging Face layout (out, in) and the Hugging Face names.
 """
 
 from __future__ import annotations
@@ -219,9 +219,9 @@ def rope_frequencies(cfg: Config) -> np.ndarray:
     return inv * keep + inv / factor * (1.0 - keep)
 
 
-def rope_tables(cfg: Config, length: int) -> tuple[jax.Array, jax.Array]:
+def rope_tables(cfg: Config, length: int, dtype: Any = jnp.float32) -> tuple[jax.Array, jax.Array]:
     angles = np.arange(length, dtype=np.float64)[:, None] * rope_frequencies(cfg)[None, :]
-    return jnp.asarray(np.cos(angles), jnp.float32), jnp.asarray(np.sin(angles), jnp.float32)
+    return jnp.asarray(np.cos(angles), dtype), jnp.asarray(np.sin(angles), dtype)
 
 
 def apply_rope(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
@@ -250,7 +250,7 @@ def forward(params: Params, cfg: Config, tokens: jax.Array, lora: Lora | None = 
             y = y + (alpha / a.shape[0]) * ((x @ a.T) @ b.T)
         return y
 
-    cos, sin = rope_tables(cfg, length)
+    cos, sin = rope_tables(cfg, length, params["model.embed_tokens.weight"].dtype)
     causal = jnp.tril(jnp.ones((length, length), bool))
     x = params["model.embed_tokens.weight"][tokens]
     for layer in range(cfg.num_layers):
@@ -351,7 +351,7 @@ def batch_loss(
 ) -> tuple[jax.Array, list[jax.Array]]:
     """Exact and slow: every datum alone and unpadded. Returns the summed loss and the target
     log-probabilities of each datum."""
-    total, logprobs = jnp.float32(0.0), []
+    total, logprobs = 0.0, []
     for d in data:
         logits = forward(params, cfg, jnp.asarray([d.tokens], jnp.int32), lora)[0]
         lp = target_logprobs(logits, jnp.asarray(d.inputs["target_tokens"], jnp.int32))
