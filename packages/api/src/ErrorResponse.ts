@@ -33,6 +33,28 @@ export class UnauthorizedResponse extends Schema.TaggedError<UnauthorizedRespons
 )("UnauthorizedResponse", fields, status(401)) {}
 
 /**
+ * The account must pay first.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PaymentRequiredResponse extends Schema.TaggedError<PaymentRequiredResponse>(
+  "@effect-tinker/api/PaymentRequiredResponse"
+)("PaymentRequiredResponse", fields, status(402)) {}
+
+/**
+ * The key may not do this.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ForbiddenResponse extends Schema.TaggedError<ForbiddenResponse>("@effect-tinker/api/ForbiddenResponse")(
+  "ForbiddenResponse",
+  fields,
+  status(403)
+) {}
+
+/**
  * No such session, model, checkpoint, sampler or future.
  *
  * @since 0.1.0
@@ -55,6 +77,18 @@ export class ConflictResponse extends Schema.TaggedError<ConflictResponse>("@eff
   "ConflictResponse",
   fields,
   status(409)
+) {}
+
+/**
+ * It was there, and is no more: the result of a future, or a session that has ended.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class GoneResponse extends Schema.TaggedError<GoneResponse>("@effect-tinker/api/GoneResponse")(
+  "GoneResponse",
+  fields,
+  status(410)
 ) {}
 
 /**
@@ -84,7 +118,10 @@ export class TooManyRequestsResponse extends Schema.TaggedError<TooManyRequestsR
 export type ErrorResponse =
   | BadRequestResponse
   | UnauthorizedResponse
+  | PaymentRequiredResponse
+  | ForbiddenResponse
   | NotFoundResponse
   | ConflictResponse
+  | GoneResponse
   | UnprocessableResponse
   | TooManyRequestsResponse

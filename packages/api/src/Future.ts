@@ -4,13 +4,20 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish, open } from "./internal/schemas.ts"
+import { nullish, open, type } from "./internal/schemas.ts"
 
 /**
+ * The answer to an operation that takes time. For `asample`, `sample_sequence_ids` names each sequence of the result in
+ * its order; the result does not repeat them.
+ *
  * @since 0.1.0
  * @category schemas
  */
-export const FutureEnvelope = Schema.Struct({ request_id: Schema.String, model_id: nullish(Schema.String) })
+export const FutureEnvelope = Schema.Struct({
+  request_id: Schema.String,
+  model_id: nullish(Schema.String),
+  sample_sequence_ids: nullish(Schema.Array(Schema.String))
+})
 
 /**
  * @since 0.1.0
@@ -86,6 +93,72 @@ export const RetrieveFutureResponse = Schema.Unknown.annotations({
 })
 
 /**
+ * Asks which requests of a sampling session are done. `cloned_sampler_id` is `seq_id` divided by 10^9 without rest: 0
+ * for the first client of the session. `prev_cursor` is the cursor of the answer before, 0 at first; `timeout` 0 answers
+ * at once. Results of `retrieved_request_ids` have arrived, so the service may drop them.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const RetrieveFuturesRequest = Schema.Struct({
+  target: Schema.Struct({
+    type: type("sampling_session"),
+    sampling_session_id: Schema.String,
+    cloned_sampler_id: Schema.optionalWith(Schema.Int, { default: () => 0 })
+  }),
+  prev_cursor: Schema.optionalWith(Schema.Int, { default: () => 0 }),
+  timeout: nullish(Schema.Finite),
+  retrieved_request_ids: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type RetrieveFuturesRequest = typeof RetrieveFuturesRequest.Type
+
+/**
+ * A request that is done. The size, of a finished one, is that of the payload without compression, in bytes.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FutureCompletion = Schema.Struct({
+  state: open("finished", "failed"),
+  request_id: Schema.String,
+  response_payload_uncompressed_size: nullish(Schema.Int)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type FutureCompletion = typeof FutureCompletion.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const RetrieveFuturesResponse = Schema.Struct({
+  completions: Schema.Array(FutureCompletion),
+  cursor: Schema.Int
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type RetrieveFuturesResponse = typeof RetrieveFuturesResponse.Type
+
+/**
+ * Stops the work on a sampling request whose result nobody waits for any more.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CancelFutureRequest = Schema.Struct({ request_id: Schema.String })
+
+/**
  * The kinds of operations that answer with a future, named as the header `X-Tinker-Request-Type` names them.
  *
  * @since 0.1.0
@@ -99,4 +172,7 @@ export type RequestType =
   | "SaveWeights"
   | "LoadWeights"
   | "SaveWeightsForSampler"
+  | "SaveWeightsExternal"
+  | "CreateCustomLoss"
+  | "UnloadModel"
   | "Sample"

@@ -9,10 +9,23 @@ import { open } from "./internal/schemas.ts"
 /**
  * The loss functions that this version knows. Every loss is a sum over tokens and datums, never a mean.
  *
+ * - `gspo`: as `ppo`, with one ratio for a whole sequence: the geometric mean over the positions that
+ *   `sequence_ratio_mask` marks.
+ * - `stable_reinforce`: needs datums with spans (see `Datum.withProvenance`).
+ * - `custom`: a loss that was uploaded before; the config names it by its `loss_id`.
+ *
  * @since 0.1.0
  * @category models
  */
-export type KnownLossFn = "cross_entropy" | "importance_sampling" | "ppo" | "cispo" | "dro"
+export type KnownLossFn =
+  | "cross_entropy"
+  | "importance_sampling"
+  | "ppo"
+  | "cispo"
+  | "dro"
+  | "gspo"
+  | "stable_reinforce"
+  | "custom"
 
 /**
  * A server may offer further loss functions, so any name passes.
@@ -20,7 +33,16 @@ export type KnownLossFn = "cross_entropy" | "importance_sampling" | "ppo" | "cis
  * @since 0.1.0
  * @category schemas
  */
-export const LossFn = open("cross_entropy", "importance_sampling", "ppo", "cispo", "dro")
+export const LossFn = open(
+  "cross_entropy",
+  "importance_sampling",
+  "ppo",
+  "cispo",
+  "dro",
+  "gspo",
+  "stable_reinforce",
+  "custom"
+)
 
 /**
  * @since 0.1.0
@@ -29,7 +51,8 @@ export const LossFn = open("cross_entropy", "importance_sampling", "ppo", "cispo
 export type LossFn = typeof LossFn.Type
 
 /**
- * Parameters of a loss function, such as `clip_low_threshold` for `ppo` (absolute ratio bounds) or `beta` for `dro`.
+ * The numeric parameters of a loss function, such as `clip_low_threshold` for `ppo` (absolute ratio bounds) or `beta`
+ * for `dro`.
  *
  * @since 0.1.0
  * @category schemas
@@ -42,15 +65,53 @@ export const LossFnConfig = Schema.Record({ key: Schema.String, value: Schema.Fi
  */
 export type LossFnConfig = typeof LossFnConfig.Type
 
+/**
+ * The parameters of a loss function as the wire carries them: numbers, and texts such as the `loss_id` of `custom`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Config = Schema.Record({ key: Schema.String, value: Schema.Union(Schema.Finite, Schema.String) })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Config = typeof Config.Type
+
+/**
+ * The numeric parameters of a config, without its texts.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const numericConfig = (config: Config): LossFnConfig => {
+  const out: Record<string, number> = {}
+  for (const [name, value] of Object.entries(config)) if (typeof value === "number") out[name] = value
+  return out
+}
+
 const policyInputs = ["target_tokens", "logprobs", "advantages"] as const
 
-const inputs: Record<KnownLossFn, ReadonlyArray<string>> = {
+const inputs = {
   cross_entropy: ["target_tokens", "weights"],
   importance_sampling: policyInputs,
   ppo: policyInputs,
   cispo: policyInputs,
-  dro: policyInputs
-}
+  dro: policyInputs,
+  gspo: [...policyInputs, "sequence_ratio_mask"],
+  stable_reinforce: ["target_tokens"],
+  custom: ["target_tokens"]
+} as const satisfies Record<KnownLossFn, ReadonlyArray<string>>
+
+/**
+ * The names of the tensors that a datum must carry for a known loss function; none are required by its type for a name
+ * that this version does not know.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RequiredInput<L extends string> = L extends KnownLossFn ? (typeof inputs)[L][number] : never
 
 /**
  * @since 0.1.0

@@ -4,8 +4,29 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish, optionalKey, type } from "./internal/schemas.ts"
+import { nullish, optionalKey, other, type } from "./internal/schemas.ts"
 import * as Session from "./Session.ts"
+
+/**
+ * The optimizer of a model, fixed when the model is created.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OptimizerConfig = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("adamw") }),
+  Schema.Struct({
+    type: Schema.Literal("dimuon"),
+    version: Schema.optionalWith(Schema.Literal(1), { default: () => 1 })
+  }),
+  Schema.Struct({ type: other("adamw", "dimuon") }, { key: Schema.String, value: Schema.Unknown })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type OptimizerConfig = typeof OptimizerConfig.Type
 
 const flag = Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => true })
 
@@ -39,6 +60,7 @@ export const CreateModelRequest = Schema.Struct({
   base_model: Schema.String,
   user_metadata: Schema.optionalWith(Session.UserMetadata, { nullable: true }),
   lora_config: Schema.optionalWith(LoraConfig, { nullable: true }),
+  optimizer_config: Schema.optionalWith(OptimizerConfig, { nullable: true }),
   type: type("create_model")
 })
 
@@ -77,6 +99,7 @@ export const GetInfoResponse = Schema.Struct({
     model_name: nullish(Schema.String),
     tokenizer_id: nullish(Schema.String)
   }),
+  optimizer_config: nullish(OptimizerConfig),
   is_lora: nullish(Schema.Boolean),
   lora_rank: nullish(Schema.Int),
   model_name: nullish(Schema.String),
@@ -88,3 +111,21 @@ export const GetInfoResponse = Schema.Struct({
  * @category models
  */
 export type GetInfoResponse = typeof GetInfoResponse.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UnloadModelRequest = Schema.Struct({ model_id: Schema.String, type: type("unload_model") })
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UnloadModelResponse = Schema.Struct({ model_id: Schema.String, type: type("unload_model") })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type UnloadModelResponse = typeof UnloadModelResponse.Type

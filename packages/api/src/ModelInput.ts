@@ -1,11 +1,14 @@
 /**
- * What a model reads: a sequence of chunks, of which this version knows text.
+ * What a model reads: a sequence of chunks of text, images and audio.
  *
  * @since 0.1.0
  */
+import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as numbers from "./internal/numbers.ts"
+import { nullish } from "./internal/schemas.ts"
+import * as tensorContainer from "./internal/tensorContainer.ts"
 
 const TokensEncoded: Schema.Schema<ReadonlyArray<number>> = Schema.declare(
   (u): u is ReadonlyArray<number> => Array.isArray(u),
@@ -35,6 +38,8 @@ export const Tokens: Schema.Schema<Int32Array, ReadonlyArray<number>> = Schema.t
 )
 
 /**
+ * Text, as token ids.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -53,7 +58,79 @@ export type EncodedTextChunk = typeof EncodedTextChunk.Type
  * @since 0.1.0
  * @category schemas
  */
-export const Chunk = EncodedTextChunk
+export const ImageFormat = Schema.Literal("png", "jpeg")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ImageFormat = typeof ImageFormat.Type
+
+const expectedTokens = nullish(Schema.NonNegativeInt)
+
+/**
+ * An image file: base64 in JSON, its bytes in memory. `expected_tokens` says how many positions the caller believes the
+ * image takes; the service counts for itself and fails early when the two differ. `override_dimensions`, in pixels,
+ * counts and prepares the image as if it had that size; only protobuf carries it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ImageChunk = Schema.Struct({
+  type: Schema.Literal("image"),
+  data: Schema.Uint8ArrayFromBase64,
+  format: ImageFormat,
+  expected_tokens: expectedTokens,
+  override_dimensions: nullish(Schema.Struct({ width: Schema.NonNegativeInt, height: Schema.NonNegativeInt }))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ImageChunk = typeof ImageChunk.Type
+
+/**
+ * An image that the service fetches by its location. Sampling takes it; training, which speaks protobuf, does not.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ImageAssetPointerChunk = Schema.Struct({
+  type: Schema.Literal("image_asset_pointer"),
+  format: ImageFormat,
+  location: Schema.String,
+  expected_tokens: expectedTokens
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ImageAssetPointerChunk = typeof ImageAssetPointerChunk.Type
+
+/**
+ * Audio: a serialized tensor whose first dimension is the number of positions. Base64 in JSON, bytes in memory.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const DmelChunk = Schema.Struct({
+  type: Schema.Literal("dmel"),
+  dmel: Schema.Uint8ArrayFromBase64
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type DmelChunk = typeof DmelChunk.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Chunk = Schema.Union(EncodedTextChunk, ImageChunk, ImageAssetPointerChunk, DmelChunk)
 
 /**
  * @since 0.1.0
@@ -74,17 +151,74 @@ export const ModelInput = Schema.Struct({ chunks: Schema.Array(Chunk) })
 export type ModelInput = typeof ModelInput.Type
 
 /**
+ * A model input of text alone, so that its chunks carry `tokens`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TextInput {
+  readonly chunks: ReadonlyArray<EncodedTextChunk>
+}
+
+const tokensOf = (tokens: ArrayLike<number>): Int32Array => {
+  const data = tokens instanceof Int32Array ? tokens : numbers.toInt32(tokens)
+  if (typeof data === "number") throw new RangeError(`tokens[${data}] is ${tokens[data]}, not a token id`)
+  return data
+}
+
+/**
+ * A chunk of text. An `Int32Array` is kept, not copied.
+ *
+ * @throws RangeError when a value is not a 32-bit integer.
+ * @since 0.1.0
+ * @category constructors
+ */
+export const text = (tokens: ArrayLike<number>): EncodedTextChunk => ({
+  type: "encoded_text",
+  tokens: tokensOf(tokens)
+})
+
+/**
+ * A chunk that is an image. Without `expected_tokens` its length is known to the service alone.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const image = (options: Omit<ImageChunk, "type">): ImageChunk => ({ type: "image", ...options })
+
+/**
+ * A chunk that points to an image.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const imageAssetPointer = (options: Omit<ImageAssetPointerChunk, "type">): ImageAssetPointerChunk => ({
+  type: "image_asset_pointer",
+  ...options
+})
+
+/**
+ * A chunk of audio from a serialized tensor.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const dmel = (bytes: Uint8Array): DmelChunk => ({ type: "dmel", dmel: bytes })
+
+/**
  * One chunk of text from token ids. An `Int32Array` is kept, not copied.
  *
  * @throws RangeError when a value is not a 32-bit integer.
  * @since 0.1.0
  * @category constructors
  */
-export const fromTokens = (tokens: ArrayLike<number>): ModelInput => {
-  const data = tokens instanceof Int32Array ? tokens : numbers.toInt32(tokens)
-  if (typeof data === "number") throw new RangeError(`tokens[${data}] is ${tokens[data]}, not a token id`)
-  return { chunks: [{ type: "encoded_text", tokens: data }] }
-}
+export const fromTokens = (tokens: ArrayLike<number>): ModelInput => ({ chunks: [text(tokens)] })
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (...chunks: ReadonlyArray<Chunk>): ModelInput => ({ chunks })
 
 /**
  * @since 0.1.0
@@ -93,20 +227,100 @@ export const fromTokens = (tokens: ArrayLike<number>): ModelInput => {
 export const empty: ModelInput = { chunks: [] }
 
 /**
- * The number of positions that the input takes in the model's context.
+ * The input with one more chunk at its end.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const append = (self: ModelInput, chunk: Chunk): ModelInput => ({ chunks: [...self.chunks, chunk] })
+
+/**
+ * The shape of a serialized tensor, read from its header alone; on the left, what is wrong with the header.
  *
  * @since 0.1.0
  * @category getters
  */
-export const length = (self: ModelInput): number => self.chunks.reduce((sum, chunk) => sum + chunk.tokens.length, 0)
+export const containerShape = (bytes: Uint8Array): Either.Either<ReadonlyArray<number>, string> => {
+  const shape = tensorContainer.shapeOf(bytes)
+  return typeof shape === "string" ? Either.left(shape) : Either.right(shape)
+}
+
+/**
+ * The number of positions that a chunk takes; on the left, why that is not known here.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const chunkLength = (chunk: Chunk): Either.Either<number, string> => {
+  switch (chunk.type) {
+    case "encoded_text":
+      return Either.right(chunk.tokens.length)
+    case "image":
+    case "image_asset_pointer":
+      return chunk.expected_tokens === undefined
+        ? Either.left("has no expected_tokens, so its length is not known before the service counts it")
+        : Either.right(chunk.expected_tokens)
+    case "dmel": {
+      const shape = tensorContainer.shapeOf(chunk.dmel)
+      if (typeof shape === "string") return Either.left(`holds a tensor that ${shape}`)
+      return shape.length === 0 ? Either.left("holds a tensor without dimensions") : Either.right(shape[0]!)
+    }
+  }
+}
+
+/**
+ * The number of positions that the input takes in the model's context; on the left, the first chunk whose length is not
+ * known here, and why.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const lengthEither = (
+  self: ModelInput
+): Either.Either<number, { readonly path: string; readonly reason: string }> => {
+  let sum = 0
+  for (let i = 0; i < self.chunks.length; i++) {
+    const length = chunkLength(self.chunks[i]!)
+    if (Either.isLeft(length)) return Either.left({ path: `chunks[${i}]`, reason: length.left })
+    sum += length.right
+  }
+  return Either.right(sum)
+}
+
+/**
+ * The number of positions that the input takes in the model's context.
+ *
+ * @throws RangeError when a chunk's length is not known here; `lengthEither` returns that instead.
+ * @since 0.1.0
+ * @category getters
+ */
+export const length = (self: ModelInput): number => {
+  const result = lengthEither(self)
+  if (Either.isLeft(result)) throw new RangeError(`${result.left.path} ${result.left.reason}`)
+  return result.right
+}
+
+/**
+ * Whether every chunk is text.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isText = (self: ModelInput): self is TextInput =>
+  self.chunks.every((chunk) => chunk.type === "encoded_text")
 
 /**
  * All token ids in order. With a single chunk this is the chunk's own array.
  *
+ * @throws RangeError when a chunk is not text; ask `isText` first where that may be.
  * @since 0.1.0
  * @category getters
  */
 export const toTokens = (self: ModelInput): Int32Array => {
+  if (!isText(self)) {
+    const index = self.chunks.findIndex((chunk) => chunk.type !== "encoded_text")
+    throw new RangeError(`chunks[${index}] is ${self.chunks[index]!.type}, which has no token ids`)
+  }
   if (self.chunks.length === 1) return self.chunks[0]!.tokens
   const out = new Int32Array(length(self))
   let offset = 0

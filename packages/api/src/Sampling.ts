@@ -6,6 +6,7 @@
 import * as Schema from "effect/Schema"
 import { nullish, open, type } from "./internal/schemas.ts"
 import * as ModelInput from "./ModelInput.ts"
+import * as TensorData from "./TensorData.ts"
 
 /**
  * @since 0.1.0
@@ -21,12 +22,59 @@ export const CreateSamplingSessionRequest = Schema.Struct({
 
 /**
  * @since 0.1.0
+ * @category models
+ */
+export type CreateSamplingSessionRequest = typeof CreateSamplingSessionRequest.Type
+
+/**
+ * @since 0.1.0
  * @category schemas
  */
 export const CreateSamplingSessionResponse = Schema.Struct({ sampling_session_id: Schema.String })
 
 /**
- * How to sample. `stop` is a string, strings, or token ids; `top_k` -1 turns it off; temperature 0 is greedy.
+ * Asks for an id of one's own among the clients of a sampling session, whose first client is 0.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const JoinSamplingSessionRequest = Schema.Struct({
+  sampling_session_id: Schema.String,
+  type: type("join_sampling_session")
+})
+
+/**
+ * The client numbers its requests from `client_counter` times 10^9 upwards.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const JoinSamplingSessionResponse = Schema.Struct({
+  client_counter: Schema.Int,
+  type: type("join_sampling_session")
+})
+
+/**
+ * What a sampling session samples from.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const GetSamplerResponse = Schema.Struct({
+  sampler_id: Schema.String,
+  base_model: Schema.String,
+  model_path: nullish(Schema.String)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type GetSamplerResponse = typeof GetSamplerResponse.Type
+
+/**
+ * How to sample. `stop` is a string, strings, or token ids, and an empty list stops nowhere, not even at the end of the
+ * text; `top_k` -1 turns it off; temperature 0 is greedy.
  *
  * @since 0.1.0
  * @category schemas
@@ -55,6 +103,16 @@ export const SamplingParams = Schema.Struct({
 export type SamplingParams = typeof SamplingParams.Type
 
 /**
+ * A request to sample. Beyond the prompt's own logprobs, for each prompt position but the first:
+ *
+ * - `topk_prompt_logprobs` and `topk_sample_logprobs`: the most likely tokens, for prompt and sampled positions.
+ * - `target_prompt_logprobs`: an int64 tensor `[prompt - 1, K]` of token ids to score, where row `i` belongs to prompt
+ *   position `i + 1`; a cell of -1, or one that a sparse tensor does not list, asks for nothing.
+ * - `prompt_alt_tokens_k`: so many draws at the request's temperature.
+ * - `prompt_logprobs_last_n`: only the last so many prompt tokens are scored; from 1 to the prompt's length less 1.
+ *
+ * `record_stability_info` keeps what `stable_reinforce` needs of each sequence.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -71,6 +129,11 @@ export const SampleRequest = Schema.Struct({
     nullable: true,
     default: () => 0
   }),
+  topk_sample_logprobs: nullish(Schema.NonNegativeInt),
+  target_prompt_logprobs: nullish(TensorData.TensorData),
+  prompt_alt_tokens_k: nullish(Schema.NonNegativeInt),
+  prompt_logprobs_last_n: nullish(Schema.Int.pipe(Schema.greaterThan(0))),
+  record_stability_info: nullish(Schema.Boolean),
   type: type("sample")
 })
 
@@ -107,13 +170,31 @@ export const Logprobs: Schema.Schema<Float32Array, ReadonlyArray<number | null>>
 )
 
 /**
+ * The most likely tokens of each position, as pairs of token id and logprob; `null` where a position was not scored.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TopkLogprobs = Schema.Array(Schema.NullOr(Schema.Array(Schema.Tuple(Schema.Int, Schema.Finite))))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TopkLogprobs = typeof TopkLogprobs.Type
+
+/**
+ * A sampled sequence. Its `sequence_id` is the one that the request was answered with.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const SampledSequence = Schema.Struct({
   stop_reason: open("stop", "length"),
   tokens: ModelInput.Tokens,
-  logprobs: nullish(Logprobs)
+  logprobs: nullish(Logprobs),
+  topk_logprobs: nullish(TopkLogprobs),
+  sequence_id: nullish(Schema.String)
 })
 
 /**
@@ -123,13 +204,36 @@ export const SampledSequence = Schema.Struct({
 export type SampledSequence = typeof SampledSequence.Type
 
 /**
+ * Draws from the model's distribution at each prompt position but the first: token ids (int64) and their logprobs
+ * (float32), both of shape `[prompt - 1, k]`. Row `i` has alternatives to prompt token `i + 1`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const PromptAltTokens = Schema.Struct({
+  tokens: TensorData.TensorData,
+  logprobs: TensorData.TensorData
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type PromptAltTokens = typeof PromptAltTokens.Type
+
+/**
+ * What was sampled. `target_prompt_logprobs` has the shape and layout of the request's, with 0 where nothing was asked
+ * for; `prompt_cache_hit_tokens` counts the prompt once, however many sequences were sampled from it.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const SampleResponse = Schema.Struct({
   sequences: Schema.Array(SampledSequence),
   prompt_logprobs: nullish(Logprobs),
-  topk_prompt_logprobs: nullish(Schema.Array(Schema.NullOr(Schema.Array(Schema.Tuple(Schema.Int, Schema.Finite))))),
+  topk_prompt_logprobs: nullish(TopkLogprobs),
+  target_prompt_logprobs: nullish(TensorData.TensorData),
+  prompt_alt_tokens: nullish(PromptAltTokens),
   prompt_cache_hit_tokens: Schema.optionalWith(Schema.Int, { nullable: true, default: () => 0 }),
   type: type("sample")
 })

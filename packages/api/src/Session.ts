@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish, optionalKey, type } from "./internal/schemas.ts"
+import { metadata, nullish, open, optionalKey, type } from "./internal/schemas.ts"
 
 /**
  * @since 0.1.0
@@ -12,15 +12,43 @@ import { nullish, optionalKey, type } from "./internal/schemas.ts"
  */
 export const ClientConfigRequest = Schema.Struct({ sdk_version: Schema.String })
 
+const count = nullish(Schema.Int.pipe(Schema.greaterThan(0)))
+const flag = nullish(Schema.Boolean)
+
 /**
- * What a server wants of its clients. Every field may be absent; the client then uses its defaults.
+ * What a server wants of its clients. Every field may be absent; the client then uses its defaults (`clientDefaults`).
+ *
+ * - `pjwt_auth_enabled`, `credential_default_source`: exchange the key for a short-lived token, and from where.
+ * - `fwdbwd_*`, `parallel_fwdbwd_chunks`, `proto_compress_fwdbwd`: how a batch is cut into requests of so many datums
+ *   and bytes, sent at once or in turn, and compressed with zstd.
+ * - `sample_*`: how many requests, and bytes of them, are under way at once; whether samples are retried, and polled for
+ *   by session (`sample_use_retrieve_futures`) instead of one by one.
+ * - `custom_loss_server_side`: an uploaded loss runs on the service.
+ * - `create_model_via_load_weights`: servers before SDK 0.26 said with it that a load may create the model.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const ClientConfigResponse = Schema.Struct({
-  fwdbwd_max_chunk_len: nullish(Schema.Int.pipe(Schema.greaterThan(0))),
-  fwdbwd_max_chunk_bytes_count: nullish(Schema.Int.pipe(Schema.greaterThan(0)))
+  pjwt_auth_enabled: flag,
+  credential_default_source: nullish(open("api_key", "credential_cmd")),
+  fwdbwd_max_chunk_len: count,
+  fwdbwd_max_chunk_bytes_count: count,
+  fwdbwd_dispatch_bytes_semaphore_size: count,
+  parallel_fwdbwd_chunks: flag,
+  proto_compress_fwdbwd: flag,
+  proto_write_fwdbwd: flag,
+  sample_dispatch_bytes_semaphore_size: count,
+  inflight_response_bytes_semaphore_size: count,
+  billing_exception_max_pause_duration_sec: nullish(Schema.NonNegativeInt),
+  sample_no_retries: flag,
+  sample_enable_stuck_detection: flag,
+  sample_max_concurrent_requests: count,
+  sample_use_retrieve_futures: flag,
+  sample_join_sampling_session: flag,
+  custom_loss_server_side: flag,
+  create_model_via_load_weights: flag,
+  use_pyqwest_transport: flag
 })
 
 /**
@@ -30,10 +58,65 @@ export const ClientConfigResponse = Schema.Struct({
 export type ClientConfigResponse = typeof ClientConfigResponse.Type
 
 /**
+ * What the flags of `ClientConfigResponse` are when a server leaves them out. Sizes are bytes, the pause is seconds.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const clientDefaults = {
+  pjwt_auth_enabled: false,
+  credential_default_source: "api_key",
+  fwdbwd_max_chunk_len: 1024,
+  fwdbwd_max_chunk_bytes_count: 5_000_000,
+  fwdbwd_dispatch_bytes_semaphore_size: 50_000_000,
+  parallel_fwdbwd_chunks: true,
+  proto_compress_fwdbwd: false,
+  sample_dispatch_bytes_semaphore_size: 10_485_760,
+  inflight_response_bytes_semaphore_size: 52_428_800,
+  billing_exception_max_pause_duration_sec: 3600,
+  sample_no_retries: false,
+  sample_enable_stuck_detection: true,
+  sample_max_concurrent_requests: 2000,
+  sample_use_retrieve_futures: false,
+  sample_join_sampling_session: false,
+  custom_loss_server_side: false,
+  create_model_via_load_weights: false
+} as const satisfies ClientConfigResponse
+
+/**
+ * The flags that a running client asks for again and again: how often (seconds), and whether, and how many at a time, it
+ * cancels samples that nobody waits for.
+ *
  * @since 0.1.0
  * @category schemas
  */
-export const UserMetadata = Schema.Record({ key: Schema.String, value: Schema.String })
+export const ClientDynamicConfigResponse = Schema.Struct({
+  refresh_interval_sec: nullish(Schema.Finite),
+  sample_cancel_enabled: flag,
+  sample_cancel_max_batch_size: count
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ClientDynamicConfigResponse = typeof ClientDynamicConfigResponse.Type
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const dynamicDefaults = {
+  refresh_interval_sec: 300,
+  sample_cancel_enabled: false,
+  sample_cancel_max_batch_size: 64
+} as const satisfies ClientDynamicConfigResponse
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UserMetadata = metadata
 
 /**
  * @since 0.1.0
@@ -44,6 +127,7 @@ export const CreateSessionRequest = Schema.Struct({
   user_metadata: Schema.NullishOr(UserMetadata),
   sdk_version: Schema.String,
   project_id: optionalKey(Schema.String),
+  display_name: optionalKey(Schema.String),
   type: type("create_session")
 })
 
@@ -79,7 +163,9 @@ export const SessionHeartbeatResponse = Schema.Struct({ type: nullish(Schema.Str
  */
 export const SupportedModel = Schema.Struct({
   model_name: nullish(Schema.String),
-  max_context_length: nullish(Schema.Int)
+  max_context_length: nullish(Schema.Int),
+  trainable: flag,
+  sampleable: flag
 })
 
 /**
@@ -99,3 +185,76 @@ export type GetServerCapabilitiesResponse = typeof GetServerCapabilitiesResponse
  * @category schemas
  */
 export const HealthResponse = Schema.Struct({ status: Schema.Literal("ok") })
+
+/**
+ * How a session ended.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FinishReason = Schema.Struct({ type: open("success", "errored", "interrupted") })
+
+/**
+ * Ends a session for good. The first reason stays.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FinishSessionRequest = Schema.Struct({
+  reason: FinishReason,
+  detail: Schema.optionalWith(Schema.NullOr(Schema.String), { default: () => null })
+})
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ListSessionsResponse = Schema.Struct({ sessions: Schema.Array(Schema.String) })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ListSessionsResponse = typeof ListSessionsResponse.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const GetSessionResponse = Schema.Struct({
+  training_run_ids: Schema.Array(Schema.String),
+  sampler_ids: Schema.Array(Schema.String),
+  user_metadata: nullish(UserMetadata),
+  display_name: nullish(Schema.String)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type GetSessionResponse = typeof GetSessionResponse.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AssignSessionProjectRequest = Schema.Struct({ project_id: Schema.String })
+
+/**
+ * A trace of a session is built on demand: `pending` until it is `ready`, with the signed URL of a Perfetto trace, or
+ * `failed`, with the reason.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TraceExportResponse = Schema.Struct({
+  status: open("pending", "ready", "failed"),
+  url: nullish(Schema.String),
+  error: nullish(Schema.String)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TraceExportResponse = typeof TraceExportResponse.Type

@@ -1,18 +1,20 @@
 /**
  * Numeric payloads of the wire, held in typed arrays.
  *
- * On the wire a tensor is `{ data, dtype, shape? }` with flat, row-major data. Decoding checks the data once and copies
- * it into a typed array; it never goes through a schema of numbers, which would cost more than the JSON parser.
+ * On the wire a tensor is `{ data, dtype, shape? }` with flat, row-major data, or in compressed sparse rows with
+ * `sparse_crow_indices` and `sparse_col_indices` besides. Decoding checks the data once and copies it into a typed
+ * array; it never goes through a schema of numbers, which would cost more than the JSON parser.
  *
  * @since 0.1.0
  */
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as csr from "./internal/csr.ts"
 import * as numbers from "./internal/numbers.ts"
 
 /**
- * A dense tensor. `int64` data is an `Int32Array` whenever every value fits, as token ids do, and a `BigInt64Array`
- * otherwise. Without a `shape` the tensor is one-dimensional.
+ * A tensor, dense or sparse. `int64` data is an `Int32Array` whenever every value fits, as token ids do, and a
+ * `BigInt64Array` otherwise. Without a `shape` the tensor is one-dimensional.
  *
  * @since 0.1.0
  * @category models
@@ -20,10 +22,24 @@ import * as numbers from "./internal/numbers.ts"
 export type TensorData = FloatTensor | IntTensor
 
 /**
+ * What makes a tensor of shape `[rows, columns]` sparse: `data` then holds the listed values alone, row by row.
+ * `sparse_crow_indices` has `rows + 1` entries, and row `i` owns the values from entry `i` up to entry `i + 1`;
+ * `sparse_col_indices` has the column of each value. What an unlisted cell stands for is up to the reader: 0 in a loss
+ * input, no request at all in `target_prompt_logprobs`.
+ *
  * @since 0.1.0
  * @category models
  */
-export interface FloatTensor {
+export interface SparseIndices {
+  readonly sparse_crow_indices?: Int32Array | undefined
+  readonly sparse_col_indices?: Int32Array | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface FloatTensor extends SparseIndices {
   readonly dtype: "float32"
   readonly data: Float32Array
   readonly shape?: ReadonlyArray<number> | undefined
@@ -33,10 +49,22 @@ export interface FloatTensor {
  * @since 0.1.0
  * @category models
  */
-export interface IntTensor {
+export interface IntTensor extends SparseIndices {
   readonly dtype: "int64"
   readonly data: Int32Array | BigInt64Array
   readonly shape?: ReadonlyArray<number> | undefined
+}
+
+/**
+ * A tensor known to be sparse.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type SparseTensor = TensorData & {
+  readonly shape: ReadonlyArray<number>
+  readonly sparse_crow_indices: Int32Array
+  readonly sparse_col_indices: Int32Array
 }
 
 /**
@@ -49,6 +77,8 @@ export interface Encoded {
   readonly data: ReadonlyArray<number>
   readonly dtype: string
   readonly shape?: ReadonlyArray<number> | null | undefined
+  readonly sparse_crow_indices?: ReadonlyArray<number> | null | undefined
+  readonly sparse_col_indices?: ReadonlyArray<number> | null | undefined
 }
 
 /**
@@ -134,7 +164,52 @@ export const int64 = (values: Values): IntTensor => {
 }
 
 /**
- * The values as plain numbers, flat and row-major.
+ * Whether the tensor lists the values of some cells only.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSparse = (self: TensorData): self is SparseTensor => self.sparse_crow_indices !== undefined
+
+/**
+ * The same tensor with a value in every cell: a cell that is not listed gets `pad`. A dense tensor is returned as it is.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toDense = <T extends TensorData>(self: T, pad = 0): T => {
+  if (!isSparse(self)) return self
+  const { dtype, shape, sparse_col_indices, sparse_crow_indices } = self
+  return {
+    dtype,
+    data: csr.toDense(self.data, shape, sparse_crow_indices, sparse_col_indices, pad),
+    shape
+  } as TensorData as T
+}
+
+/**
+ * The automatic rule of the wire: a dense tensor of shape `[R, C]` with `n` values other than `pad` becomes sparse when
+ * `(R + 1) + 2n < R * C`, that is, when the sparse form holds fewer numbers. Every other tensor is returned as it is.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const sparsify = <T extends TensorData>(self: T, pad = 0): T => {
+  if (isSparse(self) || self.shape?.length !== 2) return self
+  const sparse = csr.fromDense(self.data, self.shape, pad)
+  return sparse === undefined
+    ? self
+    : ({
+        dtype: self.dtype,
+        data: sparse.data,
+        shape: self.shape,
+        sparse_crow_indices: sparse.crow,
+        sparse_col_indices: sparse.col
+      } as TensorData as T)
+}
+
+/**
+ * The stored values as plain numbers, flat and row-major.
  *
  * @since 0.1.0
  * @category getters
@@ -153,25 +228,39 @@ export const isTensorData = (u: unknown): u is TensorData => {
     : u.dtype === "int64" && (u.data instanceof Int32Array || u.data instanceof BigInt64Array)
 }
 
-const shapeProblem = (shape: ReadonlyArray<number> | undefined, length: number): string | undefined => {
-  if (shape === undefined) return undefined
-  for (const dimension of shape) {
-    if (!Number.isSafeInteger(dimension) || dimension < 0) return `shape [${shape.join(", ")}] has a bad dimension`
+/**
+ * What is wrong with a tensor's shape or indices, said of the tensor; `undefined` when nothing is.
+ *
+ * @since 0.1.0
+ * @category validation
+ */
+export const problem = (self: TensorData): string | undefined => {
+  const { data, shape, sparse_col_indices: col, sparse_crow_indices: crow } = self
+  for (const dimension of shape ?? []) {
+    if (!Number.isSafeInteger(dimension) || dimension < 0)
+      return `has shape [${shape!.join(", ")}], with a bad dimension`
   }
-  const size = sizeOfShape(shape)
-  return size === length ? undefined : `shape [${shape.join(", ")}] holds ${size} values, but data has ${length}`
+  if (crow !== undefined && col !== undefined) return csr.problem(shape, data.length, crow, col)
+  if (crow !== undefined || col !== undefined) return "has row pointers without column indices, or the reverse"
+  if (shape === undefined || sizeOfShape(shape) === data.length) return undefined
+  return `has shape [${shape.join(", ")}], but ${data.length} values`
 }
 
 /**
- * A tensor in memory, checked for its shape.
+ * A tensor in memory, checked for its shape and indices.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const TensorDataFromSelf: Schema.Schema<TensorData> = Schema.declare(isTensorData, {
   identifier: "TensorData",
-  description: "a dense float32 or int64 tensor in a typed array"
-}).pipe(Schema.filter((tensor) => shapeProblem(tensor.shape, tensor.data.length) ?? true))
+  description: "a float32 or int64 tensor in a typed array, dense or in compressed sparse rows"
+}).pipe(Schema.filter((tensor) => problem(tensor) ?? true))
+
+const optionalNumbers = (u: object, key: string): boolean => {
+  const value = (u as Record<string, unknown>)[key]
+  return value === undefined || value === null || Array.isArray(value)
+}
 
 const isEncoded = (u: unknown): u is Encoded =>
   typeof u === "object" &&
@@ -180,28 +269,56 @@ const isEncoded = (u: unknown): u is Encoded =>
   Array.isArray(u.data) &&
   "dtype" in u &&
   typeof u.dtype === "string" &&
-  (!("shape" in u) ||
-    u.shape === null ||
-    u.shape === undefined ||
-    (Array.isArray(u.shape) && u.shape.every((dimension) => typeof dimension === "number")))
+  optionalNumbers(u, "shape") &&
+  optionalNumbers(u, "sparse_crow_indices") &&
+  optionalNumbers(u, "sparse_col_indices")
+
+const integers = { type: "array", items: { type: "integer" } }
 
 const EncodedFromSelf: Schema.Schema<Encoded> = Schema.declare(isEncoded, {
   identifier: "TensorDataEncoded",
-  description: '{ data: number[], dtype: "float32" | "int64", shape?: number[] }',
+  description: '{ data: number[], dtype: "float32" | "int64", shape?: number[] }, or sparse with two index arrays',
   jsonSchema: {
     type: "object",
     required: ["data", "dtype"],
     properties: {
       data: { type: "array", items: { type: "number" } },
       dtype: { enum: ["float32", "int64"] },
-      shape: { type: "array", items: { type: "integer" } }
+      shape: integers,
+      sparse_crow_indices: integers,
+      sparse_col_indices: integers
     }
   }
 })
 
+const decode = (encoded: Encoded): TensorData | string => {
+  const shape = encoded.shape ?? undefined
+  const crow = numbers.toInt32(encoded.sparse_crow_indices ?? [])
+  if (typeof crow === "number") return `sparse_crow_indices[${crow}] is not a 32-bit integer`
+  const col = numbers.toInt32(encoded.sparse_col_indices ?? [])
+  if (typeof col === "number") return `sparse_col_indices[${col}] is not a 32-bit integer`
+  const rest = {
+    ...(shape === undefined ? {} : { shape }),
+    ...(encoded.sparse_crow_indices ? { sparse_crow_indices: crow } : {}),
+    ...(encoded.sparse_col_indices ? { sparse_col_indices: col } : {})
+  }
+  if (encoded.dtype === "float32") {
+    const data = numbers.toFloats(encoded.data)
+    return typeof data === "number" ? `data[${data}] is not a number` : { dtype: "float32", data, ...rest }
+  }
+  if (encoded.dtype === "int64") {
+    const data = numbers.toIntegers(encoded.data)
+    return typeof data === "number"
+      ? `data[${data}] is not an integer that a number can hold exactly`
+      : { dtype: "int64", data, ...rest }
+  }
+  return `dtype ${JSON.stringify(encoded.dtype)} is not one of float32, int64`
+}
+
 /**
  * The JSON form of a tensor. `null` decodes to `NaN` in float data, as JSON writers send `NaN` so; encoding writes it
- * back. Fails on another dtype, a value that is not a number, and a shape that does not fit.
+ * back. Fails on another dtype, a value that is not a number, an integer that JSON cannot carry exactly, and a shape or
+ * indices that do not fit.
  *
  * @since 0.1.0
  * @category schemas
@@ -212,30 +329,26 @@ export const TensorData: Schema.Schema<TensorData, Encoded> = Schema.transformOr
   {
     strict: true,
     decode: (encoded, _options, ast) => {
-      const fail = (message: string) => ParseResult.fail(new ParseResult.Type(ast, encoded, message))
-      const shape = encoded.shape ?? undefined
-      const problem = shapeProblem(shape, encoded.data.length)
-      if (problem !== undefined) return fail(problem)
-      const rest = shape === undefined ? {} : { shape }
-      if (encoded.dtype === "float32") {
-        const data = numbers.toFloats(encoded.data)
-        return typeof data === "number"
-          ? fail(`data[${data}] is not a number`)
-          : ParseResult.succeed({ dtype: "float32", data, ...rest })
-      }
-      if (encoded.dtype === "int64") {
-        const data = numbers.toIntegers(encoded.data)
-        return typeof data === "number"
-          ? fail(`data[${data}] is not an integer that a number can hold exactly`)
-          : ParseResult.succeed({ dtype: "int64", data, ...rest })
-      }
-      return fail(`dtype ${JSON.stringify(encoded.dtype)} is not one of float32, int64`)
+      const tensor = decode(encoded)
+      return typeof tensor === "string"
+        ? ParseResult.fail(new ParseResult.Type(ast, encoded, tensor))
+        : ParseResult.succeed(tensor)
     },
-    encode: (tensor) =>
-      ParseResult.succeed({
-        data: toNumbers(tensor),
-        dtype: tensor.dtype,
-        ...(tensor.shape === undefined ? {} : { shape: tensor.shape })
-      })
+    encode: (tensor, _options, ast) => {
+      const unsafe = tensor.data instanceof BigInt64Array ? numbers.unsafeIndex(tensor.data) : -1
+      return unsafe >= 0
+        ? ParseResult.fail(new ParseResult.Type(ast, tensor, `data[${unsafe}] is too large for a JSON number`))
+        : ParseResult.succeed({
+            data: toNumbers(tensor),
+            dtype: tensor.dtype,
+            ...(tensor.shape === undefined ? {} : { shape: tensor.shape }),
+            ...(isSparse(tensor)
+              ? {
+                  sparse_crow_indices: Array.from(tensor.sparse_crow_indices),
+                  sparse_col_indices: Array.from(tensor.sparse_col_indices)
+                }
+              : {})
+          })
+    }
   }
 )

@@ -1,6 +1,6 @@
 /**
- * Names of checkpoints: `tinker://<training run>/weights/<name>` for training states, and
- * `tinker://<training run>/sampler_weights/<name>` for sampler weights.
+ * Names of checkpoints: `tinker://<training run>/<kind>/<name>`, where the kind is `weights` for training states,
+ * `sampler_weights` for weights to sample from, and `external_weights` for weights in a format of other programs.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,11 @@ export interface TinkerPath {
  * @since 0.1.0
  * @category models
  */
-export type Kind = "weights" | "sampler_weights"
+export type Kind = "weights" | "sampler_weights" | "external_weights"
+
+const types = { weights: "training", sampler_weights: "sampler", external_weights: "external" } as const
+
+const isKind = (kind: string | undefined): kind is Kind => kind !== undefined && Object.hasOwn(types, kind)
 
 /**
  * Reads a path of three parts, or of two (`tinker://<run>/<name>`), which some servers answer for sampler weights.
@@ -32,7 +36,7 @@ export const parse = (path: string): Option.Option<TinkerPath> => {
   if (!path.startsWith("tinker://")) return Option.none()
   const parts = path.slice("tinker://".length).split("/")
   const [training_run_id, kind, name] = parts.length === 2 ? [parts[0], "sampler_weights", parts[1]] : parts
-  return parts.length <= 3 && training_run_id && name && (kind === "weights" || kind === "sampler_weights")
+  return parts.length <= 3 && training_run_id && name && isKind(kind)
     ? Option.some({ training_run_id, kind, name })
     : Option.none()
 }
@@ -42,6 +46,22 @@ export const parse = (path: string): Option.Option<TinkerPath> => {
  * @category conversions
  */
 export const format = (self: TinkerPath): string => `tinker://${self.training_run_id}/${self.kind}/${self.name}`
+
+/**
+ * The id of a checkpoint within its training run, `<kind>/<name>`, as paths of the service carry it.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const checkpointId = (self: TinkerPath): string => `${self.kind}/${self.name}`
+
+/**
+ * What the checkpoint is for.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const checkpointType = (self: TinkerPath): "training" | "sampler" | "external" => types[self.kind]
 
 /**
  * Checkpoint names that every compatible server takes: letters, digits, `_`, `-` and, not at the start, `.`; at most

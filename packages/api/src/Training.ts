@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as Datum from "./Datum.ts"
-import { nullish, type } from "./internal/schemas.ts"
+import { nullish, other, type } from "./internal/schemas.ts"
 import * as LossFn from "./LossFn.ts"
 import * as TensorData from "./TensorData.ts"
 
@@ -16,7 +16,7 @@ import * as TensorData from "./TensorData.ts"
 export const ForwardBackwardInput = Schema.Struct({
   data: Schema.Array(Datum.Datum),
   loss_fn: LossFn.LossFn,
-  loss_fn_config: Schema.optionalWith(LossFn.LossFnConfig, { nullable: true })
+  loss_fn_config: Schema.optionalWith(LossFn.Config, { nullable: true })
 })
 
 /**
@@ -34,6 +34,12 @@ export const ForwardBackwardRequest = Schema.Struct({
   model_id: Schema.String,
   seq_id: Schema.optionalWith(Schema.Int, { nullable: true })
 })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ForwardBackwardRequest = typeof ForwardBackwardRequest.Type
 
 /**
  * @since 0.1.0
@@ -101,6 +107,83 @@ export const OptimStepRequest = Schema.Struct({
   seq_id: Schema.optionalWith(Schema.Int, { nullable: true }),
   type: type("optim_step")
 })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type OptimStepRequest = typeof OptimStepRequest.Type
+
+/**
+ * One step of the Dimuon optimizer. A `grad_clip_norm` of 0 or less turns clipping off.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const DimuonParams = Schema.Struct({
+  type: Schema.Literal("dimuon"),
+  learning_rate: nonNegative,
+  grad_clip_norm: withDefault(Schema.Finite, 0),
+  beta1: withDefault(decay, 0.9)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type DimuonParams = typeof DimuonParams.Type
+
+/**
+ * The parameters of an optimizer that this version does not know.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OtherOptimizerParams = Schema.Struct(
+  { type: other("dimuon") },
+  { key: Schema.String, value: Schema.Unknown }
+)
+
+/**
+ * Parameters of one step, of whatever optimizer the model was created with.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OptimizerParams = Schema.Union(DimuonParams, OtherOptimizerParams)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type OptimizerParams = typeof OptimizerParams.Type
+
+/**
+ * A step of an optimizer other than Adam, whose parameters go by another name.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OptimizerStepRequest = Schema.Struct({
+  optimizer_params: OptimizerParams,
+  model_id: Schema.String,
+  seq_id: Schema.optionalWith(Schema.Int, { nullable: true }),
+  type: type("optim_step")
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type OptimizerStepRequest = typeof OptimizerStepRequest.Type
+
+/**
+ * The body of an optimizer step, of Adam or of another optimizer.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AnyOptimStepRequest = Schema.Union(OptimStepRequest, OptimizerStepRequest)
 
 /**
  * @since 0.1.0

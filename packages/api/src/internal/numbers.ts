@@ -35,3 +35,7 @@ export const toIntegers = (values: ArrayLike<unknown>): Int32Array | BigInt64Arr
   }
   return out
 }
+
+/** The index of the first value that a JSON number cannot carry exactly, or -1. @internal */
+export const unsafeIndex = (values: BigInt64Array): number =>
+  values.findIndex((value) => value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER))

@@ -10,6 +10,13 @@ export const optionalKey = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.o
 export const open = <const L extends ReadonlyArray<string>>(..._known: L) =>
   Schema.String as unknown as Schema.Schema<L[number] | (string & {}), string>
 
-/** The discriminator that requests carry; servers ignore it, and it may be absent on the way in. @internal */
+/** The discriminator that bodies carry; readers ignore it, and it may be absent or `null`. @internal */
 export const type = <const L extends string>(literal: L) =>
-  Schema.optionalWith(Schema.Literal(literal), { default: () => literal })
+  Schema.optionalWith(Schema.Literal(literal), { nullable: true, default: () => literal })
+
+/** A member of a union that this version does not know: its `type` is none of the known ones. @internal */
+export const other = (...known: ReadonlyArray<string>) =>
+  Schema.String.pipe(Schema.filter((type) => !known.includes(type) || `${type} has fields of its own`))
+
+/** Text by text, as users attach it to things. @internal */
+export const metadata = Schema.Record({ key: Schema.String, value: Schema.String })

@@ -1,0 +1,64 @@
+/**
+ * Credentials: the exchange of a key for a short-lived token, and what a key says of itself.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { nullish } from "./internal/schemas.ts"
+
+/**
+ * A token that stands for the key until it expires.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AuthTokenResponse = Schema.Struct({ jwt: Schema.String })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type AuthTokenResponse = typeof AuthTokenResponse.Type
+
+/**
+ * What is read of a token, whose signature is the service's business: `exp` and `iat` in seconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Claims = Schema.Struct({
+  exp: nullish(Schema.Finite),
+  iat: nullish(Schema.Finite),
+  sub: nullish(Schema.String),
+  iss: nullish(Schema.String),
+  email: nullish(Schema.String),
+  org_id: nullish(Schema.Union(Schema.String, Schema.Number))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Claims = typeof Claims.Type
+
+/**
+ * What a key says of itself.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ApiKeyResponse = Schema.Struct({
+  key_id: Schema.Int,
+  name: Schema.String,
+  note: Schema.String,
+  details: Schema.Struct({
+    org_details: Schema.Struct({ name: Schema.String }),
+    user_details: Schema.Struct({ email: Schema.String })
+  })
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ApiKeyResponse = typeof ApiKeyResponse.Type

@@ -1,0 +1,136 @@
+/**
+ * Checkpoints: what was saved, where it lies, and how to find it.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { metadata, nullish, open } from "./internal/schemas.ts"
+import * as Timestamp from "./internal/timestamp.ts"
+import * as Pagination from "./Pagination.ts"
+
+/**
+ * What a checkpoint is for: `training` (with the optimizer's state), `sampler`, or `external` (a format for other
+ * programs). In a path these are `weights`, `sampler_weights` and `external_weights`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CheckpointType = open("training", "sampler", "external")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CheckpointType = typeof CheckpointType.Type
+
+/**
+ * A checkpoint. Its `checkpoint_id` is `<kind>/<name>`; some servers leave the kind out. Without `expires_at` it is kept
+ * for good.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Checkpoint = Schema.Struct({
+  checkpoint_id: Schema.String,
+  checkpoint_type: CheckpointType,
+  time: Timestamp.Timestamp,
+  tinker_path: Schema.String,
+  base_model: nullish(Schema.String),
+  size_bytes: nullish(Schema.Int),
+  public: Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => false }),
+  user_metadata: nullish(metadata),
+  expires_at: nullish(Timestamp.Timestamp)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Checkpoint = typeof Checkpoint.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CheckpointsListResponse = Schema.Struct({
+  checkpoints: Schema.Array(Checkpoint),
+  cursor: nullish(Pagination.Cursor)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CheckpointsListResponse = typeof CheckpointsListResponse.Type
+
+/**
+ * `null` keeps the checkpoint for good; a number of seconds lies between an hour and ten years.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SetTtlRequest = Schema.Struct({ ttl_seconds: Schema.NullOr(Schema.Int) })
+
+/**
+ * Where an archive of a checkpoint can be fetched without a key, and until when. Servers answer so, or with status 302
+ * and the headers `Location` and `Expires`; SDK 0.26 and later do not ask any more.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ArchiveUrlResponse = Schema.Struct({ url: Schema.String, expires: nullish(Timestamp.Timestamp) })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ArchiveUrlResponse = typeof ArchiveUrlResponse.Type
+
+/**
+ * Where the next page of a search starts; give it back unchanged.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CheckpointSearchCursor = Schema.Struct({
+  last_created_at: Schema.String,
+  last_checkpoint_uuid: Schema.String
+})
+
+/**
+ * A search through checkpoints, newest first. A filter that is absent matches all; an empty list of `base_models`
+ * matches nothing.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CheckpointSearchRequest = Schema.Struct({
+  project_ids: nullish(Schema.Array(Schema.String)),
+  user_metadata: Schema.optionalWith(metadata, { nullable: true, default: () => ({}) }),
+  checkpoint_type: nullish(CheckpointType),
+  owner: Schema.optionalWith(Pagination.SearchOwner, { nullable: true, default: () => ({ type: "own" as const }) }),
+  base_models: nullish(Schema.Array(Schema.String)),
+  limit: Schema.optionalWith(Pagination.SearchLimit, { nullable: true, default: () => 50 }),
+  cursor: nullish(CheckpointSearchCursor)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CheckpointSearchRequest = typeof CheckpointSearchRequest.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CheckpointSearchResponse = Schema.Struct({
+  checkpoints: Schema.Array(Checkpoint),
+  next_cursor: nullish(CheckpointSearchCursor)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CheckpointSearchResponse = typeof CheckpointSearchResponse.Type

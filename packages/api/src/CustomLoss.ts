@@ -1,0 +1,94 @@
+/**
+ * Losses of the user's own that run on the service: a graph of operations, as plain data.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { open, type } from "./internal/schemas.ts"
+
+/**
+ * An input of the loss: `logprobs`, which comes first, or a loss input of the datum; and its rank, 0 for a number, 1 for
+ * `[T]`, 2 for `[T, K]`. There are 16 inputs at most.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Input = Schema.Struct({ name: Schema.String, rank: Schema.Literal(0, 1, 2) })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Input = typeof Input.Type
+
+/**
+ * One operation. Arguments are JSON values and lists of them; anything else is an object of one key: `ref` (the name of
+ * another node), `tuple`, `dict`, `slice`, `ellipsis`, `float` (`inf`, `-inf`, `nan`), `dtype`, `device`, `layout` or
+ * `memory_format`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Node = Schema.Struct({
+  op: open("placeholder", "get_attr", "call_function", "call_method", "call_module", "output"),
+  name: Schema.String,
+  target: Schema.String,
+  args: Schema.optionalWith(Schema.Array(Schema.Unknown), { default: () => [] }),
+  kwargs: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), { default: () => ({}) })
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Node = typeof Node.Type
+
+/**
+ * The nodes in the order of their execution.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Graph = Schema.Struct({
+  format: Schema.optionalWith(Schema.Literal(1), { default: () => 1 as const }),
+  nodes: Schema.Array(Node)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Graph = typeof Graph.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CreateCustomLossRequest = Schema.Struct({
+  session_id: Schema.String,
+  custom_loss_seq_id: Schema.Int,
+  name: Schema.String,
+  inputs: Schema.Array(Input),
+  graph: Graph,
+  type: type("create_custom_loss")
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CreateCustomLossRequest = typeof CreateCustomLossRequest.Type
+
+/**
+ * The id that names the loss in passes of the same session: `loss_fn` is then `custom`, and the config's `loss_id` this.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CreateCustomLossResponse = Schema.Struct({ loss_id: Schema.String, type: type("create_custom_loss") })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CreateCustomLossResponse = typeof CreateCustomLossResponse.Type

@@ -1,0 +1,81 @@
+/**
+ * Pages of listings: by offset, and by a cursor of the service's own.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { open } from "./internal/schemas.ts"
+
+/**
+ * Where a page lies: `offset` and `limit` as asked for, and how many items there are in all.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Cursor = Schema.Struct({ offset: Schema.Int, limit: Schema.Int, total_count: Schema.Int })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Cursor = typeof Cursor.Type
+
+/**
+ * A number in a query.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Count = Schema.NumberFromString.pipe(Schema.int(), Schema.greaterThanOrEqualTo(0))
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Page = Schema.Struct({
+  limit: Schema.optionalWith(Count, { exact: true }),
+  offset: Schema.optionalWith(Count, { exact: true })
+})
+
+/**
+ * Whose things are listed: the caller's own, or all that the caller may see.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AccessScope = open("owned", "accessible")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type AccessScope = typeof AccessScope.Type
+
+/**
+ * Whose things a search looks through: the caller's own, everyone's, or those of one to ten users.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SearchOwner = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("own") }),
+  Schema.Struct({ type: Schema.Literal("accessible") }),
+  Schema.Struct({
+    type: Schema.Literal("user"),
+    owner_urns: Schema.Array(Schema.String).pipe(Schema.minItems(1), Schema.maxItems(10))
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SearchOwner = typeof SearchOwner.Type
+
+/**
+ * How many results a page of a search has: 1 to 200.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SearchLimit = Schema.Int.pipe(Schema.between(1, 200))

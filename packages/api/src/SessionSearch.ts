@@ -1,0 +1,143 @@
+/**
+ * Searching sessions, and what became of each.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { metadata, nullish, open, other } from "./internal/schemas.ts"
+import * as Timestamp from "./internal/timestamp.ts"
+import * as Pagination from "./Pagination.ts"
+import * as Session from "./Session.ts"
+
+/**
+ * What failed a session: `request` carries `request_id` and `request_type`, `training_run` and `sampling_session` the id
+ * of that name.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FailedReason = Schema.Struct({
+  type: open("request", "training_run", "sampling_session"),
+  request_id: nullish(Schema.String),
+  request_type: nullish(Schema.String),
+  training_run_id: nullish(Schema.String),
+  sampling_session_id: nullish(Schema.String)
+})
+
+/**
+ * What became of a session. A service may add states, which then read as their `type` alone.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionStatus = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("active") }),
+  Schema.Struct({ type: Schema.Literal("cancelled"), detail: nullish(Schema.String) }),
+  Schema.Struct({
+    type: Schema.Literal("client_finished"),
+    reason: Session.FinishReason,
+    detail: nullish(Schema.String)
+  }),
+  Schema.Struct({
+    type: Schema.Literal("failed"),
+    category: open("user", "internal"),
+    reason: FailedReason,
+    message: Schema.String
+  }),
+  Schema.Struct({ type: other("active", "cancelled", "client_finished", "failed") })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SessionStatus = typeof SessionStatus.Type
+
+/**
+ * The states that a search asks for.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionStatusQuery = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("active", "cancelled", "failed") }),
+  Schema.Struct({
+    type: Schema.Literal("client_finished"),
+    reasons: nullish(Schema.Array(open("success", "errored", "interrupted")).pipe(Schema.minItems(1)))
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SessionStatusQuery = typeof SessionStatusQuery.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionSummary = Schema.Struct({
+  session_id: Schema.String,
+  created_at: Timestamp.Timestamp,
+  owner: Schema.String,
+  project_id: Schema.String,
+  status: nullish(SessionStatus),
+  checkpoints_count: Schema.Int,
+  display_name: nullish(Schema.String),
+  user_metadata: nullish(metadata),
+  checkpoint_storage_bytes: nullish(Schema.Int)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SessionSummary = typeof SessionSummary.Type
+
+/**
+ * Where the next page starts; give it back unchanged.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionSearchCursor = Schema.Struct({ last_created_at: Schema.String, last_session_id: Schema.String })
+
+/**
+ * A search through sessions, newest first. A session matches by `session_id` or by words of its `display_name`, where
+ * either is given, and by every other filter.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionSearchRequest = Schema.Struct({
+  session_id: nullish(Schema.String),
+  project_ids: nullish(Schema.Array(Schema.String)),
+  user_metadata: Schema.optionalWith(metadata, { nullable: true, default: () => ({}) }),
+  display_name: nullish(Schema.NonEmptyString),
+  owner: Schema.optionalWith(Pagination.SearchOwner, { nullable: true, default: () => ({ type: "own" as const }) }),
+  statuses: nullish(Schema.Array(SessionStatusQuery).pipe(Schema.minItems(1))),
+  limit: Schema.optionalWith(Pagination.SearchLimit, { nullable: true, default: () => 50 }),
+  cursor: nullish(SessionSearchCursor)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SessionSearchRequest = typeof SessionSearchRequest.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionSearchResponse = Schema.Struct({
+  sessions: Schema.Array(SessionSummary),
+  next_cursor: nullish(SessionSearchCursor)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SessionSearchResponse = typeof SessionSearchResponse.Type

@@ -1,0 +1,73 @@
+/**
+ * What clients report of themselves.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { nullish, open } from "./internal/schemas.ts"
+import * as Timestamp from "./internal/timestamp.ts"
+
+const common = {
+  event_id: Schema.String,
+  event_session_index: Schema.Int,
+  severity: open("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+  timestamp: Timestamp.Timestamp
+}
+
+/**
+ * An event. `duration` is text such as `0:05:03.123456`; `event_session_index` counts from 0 in each client.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Event = Schema.Union(
+  Schema.Struct({ event: Schema.Literal("SESSION_START"), ...common }),
+  Schema.Struct({ event: Schema.Literal("SESSION_END"), ...common, duration: Schema.String }),
+  Schema.Struct({
+    event: Schema.Literal("UNHANDLED_EXCEPTION"),
+    ...common,
+    error_type: Schema.String,
+    error_message: Schema.String,
+    traceback: nullish(Schema.String)
+  }),
+  Schema.Struct({
+    event: Schema.Literal("GENERIC_EVENT"),
+    ...common,
+    event_name: Schema.String,
+    event_data: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), {
+      default: () => ({})
+    })
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Event = typeof Event.Type
+
+/**
+ * Up to 100 events of one process. A client without a session names itself `sessionless-<uuid>`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SendRequest = Schema.Struct({
+  events: Schema.Array(Event),
+  platform: Schema.String,
+  sdk_version: Schema.String,
+  session_id: Schema.String,
+  process_uuid: nullish(Schema.String)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SendRequest = typeof SendRequest.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SendResponse = Schema.Struct({ status: Schema.Literal("accepted") })

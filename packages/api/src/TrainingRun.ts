@@ -1,0 +1,48 @@
+/**
+ * Training runs: models as the service remembers them.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as Checkpoint from "./Checkpoint.ts"
+import { metadata, nullish } from "./internal/schemas.ts"
+import * as Timestamp from "./internal/timestamp.ts"
+import * as Pagination from "./Pagination.ts"
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TrainingRun = Schema.Struct({
+  training_run_id: Schema.String,
+  base_model: Schema.String,
+  model_owner: Schema.String,
+  is_lora: Schema.Boolean,
+  corrupted: Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => false }),
+  lora_rank: nullish(Schema.Int),
+  last_request_time: Timestamp.Timestamp,
+  last_checkpoint: nullish(Checkpoint.Checkpoint),
+  last_sampler_checkpoint: nullish(Checkpoint.Checkpoint),
+  user_metadata: nullish(metadata)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TrainingRun = typeof TrainingRun.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TrainingRunsResponse = Schema.Struct({
+  training_runs: Schema.Array(TrainingRun),
+  cursor: Pagination.Cursor
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TrainingRunsResponse = typeof TrainingRunsResponse.Type
