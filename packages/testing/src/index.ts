@@ -1,1 +1,2 @@
 export * as ScriptedHttpClient from "./ScriptedHttpClient.ts"
+export * as TestEngine from "./TestEngine.ts"

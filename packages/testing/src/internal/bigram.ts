@@ -1,0 +1,247 @@
+import type * as Datum from "@effect-tinker/api/Datum"
+import type * as LossFn from "@effect-tinker/api/LossFn"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import type * as Sampling from "@effect-tinker/api/Sampling"
+import type * as TensorData from "@effect-tinker/api/TensorData"
+import type * as Training from "@effect-tinker/api/Training"
+
+/**
+ * A language model that is a table: the logit of each next token by the token before it. The base model's logits are
+ * fixed numbers, and an adapter is a table that is added to them.
+ *
+ * @internal
+ */
+export interface Table {
+  readonly size: number
+  readonly values: Float32Array
+}
+
+/** @internal */
+export interface Adam {
+  step: number
+  readonly first: Float32Array
+  readonly second: Float32Array
+}
+
+// a fixed number in [-0.5, 0.5) for each pair of tokens, so that no two tokens are alike
+const baseLogit = (previous: number, next: number): number => {
+  let hash = Math.imul(previous + 1, 0x9e3779b1) ^ Math.imul(next + 1, 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+  return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32 - 0.5
+}
+
+/** The logprobs of all next tokens. @internal */
+export const logprobsAfter = ({ size, values }: Table, previous: number, temperature = 1): Float64Array => {
+  const out = new Float64Array(size)
+  let max = -Infinity
+  for (let next = 0; next < size; next++) {
+    const logit = (baseLogit(previous, next) + values[previous * size + next]!) / temperature
+    out[next] = logit
+    if (logit > max) max = logit
+  }
+  let sum = 0
+  for (let next = 0; next < size; next++) sum += Math.exp(out[next]! - max)
+  const total = max + Math.log(sum)
+  for (let next = 0; next < size; next++) out[next] = out[next]! - total
+  return out
+}
+
+/** The place of the first token that the table does not have. @internal */
+export const unknownToken = (tokens: ArrayLike<number | bigint>, size: number): number => {
+  for (let i = 0; i < tokens.length; i++) {
+    if (!(tokens[i]! >= 0 && tokens[i]! < size)) return i
+  }
+  return -1
+}
+
+interface Term {
+  readonly loss: number
+  /** the loss's derivative by the logprob */
+  readonly slope: number
+}
+
+const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high)
+
+type TermOf = (logprob: number, at: (input: string) => number, config: LossFn.LossFnConfig) => Term
+
+const terms = {
+  cross_entropy: (logprob, at) => ({ loss: -logprob * at("weights"), slope: -at("weights") }),
+  importance_sampling: (logprob, at) => {
+    const loss = -Math.exp(logprob - at("logprobs")) * at("advantages")
+    return { loss, slope: loss }
+  },
+  ppo: (logprob, at, config) => {
+    const ratio = Math.exp(logprob - at("logprobs"))
+    const low = config["clip_low_threshold"] ?? 0.8
+    const high = config["clip_high_threshold"] ?? 1.2
+    const open = ratio * at("advantages")
+    const clipped = clamp(ratio, low, high) * at("advantages")
+    return open <= clipped ? { loss: -open, slope: -open } : { loss: -clipped, slope: 0 }
+  },
+  cispo: (logprob, at, config) => {
+    const ratio = Math.exp(logprob - at("logprobs"))
+    const low = config["clip_low_threshold"] ?? 0
+    const high = config["clip_high_threshold"] ?? 4
+    const slope = -clamp(ratio, low, high) * at("advantages")
+    return { loss: slope * logprob, slope }
+  },
+  dro: (logprob, at, config) => {
+    const beta = config["beta"] ?? 0.01
+    const gap = logprob - at("logprobs")
+    return {
+      loss: -(logprob * at("advantages") - 0.5 * beta * gap * gap),
+      slope: -(at("advantages") - beta * gap)
+    }
+  }
+} satisfies { readonly [name in LossFn.KnownLossFn]?: TermOf }
+
+/** @internal */
+export type Loss = keyof typeof terms
+
+/** @internal */
+export const isLoss = (name: string): name is Loss => Object.hasOwn(terms, name)
+
+/** The data's loss; with `gradient`, its derivative is added to that. @internal */
+export const pass = (
+  table: Table,
+  data: ReadonlyArray<Datum.Datum>,
+  lossFn: Loss,
+  config: LossFn.LossFnConfig,
+  gradient: Float32Array | undefined
+): Training.ForwardBackwardOutput => {
+  const { size } = table
+  let loss = 0
+  const outputs = data.map((datum) => {
+    const tokens = ModelInput.toTokens(datum.model_input)
+    const targets = datum.loss_fn_inputs["target_tokens"]!.data
+    const logprobs = new Float32Array(tokens.length)
+    for (let i = 0; i < tokens.length; i++) {
+      const previous = tokens[i]!
+      const target = Number(targets[i])
+      const row = logprobsAfter(table, previous)
+      logprobs[i] = row[target]!
+      const at = (input: string) => Number(datum.loss_fn_inputs[input]!.data[i])
+      const term = (terms[lossFn] as TermOf)(row[target]!, at, config)
+      loss += term.loss
+      if (gradient !== undefined && term.slope !== 0) {
+        for (let next = 0; next < size; next++) {
+          const index = previous * size + next
+          const slope = (next === target ? 1 : 0) - Math.exp(row[next]!)
+          gradient[index] = gradient[index]! + term.slope * slope
+        }
+      }
+    }
+    const tensor: TensorData.TensorData = { dtype: "float32", data: logprobs, shape: [logprobs.length] }
+    return { logprobs: tensor }
+  })
+  return { loss_fn_output_type: "logprobs", loss_fn_outputs: outputs, metrics: { "loss:sum": loss } }
+}
+
+/** One step of AdamW; gives the gradient's norm before clipping. @internal */
+export const adamStep = (table: Table, gradient: Float32Array, adam: Adam, params: Training.AdamParams): number => {
+  const { beta1, beta2, eps, grad_clip_norm, learning_rate, weight_decay } = params
+  let squares = 0
+  for (const g of gradient) squares += g * g
+  const norm = Math.sqrt(squares)
+  const scale = grad_clip_norm > 0 && norm > grad_clip_norm ? grad_clip_norm / norm : 1
+  adam.step += 1
+  const correction1 = 1 - beta1 ** adam.step
+  const correction2 = 1 - beta2 ** adam.step
+  const { values } = table
+  for (let i = 0; i < values.length; i++) {
+    const g = gradient[i]! * scale
+    const first = (adam.first[i] = beta1 * adam.first[i]! + (1 - beta1) * g)
+    const second = (adam.second[i] = beta2 * adam.second[i]! + (1 - beta2) * g * g)
+    const step = first / correction1 / (Math.sqrt(second / correction2) + eps)
+    values[i] = values[i]! - learning_rate * (step + weight_decay * values[i]!)
+  }
+  return norm
+}
+
+const generator = (seed: number) => {
+  let state = seed | 0
+  return (): number => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const draw = (table: Table, previous: number, params: Sampling.SamplingParams, random: () => number): number => {
+  const greedy = params.temperature === 0
+  const tempered = logprobsAfter(table, previous, greedy ? 1 : params.temperature)
+  const ranked = Array.from(tempered, (logprob, token) => ({ token, p: Math.exp(logprob) })).sort((a, b) => b.p - a.p)
+  if (greedy) return ranked[0]!.token
+  const top = params.top_k > 0 ? ranked.slice(0, params.top_k) : ranked
+  const kept: typeof top = []
+  let mass = 0
+  const whole = top.reduce((sum, { p }) => sum + p, 0)
+  for (const candidate of top) {
+    if (kept.length > 0 && mass / whole >= params.top_p) break
+    kept.push(candidate)
+    mass += candidate.p
+  }
+  let left = random() * mass
+  for (const { p, token } of kept) {
+    left -= p
+    if (left < 0) return token
+  }
+  return kept[kept.length - 1]!.token
+}
+
+/** The text of tokens: a character each. @internal */
+export const textOf = (tokens: ReadonlyArray<number>): string => String.fromCodePoint(...tokens)
+
+const isStopped = (tokens: ReadonlyArray<number>, stop: Sampling.SamplingParams["stop"]): boolean => {
+  if (stop === undefined) return false
+  const stops: ReadonlyArray<string | number> = typeof stop === "string" ? [stop] : stop
+  return stops.some((s) => (typeof s === "number" ? tokens[tokens.length - 1] === s : textOf(tokens).includes(s)))
+}
+
+/** @internal */
+export const sample = (
+  table: Table,
+  prompt: Int32Array,
+  params: Sampling.SamplingParams,
+  maxTokens: number,
+  seed: number
+): Sampling.SampledSequence => {
+  const random = generator(seed)
+  const tokens: Array<number> = []
+  const logprobs: Array<number> = []
+  let previous = prompt[prompt.length - 1]!
+  let stopped = false
+  while (!stopped && tokens.length < maxTokens) {
+    const next = draw(table, previous, params, random)
+    logprobs.push(logprobsAfter(table, previous)[next]!)
+    tokens.push(next)
+    previous = next
+    stopped = isStopped(tokens, params.stop)
+  }
+  return {
+    stop_reason: stopped ? "stop" : "length",
+    tokens: Int32Array.from(tokens),
+    logprobs: Float32Array.from(logprobs)
+  }
+}
+
+/** The prompt's logprobs, and the `k` likeliest tokens at each place. @internal */
+export const promptLogprobs = (
+  table: Table,
+  prompt: Int32Array,
+  k: number
+): {
+  readonly logprobs: Float32Array
+  readonly top: ReadonlyArray<ReadonlyArray<readonly [number, number]> | null>
+} => {
+  const logprobs = new Float32Array(prompt.length).fill(Number.NaN)
+  const top: Array<ReadonlyArray<readonly [number, number]> | null> = [null]
+  for (let i = 1; i < prompt.length; i++) {
+    const row = logprobsAfter(table, prompt[i - 1]!)
+    logprobs[i] = row[prompt[i]!]!
+    const ranked = Array.from(row, (logprob, token) => [token, logprob] as const).sort((a, b) => b[1] - a[1])
+    top.push(ranked.slice(0, k))
+  }
+  return { logprobs, top }
+}

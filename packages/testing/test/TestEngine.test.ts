@@ -1,0 +1,175 @@
+import * as Datum from "@effect-tinker/api/Datum"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as TensorData from "@effect-tinker/api/TensorData"
+import * as Engine from "@effect-tinker/server/Engine"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as TestEngine from "../src/TestEngine.ts"
+
+const lora_config = { rank: 8, train_unembed: true, train_mlp: true, train_attn: true }
+const adam = { learning_rate: 0.1, beta1: 0.9, beta2: 0.95, eps: 1e-12, weight_decay: 0, grad_clip_norm: 0 }
+const params = { max_tokens: 8, temperature: 1, top_k: -1, top_p: 1, seed: 7 }
+const data = [Datum.fromPromptCompletion([1, 2], [3, 4, 5])]
+const crossEntropy = { data, loss_fn: "cross_entropy" as const, loss_fn_config: {} }
+const create = (engine: Engine.Service) => engine.createModel({ base_model: TestEngine.baseModel, lora_config })
+const loss = (output: { readonly metrics: { readonly [name: string]: number } }) => output.metrics["loss:sum"]!
+
+describe("TestEngine", () => {
+  it.scoped("trains: the loss falls, and the same program gives the same numbers", () =>
+    Effect.gen(function* () {
+      const run = Effect.gen(function* () {
+        const { engine } = yield* TestEngine.make()
+        const model = yield* create(engine)
+        const losses: Array<number> = []
+        for (let step = 0; step < 20; step++) {
+          losses.push(loss(yield* model.forwardBackward(crossEntropy)))
+          yield* model.optimStep(adam)
+        }
+        return losses
+      })
+      const losses = yield* run
+      assert.isAbove(losses[0]!, 3 * 5)
+      assert.isBelow(losses[19]!, losses[0]! * 0.8)
+      assert.deepStrictEqual(yield* run, losses)
+    })
+  )
+
+  it.scoped("adds gradients up until a step clears them, and leaves them alone in forward", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make()
+      const model = yield* create(engine)
+      const norm = (passes: number) =>
+        Effect.gen(function* () {
+          for (let i = 0; i < passes; i++) yield* model.forwardBackward(crossEntropy)
+          yield* model.forward(crossEntropy)
+          const { metrics } = yield* model.optimStep({ ...adam, learning_rate: 0 })
+          return metrics!["grad_norm:mean"]!
+        })
+      const one = yield* norm(1)
+      assert.closeTo(yield* norm(3), 3 * one, 1e-5)
+      assert.strictEqual(yield* norm(0), 0)
+    })
+  )
+
+  it.scoped("makes targets likelier or less likely as their advantages say, under every loss of reinforcement", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make()
+      for (const loss_fn of ["importance_sampling", "ppo", "cispo", "dro"] as const) {
+        const model = yield* create(engine)
+        const datum = Datum.make({
+          model_input: [1, 2, 3],
+          loss_fn_inputs: { target_tokens: [2, 3, 4], logprobs: [-5, -5.5, -5.6], advantages: [1, -1, 2] }
+        })
+        const options = { data: [datum], loss_fn, loss_fn_config: {} }
+        const before = yield* model.forwardBackward(options)
+        yield* model.optimStep({ ...adam, learning_rate: 1e-3 })
+        const after = yield* model.forward(options)
+        const logprobs = (output: typeof before) => TensorData.toNumbers(output.loss_fn_outputs[0]!["logprobs"]!)
+        const moved = logprobs(after).map((logprob, i) => Math.sign(logprob - logprobs(before)[i]!))
+        assert.deepStrictEqual(moved, [1, -1, 1], loss_fn)
+      }
+    })
+  )
+
+  it.scoped("saves a copy and loads it, with and without the optimizer", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make()
+      const model = yield* create(engine)
+      const step = Effect.zipRight(model.forwardBackward(crossEntropy), model.optimStep(adam))
+      yield* step
+      yield* step
+      const adapter = yield* model.adapter
+      const optimizer = yield* model.optimizer
+      yield* step
+      const after = yield* model.adapter
+      assert.notDeepEqual(adapter.weights, after.weights)
+
+      const restored = yield* create(engine)
+      yield* restored.load(adapter, optimizer)
+      yield* restored.forwardBackward(crossEntropy)
+      yield* restored.optimStep(adam)
+      assert.deepStrictEqual((yield* restored.adapter).weights, after.weights)
+
+      const fresh = yield* create(engine)
+      yield* fresh.load(adapter, undefined)
+      yield* fresh.forwardBackward(crossEntropy)
+      yield* fresh.optimStep(adam)
+      assert.notDeepEqual((yield* fresh.adapter).weights, after.weights)
+      assert.strictEqual((yield* fresh.optimizer).step, 1)
+    })
+  )
+
+  it.scoped("samples by seed, stops, and scores the prompt", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make()
+      const sampler = yield* engine.createSampler({ base_model: TestEngine.baseModel, adapter: undefined })
+      const sample = (sampling_params: typeof params & { readonly stop?: ReadonlyArray<number> }, num_samples = 2) =>
+        sampler.sample({
+          prompt: ModelInput.fromTokens([1, 2, 3]),
+          num_samples,
+          sampling_params,
+          prompt_logprobs: true,
+          topk_prompt_logprobs: 2
+        })
+      const first = yield* sample(params)
+      assert.deepStrictEqual(yield* sample(params), first)
+      assert.notDeepEqual(first.sequences[0]!.tokens, first.sequences[1]!.tokens)
+      assert.deepStrictEqual((yield* sample({ ...params, seed: 8 }, 1)).sequences[0], first.sequences[1])
+      assert.strictEqual(first.sequences[0]!.stop_reason, "length")
+      assert.strictEqual(first.sequences[0]!.logprobs?.length, 8)
+      assert.strictEqual(first.prompt_logprobs?.length, 3)
+      assert.isTrue(Number.isNaN(first.prompt_logprobs![0]))
+      assert.strictEqual(first.topk_prompt_logprobs?.[0], null)
+      assert.strictEqual(first.topk_prompt_logprobs?.[2]?.length, 2)
+
+      const stop = first.sequences[0]!.tokens[2]!
+      const stopped = (yield* sample({ ...params, stop: [stop] }, 1)).sequences[0]!
+      assert.deepStrictEqual(stopped.tokens, first.sequences[0]!.tokens.slice(0, 3))
+      assert.strictEqual(stopped.stop_reason, "stop")
+    })
+  )
+
+  it.scoped("refuses what it does not know as the user's fault", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make()
+      const model = yield* create(engine)
+      const outside = [Datum.fromPromptCompletion([1], [256])]
+      const error = yield* Effect.flip(model.forward({ ...crossEntropy, data: outside }))
+      assert.strictEqual(error.category, "user")
+      assert.match(error.message, /target_tokens\[0\] is 256/)
+      assert.match((yield* Effect.flip(model.forward({ ...crossEntropy, loss_fn: "gspo" }))).message, /gspo/)
+      assert.match((yield* Effect.flip(engine.createModel({ base_model: "other", lora_config }))).message, /other/)
+    })
+  )
+
+  it.effect("records operations, fails the one that the test picks, and counts what lives", () =>
+    Effect.gen(function* () {
+      const failure = new Engine.EngineError({ reason: "out of memory", category: "server" })
+      const test = yield* TestEngine.make({ before: ({ index }) => (index === 2 ? failure : Effect.void) })
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const model = yield* create(test.engine)
+          yield* model.forward(crossEntropy)
+          assert.strictEqual(yield* Effect.flip(model.optimStep(adam)), failure)
+          yield* model.optimStep(adam)
+          assert.deepStrictEqual(yield* test.live, { models: 1, samplers: 0 })
+        })
+      )
+      assert.deepStrictEqual(yield* test.live, { models: 0, samplers: 0 })
+      const names = (yield* test.operations).map(({ name }) => name)
+      assert.deepStrictEqual(names, ["createModel", "forward", "optimStep", "optimStep"])
+    })
+  )
+
+  it.scoped("dies when two fibers use one model at a time", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make({ before: () => Effect.yieldNow() })
+      const model = yield* create(engine)
+      const exit = yield* Effect.exit(
+        Effect.all([model.forward(crossEntropy), model.optimStep(adam)], { concurrency: "unbounded" })
+      )
+      assert.isTrue(Exit.isFailure(exit))
+    })
+  )
+})
