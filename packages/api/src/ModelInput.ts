@@ -6,6 +6,7 @@
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as arbitraries from "./internal/arbitraries.ts"
 import * as numbers from "./internal/numbers.ts"
 import { nullish } from "./internal/schemas.ts"
 import * as tensorContainer from "./internal/tensorContainer.ts"
@@ -23,7 +24,10 @@ const TokensEncoded: Schema.Schema<ReadonlyArray<number>> = Schema.declare(
  */
 export const Tokens: Schema.Schema<Int32Array, ReadonlyArray<number>> = Schema.transformOrFail(
   TokensEncoded,
-  Schema.declare((u): u is Int32Array => u instanceof Int32Array, { identifier: "Int32Array" }),
+  Schema.declare((u): u is Int32Array => u instanceof Int32Array, {
+    identifier: "Int32Array",
+    arbitrary: arbitraries.tokens
+  }),
   {
     strict: true,
     decode: (values, _options, ast) => {

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as arbitraries from "./internal/arbitraries.ts"
 import { nullish, open, type } from "./internal/schemas.ts"
 import * as ModelInput from "./ModelInput.ts"
 import * as TensorData from "./TensorData.ts"
@@ -144,7 +145,8 @@ export const SampleRequest = Schema.Struct({
 export type SampleRequest = typeof SampleRequest.Type
 
 const LogprobsFromSelf = Schema.declare((u): u is Float32Array => u instanceof Float32Array, {
-  identifier: "Float32Array"
+  identifier: "Float32Array",
+  arbitrary: arbitraries.logprobs
 })
 const NumbersFromSelf: Schema.Schema<ReadonlyArray<number | null>> = Schema.declare(
   (u): u is ReadonlyArray<number | null> =>

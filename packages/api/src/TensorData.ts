@@ -9,6 +9,7 @@
  */
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as arbitraries from "./internal/arbitraries.ts"
 import * as csr from "./internal/csr.ts"
 import * as numbers from "./internal/numbers.ts"
 
@@ -254,7 +255,8 @@ export const problem = (self: TensorData): string | undefined => {
  */
 export const TensorDataFromSelf: Schema.Schema<TensorData> = Schema.declare(isTensorData, {
   identifier: "TensorData",
-  description: "a float32 or int64 tensor in a typed array, dense or in compressed sparse rows"
+  description: "a float32 or int64 tensor in a typed array, dense or in compressed sparse rows",
+  arbitrary: arbitraries.tensor
 }).pipe(Schema.filter((tensor) => problem(tensor) ?? true))
 
 const optionalNumbers = (u: object, key: string): boolean => {
