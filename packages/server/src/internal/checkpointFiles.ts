@@ -1,0 +1,120 @@
+import type * as Model from "@effect-tinker/api/Model"
+import * as Either from "effect/Either"
+import type * as Engine from "../Engine.ts"
+import * as SafeTensors from "../SafeTensors.ts"
+
+/** @internal */
+export const adapterFile = "adapter_model.safetensors"
+/** @internal */
+export const configFile = "adapter_config.json"
+/** @internal */
+export const optimizerFile = "optimizer.safetensors"
+/** @internal */
+export const infoFile = "checkpoint.json"
+/** @internal */
+export const draftPrefix = ".draft-"
+
+const plainRun = /^[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,254}$/
+
+/** The directory of a training run, unless its id could lead elsewhere. A `:` is not allowed in names everywhere. @internal */
+export const directoryName = (run: string): string | undefined =>
+  plainRun.test(run) ? run.replaceAll(":", "%3A") : undefined
+
+/** @internal */
+export const runOfDirectory = (name: string): string | undefined => {
+  const run = name.replaceAll("%3A", ":")
+  return plainRun.test(run) ? run : undefined
+}
+
+/** @internal */
+export const sizeOf = (adapter: Engine.Adapter, optimizer: Engine.OptimizerState | undefined): number => {
+  let size = 0
+  for (const { data } of Object.values(adapter.weights)) size += data.byteLength
+  for (const moments of optimizer === undefined ? [] : [optimizer.first, optimizer.second]) {
+    for (const data of Object.values(moments)) size += data.byteLength
+  }
+  return size
+}
+
+/** The modules that carry an adapter, by the last part of their name. */
+const targetModules = (adapter: Engine.Adapter): ReadonlyArray<string> => {
+  const modules = new Set<string>()
+  for (const name of Object.keys(adapter.weights)) {
+    const parts = name.split(".")
+    const at = parts.findIndex((part) => part.startsWith("lora_"))
+    if (at > 0) modules.add(parts[at - 1]!)
+  }
+  return Array.from(modules).sort()
+}
+
+const peftConfig = (adapter: Engine.Adapter) => ({
+  peft_type: "LORA",
+  task_type: "CAUSAL_LM",
+  base_model_name_or_path: adapter.base_model,
+  r: adapter.lora_config.rank,
+  lora_alpha: adapter.lora_alpha,
+  lora_dropout: 0,
+  bias: "none",
+  target_modules: targetModules(adapter),
+  fan_in_fan_out: false,
+  inference_mode: true,
+  init_lora_weights: true,
+  modules_to_save: null,
+  use_rslora: false,
+  use_dora: false
+})
+
+const prefixed = (prefix: string, moments: { readonly [name: string]: Float32Array }) =>
+  Object.entries(moments).map(([name, data]) => [`${prefix}${name}`, { shape: [data.length], data }] as const)
+
+const firstPrefix = "first."
+const secondPrefix = "second."
+
+/** @internal */
+export const encode = (
+  adapter: Engine.Adapter,
+  optimizer: Engine.OptimizerState | undefined
+): ReadonlyArray<readonly [name: string, content: Uint8Array]> => {
+  const config = new TextEncoder().encode(JSON.stringify(peftConfig(adapter), undefined, 2))
+  const out: Array<readonly [string, Uint8Array]> = [
+    [adapterFile, SafeTensors.encode(adapter.weights, { format: "pt" })],
+    [configFile, config]
+  ]
+  if (optimizer !== undefined) {
+    const moments = [...prefixed(firstPrefix, optimizer.first), ...prefixed(secondPrefix, optimizer.second)]
+    out.push([optimizerFile, SafeTensors.encode(Object.fromEntries(moments))])
+  }
+  return out
+}
+
+const unprefixed = (prefix: string, tensors: { readonly [name: string]: SafeTensors.Tensor }) =>
+  Object.fromEntries(
+    Object.entries(tensors)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, { data }]) => [name.slice(prefix.length), data] as const)
+  )
+
+/** @internal */
+export const decode = (
+  info: {
+    readonly base_model: string
+    readonly lora_config: Model.LoraConfig
+    readonly lora_alpha: number
+    readonly optimizer_step?: number
+  },
+  adapterBytes: Uint8Array,
+  optimizerBytes: Uint8Array | undefined
+): Either.Either<
+  { readonly adapter: Engine.Adapter; readonly optimizer: Engine.OptimizerState | undefined },
+  SafeTensors.SafeTensorsError
+> =>
+  Either.gen(function* () {
+    const { base_model, lora_alpha, lora_config } = info
+    const { tensors: weights } = yield* SafeTensors.decode(adapterBytes)
+    const adapter = { base_model, lora_config, lora_alpha, weights }
+    if (optimizerBytes === undefined) return { adapter, optimizer: undefined }
+    const { tensors } = yield* SafeTensors.decode(optimizerBytes)
+    const first = unprefixed(firstPrefix, tensors)
+    const second = unprefixed(secondPrefix, tensors)
+    return { adapter, optimizer: { step: info.optimizer_step ?? 0, first, second } }
+  })
