@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish, open } from "./internal/schemas.ts"
+import { json, nullish, open } from "./internal/schemas.ts"
 import * as Timestamp from "./internal/timestamp.ts"
 
 /**
@@ -34,7 +34,7 @@ export const Params = Schema.Struct({
 export const Entry = Schema.Struct({
   timestamp: Timestamp.Timestamp,
   event: Schema.String,
-  event_details: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), {
+  event_details: Schema.optionalWith(Schema.Record({ key: Schema.String, value: json }), {
     nullable: true,
     default: () => ({})
   }),

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { open, type } from "./internal/schemas.ts"
+import { json, open, type } from "./internal/schemas.ts"
 
 /**
  * An input of the loss: `logprobs`, which comes first, or a loss input of the datum; and its rank, 0 for a number, 1 for
@@ -33,8 +33,8 @@ export const Node = Schema.Struct({
   op: open("placeholder", "get_attr", "call_function", "call_method", "call_module", "output"),
   name: Schema.String,
   target: Schema.String,
-  args: Schema.optionalWith(Schema.Array(Schema.Unknown), { default: () => [] }),
-  kwargs: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), { default: () => ({}) })
+  args: Schema.optionalWith(Schema.Array(json), { default: () => [] }),
+  kwargs: Schema.optionalWith(Schema.Record({ key: Schema.String, value: json }), { default: () => ({}) })
 })
 
 /**

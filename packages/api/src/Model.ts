@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish, optionalKey, other, type } from "./internal/schemas.ts"
+import { json, nullish, optionalKey, other, type } from "./internal/schemas.ts"
 import * as Session from "./Session.ts"
 
 /**
@@ -19,7 +19,7 @@ export const OptimizerConfig = Schema.Union(
     type: Schema.Literal("dimuon"),
     version: Schema.optionalWith(Schema.Literal(1), { default: () => 1 })
   }),
-  Schema.Struct({ type: other("adamw", "dimuon") }, { key: Schema.String, value: Schema.Unknown })
+  Schema.Struct({ type: other("adamw", "dimuon") }, { key: Schema.String, value: json })
 )
 
 /**

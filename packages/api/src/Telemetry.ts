@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish, open } from "./internal/schemas.ts"
+import { json, nullish, open } from "./internal/schemas.ts"
 import * as Timestamp from "./internal/timestamp.ts"
 
 const common = {
@@ -34,7 +34,7 @@ export const Event = Schema.Union(
     event: Schema.Literal("GENERIC_EVENT"),
     ...common,
     event_name: Schema.String,
-    event_data: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), {
+    event_data: Schema.optionalWith(Schema.Record({ key: Schema.String, value: json }), {
       default: () => ({})
     })
   })

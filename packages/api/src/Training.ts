@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as Datum from "./Datum.ts"
-import { nullish, other, type } from "./internal/schemas.ts"
+import { json, metrics, nullish, other, type } from "./internal/schemas.ts"
 import * as LossFn from "./LossFn.ts"
 import * as TensorData from "./TensorData.ts"
 
@@ -53,7 +53,7 @@ export const ForwardRequest = Schema.Struct({
 
 /**
  * What a pass returns: for each datum, in order, named tensors such as `logprobs` of the datum's own length; and metrics
- * named `name:reduction`, such as `loss:sum`.
+ * named `name:reduction`, such as `loss:sum`; one that is not a number is `NaN`.
  *
  * @since 0.1.0
  * @category schemas
@@ -61,7 +61,7 @@ export const ForwardRequest = Schema.Struct({
 export const ForwardBackwardOutput = Schema.Struct({
   loss_fn_output_type: Schema.String,
   loss_fn_outputs: Schema.Array(Schema.Record({ key: Schema.String, value: TensorData.TensorData })),
-  metrics: Schema.Record({ key: Schema.String, value: Schema.Number })
+  metrics
 })
 
 /**
@@ -139,10 +139,7 @@ export type DimuonParams = typeof DimuonParams.Type
  * @since 0.1.0
  * @category schemas
  */
-export const OtherOptimizerParams = Schema.Struct(
-  { type: other("dimuon") },
-  { key: Schema.String, value: Schema.Unknown }
-)
+export const OtherOptimizerParams = Schema.Struct({ type: other("dimuon") }, { key: Schema.String, value: json })
 
 /**
  * Parameters of one step, of whatever optimizer the model was created with.
@@ -190,7 +187,7 @@ export const AnyOptimStepRequest = Schema.Union(OptimStepRequest, OptimizerStepR
  * @category schemas
  */
 export const OptimStepResponse = Schema.Struct({
-  metrics: nullish(Schema.Record({ key: Schema.String, value: Schema.Number }))
+  metrics: nullish(metrics)
 })
 
 /**

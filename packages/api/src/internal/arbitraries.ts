@@ -50,12 +50,10 @@ export const tensor =
         .array(fc.integer(), sized(length))
         .map((values) => ({ dtype: "int64" as const, data: Int32Array.from(values) }))
     )
-    const wide = fc
-      .array(fc.maxSafeInteger(), { maxLength: 4 })
-      .map((values): TensorData.IntTensor => ({
-        dtype: "int64",
-        data: BigInt64Array.from([2 ** 40, ...values], BigInt)
-      }))
+    const wide = fc.array(fc.maxSafeInteger(), { maxLength: 4 }).map((values): TensorData.IntTensor => ({
+      dtype: "int64",
+      data: BigInt64Array.from([2 ** 40, ...values], BigInt)
+    }))
     const sparse = fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 4, max: 8 })).chain(([rows, columns]) =>
       fc
         .array(fc.tuple(fc.nat(rows - 1), fc.nat(columns - 1), fc.integer({ min: 1 })), { maxLength: 4 })

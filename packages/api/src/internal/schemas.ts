@@ -20,3 +20,20 @@ export const other = (...known: ReadonlyArray<string>) =>
 
 /** Text by text, as users attach it to things. @internal */
 export const metadata = Schema.Record({ key: Schema.String, value: Schema.String })
+
+/** Any JSON value. @internal */
+export const json = Schema.Unknown.annotations({ arbitrary: () => (fc) => fc.jsonValue() })
+
+/** A number that may be none: JSON has no `NaN`, so that it is `null` there. @internal */
+export const measure: Schema.Schema<number, number | null> = Schema.transform(
+  Schema.NullOr(Schema.Number),
+  Schema.Number.annotations({ arbitrary: () => (fc) => fc.double({ noDefaultInfinity: true }) }),
+  {
+    strict: true,
+    decode: (value) => value ?? Number.NaN,
+    encode: (value) => (Number.isFinite(value) ? value : null)
+  }
+)
+
+/** Measurements by name. @internal */
+export const metrics = Schema.Record({ key: Schema.String, value: measure })
