@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
-import * as TensorData from "@effect-tinker/api/TensorData"
+import type * as TensorData from "@effect-tinker/api/TensorData"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Gen from "./gen/tinker_public_pb.ts"
@@ -306,7 +306,10 @@ describe("ForwardBackwardOutput", () => {
     ["an offset inside a value", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1, 2), offsets(0, 3)) } }],
     ["rows that are not whole", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1, 2), offsets(0, 8), [3]) } }],
     ["half a value", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1).subarray(1), offsets(0)) } }],
-    ["fewer pieces than datums", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1), offsets(0, 4)) }, numDatums: 2n }],
+    [
+      "fewer pieces than datums",
+      { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1), offsets(0, 4)) }, numDatums: 2n }
+    ],
     ["more datums than can be", { numDatums: 2n ** 50n }],
     ["a negative number of datums", { numDatums: -1n }]
   ]

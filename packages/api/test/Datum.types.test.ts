@@ -1,0 +1,51 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Datum from "@effect-tinker/api/Datum"
+import type * as LossFn from "@effect-tinker/api/LossFn"
+
+/** As a client takes data for a loss function. */
+const train = <L extends LossFn.LossFn>(data: ReadonlyArray<Datum.For<L>>, _lossFn: L): number => data.length
+
+const supervised = Datum.make({ model_input: [1], loss_fn_inputs: { target_tokens: [2], weights: [1] } })
+const policy = Datum.make({ model_input: [1], loss_fn_inputs: { target_tokens: [2], logprobs: [0], advantages: [1] } })
+const any: Datum.Datum = supervised
+
+describe("the type of a datum", () => {
+  it("fits the loss that it has the inputs of, and no other", () => {
+    assert.strictEqual(train([supervised], "cross_entropy"), 1)
+    assert.strictEqual(train([policy], "ppo"), 1)
+    assert.strictEqual(train([policy], "dro"), 1)
+    assert.strictEqual(train([any], "something new"), 1)
+    // @ts-expect-error ppo needs logprobs and advantages
+    train([supervised], "ppo")
+    // @ts-expect-error cross_entropy needs weights
+    train([policy], "cross_entropy")
+    // @ts-expect-error gspo needs a mask
+    train([policy], "gspo")
+    // @ts-expect-error what is known of no datum fits none
+    train([any], "ppo")
+  })
+
+  it("asks for the inputs by name", () => {
+    const datum = Datum.forLoss("ppo", {
+      model_input: [1],
+      loss_fn_inputs: { target_tokens: [2], logprobs: [0], advantages: [1] }
+    })
+    assert.strictEqual(train([datum], "cispo"), 1)
+    const incomplete = Datum.forLoss("ppo", {
+      model_input: [1],
+      // @ts-expect-error advantages are missing
+      loss_fn_inputs: { target_tokens: [2], logprobs: [0] }
+    })
+    assert.strictEqual(Datum.problem(incomplete, "ppo")?.path, "loss_fn_inputs.advantages")
+  })
+
+  it("is known after it was checked", () => {
+    const checked = Datum.refine(any, "cross_entropy")
+    assert.strictEqual(checked._tag, "Right")
+    if (checked._tag === "Right") assert.strictEqual(train([checked.right], "cross_entropy"), 1)
+  })
+
+  it("remembers its inputs by name", () => {
+    assert.strictEqual(supervised.loss_fn_inputs.weights.data.length, 1)
+  })
+})

@@ -1,0 +1,79 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Duration from "effect/Duration"
+
+const now = Date.UTC(2026, 0, 1)
+const answer = (status: number, options?: Partial<TinkerError.FailedAnswer>) =>
+  TinkerError.fromAnswer({ method: "forwardBackward", status, headers: {}, body: "", now, ...options })
+
+describe("TinkerError", () => {
+  const statuses: ReadonlyArray<readonly [number, TinkerError.TinkerError["_tag"], string, boolean]> = [
+    [400, "BadRequest", "user", false],
+    [401, "Unauthorized", "user", false],
+    [402, "PaymentRequired", "user", false],
+    [403, "PermissionDenied", "user", false],
+    [404, "NotFound", "user", false],
+    [405, "BadRequest", "user", false],
+    [408, "ServerError", "server", true],
+    [409, "Conflict", "user", true],
+    [410, "FutureExpired", "server", false],
+    [418, "BadRequest", "user", false],
+    [422, "BadRequest", "user", false],
+    [425, "BadRequest", "user", false],
+    [429, "RateLimited", "server", true],
+    [500, "ServerError", "server", true],
+    [503, "ServerError", "server", true],
+    [599, "ServerError", "server", true]
+  ]
+  it.each(statuses)("%d is %s", (status, tag, category, retryable) => {
+    const error = answer(status)
+    assert.strictEqual(error._tag, tag)
+    assert.strictEqual(error.category, category)
+    assert.strictEqual(error.isRetryable, retryable)
+    assert.isTrue(TinkerError.isTinkerError(error))
+    assert.include(error.message, `forwardBackward: the service answered ${status}`)
+  })
+
+  it("obeys x-should-retry in both directions", () => {
+    assert.isTrue(answer(400, { headers: { "x-should-retry": "true" } }).isRetryable)
+    assert.isFalse(answer(500, { headers: { "x-should-retry": "false" } }).isRetryable)
+    assert.isTrue(answer(500, { headers: { "x-should-retry": "TRUE" } }).isRetryable)
+  })
+
+  const hints: ReadonlyArray<readonly [Record<string, string>, number | undefined]> = [
+    [{ "retry-after-ms": "1500" }, 1500],
+    [{ "retry-after-ms": "1500", "retry-after": "9" }, 1500],
+    [{ "retry-after": "2" }, 2000],
+    [{ "retry-after": "0.5" }, 500],
+    [{ "retry-after": "60" }, 60_000],
+    [{ "retry-after": "61" }, undefined],
+    [{ "retry-after": "0" }, undefined],
+    [{ "retry-after": "-1" }, undefined],
+    [{ "retry-after": "Thu, 01 Jan 2026 00:00:20 GMT" }, 20_000],
+    [{ "retry-after": "Thu, 01 Jan 2025 00:00:20 GMT" }, undefined],
+    [{ "retry-after": "soon" }, undefined],
+    [{ "retry-after": "" }, undefined],
+    [{}, undefined]
+  ]
+  it.each(hints)("reads how long to wait from %o", (headers, expected) => {
+    assert.strictEqual(TinkerError.retryAfterMillis(headers, now), expected)
+    const { retryAfter } = answer(429, { headers })
+    assert.strictEqual(retryAfter === undefined ? undefined : Duration.toMillis(retryAfter), expected)
+  })
+
+  it.each([
+    ['{"detail":"no such model"}', "no such model"],
+    ['{"detail":[{"loc":["body"],"msg":"Field required"}]}', '[{"loc":["body"],"msg":"Field required"}]'],
+    ['{"error":"internal","message":"Log ID 1"}', "Log ID 1"],
+    ["<html>bad gateway</html>", "<html>bad gateway</html>"],
+    ["null", "null"]
+  ])("finds what the body %s says", (body, expected) => {
+    assert.include(answer(500, { body }).message, `${expected}. `)
+  })
+
+  it("carries the request id of the header, or the one that it is told", () => {
+    assert.strictEqual(answer(500, { headers: { "x-request-id": "a" } }).requestId, "a")
+    assert.strictEqual(answer(500, { headers: { "x-request-id": "a" }, requestId: "b" }).requestId, "b")
+    assert.isFalse("requestId" in answer(500))
+  })
+})

@@ -1,0 +1,50 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Option from "effect/Option"
+
+describe("TinkerPath", () => {
+  const paths: ReadonlyArray<readonly [string, TinkerPath.TinkerPath | undefined]> = [
+    ["tinker://s:train:0/weights/a", { training_run_id: "s:train:0", kind: "weights", name: "a" }],
+    ["tinker://r/sampler_weights/a.b-1", { training_run_id: "r", kind: "sampler_weights", name: "a.b-1" }],
+    ["tinker://r/external_weights/a", { training_run_id: "r", kind: "external_weights", name: "a" }],
+    ["tinker://r/a", { training_run_id: "r", kind: "sampler_weights", name: "a" }],
+    ["tinker://r/other/a", undefined],
+    ["tinker://r/toString/a", undefined],
+    ["tinker://r/weights/a/b", undefined],
+    ["tinker://r", undefined],
+    ["tinker:///weights/a", undefined],
+    ["tinker://r/weights/", undefined],
+    ["http://r/weights/a", undefined],
+    ["", undefined]
+  ]
+  it.each(paths)("parses %s", (path, expected) => {
+    assert.deepStrictEqual(TinkerPath.parse(path), Option.fromNullable(expected))
+  })
+
+  it("formats what it parses", () => {
+    for (const [path, parsed] of paths) {
+      if (parsed !== undefined && path.split("/").length === 5) assert.strictEqual(TinkerPath.format(parsed), path)
+    }
+  })
+
+  it("names the checkpoint within its run, and what it is for", () => {
+    const path = { training_run_id: "r", kind: "external_weights", name: "a" } as const
+    assert.strictEqual(TinkerPath.checkpointId(path), "external_weights/a")
+    assert.strictEqual(TinkerPath.checkpointType(path), "external")
+    assert.strictEqual(TinkerPath.checkpointType({ ...path, kind: "weights" }), "training")
+    assert.strictEqual(TinkerPath.checkpointType({ ...path, kind: "sampler_weights" }), "sampler")
+  })
+
+  it.each([
+    ["a", true],
+    ["step-000_1.final", true],
+    ["x".repeat(255), true],
+    ["x".repeat(256), false],
+    ["", false],
+    [".hidden", false],
+    ["a/b", false],
+    ["ä", false]
+  ])("knows whether %s is a name that every server takes", (name, expected) => {
+    assert.strictEqual(TinkerPath.isCheckpointName(name), expected)
+  })
+})
