@@ -1,0 +1,171 @@
+/**
+ * The service's HTTP endpoints: handlers of `TinkerApi` over `TinkerService`. Serve them with `Node`, call them without a
+ * socket with `InFiber`, or build them into a server of one's own with `HttpApiBuilder.serve`.
+ *
+ * Whatever is wrong with a request is answered with 4xx and a JSON body `{ detail }`: 422 for a body that is not JSON or
+ * not of the endpoint's form, with the path to the field at fault; 401 for a missing or wrong key; 404 for a path that
+ * does not exist.
+ *
+ * @since 0.1.0
+ */
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import type * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import type * as CheckpointStore from "./CheckpointStore.ts"
+import type * as Engine from "./Engine.ts"
+import * as apiErrors from "./internal/apiErrors.ts"
+import * as apiKeys from "./internal/apiKeys.ts"
+import * as TinkerService from "./TinkerService.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends TinkerService.Options {
+  /** `X-API-Key` must be one of these; without any, every request is allowed */
+  readonly apiKeys?: ReadonlyArray<Redacted.Redacted<string>> | undefined
+}
+
+// an answer that the contract does not list is given as a response
+const orGone = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.catchIf(
+    effect,
+    (error): error is Extract<E, { readonly _tag: "GoneResponse"; readonly detail: string }> =>
+      (error as { readonly _tag?: unknown })._tag === "GoneResponse",
+    (error) => Effect.succeed(apiErrors.toResponse(apiErrors.fromRefusal(error)))
+  )
+
+const service = HttpApiBuilder.group(TinkerApi.TinkerApi, "service", (handlers) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
+    handlers
+      .handle("clientConfig", () => Effect.succeed(tinker.clientConfig))
+      .handle("healthz", () => Effect.succeed({ status: "ok" as const }))
+      .handle("getServerCapabilities", () => Effect.succeed(tinker.capabilities))
+      .handle("createSession", () => tinker.createSession)
+      .handle("sessionHeartbeat", ({ payload }) =>
+        orGone(Effect.as(tinker.sessionHeartbeat(payload.session_id), { type: "session_heartbeat" }))
+      )
+  )
+)
+
+const models = HttpApiBuilder.group(TinkerApi.TinkerApi, "models", (handlers) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
+    handlers
+      .handle("createModel", ({ payload }) => orGone(tinker.createModel(payload)))
+      .handle("getInfo", ({ payload }) => orGone(tinker.getInfo(payload.model_id)))
+  )
+)
+
+const training = HttpApiBuilder.group(TinkerApi.TinkerApi, "training", (handlers) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
+    handlers
+      .handle("forwardBackward", ({ payload }) => orGone(tinker.forwardBackward(payload)))
+      .handle("forward", ({ payload }) => orGone(tinker.forward(payload)))
+      .handle("optimStep", ({ payload }) => orGone(tinker.optimStep(payload)))
+      .handle("saveWeights", ({ payload }) => orGone(tinker.saveWeights(payload)))
+      .handle("saveWeightsForSampler", ({ payload }) => orGone(tinker.saveWeightsForSampler(payload)))
+      .handle("loadWeights", ({ payload }) => orGone(tinker.loadWeights(payload)))
+  )
+)
+
+const sampling = HttpApiBuilder.group(TinkerApi.TinkerApi, "sampling", (handlers) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
+    handlers
+      .handle("createSamplingSession", ({ payload }) =>
+        orGone(Effect.map(tinker.createSamplingSession(payload), (sampling_session_id) => ({ sampling_session_id })))
+      )
+      .handle("asample", ({ payload }) => orGone(tinker.sample(payload)))
+  )
+)
+
+const json = (body: unknown) => HttpServerResponse.unsafeJson(body)
+
+const futures = HttpApiBuilder.group(TinkerApi.TinkerApi, "futures", (handlers) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
+    handlers.handle("retrieveFuture", ({ payload }) =>
+      orGone(
+        Effect.map(tinker.retrieve(payload), (found) => {
+          switch (found._tag) {
+            case "TryAgain":
+              return json(found.body)
+            case "Large":
+              return json({ status: "complete_metadata", response_payload_size: found.size })
+            case "Failed":
+              return json({ error: found.error, category: found.category })
+            case "Done":
+              return HttpServerResponse.uint8Array(found.body, { contentType: "application/json" })
+          }
+        })
+      )
+    )
+  )
+)
+
+const unauthorized = apiErrors.toResponse({
+  status: 401,
+  detail: "the key in X-API-Key is missing or wrong",
+  tag: "UnauthorizedResponse"
+})
+
+/** The number of an operation whose body could not be decoded is used up all the same. */
+const burn = (tinker: TinkerService.Service, request: HttpServerRequest.HttpServerRequest, detail: string) =>
+  Effect.matchEffect(request.json, {
+    onFailure: () => Effect.void,
+    onSuccess: (body) =>
+      typeof body === "object" && body !== null && "model_id" in body && "seq_id" in body
+        ? tinker.refuse(body, detail)
+        : Effect.void
+  })
+
+const guard =
+  (tinker: TinkerService.Service, keys: ReadonlyArray<Redacted.Redacted<string>>) =>
+  (app: HttpApp.Default): HttpApp.Default =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      keys.length > 0 && !apiKeys.isAllowed(keys, request.headers["x-api-key"])
+        ? Effect.succeed(unauthorized)
+        : Effect.catchAllCause(app, (cause) => {
+            if (Cause.isInterrupted(cause)) return Effect.failCause(cause)
+            const answer = apiErrors.fromCause(cause)
+            if (answer !== undefined) {
+              return answer.status === 422
+                ? Effect.as(burn(tinker, request, answer.detail), apiErrors.toResponse(answer))
+                : Effect.succeed(apiErrors.toResponse(answer))
+            }
+            return Effect.as(
+              Effect.logError(`${request.method} ${request.url} failed`, cause),
+              apiErrors.toResponse({ status: 500, detail: "an internal error, which the service has logged" })
+            )
+          })
+    )
+
+/**
+ * The endpoints over a `TinkerService` that is there already.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerHandlers = (
+  options: Pick<Options, "apiKeys"> = {}
+): Layer.Layer<HttpApi.Api, never, TinkerService.TinkerService> =>
+  Layer.merge(
+    HttpApiBuilder.api(TinkerApi.TinkerApi).pipe(Layer.provide([service, models, training, sampling, futures])),
+    HttpApiBuilder.middleware(Effect.map(TinkerService.TinkerService, (tinker) => guard(tinker, options.apiKeys ?? [])))
+  )
+
+/**
+ * The endpoints with a service of their own.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<HttpApi.Api | TinkerService.TinkerService, never, Engine.Engine | CheckpointStore.CheckpointStore> =>
+  Layer.provideMerge(layerHandlers(options), TinkerService.layer(options))

@@ -1,0 +1,237 @@
+/**
+ * The service without HTTP: sessions, models whose operations run strictly in order, futures, sampling sessions and
+ * checkpoints, over an `Engine` that computes and a `CheckpointStore` that keeps.
+ *
+ * @since 0.1.0
+ */
+import type * as ErrorResponse from "@effect-tinker/api/ErrorResponse"
+import type * as Future from "@effect-tinker/api/Future"
+import type * as Model from "@effect-tinker/api/Model"
+import type * as Sampling from "@effect-tinker/api/Sampling"
+import type * as Session from "@effect-tinker/api/Session"
+import type * as Training from "@effect-tinker/api/Training"
+import type * as Weights from "@effect-tinker/api/Weights"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as CheckpointStore from "./CheckpointStore.ts"
+import * as Engine from "./Engine.ts"
+import type * as environments from "./internal/environment.ts"
+import * as futures from "./internal/futures.ts"
+import * as models from "./internal/models.ts"
+import * as responses from "./internal/responses.ts"
+import * as samplers from "./internal/samplers.ts"
+import * as sessions from "./internal/sessions.ts"
+import * as training from "./internal/training.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** how long a poll waits for a result before it answers "try again"; 20 seconds */
+  readonly longPoll?: Duration.DurationInput | undefined
+  /** how long the operations behind a missing `seq_id` wait for it before they fail; 60 seconds */
+  readonly gapTimeout?: Duration.DurationInput | undefined
+  /** a session ends when nothing is heard of it for so long; 5 minutes */
+  readonly sessionTimeout?: Duration.DurationInput | undefined
+  /** results are kept for so long after their operation ended; 1 hour */
+  readonly resultRetention?: Duration.DurationInput | undefined
+  /** results above so many bytes are announced first to clients that ask for that; 1 MiB */
+  readonly inlineLimit?: number | undefined
+  /** the engine's samplers are released when unused for so long; 1 minute */
+  readonly samplerIdle?: Duration.DurationInput | undefined
+  /** sample requests that the engine works on at a time; 8 */
+  readonly sampleConcurrency?: number | undefined
+  /** what clients are told to do; nothing */
+  readonly clientConfig?: Session.ClientConfigResponse | undefined
+}
+
+/**
+ * What a poll for a result finds. `body` is the result as JSON.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Retrieved =
+  | { readonly _tag: "TryAgain"; readonly body: Future.TryAgain }
+  | { readonly _tag: "Large"; readonly size: number }
+  | { readonly _tag: "Failed"; readonly error: string; readonly category: Future.Category }
+  | { readonly _tag: "Done"; readonly body: Uint8Array }
+
+/**
+ * Why a request is refused before anything is done.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Refused = responses.Refusal | ErrorResponse.GoneResponse
+
+type Submitted = Effect.Effect<Future.FutureEnvelope, Refused>
+
+/**
+ * Each method stands for the endpoint of its name.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly clientConfig: Session.ClientConfigResponse
+  readonly capabilities: Session.GetServerCapabilitiesResponse
+  readonly createSession: Effect.Effect<{ readonly session_id: string }>
+  readonly sessionHeartbeat: (sessionId: string) => Effect.Effect<void, Refused>
+  readonly createModel: (request: Model.CreateModelRequest) => Submitted
+  readonly getInfo: (modelId: string) => Effect.Effect<Model.GetInfoResponse, Refused>
+  readonly forward: (request: typeof Training.ForwardRequest.Type) => Submitted
+  readonly forwardBackward: (request: Training.ForwardBackwardRequest) => Submitted
+  readonly optimStep: (request: Training.OptimStepRequest) => Submitted
+  readonly saveWeights: (request: Weights.SaveWeightsRequest) => Submitted
+  readonly saveWeightsForSampler: (request: Weights.SaveWeightsForSamplerRequest) => Submitted
+  readonly loadWeights: (request: Weights.LoadWeightsRequest) => Submitted
+  readonly createSamplingSession: (request: Sampling.CreateSamplingSessionRequest) => Effect.Effect<string, Refused>
+  readonly sample: (request: Sampling.SampleRequest) => Submitted
+  readonly retrieve: (request: typeof Future.RetrieveFutureRequest.Type) => Effect.Effect<Retrieved, Refused>
+  /**
+   * An operation was refused before its request could be read in full. Its number, where that could be read, is used up,
+   * so that the operations behind it go on.
+   */
+  readonly refuse: (
+    request: { readonly model_id: unknown; readonly seq_id: unknown },
+    detail: string
+  ) => Effect.Effect<void>
+  /** All polls answer at once from now on, so that a listener can close. */
+  readonly stopWaiting: Effect.Effect<void>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class TinkerService extends Context.Tag("@effect-tinker/server/TinkerService")<TinkerService, Service>() {}
+
+const settingsOf = (options: Options): environments.Settings => ({
+  longPoll: Duration.decode(options.longPoll ?? "20 seconds"),
+  gapTimeout: Duration.decode(options.gapTimeout ?? "60 seconds"),
+  sessionTimeout: Duration.decode(options.sessionTimeout ?? "5 minutes"),
+  resultRetention: Duration.decode(options.resultRetention ?? "1 hour"),
+  samplerIdle: Duration.decode(options.samplerIdle ?? "1 minute"),
+  sampleConcurrency: options.sampleConcurrency ?? 8,
+  inlineLimit: options.inlineLimit ?? 1024 * 1024,
+  clientConfig: options.clientConfig ?? {}
+})
+
+const envelope = (entry: futures.Entry): Future.FutureEnvelope => ({ request_id: entry.id, ...entry.envelope })
+
+/**
+ * The service. It works in the scope: when that closes, what runs is interrupted and what waits fails.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<Service, never, Engine.Engine | CheckpointStore.CheckpointStore | Scope.Scope> =>
+  Effect.gen(function* () {
+    const settings = settingsOf(options)
+    const environment: environments.Environment = {
+      engine: yield* Engine.Engine,
+      store: yield* CheckpointStore.CheckpointStore,
+      futures: yield* futures.make(settings.resultRetention),
+      settings,
+      scope: yield* Effect.scope
+    }
+    const { engine } = environment
+    const allSamplers = yield* samplers.make(environment)
+    const allSessions = sessions.make(environment)
+    const allModels = models.make(environment)
+
+    const submit = (modelId: string, operation: (record: models.ModelRecord) => models.Operation) =>
+      Effect.gen(function* () {
+        const record = yield* allModels.find(modelId)
+        yield* record.session.touch
+        return envelope(yield* allModels.submit(record, operation(record)))
+      })
+
+    const session = (id: string) => Effect.tap(allSessions.find(id), ({ touch }) => touch)
+
+    const retrieve: Service["retrieve"] = Effect.fnUntraced(function* ({ allow_metadata_only, request_id }) {
+      const entry = yield* environment.futures.find(request_id)
+      yield* entry.touch
+      const outcome = yield* environment.futures.wait(entry, settings.longPoll)
+      if (Option.isNone(outcome)) {
+        return { _tag: "TryAgain", body: { type: "try_again", request_id, queue_state: "active" } } as const
+      }
+      if (outcome.value._tag === "Failed") return outcome.value
+      const body = outcome.value.body()
+      return allow_metadata_only && body.byteLength > settings.inlineLimit
+        ? ({ _tag: "Large", size: body.byteLength } as const)
+        : ({ _tag: "Done", body } as const)
+    })
+
+    return {
+      clientConfig: settings.clientConfig,
+      capabilities: {
+        supported_models: engine.models.map(({ max_context_length, model_name }) => ({
+          model_name,
+          max_context_length,
+          trainable: true,
+          sampleable: true
+        }))
+      },
+      createSession: Effect.gen(function* () {
+        const made = yield* allSessions.create
+        yield* made.onEnd(allSamplers.release(made))
+        return { session_id: made.id }
+      }),
+      sessionHeartbeat: (id) => Effect.asVoid(session(id)),
+      createModel: (request) =>
+        Effect.flatMap(session(request.session_id), (found) => Effect.map(allModels.create(found, request), envelope)),
+      getInfo: (id) =>
+        Effect.map(allModels.find(id), ({ base, lora_config }) => ({
+          model_id: id,
+          model_data: { arch: base.arch, model_name: base.model_name, tokenizer_id: base.tokenizer_id },
+          optimizer_config: { type: "adamw" },
+          is_lora: true,
+          lora_rank: lora_config.rank,
+          model_name: base.model_name,
+          type: "get_info"
+        })),
+      forward: ({ forward_input, model_id, seq_id }) =>
+        submit(model_id, (record) => training.pass(record, seq_id, "Forward", forward_input)),
+      forwardBackward: ({ forward_backward_input, model_id, seq_id }) =>
+        submit(model_id, (record) => training.pass(record, seq_id, "ForwardBackward", forward_backward_input)),
+      optimStep: ({ adam_params, model_id, seq_id }) => submit(model_id, () => training.optimStep(seq_id, adam_params)),
+      saveWeights: (request) =>
+        submit(request.model_id, (record) => training.saveWeights(environment, record, request)),
+      saveWeightsForSampler: (request) =>
+        submit(request.model_id, (record) => training.saveWeightsForSampler(environment, record, allSamplers, request)),
+      loadWeights: (request) =>
+        submit(request.model_id, (record) => training.loadWeights(environment, record, request)),
+      createSamplingSession: (request) =>
+        Effect.flatMap(session(request.session_id), (found) => allSamplers.create(found, request)),
+      sample: (request) => Effect.map(allSamplers.sample(request), envelope),
+      retrieve,
+      refuse: ({ model_id, seq_id }, detail) =>
+        typeof model_id === "string" && models.isSeqId(seq_id)
+          ? allModels.find(model_id).pipe(
+              Effect.flatMap(({ queue }) =>
+                queue.burn(seq_id, `malformed: ${detail}`, responses.unprocessable(detail))
+              ),
+              Effect.ignore
+            )
+          : Effect.void,
+      stopWaiting: environment.futures.stopWaiting
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<TinkerService, never, Engine.Engine | CheckpointStore.CheckpointStore> =>
+  Layer.scoped(TinkerService, make(options))

@@ -1,0 +1,242 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as Sampling from "@effect-tinker/api/Sampling"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as RcMap from "effect/RcMap"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Engine from "../Engine.ts"
+import { currentParent, type Environment, type Failure, findBaseModel, onOffer, toOutcome } from "./environment.ts"
+import * as fingerprint from "./fingerprint.ts"
+import * as futures from "./futures.ts"
+import * as queue from "./queue.ts"
+import * as responses from "./responses.ts"
+import type * as sessions from "./sessions.ts"
+
+/** What is sampled from: a base model, with an adapter at hand or in the store. @internal */
+export interface Source {
+  readonly base_model: string
+  readonly adapter?: Engine.Adapter | undefined
+  readonly path?: TinkerPath.TinkerPath | undefined
+}
+
+/** @internal */
+export interface SamplerRecord {
+  readonly id: string
+  /** absent for samples that name a base model or a path themselves */
+  readonly session: sessions.Session | undefined
+  /** what the number of the sampling session was asked for; absent for one made by a save */
+  readonly asked: string | undefined
+  /** samples by number */
+  readonly slots: Map<number, { readonly fingerprint: string; readonly entry: futures.Entry }>
+  /** samples without a number */
+  unnumbered: number
+  /** absent until the save that makes it has run */
+  source: Source | undefined
+}
+
+/** The id of a sampling session that a save will fill. @internal */
+export interface Reservation {
+  readonly id: string
+  readonly fill: (source: Source) => void
+}
+
+/** @internal */
+export interface Samplers {
+  readonly create: (
+    session: sessions.Session,
+    request: Sampling.CreateSamplingSessionRequest
+  ) => Effect.Effect<string, responses.Refusal>
+  readonly reserve: (session: sessions.Session, seqId: number | undefined) => Reservation | responses.Refusal
+  readonly sample: (request: Sampling.SampleRequest) => Effect.Effect<futures.Entry, responses.Refusal>
+  /** forgets the sampling sessions of a session */
+  readonly release: (session: sessions.Session) => Effect.Effect<void>
+}
+
+const encodeSample = Schema.encodeSync(Sampling.SampleResponse)
+
+/** @internal */
+export const make = (environment: Environment): Effect.Effect<Samplers, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { engine, settings, store } = environment
+    const records = new Map<string, SamplerRecord>()
+    const free = yield* Effect.makeSemaphore(Math.max(1, settings.sampleConcurrency))
+
+    // samplers of the engine are made when needed, and released when idle: the record is enough to make them again
+    const engineSamplers = yield* RcMap.make({
+      lookup: (id: string): Effect.Effect<Engine.EngineSampler, Failure, Scope.Scope> =>
+        Effect.gen(function* () {
+          const { adapter, base_model, path } = records.get(id)!.source!
+          const loaded = adapter ?? (path === undefined ? undefined : (yield* store.load(path)).adapter)
+          return yield* engine.createSampler({ base_model, adapter: loaded })
+        }),
+      idleTimeToLive: settings.samplerIdle
+    })
+
+    const offered = (base_model: string): Effect.Effect<void, responses.Refusal> =>
+      findBaseModel(engine, base_model) === undefined
+        ? responses.badRequest(`there is no base model ${base_model}; on offer: ${onOffer(engine)}`)
+        : Effect.void
+
+    const sourceOf = Effect.fnUntraced(function* (options: {
+      readonly base_model?: string | undefined
+      readonly model_path?: string | undefined
+    }): Effect.fn.Return<Source, responses.Refusal> {
+      const { base_model, model_path } = options
+      if (base_model !== undefined) yield* offered(base_model)
+      if (model_path === undefined) {
+        return base_model === undefined
+          ? yield* responses.badRequest("give base_model or model_path, so that there is something to sample from")
+          : { base_model }
+      }
+      const parsed = TinkerPath.parse(model_path)
+      if (Option.isNone(parsed)) {
+        return yield* responses.badRequest(`model_path ${JSON.stringify(model_path)} is not a path of a checkpoint`)
+      }
+      const path = parsed.value
+      if (path.kind !== "sampler_weights") {
+        return yield* responses.badRequest(
+          `${model_path} holds no sampler weights: give the path that save_weights_for_sampler answered`
+        )
+      }
+      const info = yield* store
+        .info(path)
+        .pipe(
+          Effect.catchAll((error) =>
+            error._tag === "CheckpointNotFound" ? responses.notFound(error.message) : Effect.die(error)
+          )
+        )
+      if (base_model !== undefined && base_model !== info.base_model) {
+        return yield* responses.badRequest(`${model_path} is of base model ${info.base_model}, not of ${base_model}`)
+      }
+      yield* offered(info.base_model)
+      return { base_model: info.base_model, path }
+    })
+
+    const release: Samplers["release"] = (session) =>
+      Effect.suspend(() => {
+        for (const id of session.samplers) records.delete(id)
+        return Effect.forEach(session.samplers, (id) => RcMap.invalidate(engineSamplers, id), { discard: true })
+      })
+
+    const idOf = (session: sessions.Session, seqId: number) => `${session.id}:sample:${seqId}`
+
+    const register = (record: Omit<SamplerRecord, "slots" | "unnumbered">): SamplerRecord => {
+      const full = { ...record, slots: new Map(), unnumbered: 0 }
+      records.set(record.id, full)
+      record.session?.samplers.add(record.id)
+      return full
+    }
+
+    const create: Samplers["create"] = Effect.fnUntraced(function* (session, request) {
+      const { base_model, model_path, sampling_session_seq_id: seqId } = request
+      if (seqId < 0) return yield* responses.badRequest(`sampling_session_seq_id is ${seqId}, which is below 0`)
+      const id = idOf(session, seqId)
+      const asked = fingerprint.of({ base_model, model_path })
+      const used = Effect.suspend(() => {
+        const before = records.get(id)
+        return before === undefined || before.asked === asked
+          ? Effect.succeed(before)
+          : responses.conflict(`sampling_session_seq_id ${seqId} was used for another request`)
+      })
+      if ((yield* used) !== undefined) return id
+      const source = yield* sourceOf(request)
+      return yield* Effect.map(used, (before) => {
+        if (before === undefined) register({ id, session, asked, source })
+        return id
+      })
+    })
+
+    const reserve: Samplers["reserve"] = (session, wanted) => {
+      let seqId = wanted ?? 0
+      if (wanted === undefined) while (records.has(idOf(session, seqId))) seqId++
+      const id = idOf(session, seqId)
+      if (records.has(id)) return responses.conflict(`sampling_session_seq_id ${seqId} was used for another request`)
+      const record = register({ id, session, asked: undefined, source: undefined })
+      return {
+        id,
+        fill: (source) => {
+          record.source = source
+        }
+      }
+    }
+
+    // samples that name their model themselves share a record for each model
+    const direct = Effect.fnUntraced(function* (request: Sampling.SampleRequest) {
+      const source = yield* sourceOf(request)
+      const id = source.path === undefined ? `base:${source.base_model}` : TinkerPath.format(source.path)
+      return records.get(id) ?? register({ id, session: undefined, asked: undefined, source })
+    })
+
+    const addressed = (request: Sampling.SampleRequest): Effect.Effect<SamplerRecord, responses.Refusal> =>
+      Effect.suspend(() => {
+        const { sampling_session_id: id } = request
+        if (id === undefined) return direct(request)
+        const record = records.get(id)
+        return record?.source === undefined
+          ? responses.notFound(`there is no sampling session ${id}`)
+          : Effect.succeed(record)
+      })
+
+    const promptProblem = (request: Sampling.SampleRequest, source: Source): string | undefined => {
+      const { prompt, sampling_params } = request
+      const length = Either.getOrUndefined(ModelInput.lengthEither(prompt))
+      if (length === undefined) return undefined
+      if (length === 0) return "prompt is empty: give it one token or more"
+      const limit = findBaseModel(engine, source.base_model)!.max_context_length
+      if (length > limit) return `prompt has ${length} tokens, but the model's context length is ${limit}`
+      const { max_tokens } = sampling_params
+      return max_tokens !== undefined && length + max_tokens > limit
+        ? `prompt has ${length} tokens and max_tokens is ${max_tokens}, but the model's context length is ${limit}`
+        : undefined
+    }
+
+    const sample: Samplers["sample"] = Effect.fnUntraced(function* (request) {
+      const record = yield* addressed(request)
+      const { id, session, slots } = record
+      const { num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs } = request
+      const numbered = request.sampling_session_id === undefined ? undefined : request.seq_id
+      if (numbered !== undefined && numbered < 0) {
+        return yield* responses.badRequest(`seq_id is ${numbered}, which is below 0`)
+      }
+      const hash = fingerprint.of({ ...request, seq_id: undefined })
+      const problem = promptProblem(request, record.source!)
+      const parent = yield* currentParent
+      return yield* Effect.suspend((): Effect.Effect<futures.Entry, responses.Refusal> => {
+        const slot = numbered === undefined ? undefined : slots.get(numbered)
+        if (slot !== undefined) {
+          return slot.fingerprint === hash
+            ? Effect.succeed(slot.entry)
+            : responses.conflict(`sampling session ${id}: seq_id ${numbered} was used for another request`)
+        }
+        if (problem !== undefined) return responses.badRequest(problem)
+        const requestId = `${id}:${numbered ?? `unnumbered-${record.unnumbered++}`}`
+        const entry = environment.futures.unsafeAdd({
+          id: requestId,
+          touch: session?.touch ?? Effect.void,
+          envelope: {
+            sample_sequence_ids: Array.from({ length: num_samples }, (_, index) => `${requestId}:${index}`)
+          }
+        })
+        if (numbered !== undefined) slots.set(numbered, { fingerprint: hash, entry })
+        const work = RcMap.get(engineSamplers, id).pipe(
+          Effect.flatMap((sampler) =>
+            sampler.sample({ num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs })
+          ),
+          Effect.scoped,
+          Effect.map((response) => futures.done(() => encodeSample(response))),
+          free.withPermits(1)
+        )
+        const attributes = { sampling_session_id: id, seq_id: numbered }
+        return queue
+          .settle(toOutcome("Sample", parent, attributes, work), (outcome) =>
+            environment.futures.complete(entry, outcome)
+          )
+          .pipe(Effect.forkIn(session?.workers ?? environment.scope), Effect.as(entry))
+      }).pipe(Effect.uninterruptible)
+    })
+
+    return { create, reserve, sample, release }
+  })

@@ -1,0 +1,249 @@
+import * as Datum from "@effect-tinker/api/Datum"
+import * as LossFn from "@effect-tinker/api/LossFn"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Training from "@effect-tinker/api/Training"
+import * as Weights from "@effect-tinker/api/Weights"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Engine from "../Engine.ts"
+import type { Environment } from "./environment.ts"
+import * as futures from "./futures.ts"
+import type * as models from "./models.ts"
+import * as responses from "./responses.ts"
+import type * as samplers from "./samplers.ts"
+
+const encodePass = Schema.encodeSync(Training.ForwardBackwardOutput)
+const encodeStep = Schema.encodeSync(Training.OptimStepResponse)
+const encodeSaved = Schema.encodeSync(Weights.SaveWeightsResponse)
+const encodeSampler = Schema.encodeSync(Weights.SaveWeightsForSamplerResponse)
+const encodeLoaded = Schema.encodeSync(Weights.LoadWeightsResponse)
+
+const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): string | undefined => {
+  const { data, loss_fn } = input
+  if (!LossFn.isKnown(loss_fn)) return `loss_fn ${loss_fn} is not known`
+  if (data.length === 0) return "data is empty: give it one datum or more"
+  for (let i = 0; i < data.length; i++) {
+    const problem = Datum.problem(data[i]!, loss_fn)
+    if (problem !== undefined) return `data[${i}].${problem.path} ${problem.reason}`
+    const length = Either.getOrElse(ModelInput.lengthEither(data[i]!.model_input), () => 0)
+    if (length > maxLength) {
+      return `data[${i}].model_input has ${length} tokens, but the model's context length is ${maxLength}`
+    }
+  }
+  return undefined
+}
+
+/** A forward pass, with or without the gradient. @internal */
+export const pass = (
+  record: models.ModelRecord,
+  seqId: number | undefined,
+  type: "Forward" | "ForwardBackward",
+  input: Training.ForwardBackwardInput
+): models.Operation => ({
+  type,
+  seqId,
+  identity: input,
+  validate: Effect.suspend(() => {
+    const problem = dataProblem(input, record.base.max_context_length)
+    return problem === undefined ? Effect.void : responses.badRequest(problem)
+  }),
+  run: (model) => {
+    const options = {
+      data: input.data.map(Datum.toDense),
+      loss_fn: input.loss_fn,
+      loss_fn_config: LossFn.numericConfig(input.loss_fn_config ?? {})
+    }
+    const output = type === "Forward" ? model.forward(options) : model.forwardBackward(options)
+    return Effect.map(output, (result) => futures.done(() => encodePass(result)))
+  }
+})
+
+/** @internal */
+export const optimStep = (seqId: number | undefined, params: Training.AdamParams): models.Operation => ({
+  type: "OptimStep",
+  seqId,
+  identity: params,
+  run: (model) => Effect.map(model.optimStep(params), (result) => futures.done(() => encodeStep(result)))
+})
+
+const badName = (name: string) =>
+  responses.badRequest(
+    `path ${JSON.stringify(name)} is not a checkpoint name: letters, digits, "_", "-" and "." may stand in it, "." not first`
+  )
+
+const nameTaken = (path: TinkerPath.TinkerPath) =>
+  responses.conflict(`there is a checkpoint ${TinkerPath.format(path)} already`)
+
+/** Takes the name of a checkpoint, unless it is taken; gives it back when the save fails. */
+const reserving = (
+  environment: Environment,
+  record: models.ModelRecord,
+  kind: TinkerPath.Kind,
+  options: { readonly name: string | undefined; readonly overwrite: boolean }
+) => {
+  const pathOf = (seqId: number): TinkerPath.TinkerPath => ({
+    training_run_id: record.id,
+    kind,
+    name: options.name ?? `seq-${String(seqId).padStart(6, "0")}`
+  })
+  const { name, overwrite } = options
+  const validate = Effect.suspend((): Effect.Effect<void, responses.Refusal> => {
+    if (name === undefined) return Effect.void
+    if (!TinkerPath.isCheckpointName(name)) return badName(name)
+    const path = { training_run_id: record.id, kind, name }
+    // a store that fails is the operation's to report
+    return overwrite
+      ? Effect.void
+      : Effect.matchEffect(environment.store.info(path), {
+          onSuccess: () => nameTaken(path),
+          onFailure: () => Effect.void
+        })
+  })
+  const check = (seqId: number): responses.Refusal | undefined => {
+    const path = pathOf(seqId)
+    const id = TinkerPath.checkpointId(path)
+    if (!overwrite && record.names.has(id)) return nameTaken(path)
+    record.names.add(id)
+    return undefined
+  }
+  const release = (seqId: number) =>
+    Effect.sync(() => {
+      record.names.delete(TinkerPath.checkpointId(pathOf(seqId)))
+    })
+  return { pathOf, validate, check, release }
+}
+
+/** @internal */
+export const saveWeights = (
+  environment: Environment,
+  record: models.ModelRecord,
+  request: Weights.SaveWeightsRequest
+): models.Operation => {
+  const { overwrite, path: name, seq_id, ttl_seconds, user_metadata } = request
+  const { check, pathOf, release, validate } = reserving(environment, record, "weights", { name, overwrite })
+  return {
+    type: "SaveWeights",
+    seqId: seq_id,
+    identity: { name, overwrite, ttl_seconds, user_metadata },
+    validate,
+    check,
+    run: (model, seqId) =>
+      Effect.gen(function* () {
+        const path = pathOf(seqId)
+        const adapter = yield* model.adapter
+        const optimizer = yield* model.optimizer
+        yield* environment.store.save({ path, adapter, optimizer, overwrite, ttl_seconds, user_metadata })
+        return futures.done(() => encodeSaved({ path: TinkerPath.format(path), type: "save_weights" }))
+      }).pipe(Effect.onError(() => release(seqId)))
+  }
+}
+
+/** @internal */
+export const saveWeightsForSampler = (
+  environment: Environment,
+  record: models.ModelRecord,
+  sampling: samplers.Samplers,
+  request: Weights.SaveWeightsForSamplerRequest
+): models.Operation => {
+  const { kind, path: name, sampling_session_seq_id, seq_id, ttl_seconds, user_metadata } = request
+  if (name !== undefined) {
+    const { check, pathOf, release, validate } = reserving(environment, record, "sampler_weights", {
+      name,
+      overwrite: false
+    })
+    return {
+      type: "SaveWeightsForSampler",
+      seqId: seq_id,
+      identity: { name, kind, ttl_seconds, user_metadata },
+      validate,
+      check,
+      run: (model, seqId) =>
+        Effect.gen(function* () {
+          const path = pathOf(seqId)
+          const adapter = yield* model.adapter
+          yield* environment.store.save({ path, adapter, ttl_seconds, user_metadata })
+          const body = { path: TinkerPath.format(path), type: "save_weights_for_sampler" } as const
+          return futures.done(() => encodeSampler(body))
+        }).pipe(Effect.onError(() => release(seqId)))
+    }
+  }
+  // a client that asks again under the same seq_id draws another number of a sampling session: that is not told apart
+  let reservation: samplers.Reservation | undefined
+  return {
+    type: "SaveWeightsForSampler",
+    seqId: seq_id,
+    identity: { kind, ttl_seconds },
+    validate:
+      sampling_session_seq_id !== undefined && sampling_session_seq_id < 0
+        ? responses.badRequest(`sampling_session_seq_id is ${sampling_session_seq_id}, which is below 0`)
+        : Effect.void,
+    check: () => {
+      const reserved = sampling.reserve(record.session, sampling_session_seq_id)
+      if ("_tag" in reserved) return reserved
+      reservation = reserved
+      return undefined
+    },
+    run: (model) =>
+      Effect.suspend(() => {
+        const { fill, id } = reservation!
+        return Effect.map(model.adapter, (adapter) => {
+          fill({ base_model: record.base.model_name, adapter })
+          return futures.done(() => encodeSampler({ sampling_session_id: id, type: "save_weights_for_sampler" }))
+        })
+      })
+  }
+}
+
+/** @internal */
+export const loadWeights = (
+  environment: Environment,
+  record: models.ModelRecord,
+  request: Weights.LoadWeightsRequest
+): models.Operation => {
+  const parsed = TinkerPath.parse(request.path)
+  const userError = (reason: string) => new Engine.EngineError({ reason, category: "user" })
+  return {
+    type: "LoadWeights",
+    seqId: request.seq_id,
+    identity: { path: request.path, optimizer: request.optimizer },
+    validate: Effect.suspend((): Effect.Effect<void, responses.Refusal> => {
+      if (Option.isNone(parsed)) {
+        return responses.badRequest(`path ${JSON.stringify(request.path)} is not a path of a checkpoint`)
+      }
+      const path = parsed.value
+      if (path.kind !== "weights") {
+        return responses.badRequest(`${request.path} is not a training state: give the path that save_weights answered`)
+      }
+      // a checkpoint of this model that is about to be saved will be there in time
+      if (path.training_run_id === record.id && record.names.has(TinkerPath.checkpointId(path))) return Effect.void
+      return Effect.matchEffect(environment.store.info(path), {
+        onSuccess: () => Effect.void,
+        onFailure: (error) => (error._tag === "CheckpointNotFound" ? responses.notFound(error.message) : Effect.void)
+      })
+    }),
+    run: (model) =>
+      Effect.gen(function* () {
+        const { adapter, info, optimizer } = yield* environment.store.load(Option.getOrThrow(parsed))
+        const { base_model, lora_config } = info
+        if (base_model !== record.base.model_name) {
+          return yield* userError(
+            `${request.path} is of base model ${base_model}, but the model is of ${record.base.model_name}`
+          )
+        }
+        if (lora_config.rank !== record.lora_config.rank) {
+          return yield* userError(
+            `${request.path} has LoRA rank ${lora_config.rank}, but the model has rank ${record.lora_config.rank}`
+          )
+        }
+        if (request.optimizer && optimizer === undefined) {
+          return yield* userError(`${request.path} holds no state of the optimizer`)
+        }
+        yield* model.load(adapter, request.optimizer ? optimizer : undefined)
+        const body = { path: request.path, model_id: record.id, type: "load_weights" } as const
+        return futures.done(() => encodeLoaded(body))
+      })
+  }
+}

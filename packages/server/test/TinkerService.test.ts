@@ -1,0 +1,309 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import { EngineError } from "../src/Engine.ts"
+import * as client from "./utils/client.ts"
+
+const { createModel, createSession, forwardBackward, ok, optimStep, poll, post, result, run } = client
+
+// lets fibers of the service run, without moving the clock
+const settle = TestClock.adjust(0)
+
+describe("order", () => {
+  it.scoped("executes by seq_id, whatever the order of arrival", () =>
+    Effect.gen(function* () {
+      const { engine, layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const requests: Array<string> = []
+        for (const seq of [3, 2, 5]) {
+          requests.push((yield* ok(forwardBackward(model, seq, [client.datum([seq, 9])]))).request_id)
+        }
+        requests.push((yield* ok(optimStep(model, 4))).request_id)
+        yield* settle
+        assert.deepStrictEqual(client.names(yield* engine.operations), ["createModel"])
+        requests.push((yield* ok(forwardBackward(model, 1, [client.datum([1, 9])]))).request_id)
+        for (const id of requests) assert.notProperty(yield* result(id), "error")
+        assert.deepStrictEqual(
+          requests.sort(),
+          [1, 2, 3, 4, 5].map((seq) => `${model}:${seq}`)
+        )
+      }).pipe(Effect.provide(layer))
+      const operations = (yield* engine.operations).slice(1)
+      const firstTokens = operations.map(
+        ({ input }) =>
+          (input as { data?: ReadonlyArray<{ model_input: { chunks: ReadonlyArray<{ tokens: Int32Array }> } }> })
+            .data?.[0]!.model_input.chunks[0]!.tokens[0]
+      )
+      assert.deepStrictEqual(firstTokens, [1, 2, 3, undefined, 5])
+    })
+  )
+
+  it.scoped("takes operations before the model is made", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { layer } = yield* client.start(
+        {},
+        {
+          before: ({ name }) => (name === "createModel" ? Deferred.await(gate) : Effect.void)
+        }
+      )
+      yield* Effect.gen(function* () {
+        const session_id = yield* createSession
+        const body = { session_id, model_seq_id: 0, base_model: "effect-tinker/test" }
+        const created = yield* ok(post("/create_model", body))
+        assert.deepStrictEqual(created, { request_id: `${session_id}:train:0:0`, model_id: `${session_id}:train:0` })
+        const pass = yield* ok(forwardBackward(created.model_id, 1))
+        yield* Deferred.succeed(gate, undefined)
+        assert.property(yield* result(pass.request_id), "metrics")
+        assert.deepStrictEqual(yield* result(created.request_id), { model_id: created.model_id, type: "create_model" })
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("gives a missing seq_id the next number", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        assert.strictEqual((yield* ok(forwardBackward(model))).request_id, `${model}:1`)
+        assert.strictEqual((yield* ok(optimStep(model, 2))).request_id, `${model}:2`)
+        assert.strictEqual((yield* ok(forwardBackward(model))).request_id, `${model}:3`)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("answers a repetition with the same future, and another request under its number with 409", () =>
+    Effect.gen(function* () {
+      const { engine, layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const session = yield* createSession
+        const model = yield* createModel(session)
+        assert.strictEqual(yield* createModel(session), model)
+        const again = yield* post("/create_model", {
+          session_id: session,
+          model_seq_id: 0,
+          base_model: "effect-tinker/test"
+        })
+        assert.strictEqual(again.status, 409)
+        const first = yield* ok(forwardBackward(model, 1))
+        yield* result(first.request_id)
+        assert.deepStrictEqual(yield* ok(forwardBackward(model, 1)), first)
+        assert.strictEqual((yield* forwardBackward(model, 1, [client.datum([1, 2, 4])])).status, 409)
+        assert.strictEqual((yield* optimStep(model, 1)).status, 409)
+        yield* run("/optim_step", { adam_params: {}, model_id: model, seq_id: 2 })
+        const twice = [forwardBackward(model, 3), forwardBackward(model, 3)]
+        const [a, b] = yield* Effect.all(twice, { concurrency: "unbounded" })
+        assert.deepStrictEqual(a!.body, b!.body)
+        yield* result(a!.body.request_id)
+      }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(client.names(yield* engine.operations), [
+        "createModel",
+        "forwardBackward",
+        "optimStep",
+        "forwardBackward"
+      ])
+    })
+  )
+
+  it.scoped("fails what waits behind a gap after a minute, names the missing number, and goes on", () =>
+    Effect.gen(function* () {
+      const { engine, layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const third = yield* ok(forwardBackward(model, 3))
+        yield* TestClock.adjust("30 seconds")
+        const fifth = yield* ok(optimStep(model, 5))
+        yield* TestClock.adjust("29 seconds")
+        const waiting = yield* Effect.fork(result(third.request_id))
+        yield* TestClock.adjust("1 seconds")
+        const failed = yield* Fiber.join(waiting)
+        assert.strictEqual(failed.category, "user")
+        assert.match(failed.error, /seq_id 1 did not arrive within 60 s/)
+        assert.match((yield* result(fifth.request_id)).error, /seq_id 1/)
+        // too late, again, and the next
+        assert.strictEqual((yield* forwardBackward(model, 1)).status, 409)
+        assert.deepStrictEqual(yield* ok(forwardBackward(model, 3)), third)
+        yield* result((yield* ok(forwardBackward(model, 6))).request_id)
+      }).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(client.names(yield* engine.operations), ["createModel", "forwardBackward"])
+    })
+  )
+
+  it.scoped("waits for a gap anew whenever it gets on", () =>
+    Effect.gen(function* () {
+      const { engine, layer } = yield* client.start({ gapTimeout: "10 seconds" })
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        yield* ok(forwardBackward(model, 2))
+        yield* ok(forwardBackward(model, 4))
+        yield* TestClock.adjust("9 seconds")
+        yield* ok(forwardBackward(model, 1))
+        yield* TestClock.adjust("9 seconds")
+        const third = yield* ok(forwardBackward(model, 3))
+        assert.property(yield* result(third.request_id), "metrics")
+        assert.property(yield* result(`${model}:4`), "metrics")
+      }).pipe(Effect.provide(layer))
+      assert.strictEqual((yield* engine.operations).length, 5)
+    })
+  )
+
+  it.scoped("uses up the number of an operation that it refuses", () =>
+    Effect.gen(function* () {
+      const { engine, layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const last = yield* ok(forwardBackward(model, 5))
+        // refused for its values, for its form, for its name, and for not being JSON of the right type
+        assert.strictEqual((yield* forwardBackward(model, 1, [])).status, 400)
+        assert.strictEqual(
+          (yield* post("/optim_step", { adam_params: { beta1: 2 }, model_id: model, seq_id: 2 })).status,
+          422
+        )
+        assert.strictEqual((yield* post("/save_weights", { path: "../x", model_id: model, seq_id: 3 })).status, 400)
+        const broken = yield* post("/forward_backward", { model_id: model, seq_id: 4, forward_backward_input: [] })
+        assert.strictEqual(broken.status, 422)
+        assert.property(yield* result(last.request_id), "metrics")
+        // the same request gets the same answer
+        assert.strictEqual((yield* forwardBackward(model, 1, [])).status, 400)
+        assert.strictEqual((yield* forwardBackward(model, 1)).status, 409)
+        for (const seq of [0, -1, 2 ** 31]) assert.strictEqual((yield* forwardBackward(model, seq)).status, 400)
+        assert.strictEqual((yield* ok(forwardBackward(model))).request_id, `${model}:6`)
+      }).pipe(Effect.provide(layer))
+      assert.strictEqual(client.names(yield* engine.operations)[1], "forwardBackward")
+    })
+  )
+
+  it.scoped("runs models beside each other, and never mixes them", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { layer } = yield* client.start(
+        {},
+        {
+          before: ({ name, target }) =>
+            target === 0 && name === "forwardBackward" ? Deferred.await(gate) : Effect.void
+        }
+      )
+      yield* Effect.gen(function* () {
+        const session = yield* createSession
+        const slow = yield* createModel(session, 0)
+        const quick = yield* createModel(session, 1)
+        const held = yield* ok(forwardBackward(slow, 1))
+        const before = yield* run("/forward", { forward_input: client.input(client.datum([1, 2, 3])), model_id: quick })
+        yield* run("/optim_step", { adam_params: { weight_decay: 0.5, learning_rate: 0.1 }, model_id: quick })
+        const after = yield* run("/forward", { forward_input: client.input(client.datum([1, 2, 3])), model_id: quick })
+        yield* Deferred.succeed(gate, undefined)
+        const other = yield* result(held.request_id)
+        // no gradient of the other model, no decay of zero weights
+        assert.deepStrictEqual(after, before)
+        assert.deepStrictEqual(other, before)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})
+
+describe("futures", () => {
+  const stuck = (name: string) =>
+    Effect.map(Deferred.make<void, EngineError>(), (gate) => ({
+      gate,
+      options: {
+        before: (operation: { name: string }) => (operation.name === name ? Deferred.await(gate) : Effect.void)
+      }
+    }))
+
+  it.scoped("holds a poll for 20 seconds, then asks to try again", () =>
+    Effect.gen(function* () {
+      const { gate, options } = yield* stuck("forwardBackward")
+      const { layer } = yield* client.start({}, options)
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const { request_id } = yield* ok(forwardBackward(model, 1))
+        const first = yield* Effect.fork(poll(request_id))
+        const second = yield* Effect.fork(poll(request_id))
+        yield* TestClock.adjust("19999 millis")
+        assert.isTrue((yield* Fiber.poll(first))._tag === "None")
+        yield* TestClock.adjust("1 millis")
+        const expected = { type: "try_again", request_id, queue_state: "active" }
+        assert.deepStrictEqual((yield* Fiber.join(first)).body, expected)
+        assert.deepStrictEqual((yield* Fiber.join(second)).body, expected)
+        // a result ends the wait at once, for all who wait, and stays
+        const third = yield* Effect.fork(Effect.all([poll(request_id), poll(request_id)], { concurrency: 2 }))
+        yield* TestClock.adjust("5 seconds")
+        yield* Deferred.succeed(gate, undefined)
+        const [a, b] = yield* Fiber.join(third)
+        assert.property(a.body, "metrics")
+        assert.deepStrictEqual(a.body, b.body)
+        assert.deepStrictEqual((yield* poll(request_id)).body, a.body)
+        assert.strictEqual(a.headers["content-type"], "application/json")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("answers failures as 200 with whose fault it is, and lets the queue go on", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start(
+        {},
+        {
+          before: ({ index }) =>
+            index === 1
+              ? new EngineError({ reason: "out of memory", category: "server" })
+              : index === 2
+                ? Effect.die("bug")
+                : Effect.void
+        }
+      )
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const first = yield* ok(forwardBackward(model, 1))
+        const second = yield* ok(forwardBackward(model, 2))
+        const third = yield* ok(forwardBackward(model, 3, [client.datum([1, 300])]))
+        const fourth = yield* ok(forwardBackward(model, 4))
+        assert.deepStrictEqual(yield* result(first.request_id), { error: "out of memory", category: "server" })
+        const died = yield* result(second.request_id)
+        assert.strictEqual(died.category, "server")
+        assert.notInclude(died.error, "bug")
+        assert.strictEqual((yield* result(third.request_id)).category, "user")
+        assert.property(yield* result(fourth.request_id), "metrics")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("announces large results to those who ask for that", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({ inlineLimit: 200 })
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const { request_id } = yield* ok(
+          forwardBackward(model, 1, [client.datum(Array.from({ length: 50 }, (_, i) => i))])
+        )
+        const whole = yield* result(request_id)
+        const announced = yield* ok(poll(request_id, true))
+        assert.strictEqual(announced.status, "complete_metadata")
+        assert.strictEqual(announced.response_payload_size, JSON.stringify(whole).length)
+        const step = yield* ok(optimStep(model, 2))
+        yield* result(step.request_id)
+        assert.property(yield* ok(poll(step.request_id, true)), "metrics")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("knows no other ids, and drops results in time", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({ resultRetention: "1 minute" })
+      yield* Effect.gen(function* () {
+        const unknown = yield* poll("nothing")
+        assert.strictEqual(unknown.status, 404)
+        assert.match(unknown.body.detail, /nothing/)
+        const model = yield* createModel(yield* createSession)
+        const { request_id } = yield* ok(forwardBackward(model, 1))
+        yield* result(request_id)
+        yield* TestClock.adjust("60 seconds")
+        assert.strictEqual((yield* poll(request_id)).status, 200)
+        yield* TestClock.adjust("1 seconds")
+        assert.strictEqual((yield* poll(request_id)).status, 410)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})
