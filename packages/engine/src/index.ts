@@ -1,1 +1,1 @@
-export {}
+export * as ModelDirectory from "./ModelDirectory.ts"
