@@ -1,1 +1,2 @@
+export * as JaxEngine from "./JaxEngine.ts"
 export * as ModelDirectory from "./ModelDirectory.ts"
