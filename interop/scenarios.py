@@ -25,6 +25,7 @@ warnings.filterwarnings("ignore")
 import httpx
 import numpy as np
 import tinker
+import zstandard
 from pydantic import BaseModel
 from tinker import types
 from tinker.proto import tinker_public_pb2 as pb
@@ -435,12 +436,17 @@ class Service:
         }
 
 
-def in_order(raw: str) -> str:
+def in_order(request: dict[str, Any]) -> dict[str, Any]:
     """The same message with the entries of its maps in order; the client writes them in any."""
-    sent = base64.b64decode(raw)
+    compressed = request["headers"].get("content-encoding") == "zstd"
+    sent = base64.b64decode(request["base64"])
+    if compressed:
+        sent = zstandard.ZstdDecompressor().decompress(sent)
     ordered = pb.ForwardBackwardRequest.FromString(sent).SerializeToString(deterministic=True)
     assert len(ordered) == len(sent)
-    return base64.b64encode(ordered).decode()
+    if compressed:
+        ordered = zstandard.ZstdCompressor().compress(ordered)
+    return request | {"base64": base64.b64encode(ordered).decode()}
 
 
 class Fixtures:
@@ -451,7 +457,7 @@ class Fixtures:
     def add(self, file: str, name: str, exchange: dict[str, Any], value: Any = None) -> None:
         entry = {"name": name, **exchange}
         if "base64" in exchange.get("request", {}):
-            entry["request"] = exchange["request"] | {"base64": in_order(exchange["request"]["base64"])}
+            entry["request"] = in_order(exchange["request"])
         if value is not None:
             entry["value"] = steady(plain(value))
         self.files.setdefault(file, []).append(entry)
@@ -486,7 +492,10 @@ def training(fixtures: Fixtures) -> None:
     trainer = client.create_lora_training_client(
         "org/model", rank=8, seed=1, train_unembed=False, user_metadata={"run": "nightly"}
     ).result()
-    add = lambda name, path, value=None: fixtures.add("training", name, service.last(path), value)
+
+    def add(name: str, path: str, value: Any = None) -> None:
+        fixtures.add("training", name, service.last(path), value)
+
     fixtures.add("session", "client config", service.last("/client/config"))
     fixtures.add("session", "dynamic config", service.last("/client/dynamic_config"))
     fixtures.add("session", "create session", service.last("/create_session"))
@@ -604,6 +613,14 @@ def training(fixtures: Fixtures) -> None:
     client.close("success", detail="done").result()
     fixtures.add("session", "finish", service.last("/sessions/s-1/finish"))
     fixtures.add("session", "telemetry", service.last("/telemetry"))
+
+    service = Service({"proto_compress_fwdbwd": True})
+    client = tinker.ServiceClient(base_url=service.url, api_key=KEY)
+    trainer = client.create_lora_training_client("org/model", rank=8).result()
+    service.outputs.append(pass_output(2))
+    trainer.forward_backward([supervised(list(range(300)))] * 2, "cross_entropy").result()
+    add("a compressed pass", "/forward_backward")
+    client.close("success").result()
 
 
 def sampling(fixtures: Fixtures) -> None:

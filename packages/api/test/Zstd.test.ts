@@ -1,0 +1,90 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
+import * as Zstd from "@effect-tinker/api/Zstd"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as wire from "./utils/wire.ts"
+
+const run = <A, E>(effect: Effect.Effect<A, E, Zstd.Zstd>) => Effect.provide(effect, Zstd.layer)
+
+const frames = [0, 1, 255, 256, 70_000, 1_000_000].map((size) =>
+  Uint8Array.from({ length: size }, (_, i) => (i >> 3) % 251)
+)
+
+describe("Zstd", () => {
+  it.effect("gives back what it took, of any size", () =>
+    run(
+      Effect.gen(function* () {
+        const zstd = yield* Zstd.Zstd
+        for (const content of frames) {
+          const compressed = yield* zstd.compress(content)
+          assert.deepStrictEqual(yield* zstd.decompress(compressed), content)
+          assert.deepStrictEqual(yield* zstd.decompress(compressed, content.length), content)
+          if (content.length > 1000) assert.isBelow(compressed.length, content.length / 4)
+        }
+      })
+    )
+  )
+
+  it.effect("refuses content that is larger than allowed, by what the frame says of it", () =>
+    run(
+      Effect.gen(function* () {
+        const zstd = yield* Zstd.Zstd
+        const compressed = yield* zstd.compress(frames[5]!)
+        assert.strictEqual((yield* Effect.flip(zstd.decompress(compressed, 999_999))).reason, "TooLarge")
+        // eight bytes of size: 2^56
+        const bomb = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0)
+        assert.strictEqual((yield* Effect.flip(zstd.decompress(bomb))).reason, "TooLarge")
+      })
+    )
+  )
+
+  it.effect("refuses bytes that are no frame", () =>
+    run(
+      Effect.gen(function* () {
+        const zstd = yield* Zstd.Zstd
+        const compressed = yield* zstd.compress(frames[4]!)
+        for (const bytes of [new Uint8Array(0), Uint8Array.of(1, 2, 3, 4, 5, 6, 7), compressed.subarray(0, 40)]) {
+          const error = yield* Effect.flip(zstd.decompress(bytes))
+          assert.strictEqual(error._tag, "ZstdError")
+          assert.strictEqual(error.reason, "Malformed")
+        }
+      })
+    )
+  )
+
+  it.effect("survives 1,000 buffers that are random or changed", () =>
+    run(
+      Effect.gen(function* () {
+        const zstd = yield* Zstd.Zstd
+        const compressed = yield* zstd.compress(frames[4]!)
+        const buffers = FastCheck.sample(
+          FastCheck.oneof(
+            FastCheck.uint8Array({ maxLength: 64 }).map((tail) => Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, ...tail)),
+            FastCheck.tuple(FastCheck.nat(compressed.length - 1), FastCheck.nat(255)).map(([at, value]) => {
+              const out = compressed.slice()
+              out[at] = value
+              return out
+            })
+          ),
+          1000
+        )
+        for (const bytes of buffers) yield* Effect.either(zstd.decompress(bytes, 1_000_000))
+        assert.deepStrictEqual(yield* zstd.decompress(compressed), frames[4]!)
+      })
+    )
+  )
+
+  it.effect("reads the compressed pass of the official client", () =>
+    run(
+      Effect.gen(function* () {
+        const zstd = yield* Zstd.Zstd
+        const { request } = wire.exchange("a compressed pass")
+        assert.strictEqual(request.headers["content-encoding"], Zstd.contentEncoding)
+        const pass = yield* ProtobufCodec.decodeForwardBackwardRequest(yield* zstd.decompress(wire.bytes(request)))
+        assert.strictEqual(pass.forward_backward_input.loss_fn, "cross_entropy")
+        assert.strictEqual(pass.forward_backward_input.data.length, 2)
+      })
+    )
+  )
+})
