@@ -1,5 +1,7 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import type * as TensorData from "@effect-tinker/api/TensorData"
+import type * as Training from "@effect-tinker/api/Training"
+import type * as Engine from "@effect-tinker/server/Engine"
 import { NodeContext } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -101,3 +103,47 @@ export const load = (directory: string, maxTokensPerRun?: number) =>
     const weights = yield* ModelDirectory.weights(model)
     return yield* baseModel.make("test", model, weights, executor, maxTokensPerRun)
   }).pipe(Effect.provide(NodeContext.layer))
+
+export const switches = { train_attn: true, train_mlp: true, train_unembed: true }
+
+/** An adapter with the given values by PEFT's names. */
+export const adapterOf = (
+  arrays: Record<string, Float32Array>,
+  rank: number,
+  chosen: typeof switches = switches
+): Engine.Adapter => ({
+  base_model: "test",
+  lora_config: { rank, ...chosen },
+  lora_alpha: 32,
+  weights: Object.fromEntries(Object.entries(arrays).map(([name, data]) => [name, { shape: [data.length], data }]))
+})
+
+export const noConfig = {}
+
+export const adamParams: Training.AdamParams = {
+  learning_rate: 1e-2,
+  beta1: 0.9,
+  beta2: 0.95,
+  eps: 1e-12,
+  weight_decay: 0,
+  grad_clip_norm: 0
+}
+
+/** Fails with an `EngineError` of the user's, whose reason is returned. */
+export const refusal = <A, R>(effect: Effect.Effect<A, Engine.EngineError, R>): Effect.Effect<string, never, R> =>
+  effect.pipe(
+    Effect.flip,
+    Effect.map((error) => {
+      assert.strictEqual(error.category, "user")
+      return error.reason
+    }),
+    Effect.orDie
+  )
+
+/** The gradient that a model has accumulated, by PEFT's names; the model's optimizer and weights are spoilt. */
+export const takeGradient = (model: Engine.EngineModel) =>
+  Effect.gen(function* () {
+    // without momentum the first moment is the gradient itself
+    yield* model.optimStep({ ...adamParams, learning_rate: 0, beta1: 0 })
+    return (yield* model.optimizer).first
+  })
