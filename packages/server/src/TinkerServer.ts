@@ -3,25 +3,31 @@
  * socket with `InFiber`, or build them into a server of one's own with `HttpApiBuilder.serve`.
  *
  * Whatever is wrong with a request is answered with 4xx and a JSON body `{ detail }`: 422 for a body that is not JSON or
- * not of the endpoint's form, with the path to the field at fault; 401 for a missing or wrong key; 404 for a path that
- * does not exist.
+ * not of the endpoint's form, with the path to the field at fault; 415 for one of another type; 401 for a missing or
+ * wrong key; 404 for a path that does not exist.
  *
  * @since 0.1.0
  */
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as Training from "@effect-tinker/api/Training"
 import type * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpApiError from "@effect/platform/HttpApiError"
 import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpMethod from "@effect/platform/HttpMethod"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
 import * as apiErrors from "./internal/apiErrors.ts"
 import * as apiKeys from "./internal/apiKeys.ts"
+import { collect } from "./internal/messages.ts"
 import * as TinkerService from "./TinkerService.ts"
 
 /**
@@ -63,10 +69,31 @@ const models = HttpApiBuilder.group(TinkerApi.TinkerApi, "models", (handlers) =>
   )
 )
 
+const decodePass = Schema.decodeUnknown(Training.ForwardBackwardRequest)
+
+/** A pass in either of its forms. What cannot be read is a defect, as it is for all other bodies. */
+const readPass = (request: HttpServerRequest.HttpServerRequest) =>
+  ProtobufCodec.isProtobuf(request.headers["content-type"])
+    ? Effect.orDie(Effect.flatMap(collect(request.stream), ProtobufCodec.decodeForwardBackwardRequest))
+    : request.json.pipe(
+        Effect.flatMap(decodePass),
+        Effect.map((pass) => ({ ...pass, forward_only: false })),
+        Effect.catchTag("ParseError", HttpApiError.HttpApiDecodeError.refailParseError),
+        Effect.orDie
+      )
+
 const training = HttpApiBuilder.group(TinkerApi.TinkerApi, "training", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
-      .handle("forwardBackward", ({ payload }) => orGone(tinker.forwardBackward(payload)))
+      .handleRaw("forwardBackward", ({ request }) =>
+        Effect.flatMap(readPass(request), ({ forward_only, ...pass }) =>
+          orGone(
+            forward_only
+              ? tinker.forward({ ...pass, forward_input: pass.forward_backward_input })
+              : tinker.forwardBackward(pass)
+          )
+        )
+      )
       .handle("forward", ({ payload }) => orGone(tinker.forward(payload)))
       .handle("optimStep", ({ payload }) => orGone(tinker.optimStep(payload)))
       .handle("saveWeights", ({ payload }) => orGone(tinker.saveWeights(payload)))
@@ -85,13 +112,16 @@ const sampling = HttpApiBuilder.group(TinkerApi.TinkerApi, "sampling", (handlers
   )
 )
 
+const formOf = ({ headers }: HttpServerRequest.HttpServerRequest) =>
+  ProtobufCodec.isProtobuf(headers["accept"]) ? "protobuf" : "json"
+
 const json = (body: unknown) => HttpServerResponse.unsafeJson(body)
 
 const futures = HttpApiBuilder.group(TinkerApi.TinkerApi, "futures", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
-    handlers.handle("retrieveFuture", ({ payload }) =>
+    handlers.handle("retrieveFuture", ({ payload, request }) =>
       orGone(
-        Effect.map(tinker.retrieve(payload), (found) => {
+        Effect.map(tinker.retrieve(payload, formOf(request)), (found) => {
           switch (found._tag) {
             case "TryAgain":
               return json(found.body)
@@ -100,7 +130,9 @@ const futures = HttpApiBuilder.group(TinkerApi.TinkerApi, "futures", (handlers) 
             case "Failed":
               return json({ error: found.error, category: found.category })
             case "Done":
-              return HttpServerResponse.uint8Array(found.body, { contentType: "application/json" })
+              return HttpServerResponse.uint8Array(found.bytes, {
+                contentType: found.form === "json" ? "application/json" : ProtobufCodec.contentType
+              })
           }
         })
       )
@@ -116,7 +148,7 @@ const unauthorized = apiErrors.toResponse({
 
 /** The number of an operation whose body could not be decoded is used up all the same. */
 const burn = (tinker: TinkerService.Service, request: HttpServerRequest.HttpServerRequest, detail: string) =>
-  Effect.matchEffect(request.json, {
+  Effect.matchEffect(ProtobufCodec.isProtobuf(request.headers["content-type"]) ? Effect.void : request.json, {
     onFailure: () => Effect.void,
     onSuccess: (body) =>
       typeof body === "object" && body !== null && "model_id" in body && "seq_id" in body
@@ -124,26 +156,39 @@ const burn = (tinker: TinkerService.Service, request: HttpServerRequest.HttpServ
         : Effect.void
   })
 
+/** Why a body is not read at all: bodies are JSON, and those of passes may be protobuf; none is compressed. */
+const unsupported = ({ headers, method, url }: HttpServerRequest.HttpServerRequest): string | undefined => {
+  if (!HttpMethod.hasBody(method)) return undefined
+  const encoding = headers["content-encoding"] ?? "identity"
+  if (encoding !== "identity") return `content-encoding ${encoding} is not supported`
+  const type = headers["content-type"] ?? "application/json"
+  return type.toLowerCase().includes("application/json") ||
+    (ProtobufCodec.isProtobuf(type) && url.split("?")[0]!.endsWith("/forward_backward"))
+    ? undefined
+    : `content-type ${type} is not supported: send application/json`
+}
+
 const guard =
   (tinker: TinkerService.Service, keys: ReadonlyArray<Redacted.Redacted<string>>) =>
   (app: HttpApp.Default): HttpApp.Default =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      keys.length > 0 && !apiKeys.isAllowed(keys, request.headers["x-api-key"])
-        ? Effect.succeed(unauthorized)
-        : Effect.catchAllCause(app, (cause) => {
-            if (Cause.isInterrupted(cause)) return Effect.failCause(cause)
-            const answer = apiErrors.fromCause(cause)
-            if (answer !== undefined) {
-              return answer.status === 422
-                ? Effect.as(burn(tinker, request, answer.detail), apiErrors.toResponse(answer))
-                : Effect.succeed(apiErrors.toResponse(answer))
-            }
-            return Effect.as(
-              Effect.logError(`${request.method} ${request.url} failed`, cause),
-              apiErrors.toResponse({ status: 500, detail: "an internal error, which the service has logged" })
-            )
-          })
-    )
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      if (keys.length > 0 && !apiKeys.isAllowed(keys, request.headers["x-api-key"])) return Effect.succeed(unauthorized)
+      const reason = unsupported(request)
+      if (reason !== undefined) return Effect.succeed(apiErrors.toResponse({ status: 415, detail: reason }))
+      return Effect.catchAllCause(app, (cause) => {
+        if (Cause.isInterrupted(cause)) return Effect.failCause(cause)
+        const answer = apiErrors.fromCause(cause)
+        if (answer !== undefined) {
+          return answer.status === 422
+            ? Effect.as(burn(tinker, request, answer.detail), apiErrors.toResponse(answer))
+            : Effect.succeed(apiErrors.toResponse(answer))
+        }
+        return Effect.as(
+          Effect.logError(`${request.method} ${request.url} failed`, cause),
+          apiErrors.toResponse({ status: 500, detail: "an internal error, which the service has logged" })
+        )
+      })
+    })
 
 /**
  * The endpoints over a `TinkerService` that is there already.

@@ -51,7 +51,8 @@ export interface Options {
 }
 
 /**
- * What a poll for a result finds. `body` is the result as JSON.
+ * What a poll for a result finds. Results of passes and samples come as protobuf where that is wanted, all others as
+ * JSON.
  *
  * @since 0.1.0
  * @category models
@@ -60,7 +61,7 @@ export type Retrieved =
   | { readonly _tag: "TryAgain"; readonly body: Future.TryAgain }
   | { readonly _tag: "Large"; readonly size: number }
   | { readonly _tag: "Failed"; readonly error: string; readonly category: Future.Category }
-  | { readonly _tag: "Done"; readonly body: Uint8Array }
+  | { readonly _tag: "Done"; readonly form: "json" | "protobuf"; readonly bytes: Uint8Array }
 
 /**
  * Why a request is refused before anything is done.
@@ -93,7 +94,10 @@ export interface Service {
   readonly loadWeights: (request: Weights.LoadWeightsRequest) => Submitted
   readonly createSamplingSession: (request: Sampling.CreateSamplingSessionRequest) => Effect.Effect<string, Refused>
   readonly sample: (request: Sampling.SampleRequest) => Submitted
-  readonly retrieve: (request: typeof Future.RetrieveFutureRequest.Type) => Effect.Effect<Retrieved, Refused>
+  readonly retrieve: (
+    request: typeof Future.RetrieveFutureRequest.Type,
+    form?: "json" | "protobuf"
+  ) => Effect.Effect<Retrieved, Refused>
   /**
    * An operation was refused before its request could be read in full. Its number, where that could be read, is used up,
    * so that the operations behind it go on.
@@ -157,18 +161,33 @@ export const make = (
 
     const session = (id: string) => Effect.tap(allSessions.find(id), ({ touch }) => touch)
 
-    const retrieve: Service["retrieve"] = Effect.fnUntraced(function* ({ allow_metadata_only, request_id }) {
+    const retrieve: Service["retrieve"] = Effect.fnUntraced(function* (
+      { allow_metadata_only, request_id },
+      form = "json"
+    ): Effect.fn.Return<Retrieved, Refused> {
       const entry = yield* environment.futures.find(request_id)
       yield* entry.touch
-      const outcome = yield* environment.futures.wait(entry, settings.longPoll)
-      if (Option.isNone(outcome)) {
-        return { _tag: "TryAgain", body: { type: "try_again", request_id, queue_state: "active" } } as const
+      const waited = yield* environment.futures.wait(entry, settings.longPoll)
+      if (Option.isNone(waited)) {
+        return { _tag: "TryAgain", body: { type: "try_again", request_id, queue_state: "active" } }
       }
-      if (outcome.value._tag === "Failed") return outcome.value
-      const body = outcome.value.body()
-      return allow_metadata_only && body.byteLength > settings.inlineLimit
-        ? ({ _tag: "Large", size: body.byteLength } as const)
-        : ({ _tag: "Done", body } as const)
+      const outcome = waited.value
+      if (outcome._tag === "Failed") return outcome
+      return yield* Effect.try(() => outcome.body(form)).pipe(
+        Effect.map((body): Retrieved => {
+          const size = body.bytes.byteLength
+          return allow_metadata_only && size > settings.inlineLimit
+            ? { _tag: "Large", size }
+            : { _tag: "Done", ...body }
+        }),
+        Effect.catchAll((error) =>
+          Effect.as(Effect.logError(`the result of ${request_id} cannot be encoded`, error), {
+            _tag: "Failed" as const,
+            error: "the result cannot be encoded, which the service has logged",
+            category: "server" as const
+          })
+        )
+      )
     })
 
     return {

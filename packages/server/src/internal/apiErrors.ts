@@ -1,3 +1,4 @@
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as HttpApiError from "@effect/platform/HttpApiError"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -75,6 +76,7 @@ export const fromCause = (cause: Cause.Cause<unknown>): Answer | undefined => {
   const error = Cause.squash(cause)
   if (isRefusal(error)) return fromRefusal(error)
   if (error instanceof HttpApiError.HttpApiDecodeError) return unprocessable(describeIssues(error))
+  if (error instanceof ProtobufCodec.ProtobufDecodeError) return unprocessable(error.message)
   if (HttpServerError.isServerError(error)) {
     if (error._tag === "RouteNotFound") {
       const { method, url } = error.request
@@ -84,5 +86,5 @@ export const fromCause = (cause: Cause.Cause<unknown>): Answer | undefined => {
       return unprocessable(`the body cannot be read: ${cut(messageOf(error.cause ?? error))}`)
     }
   }
-  return Predicate.isTagged(error, "MultipartError") ? unprocessable("the body is not JSON") : undefined
+  return undefined
 }

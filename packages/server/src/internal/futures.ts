@@ -3,17 +3,22 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as responses from "./responses.ts"
 
-/** How an operation ended. `body` is the result's JSON, made when it is first asked for. @internal */
+/** How an operation ended. @internal */
 export type Outcome = Done | Failed
+
+/** A form of a result's body. @internal */
+export type Form = "json" | "protobuf"
 
 /** @internal */
 export interface Done {
   readonly _tag: "Done"
-  readonly body: () => Uint8Array
+  /** the result in the form that is wanted, or as JSON where it has no other; throws when it cannot be encoded */
+  readonly body: (wanted: Form) => { readonly form: Form; readonly bytes: Uint8Array }
 }
 
 /** @internal */
@@ -26,18 +31,24 @@ export interface Failed {
 /** @internal */
 export const failed = (error: string, category: Future.Category): Failed => ({ _tag: "Failed", error, category })
 
-/** A result that is encoded once, and then held as bytes alone. @internal */
-export const done = (encode: () => unknown): Done => {
-  let make: (() => unknown) | undefined = encode
-  let bytes: Uint8Array | undefined
+/** A result, encoded when it is first asked for. @internal */
+export const done = (encode: {
+  readonly json: () => unknown
+  readonly protobuf?: () => Either.Either<Uint8Array, Error>
+}): Done => {
+  let last: { readonly form: Form; readonly bytes: Uint8Array } | undefined
   return {
     _tag: "Done",
-    body: () => {
-      if (make !== undefined) {
-        bytes = new TextEncoder().encode(JSON.stringify(make()))
-        make = undefined
+    body: (wanted) => {
+      const form = encode.protobuf === undefined ? "json" : wanted
+      if (last?.form !== form) {
+        const bytes =
+          form === "json"
+            ? new TextEncoder().encode(JSON.stringify(encode.json()))
+            : Either.getOrThrowWith(encode.protobuf!(), (error) => error)
+        last = { form, bytes }
       }
-      return bytes!
+      return last
     }
   }
 }

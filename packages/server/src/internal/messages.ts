@@ -24,7 +24,8 @@ const toArrayBuffer = (bytes: Uint8Array): ArrayBuffer => {
     : bytes.slice().buffer
 }
 
-const collect = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Array, E> =>
+/** All bytes of a stream, copied once. @internal */
+export const collect = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Array, E> =>
   Effect.map(Stream.runCollect(stream), (chunks) => {
     const list = Array.from(chunks)
     const out = new Uint8Array(list.reduce((size, chunk) => size + chunk.length, 0))

@@ -119,7 +119,7 @@ export const make = (environment: Environment): Models => {
         Scope.extend(session.resources),
         Effect.map((model) => {
           record.state = { _tag: "Created", model }
-          return futures.done(() => encodeCreated({ model_id: id, type: "create_model" }))
+          return futures.done({ json: () => encodeCreated({ model_id: id, type: "create_model" }) })
         }),
         Effect.tapError(({ category, reason }) =>
           Effect.sync(() => {

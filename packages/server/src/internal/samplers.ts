@@ -1,4 +1,5 @@
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Effect from "effect/Effect"
@@ -226,7 +227,12 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
             sampler.sample({ num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs })
           ),
           Effect.scoped,
-          Effect.map((response) => futures.done(() => encodeSample(response))),
+          Effect.map((response) =>
+            futures.done({
+              json: () => encodeSample(response),
+              protobuf: () => ProtobufCodec.encodeSampleResponse(response)
+            })
+          ),
           free.withPermits(1)
         )
         const attributes = { sampling_session_id: id, seq_id: numbered }

@@ -1,6 +1,7 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as LossFn from "@effect-tinker/api/LossFn"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Training from "@effect-tinker/api/Training"
 import * as Weights from "@effect-tinker/api/Weights"
@@ -57,7 +58,12 @@ export const pass = (
       loss_fn_config: LossFn.numericConfig(input.loss_fn_config ?? {})
     }
     const output = type === "Forward" ? model.forward(options) : model.forwardBackward(options)
-    return Effect.map(output, (result) => futures.done(() => encodePass(result)))
+    return Effect.map(output, (result) =>
+      futures.done({
+        json: () => encodePass(result),
+        protobuf: () => ProtobufCodec.encodeForwardBackwardOutput(result)
+      })
+    )
   }
 })
 
@@ -66,7 +72,7 @@ export const optimStep = (seqId: number | undefined, params: Training.AdamParams
   type: "OptimStep",
   seqId,
   identity: params,
-  run: (model) => Effect.map(model.optimStep(params), (result) => futures.done(() => encodeStep(result)))
+  run: (model) => Effect.map(model.optimStep(params), (result) => futures.done({ json: () => encodeStep(result) }))
 })
 
 const badName = (name: string) =>
@@ -136,7 +142,7 @@ export const saveWeights = (
         const adapter = yield* model.adapter
         const optimizer = yield* model.optimizer
         yield* environment.store.save({ path, adapter, optimizer, overwrite, ttl_seconds, user_metadata })
-        return futures.done(() => encodeSaved({ path: TinkerPath.format(path), type: "save_weights" }))
+        return futures.done({ json: () => encodeSaved({ path: TinkerPath.format(path), type: "save_weights" }) })
       }).pipe(Effect.onError(() => release(seqId)))
   }
 }
@@ -166,7 +172,7 @@ export const saveWeightsForSampler = (
           const adapter = yield* model.adapter
           yield* environment.store.save({ path, adapter, ttl_seconds, user_metadata })
           const body = { path: TinkerPath.format(path), type: "save_weights_for_sampler" } as const
-          return futures.done(() => encodeSampler(body))
+          return futures.done({ json: () => encodeSampler(body) })
         }).pipe(Effect.onError(() => release(seqId)))
     }
   }
@@ -191,7 +197,9 @@ export const saveWeightsForSampler = (
         const { fill, id } = reservation!
         return Effect.map(model.adapter, (adapter) => {
           fill({ base_model: record.base.model_name, adapter })
-          return futures.done(() => encodeSampler({ sampling_session_id: id, type: "save_weights_for_sampler" }))
+          return futures.done({
+            json: () => encodeSampler({ sampling_session_id: id, type: "save_weights_for_sampler" })
+          })
         })
       })
   }
@@ -243,7 +251,7 @@ export const loadWeights = (
         }
         yield* model.load(adapter, request.optimizer ? optimizer : undefined)
         const body = { path: request.path, model_id: record.id, type: "load_weights" } as const
-        return futures.done(() => encodeLoaded(body))
+        return futures.done({ json: () => encodeLoaded(body) })
       })
   }
 }
