@@ -127,7 +127,7 @@ const settingsOf = (options: Options): environments.Settings => ({
   clientConfig: options.clientConfig ?? {}
 })
 
-const envelope = (entry: futures.Entry): Future.FutureEnvelope => ({ request_id: entry.id, ...entry.envelope })
+const envelope = (ticket: futures.Ticket): Future.FutureEnvelope => ({ request_id: ticket.id, ...ticket.envelope })
 
 /**
  * The service. It works in the scope: when that closes, what runs is interrupted and what waits fails.

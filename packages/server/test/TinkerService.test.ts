@@ -1,9 +1,12 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import type * as Training from "@effect-tinker/api/Training"
+import { EngineError, type PassOptions } from "@effect-tinker/server/Engine"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as TestClock from "effect/TestClock"
-import { EngineError } from "../src/Engine.ts"
 import * as client from "./utils/client.ts"
 
 const { createModel, createSession, forwardBackward, ok, optimStep, poll, post, result, run } = client
@@ -32,12 +35,37 @@ describe("order", () => {
         )
       }).pipe(Effect.provide(layer))
       const operations = (yield* engine.operations).slice(1)
-      const firstTokens = operations.map(
-        ({ input }) =>
-          (input as { data?: ReadonlyArray<{ model_input: { chunks: ReadonlyArray<{ tokens: Int32Array }> } }> })
-            .data?.[0]!.model_input.chunks[0]!.tokens[0]
+      const firstTokens = operations.map(({ input, name }) =>
+        name === "optimStep" ? undefined : ModelInput.toTokens((input as PassOptions).data[0]!.model_input)[0]
       )
       assert.deepStrictEqual(firstTokens, [1, 2, 3, undefined, 5])
+    })
+  )
+
+  it.scoped("keeps the order of many operations that arrive at once and in disorder, each of them twice", () =>
+    Effect.gen(function* () {
+      const { engine, layer } = yield* client.start()
+      const count = 60
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const numbers = Array.from({ length: count }, (_, i) => i + 1)
+        const order = yield* Random.shuffle([...numbers, ...numbers])
+        const send = (seq: number) =>
+          seq % 3 === 0 ? optimStep(model, seq, seq) : forwardBackward(model, seq, [client.datum([seq, 0])])
+        yield* Effect.forEach(order, (seq) => ok(send(seq)), { concurrency: "unbounded" })
+        yield* result(`${model}:${count}`)
+      }).pipe(Effect.provide(layer), Effect.withRandom(Random.make("disorder")))
+      const applied = (yield* engine.operations)
+        .slice(1)
+        .map(({ input, name }) =>
+          name === "optimStep"
+            ? (input as Training.AdamParams).learning_rate
+            : ModelInput.toTokens((input as PassOptions).data[0]!.model_input)[0]
+        )
+      assert.deepStrictEqual(
+        applied,
+        Array.from({ length: count }, (_, i) => i + 1)
+      )
     })
   )
 

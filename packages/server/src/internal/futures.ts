@@ -53,14 +53,19 @@ export const done = (encode: {
   }
 }
 
+/** What the answer to a submission says; the result is not held by it. @internal */
+export interface Ticket {
+  readonly id: string
+  /** fields of the envelope besides the id */
+  readonly envelope: Omit<Future.FutureEnvelope, "request_id">
+}
+
 /** An operation whose result will come. @internal */
 export interface Entry {
-  readonly id: string
+  readonly ticket: Ticket
   readonly result: Deferred.Deferred<Outcome>
   /** says that somebody still cares for the session that the operation belongs to */
   readonly touch: Effect.Effect<void>
-  /** fields of the envelope besides the id */
-  readonly envelope: Omit<Future.FutureEnvelope, "request_id">
 }
 
 /** @internal */
@@ -97,7 +102,7 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
     return {
       unsafeAdd: (options) => {
         const entry = { ...options, result: Deferred.unsafeMake<Outcome>(FiberId.none) }
-        entries.set(entry.id, entry)
+        entries.set(entry.ticket.id, entry)
         return entry
       },
       complete: (entry, outcome) =>
@@ -105,7 +110,7 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
           if (!(yield* Deferred.succeed(entry.result, outcome))) return
           const now = yield* Clock.currentTimeMillis
           prune(now)
-          completed.push({ id: entry.id, at: now })
+          completed.push({ id: entry.ticket.id, at: now })
         }),
       find: (id) =>
         Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Entry, responses.NotFound | responses.Gone> => {

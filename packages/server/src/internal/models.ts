@@ -45,9 +45,9 @@ export interface Models {
   readonly create: (
     session: sessions.Session,
     request: Model.CreateModelRequest
-  ) => Effect.Effect<futures.Entry, responses.Refusal>
+  ) => Effect.Effect<futures.Ticket, responses.Refusal>
   readonly find: (id: string) => Effect.Effect<ModelRecord, responses.NotFound>
-  readonly submit: (record: ModelRecord, operation: Operation) => Effect.Effect<futures.Entry, responses.Refusal>
+  readonly submit: (record: ModelRecord, operation: Operation) => Effect.Effect<futures.Ticket, responses.Refusal>
 }
 
 const defaultLora: Model.LoraConfig = { rank: 32, train_unembed: true, train_mlp: true, train_attn: true }
@@ -92,9 +92,8 @@ export const make = (environment: Environment): Models => {
 
   const entryOf = (record: ModelRecord) => (seqId: number) =>
     environment.futures.unsafeAdd({
-      id: `${record.id}:${seqId}`,
-      touch: record.session.touch,
-      envelope: { model_id: record.id }
+      ticket: { id: `${record.id}:${seqId}`, envelope: { model_id: record.id } },
+      touch: record.session.touch
     })
 
   const create: Models["create"] = Effect.fnUntraced(function* (session, request) {
@@ -117,8 +116,16 @@ export const make = (environment: Environment): Models => {
       const record = records.get(id) ?? makeRecord(session, id, base, lora_config)
       const work = engine.createModel({ base_model, lora_config }).pipe(
         Scope.extend(session.resources),
-        Effect.map((model) => {
+        Effect.tap((model) => {
           record.state = { _tag: "Created", model }
+          // what the engine gave is not held longer than the session
+          return session.onEnd(
+            Effect.sync(() => {
+              record.state = { _tag: "Waiting" }
+            })
+          )
+        }),
+        Effect.map(() => {
           return futures.done({ json: () => encodeCreated({ model_id: id, type: "create_model" }) })
         }),
         Effect.tapError(({ category, reason }) =>

@@ -17,9 +17,9 @@ export interface Queue {
    * What the number was used for before: the same request gets what it got then, another is refused. A number that is
    * free answers `undefined`.
    */
-  readonly find: (seqId: number, fingerprint: string) => Effect.Effect<futures.Entry | undefined, responses.Refusal>
+  readonly find: (seqId: number, fingerprint: string) => Effect.Effect<futures.Ticket | undefined, responses.Refusal>
   /** Takes a number, the next one when `seqId` is `undefined`, and runs `work` in its turn. */
-  readonly add: (seqId: number | undefined, request: Request) => Effect.Effect<futures.Entry, responses.Refusal>
+  readonly add: (seqId: number | undefined, request: Request) => Effect.Effect<futures.Ticket, responses.Refusal>
   /** Takes a number for a request that was refused, so that those behind it need not wait for it. */
   readonly burn: (seqId: number, fingerprint: string, refusal: responses.Refusal) => Effect.Effect<void>
   /** Fails what waits; nothing is taken any more. */
@@ -39,7 +39,7 @@ export interface Request {
 
 interface Slot {
   readonly fingerprint: string
-  readonly answer: futures.Entry | responses.Refusal
+  readonly answer: futures.Ticket | responses.Refusal
 }
 
 interface Waiting {
@@ -47,7 +47,7 @@ interface Waiting {
   readonly work: Effect.Effect<futures.Outcome>
 }
 
-const isRefusal = (answer: futures.Entry | responses.Refusal): answer is responses.Refusal => "_tag" in answer
+const isRefusal = (answer: futures.Ticket | responses.Refusal): answer is responses.Refusal => "_tag" in answer
 
 /** Work that always ends in an outcome, whatever happens to it. @internal */
 export const settle = (
@@ -143,7 +143,7 @@ export const make = (options: {
     )
   })
 
-  const use = (seqId: number, fingerprint: string): futures.Entry | responses.Refusal | undefined => {
+  const use = (seqId: number, fingerprint: string): futures.Ticket | responses.Refusal | undefined => {
     if (ended !== undefined) return responses.notFound(ended)
     const slot = slots.get(seqId)
     if (slot !== undefined) {
@@ -175,7 +175,7 @@ export const make = (options: {
         return used !== undefined && isRefusal(used) ? Effect.fail(used) : Effect.succeed(used)
       }),
     add: (seqId, { check, entry: makeEntry, fingerprint, work }) =>
-      Effect.suspend((): Effect.Effect<futures.Entry, responses.Refusal> => {
+      Effect.suspend((): Effect.Effect<futures.Ticket, responses.Refusal> => {
         const number = seqId ?? highest + 1
         const used = use(number, fingerprint)
         if (used !== undefined) return isRefusal(used) ? Effect.fail(used) : Effect.succeed(used)
@@ -185,12 +185,16 @@ export const make = (options: {
           return Effect.zipRight(burnt, Effect.fail(refusal))
         }
         const entry = makeEntry(number)
-        return Effect.as(take(number, { fingerprint, answer: entry }, { entry, work: work(number) }), entry)
+        return Effect.as(
+          take(number, { fingerprint, answer: entry.ticket }, { entry, work: work(number) }),
+          entry.ticket
+        )
       }).pipe(Effect.uninterruptible),
     burn,
     end: (reason) =>
       Effect.suspend(() => {
         ended = reason
+        slots.clear()
         return failWaiting(futures.failed(reason, "server"))
       }),
     isBusy: Effect.sync(() => running || waiting.size > 0)

@@ -31,7 +31,7 @@ export interface SamplerRecord {
   /** what the number of the sampling session was asked for; absent for one made by a save */
   readonly asked: string | undefined
   /** samples by number */
-  readonly slots: Map<number, { readonly fingerprint: string; readonly entry: futures.Entry }>
+  readonly slots: Map<number, { readonly fingerprint: string; readonly ticket: futures.Ticket }>
   /** samples without a number */
   unnumbered: number
   /** absent until the save that makes it has run */
@@ -51,7 +51,7 @@ export interface Samplers {
     request: Sampling.CreateSamplingSessionRequest
   ) => Effect.Effect<string, responses.Refusal>
   readonly reserve: (session: sessions.Session, seqId: number | undefined) => Reservation | responses.Refusal
-  readonly sample: (request: Sampling.SampleRequest) => Effect.Effect<futures.Entry, responses.Refusal>
+  readonly sample: (request: Sampling.SampleRequest) => Effect.Effect<futures.Ticket, responses.Refusal>
   /** forgets the sampling sessions of a session */
   readonly release: (session: sessions.Session) => Effect.Effect<void>
 }
@@ -144,9 +144,10 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       })
       if ((yield* used) !== undefined) return id
       const source = yield* sourceOf(request)
-      return yield* Effect.map(used, (before) => {
+      return yield* Effect.flatMap(used, (before) => {
+        if (!session.isLive()) return responses.notFound(`session ${session.id} has ended`)
         if (before === undefined) register({ id, session, asked, source })
-        return id
+        return Effect.succeed(id)
       })
     })
 
@@ -204,24 +205,22 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       }
       const hash = fingerprint.of({ ...request, seq_id: undefined })
       const problem = promptProblem(request, record.source!)
+      if (session !== undefined) yield* session.touch
       const parent = yield* currentParent
-      return yield* Effect.suspend((): Effect.Effect<futures.Entry, responses.Refusal> => {
+      return yield* Effect.suspend((): Effect.Effect<futures.Ticket, responses.Refusal> => {
         const slot = numbered === undefined ? undefined : slots.get(numbered)
         if (slot !== undefined) {
           return slot.fingerprint === hash
-            ? Effect.succeed(slot.entry)
+            ? Effect.succeed(slot.ticket)
             : responses.conflict(`sampling session ${id}: seq_id ${numbered} was used for another request`)
         }
         if (problem !== undefined) return responses.badRequest(problem)
+        if (session?.isLive() === false) return responses.notFound(`there is no sampling session ${id}`)
         const requestId = `${id}:${numbered ?? `unnumbered-${record.unnumbered++}`}`
-        const entry = environment.futures.unsafeAdd({
-          id: requestId,
-          touch: session?.touch ?? Effect.void,
-          envelope: {
-            sample_sequence_ids: Array.from({ length: num_samples }, (_, index) => `${requestId}:${index}`)
-          }
-        })
-        if (numbered !== undefined) slots.set(numbered, { fingerprint: hash, entry })
+        const ids = Array.from({ length: num_samples }, (_, index) => `${requestId}:${index}`)
+        const ticket: futures.Ticket = { id: requestId, envelope: { sample_sequence_ids: ids } }
+        const entry = environment.futures.unsafeAdd({ ticket, touch: session?.touch ?? Effect.void })
+        if (numbered !== undefined) slots.set(numbered, { fingerprint: hash, ticket })
         const work = RcMap.get(engineSamplers, id).pipe(
           Effect.flatMap((sampler) =>
             sampler.sample({ num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs })
@@ -240,7 +239,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
           .settle(toOutcome("Sample", parent, attributes, work), (outcome) =>
             environment.futures.complete(entry, outcome)
           )
-          .pipe(Effect.forkIn(session?.workers ?? environment.scope), Effect.as(entry))
+          .pipe(Effect.forkIn(session?.workers ?? environment.scope), Effect.as(ticket))
       }).pipe(Effect.uninterruptible)
     })
 
