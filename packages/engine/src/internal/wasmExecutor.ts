@@ -64,7 +64,9 @@ const bind = (program: Program, inputs: { readonly [name: string]: Data | Stored
 export const make: Effect.Effect<Executor, Engine.EngineError, Scope.Scope> = Effect.gen(function* () {
   yield* Effect.tryPromise({
     // without a name, init would look for a GPU through the browser's navigator
-    try: () => init(device),
+    try: async () => {
+      if (!(await init(device)).includes(device)) throw new TypeError("there is no WebAssembly")
+    },
     catch: (cause) => serverError("WebAssembly could not be started: the engine needs WebAssembly with SIMD", cause)
   })
 

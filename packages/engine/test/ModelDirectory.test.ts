@@ -1,0 +1,182 @@
+import * as SafeTensors from "@effect-tinker/server/SafeTensors"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import { NodeContext } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as sampler from "../src/internal/sampler.ts"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ModelDirectory from "../src/ModelDirectory.ts"
+import * as fixtures from "./utils/fixtures.ts"
+
+const config = fixtures.read<Record<string, unknown>>("tiny-qwen3/config.json")
+
+/** A copy of a fixture's directory, in which files may be replaced; `undefined` takes one away. */
+const copyOf = (name: string, changes: Record<string, string | Uint8Array | undefined>) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { join } = yield* Path.Path
+    const directory = yield* fs.makeTempDirectoryScoped()
+    for (const file of yield* fs.readDirectory(fixtures.path(name))) {
+      if (!(file in changes)) yield* fs.copyFile(join(fixtures.path(name), file), join(directory, file))
+    }
+    for (const [file, content] of Object.entries(changes)) {
+      if (typeof content === "string") yield* fs.writeFileString(join(directory, file), content)
+      else if (content !== undefined) yield* fs.writeFile(join(directory, file), content)
+    }
+    return directory
+  })
+
+const failure = (name: string, changes: Record<string, string | Uint8Array | undefined>) =>
+  Effect.gen(function* () {
+    const directory = yield* copyOf(name, changes)
+    const error = yield* Effect.flip(Effect.flatMap(ModelDirectory.open(directory), ModelDirectory.weights))
+    assert.instanceOf(error, ModelDirectory.ModelDirectoryError)
+    assert.isTrue(error.path.startsWith(directory))
+    return error.reason
+  })
+
+describe("parseConfig", () => {
+  it("refuses what the engine could not run faithfully, and says why", () => {
+    const cases: ReadonlyArray<readonly [unknown, string]> = [
+      [null, "is not an object"],
+      [[], "is not an object"],
+      [{}, "the architecture is null of model_type null: supported are LlamaForCausalLM and Qwen3ForCausalLM"],
+      [{ model_type: "gpt2", architectures: ["GPT2LMHeadModel"] }, `the architecture is ["GPT2LMHeadModel"]`],
+      [{ architectures: ["Qwen3MoeForCausalLM"] }, "supported are LlamaForCausalLM and Qwen3ForCausalLM"],
+      [{ hidden_act: "gelu" }, `the activation is "gelu": only silu is supported`],
+      [{ attention_bias: true }, "attention_bias is true: biases are not supported"],
+      [{ mlp_bias: true }, "mlp_bias is true"],
+      [{ sliding_window: 128, use_sliding_window: true }, "sliding_window is 128: only full attention is supported"],
+      [{ sliding_window: 128, use_sliding_window: undefined }, "sliding_window is 128"],
+      [{ layer_types: ["full_attention", "sliding_attention"] }, `layer_types has "sliding_attention"`],
+      [{ rope_parameters: { rope_type: "yarn", factor: 4 } }, `the rope scaling is "yarn"`],
+      [{ rope_scaling: { type: "dynamic", factor: 2 } }, `the rope scaling is "dynamic"`],
+      [{ rope_scaling: { type: "linear" } }, "factor is undefined"],
+      [{ rope_scaling: { rope_type: "llama3", low_freq_factor: 4, high_freq_factor: 1 } }, "high_freq_factor"],
+      [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor is 0.5"],
+      [{ quantization_config: { quant_method: "gptq" } }, "the weights are quantized"],
+      [{ hidden_size: undefined }, "hidden_size is undefined: it must be a positive integer"],
+      [{ hidden_size: -64 }, "hidden_size is -64"],
+      [{ num_hidden_layers: 1.5 }, "num_hidden_layers is 1.5"],
+      [{ vocab_size: "259" }, `vocab_size is "259"`],
+      [{ num_key_value_heads: 3 }, "it must be a multiple of num_key_value_heads, 3"],
+      [{ head_dim: 15 }, "head_dim is 15: it must be even"],
+      [{ rms_norm_eps: 0 }, "rms_norm_eps is 0: it must be a positive number"]
+    ]
+    for (const [change, reason] of cases) {
+      const isChange = typeof change === "object" && change !== null && !Array.isArray(change)
+      const given = isChange && Object.keys(change).length > 0 ? { ...config, ...change } : change
+      const parsed = ModelDirectory.parseConfig(given)
+      assert.isTrue(Either.isLeft(parsed), reason)
+      if (Either.isLeft(parsed)) assert.include(parsed.left, reason)
+    }
+  })
+
+  it("reads both generations of rope's parameters", () => {
+    const rope = (change: object) => Either.getOrThrow(ModelDirectory.parseConfig({ ...config, ...change })).rope
+    const old = { rope_parameters: undefined, rope_theta: 5e5 }
+    const linear = { type: "linear", factor: 2 } as const
+    assert.deepStrictEqual(rope({}), { theta: 10_000, scaling: { type: "default" } })
+    assert.deepStrictEqual(rope(old), { theta: 5e5, scaling: { type: "default" } })
+    assert.deepStrictEqual(rope({ ...old, rope_scaling: linear }), { theta: 5e5, scaling: linear })
+    const current = { rope_parameters: { rope_theta: 1e6, rope_type: "linear", factor: 2 } }
+    assert.deepStrictEqual(rope(current), { theta: 1e6, scaling: linear })
+  })
+
+  it("takes a window that is switched off, and heads of the default size", () => {
+    const parsed = ModelDirectory.parseConfig({
+      ...config,
+      sliding_window: 4096,
+      use_sliding_window: false,
+      head_dim: undefined
+    })
+    assert.strictEqual(Either.getOrThrow(parsed).head_dim, 16)
+  })
+})
+
+describe("a directory", () => {
+  it.scoped("in shards of BF16 and F16 is read as float32", () =>
+    Effect.gen(function* () {
+      const model = yield* ModelDirectory.open(fixtures.path("tiny-llama"))
+      const weights = yield* ModelDirectory.weights(model)
+      assert.strictEqual(Object.keys(weights).length, 1 + 3 * 9 + 1)
+      assert.isTrue(Object.values(weights).every(({ data }) => data instanceof Float32Array))
+      assert.deepStrictEqual(model.eos_token_ids, [2])
+      // the bytes follow the three special tokens
+      assert.strictEqual(model.decode!([1]), "<|im_start|>")
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
+  it.scoped("with llama3's rope scaling has the logits of the reference", () =>
+    Effect.gen(function* () {
+      const fixture = fixtures.read<fixtures.Tiny>("tiny-llama.json")
+      const original = fixtures.read<object>("tiny-llama/config.json")
+      const directory = yield* copyOf("tiny-llama", {
+        "config.json": JSON.stringify({ ...original, rope_scaling: fixture.rope_scaling!.config })
+      })
+      const base = yield* fixtures.load(directory)
+      const { topk_prompt_logprobs } = yield* sampler.sample(base, base.stored, {
+        prompt: ModelInput.fromTokens([...fixture.tokens, 0]),
+        num_samples: 1,
+        sampling_params: { max_tokens: 1, temperature: 0, top_k: -1, top_p: 1 },
+        prompt_logprobs: false,
+        topk_prompt_logprobs: 2
+      })
+      const logits = fixtures.floats(fixture.rope_scaling!.logits)
+      topk_prompt_logprobs!.slice(1).forEach((row, i) => {
+        const [[first, a], [second, b]] = row as unknown as [[number, number], [number, number]]
+        const at = (token: number) => logits[i * base.config.vocab_size + token]!
+        assert.strictEqual(at(first), Math.max(...logits.subarray(i * 259, (i + 1) * 259)))
+        assert.approximately(a - b, at(first) - at(second), 1e-4)
+      })
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
+  it.scoped("that cannot be read is refused, with the file and the reason", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const bytes = yield* fs.readFile(fixtures.path("tiny-qwen3/model.safetensors"))
+      const { tensors } = Either.getOrThrow(SafeTensors.decode(bytes))
+      const { "model.norm.weight": norm, ...rest } = tensors
+      const qwen = (changes: Record<string, string | Uint8Array | undefined>) => failure("tiny-qwen3", changes)
+      const llama = (changes: Record<string, string | Uint8Array | undefined>) => failure("tiny-llama", changes)
+
+      assert.include(yield* qwen({ "config.json": undefined }), "cannot be read")
+      assert.include(yield* qwen({ "config.json": "{" }), "is not JSON")
+      assert.include(yield* qwen({ "config.json": `{"model_type":"bert"}` }), "the architecture is")
+      assert.include(yield* qwen({ "tokenizer.json": "{}" }), "is not a tokenizer")
+      assert.include(yield* qwen({ "model.safetensors": undefined }), "cannot be read")
+      assert.include(yield* qwen({ "model.safetensors": new Uint8Array(4) }), "not a readable safetensors file")
+      assert.include(yield* qwen({ "model.safetensors": bytes.subarray(0, bytes.length - 4) }), "lies outside the file")
+      assert.include(yield* qwen({ "model.safetensors": SafeTensors.encode(rest) }), "has no weight model.norm.weight")
+      const reshaped = { shape: [2, 32], data: norm!.data }
+      assert.include(
+        yield* qwen({ "model.safetensors": SafeTensors.encode({ ...rest, "model.norm.weight": reshaped }) }),
+        "has model.norm.weight in the shape [2, 32], but config.json asks for [64]"
+      )
+      const bias = { ...tensors, "model.layers.0.self_attn.q_proj.bias": norm! }
+      assert.include(yield* qwen({ "model.safetensors": SafeTensors.encode(bias) }), "biases are not supported")
+      assert.include(yield* llama({ "model.safetensors.index.json": "{}" }), "has no weight_map")
+      for (const file of ["../secret.safetensors", "/etc/passwd", "a/b.safetensors"]) {
+        const index = JSON.stringify({ weight_map: { "model.norm.weight": file } })
+        assert.include(yield* llama({ "model.safetensors.index.json": index }), "not a safetensors file beside it")
+      }
+      assert.include(yield* llama({ "model-00002-of-00002.safetensors": undefined }), "cannot be read")
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
+  it.scoped("without tokenizer and generation config is read without them", () =>
+    Effect.gen(function* () {
+      const directory = yield* copyOf("tiny-qwen3", {
+        "tokenizer.json": undefined,
+        "generation_config.json": undefined,
+        "config.json": JSON.stringify({ ...config, eos_token_id: [7, 9] })
+      })
+      const model = yield* ModelDirectory.open(directory)
+      assert.isUndefined(model.decode)
+      assert.deepStrictEqual(model.eos_token_ids, [7, 9])
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})
