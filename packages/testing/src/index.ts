@@ -1,2 +1,3 @@
 export * as ScriptedHttpClient from "./ScriptedHttpClient.ts"
 export * as TestEngine from "./TestEngine.ts"
+export * as TestServer from "./TestServer.ts"

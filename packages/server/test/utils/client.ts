@@ -1,21 +1,14 @@
-import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as InFiber from "@effect-tinker/server/InFiber"
 import type * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 
 /** A service over a test engine, and the engine's records. */
-export const start = (options: TinkerServer.Options = {}, engineOptions: TestEngine.Options = {}) =>
-  Effect.gen(function* () {
-    const engine = yield* TestEngine.make(engineOptions)
-    const layer = InFiber.layer(options).pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
-    const context = yield* Layer.build(layer)
-    return { engine, layer: Layer.succeedContext(context) }
-  })
+export const start = (options: TinkerServer.Options = {}, engine: TestEngine.Options = {}) =>
+  TestServer.make({ ...options, engine })
 
 // answers are checked field by field
 type Json = any // eslint-disable-line typescript/no-explicit-any
