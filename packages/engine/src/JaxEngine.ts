@@ -131,7 +131,8 @@ export const make = (
           arch: opened.config.model_type,
           ...(tokenizer_id === undefined ? {} : { tokenizer_id })
         },
-        load: yield* Effect.cached(load)
+        // an interruption would be kept as the result
+        load: yield* Effect.cached(Effect.uninterruptible(load))
       })
     }
 

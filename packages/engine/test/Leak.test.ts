@@ -1,3 +1,4 @@
+import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -55,6 +56,23 @@ describe("memory", () => {
       for (const stored of [...Object.values(base.stored), base.vocabulary]) {
         assert.strictEqual((stored as unknown as { readonly array: { readonly refCount: number } }).array.refCount, 1)
       }
+    })
+  )
+
+  it.effect("is given back when the executor's scope closes", () =>
+    Effect.gen(function* () {
+      const use = Effect.scoped(
+        Effect.gen(function* () {
+          const base = yield* fixtures.load(fixtures.path("tiny-qwen3"))
+          const model = yield* trainer.make(base, { rank: 4, seed: 0, ...fixtures.switches })
+          const data = [Datum.fromPromptCompletion([1, 2], [3, 4])]
+          yield* model.forwardBackward({ data, loss_fn: "cross_entropy", loss_fn_config: {} })
+        })
+      )
+      yield* use
+      const before = bytes()
+      yield* Effect.replicateEffect(use, 10, { discard: true })
+      assert.strictEqual(bytes(), before)
     })
   )
 })

@@ -444,6 +444,8 @@ describe("a model", () => {
         yield* fixtures.refusal(other.load(yield* model.adapter, undefined)),
         "the switches must be the same"
       )
+      const foreign = { ...(yield* model.adapter), base_model: "another" }
+      assert.strictEqual(yield* refused(foreign), "the adapter was trained on another, not on test")
       assert.include(yield* fixtures.refusal(make(2048)), "the largest is 1024")
       const none = { train_attn: false, train_mlp: false, train_unembed: false }
       assert.include(yield* fixtures.refusal(make(4, none)), "nothing to train")

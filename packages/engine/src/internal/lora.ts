@@ -116,12 +116,18 @@ export const fromArrays = (
 }
 
 /** The vector of an adapter's weights; on the left, what does not fit. @internal */
-export const fromAdapter = (layout: Layout, adapter: Engine.Adapter): Either.Either<Float32Array, string> =>
-  fromArrays(
-    layout,
-    Object.fromEntries(Object.entries(adapter.weights).map(([name, { data }]) => [name, data])),
-    "adapter"
-  )
+export const fromAdapter = (
+  layout: Layout,
+  adapter: Engine.Adapter,
+  baseModel: string
+): Either.Either<Float32Array, string> =>
+  adapter.base_model === baseModel
+    ? fromArrays(
+        layout,
+        Object.fromEntries(Object.entries(adapter.weights).map(([name, { data }]) => [name, data])),
+        "adapter"
+      )
+    : Either.left(`the adapter was trained on ${adapter.base_model}, not on ${baseModel}`)
 
 /** `weight + scaling B A`, all row-major. @internal */
 export const merge = (

@@ -35,7 +35,7 @@ const read = (base: BaseModel, adapter: Engine.Adapter) =>
   Effect.gen(function* () {
     const layout = lora.layout(base.config, adapter.lora_config)
     if (Either.isLeft(layout)) return yield* userError(layout.left)
-    const vector = lora.fromAdapter(layout.right, adapter)
+    const vector = lora.fromAdapter(layout.right, adapter, base.name)
     if (Either.isLeft(vector)) return yield* userError(vector.left)
     return { layout: layout.right, vector: vector.right }
   })

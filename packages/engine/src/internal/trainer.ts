@@ -212,7 +212,7 @@ export const make = (
       })),
       load: (adapter, optimizer) =>
         Effect.gen(function* () {
-          const loaded = yield* orUserError(lora.fromAdapter(layout, adapter))
+          const loaded = yield* orUserError(lora.fromAdapter(layout, adapter, base.name))
           const moments =
             optimizer === undefined
               ? adam.init(layout.size)

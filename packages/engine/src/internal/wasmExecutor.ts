@@ -19,12 +19,15 @@ const device = "wasm"
 class StoredArray implements Stored {
   readonly spec: Spec
   readonly array: numpy.Array
-  constructor(spec: Spec, array: numpy.Array) {
+  readonly all: Set<Stored>
+  constructor(spec: Spec, array: numpy.Array, all: Set<Stored>) {
     this.spec = spec
     this.array = array
+    this.all = all
+    all.add(this)
   }
   release(): void {
-    if (this.array.refCount > 0) this.array.dispose()
+    if (this.all.delete(this)) this.array.dispose()
   }
 }
 
@@ -71,10 +74,12 @@ export const make: Effect.Effect<Executor, Engine.EngineError, Scope.Scope> = Ef
   })
 
   const compiled = new Map<string, { readonly executable: Executable; readonly dispose: () => void }>()
+  const kept = new Set<Stored>()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       for (const { dispose } of compiled.values()) dispose()
       compiled.clear()
+      for (const stored of kept) stored.release()
     })
   )
 
@@ -107,8 +112,7 @@ export const make: Effect.Effect<Executor, Engine.EngineError, Scope.Scope> = Ef
       Effect.try({
         try: () => {
           const spec = specOf(data, shape)
-          const array = toArray(data, spec)
-          return new StoredArray(spec, array)
+          return new StoredArray(spec, toArray(data, spec), kept)
         },
         catch: failed("stored weights")
       }),
