@@ -203,7 +203,8 @@ export class NotFound extends Schema.TaggedError<NotFound>(id("NotFound"))("NotF
 }
 
 /**
- * The request contradicts what the service holds (409).
+ * The request contradicts what the service holds (409). A retry of the very same request is answered with its first
+ * result, so trying again does not help.
  *
  * @since 0.1.0
  * @category errors
@@ -212,7 +213,7 @@ export class Conflict extends Schema.TaggedError<Conflict>(id("Conflict"))("Conf
   readonly [TypeId] = TypeId
   readonly category: Category = "user"
   get isRetryable(): boolean {
-    return this.shouldRetry ?? true
+    return this.shouldRetry ?? false
   }
   get retryAfter(): Duration.Duration | undefined {
     return wait(this)

@@ -1,1 +1,8 @@
-export {}
+export * as RetryPolicy from "./RetryPolicy.ts"
+export * as SamplingClient from "./SamplingClient.ts"
+export * as ServiceClient from "./ServiceClient.ts"
+export * as Session from "./Session.ts"
+export * as TinkerClient from "./TinkerClient.ts"
+export * as TinkerConfig from "./TinkerConfig.ts"
+export * as TinkerFuture from "./TinkerFuture.ts"
+export * as TrainingClient from "./TrainingClient.ts"

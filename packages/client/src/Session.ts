@@ -1,0 +1,125 @@
+/**
+ * One session with the service: opened with the scope, kept alive by heartbeats, and forgotten by the service once they
+ * cease.
+ *
+ * @since 0.1.0
+ */
+import * as Api from "@effect-tinker/api/Session"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { version } from "./internal/version.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import * as TinkerClient from "./TinkerClient.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly sessionId: string
+  /** what the service wants of its clients */
+  readonly clientConfig: Api.ClientConfigResponse
+  /** numbers the models of the session from 0 */
+  readonly nextModelSeqId: Effect.Effect<number>
+  /** numbers the session's samplers from 0 */
+  readonly nextSamplingSeqId: Effect.Effect<number>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Session extends Context.Tag("@effect-tinker/client/Session")<Session, Service>() {}
+
+/**
+ * How often a session says that it lives.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const heartbeatInterval = Duration.seconds(10)
+
+const heartbeatPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "10 seconds" }
+const warnAfterMillis = 120_000
+
+const sayMessages = (response: typeof Api.CreateSessionResponse.Type) =>
+  Effect.all(
+    [
+      response.info_message === undefined ? Effect.void : Effect.logInfo(response.info_message),
+      response.warning_message === undefined ? Effect.void : Effect.logWarning(response.warning_message),
+      response.error_message === undefined ? Effect.void : Effect.logError(response.error_message)
+    ],
+    { discard: true }
+  )
+
+/**
+ * Asks for the client configuration (a service without one is fine), opens a session, and beats every ten seconds until
+ * the scope closes. A missed beat never ends the loop; after two minutes without one a warning is logged at each miss.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.TinkerClient | Scope.Scope> =
+  Effect.gen(function* () {
+    const client = yield* TinkerClient.TinkerClient
+    const clientConfig = yield* client
+      .call(TinkerApi.clientConfig, { sdk_version: version })
+      .pipe(Effect.catchTag("NotFound", () => Effect.succeed<Api.ClientConfigResponse>({})))
+    const created = yield* client.call(TinkerApi.createSession, {
+      tags: client.config.tags,
+      user_metadata: client.config.userMetadata,
+      sdk_version: version,
+      type: "create_session",
+      ...(client.config.projectId === undefined ? {} : { project_id: client.config.projectId })
+    })
+    yield* sayMessages(created)
+
+    const lastSuccess = yield* Ref.make(yield* Clock.currentTimeMillis)
+    const missed = (error: TinkerError.TinkerError) =>
+      Effect.gen(function* () {
+        const silent = (yield* Clock.currentTimeMillis) - (yield* Ref.get(lastSuccess))
+        if (silent > warnAfterMillis) {
+          yield* Effect.logWarning(
+            `no heartbeat has reached the service for ${Math.round(silent / 1000)} s; ` +
+              `if this lasts, it ends session ${created.session_id}: ${error.message}`
+          )
+        }
+      })
+    const beat = client
+      .call(
+        TinkerApi.sessionHeartbeat,
+        { session_id: created.session_id, type: "session_heartbeat" },
+        { policy: heartbeatPolicy }
+      )
+      .pipe(
+        Effect.zipRight(Clock.currentTimeMillis),
+        Effect.flatMap((now) => Ref.set(lastSuccess, now)),
+        Effect.catchAll(missed)
+      )
+    yield* beat.pipe(Effect.schedule(Schedule.spaced(heartbeatInterval)), Effect.forkScoped)
+
+    const counter = Effect.map(Ref.make(0), (ref) => Ref.getAndUpdate(ref, (n) => n + 1))
+    return {
+      sessionId: created.session_id,
+      clientConfig,
+      nextModelSeqId: yield* counter,
+      nextSamplingSeqId: yield* counter
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Session, TinkerError.TinkerError, TinkerClient.TinkerClient> = Layer.scoped(
+  Session,
+  make
+)

@@ -1,0 +1,181 @@
+/**
+ * Sends requests of the contract: encodes, authenticates, retries, maps every failure to a `TinkerError`, decodes.
+ *
+ * @since 0.1.0
+ */
+import { prefix } from "@effect-tinker/api/TinkerApi"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Headers from "@effect/platform/Headers"
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as codec from "./internal/codec.ts"
+import { userAgent } from "./internal/version.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import * as TinkerConfig from "./TinkerConfig.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CallOptions {
+  /** the name of the operation in errors; the endpoint's name by default */
+  readonly method?: string | undefined
+  /** the policy of the current call tree by default */
+  readonly policy?: RetryPolicy.RetryPolicy | undefined
+  readonly headers?: { readonly [name: string]: string } | undefined
+  /** the future that the request is about, for errors */
+  readonly requestId?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly config: TinkerConfig.Service
+  /** Sends one request, tried again as the policy says; the idempotency key stays the same over all attempts. */
+  readonly call: <E extends HttpApiEndpoint.HttpApiEndpoint.Any>(
+    endpoint: E,
+    payload: HttpApiEndpoint.HttpApiEndpoint.Payload<E>,
+    options?: CallOptions
+  ) => Effect.Effect<HttpApiEndpoint.HttpApiEndpoint.Success<E>, TinkerError.TinkerError>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class TinkerClient extends Context.Tag("@effect-tinker/client/TinkerClient")<TinkerClient, Service>() {}
+
+const uuid = Effect.gen(function* () {
+  const words: Array<string> = []
+  for (let i = 0; i < 4; i++) {
+    words.push((yield* Random.nextIntBetween(0, 2 ** 32)).toString(16).padStart(8, "0"))
+  }
+  const hex = words.join("")
+  const variant = "89ab"[Number.parseInt(hex[16]!, 16) & 3]
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `4${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(17, 20)}`,
+    hex.slice(20)
+  ].join("-")
+})
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | HttpClient.HttpClient> = Effect.gen(
+  function* () {
+    const config = yield* TinkerConfig.TinkerConfig
+    const http = yield* HttpClient.HttpClient
+
+    const send = Effect.fnUntraced(
+      function* (
+        request: HttpClientRequest.HttpClientRequest,
+        method: string,
+        policy: RetryPolicy.RetryPolicy,
+        requestId: string | undefined
+      ) {
+        const about = { method, ...(requestId === undefined ? {} : { requestId }) }
+        const lost = (reason: "Connection" | "Timeout", cause?: unknown) =>
+          new TinkerError.TransportError({
+            ...about,
+            reason,
+            url: request.url,
+            ...(cause === undefined ? {} : { cause })
+          })
+        const fromClientError = (error: HttpClientError.HttpClientError) =>
+          error._tag === "RequestError" && error.reason === "InvalidUrl"
+            ? new TinkerError.TransportError({ ...about, reason: "InvalidUrl", url: request.url })
+            : lost("Connection", error.cause)
+        const exchange: Effect.Effect<
+          readonly [HttpClientResponse.HttpClientResponse, string],
+          TinkerError.TinkerError
+        > = http.execute(request).pipe(
+          Effect.flatMap((response) => Effect.map(response.text, (body) => [response, body] as const)),
+          Effect.mapError(fromClientError),
+          Effect.timeoutFail({ duration: policy.timeout, onTimeout: () => lost("Timeout") })
+        )
+        const [response, body] = yield* exchange
+        if (response.status >= 200 && response.status < 300) return body
+        // an edge proxy's rejection, not the service's
+        if (response.status === 400 && body === "") return yield* lost("Connection")
+        return yield* TinkerError.fromAnswer({
+          method,
+          status: response.status,
+          headers: response.headers,
+          body,
+          requestId,
+          now: yield* Clock.currentTimeMillis
+        })
+      },
+      Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, "x-api-key"])
+    )
+
+    const call: Service["call"] = (of, payload, options = {}) =>
+      Effect.gen(function* () {
+        const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
+        const method = options.method ?? endpoint.name
+        const { decode, encode } = codec.of(endpoint)
+        const policy = options.policy ?? (yield* RetryPolicy.CurrentRetryPolicy)
+        const body = yield* encode(payload).pipe(Effect.mapError((error) => codec.invalid(method, error)))
+        const base = HttpClientRequest.make(endpoint.method)(`${config.baseUrl}${prefix}${endpoint.path}`).pipe(
+          HttpClientRequest.setHeaders({
+            accept: "application/json",
+            "user-agent": userAgent,
+            "x-api-key": Redacted.value(config.apiKey),
+            "x-stainless-read-timeout": String(Duration.toSeconds(policy.timeout)),
+            ...options.headers
+          }),
+          body === undefined ? (request) => request : HttpClientRequest.bodyText(body, "application/json")
+        )
+        const request =
+          endpoint.method === "GET"
+            ? base
+            : HttpClientRequest.setHeader(base, "x-idempotency-key", `effect-tinker-${yield* uuid}`)
+        let attempt = 0
+        const text = yield* Effect.suspend(() =>
+          send(
+            HttpClientRequest.setHeader(request, "x-stainless-retry-count", String(attempt++)),
+            method,
+            policy,
+            options.requestId
+          )
+        ).pipe(RetryPolicy.apply(policy))
+        return yield* decode(text).pipe(
+          Effect.mapError(
+            (error) =>
+              new TinkerError.DecodeError({
+                method,
+                reason: codec.reason(error),
+                ...(options.requestId === undefined ? {} : { requestId: options.requestId })
+              })
+          )
+        )
+      }) as never
+
+    return { config, call }
+  }
+)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<TinkerClient, never, TinkerConfig.TinkerConfig | HttpClient.HttpClient> = Layer.effect(
+  TinkerClient,
+  make
+)

@@ -1,0 +1,297 @@
+/**
+ * Trains one model. Each operation is submitted in call order when its effect runs, and returns its future at once, so
+ * that the next can be submitted right behind it; results are awaited when they are needed.
+ *
+ * @since 0.1.0
+ */
+import * as Datum from "@effect-tinker/api/Datum"
+import type * as Future from "@effect-tinker/api/Future"
+import * as LossFn from "@effect-tinker/api/LossFn"
+import type * as Model from "@effect-tinker/api/Model"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Training from "@effect-tinker/api/Training"
+import * as Weights from "@effect-tinker/api/Weights"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as chunking from "./internal/chunking.ts"
+import * as codec from "./internal/codec.ts"
+import { combine } from "./internal/combine.ts"
+import * as submissions from "./internal/submissions.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import * as SamplingClient from "./SamplingClient.ts"
+import type * as Session from "./Session.ts"
+import type * as TinkerClient from "./TinkerClient.ts"
+import type * as TinkerFuture from "./TinkerFuture.ts"
+
+/**
+ * The outer effect fails for bad input alone, before anything is sent; the future fails with whatever happens later.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Submitted<A> = Effect.Effect<TinkerFuture.TinkerFuture<A>, TinkerError.InvalidInput>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface SaveOptions {
+  /** kept for ever by default */
+  readonly ttl_seconds?: number | undefined
+  /** replace a checkpoint of the same name */
+  readonly overwrite?: boolean | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TrainingClient {
+  readonly modelId: string
+  readonly baseModel: string
+  /** The loss and its outputs; no gradient is kept. */
+  readonly forward: <const L extends LossFn.LossFn>(
+    data: ReadonlyArray<Datum.For<L>>,
+    lossFn: L,
+    config?: LossFn.Config
+  ) => Submitted<Training.ForwardBackwardOutput>
+  /** The loss, its outputs, and gradients, which add up until the next `optimStep`. */
+  readonly forwardBackward: <const L extends LossFn.LossFn>(
+    data: ReadonlyArray<Datum.For<L>>,
+    lossFn: L,
+    config?: LossFn.Config
+  ) => Submitted<Training.ForwardBackwardOutput>
+  /** One AdamW step with the gradients so far, which are then cleared. */
+  readonly optimStep: (params?: typeof Training.AdamParams.Encoded) => Submitted<Training.OptimStepResponse>
+  /** Saves the weights and the optimizer, to go on from later. */
+  readonly saveState: (name: string, options?: SaveOptions) => Submitted<Weights.SaveWeightsResponse>
+  /** Loads weights; the optimizer starts afresh. Services may allow it only as the first operation. */
+  readonly loadState: (path: string) => Submitted<Weights.LoadWeightsResponse>
+  /** Loads weights and the optimizer, to go on exactly where they were saved. */
+  readonly loadStateWithOptimizer: (path: string) => Submitted<Weights.LoadWeightsResponse>
+  /** Saves the weights for sampling, under a name. */
+  readonly saveWeightsForSampler: (
+    name: string,
+    options?: Pick<SaveOptions, "ttl_seconds">
+  ) => Submitted<Weights.SaveWeightsForSamplerResponse>
+  /** Samples from the weights as they are after all that was submitted before. */
+  readonly saveWeightsAndGetSamplingClient: () => Effect.Effect<SamplingClient.SamplingClient, TinkerError.TinkerError>
+  readonly getInfo: Effect.Effect<Model.GetInfoResponse, TinkerError.TinkerError>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export const TrainingClient = Context.GenericTag<TrainingClient>("@effect-tinker/client/TrainingClient")
+
+const invalid = (method: string, path: string, reason: string) => new TinkerError.InvalidInput({ method, path, reason })
+
+const checkData = (method: string, data: ReadonlyArray<Datum.Datum>, lossFn: string) => {
+  if (data.length === 0) return invalid(method, "data", "is empty: give it one datum or more")
+  for (let i = 0; i < data.length; i++) {
+    const problem = Datum.problem(data[i]!, lossFn)
+    if (problem !== undefined) return invalid(method, `data[${i}].${problem.path}`, problem.reason)
+  }
+  return undefined
+}
+
+const checkConfig = (method: string, config: LossFn.Config) => {
+  const bad = Object.entries(config).find(([, value]) => typeof value === "number" && !Number.isFinite(value))
+  return bad === undefined
+    ? undefined
+    : invalid(method, `loss_fn_config.${bad[0]}`, `is ${bad[1]}: give a finite number`)
+}
+
+const checkName = (method: string, name: string) =>
+  TinkerPath.isCheckpointName(name)
+    ? undefined
+    : invalid(method, "name", `is ${JSON.stringify(name)}: use letters, digits, "_", "-" and "."`)
+
+const checkTtl = (method: string, seconds: number | undefined) =>
+  seconds === undefined || (Number.isInteger(seconds) && seconds > 0)
+    ? undefined
+    : invalid(method, "ttl_seconds", `is ${seconds}: give a whole number above 0`)
+
+const checkPath = (method: string, path: string) =>
+  Option.exists(TinkerPath.parse(path), ({ kind }) => kind === "weights")
+    ? undefined
+    : invalid(method, "path", `is ${JSON.stringify(path)}: give "tinker://<training run>/weights/<name>"`)
+
+const last = <A>(results: ReadonlyArray<A>): A => results[results.length - 1]!
+const readAdam = codec.input("optimStep", "params", Training.AdamParams)
+const defaultLimits = { maxLength: 1024, maxBytes: 5_000_000 }
+
+/**
+ * A client for a model that exists and has no operations yet. Its fibers live in the scope.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function* (options: {
+  readonly client: TinkerClient.Service
+  readonly session: Session.Service
+  readonly modelId: string
+  readonly baseModel: string
+}): Effect.fn.Return<TrainingClient, never, Scope.Scope> {
+  const { client, modelId: model_id, session } = options
+  const scope = yield* Effect.scope
+  const queue = yield* submissions.make(client, scope)
+  const limits: chunking.Limits = {
+    maxLength: session.clientConfig.fwdbwd_max_chunk_len ?? defaultLimits.maxLength,
+    maxBytes: session.clientConfig.fwdbwd_max_chunk_bytes_count ?? defaultLimits.maxBytes
+  }
+
+  const pass =
+    (method: "forward" | "forwardBackward", type: Future.RequestType): TrainingClient["forwardBackward"] =>
+    (data, loss_fn, config) =>
+      Effect.gen(function* () {
+        const problem = checkData(method, data, loss_fn) ?? checkConfig(method, config ?? {})
+        if (problem !== undefined) return yield* problem
+        const policy = yield* RetryPolicy.CurrentRetryPolicy
+        const chunks = chunking.chunk(data, limits)
+        return yield* queue.submit({
+          method,
+          type,
+          schema: Training.ForwardBackwardOutput,
+          changesTraining: method === "forwardBackward",
+          count: chunks.length,
+          send: (seq_id, index) => {
+            const input: Training.ForwardBackwardInput = {
+              data: chunks[index]!,
+              loss_fn,
+              ...(config === undefined ? {} : { loss_fn_config: config })
+            }
+            return method === "forward"
+              ? client.call(TinkerApi.forward, { forward_input: input, model_id, seq_id }, { method, policy })
+              : client.call(
+                  TinkerApi.forwardBackward,
+                  { forward_backward_input: input, model_id, seq_id },
+                  { method, policy }
+                )
+          },
+          combine
+        })
+      })
+
+  const load = (method: "loadState" | "loadStateWithOptimizer"): TrainingClient["loadState"] =>
+    Effect.fn(`TrainingClient.${method}`)(function* (path) {
+      const problem = checkPath(method, path)
+      if (problem !== undefined) return yield* problem
+      const policy = yield* RetryPolicy.CurrentRetryPolicy
+      return yield* queue.submit({
+        method,
+        type: "LoadWeights",
+        schema: Weights.LoadWeightsResponse,
+        changesTraining: true,
+        count: 1,
+        send: (seq_id) =>
+          client.call(
+            TinkerApi.loadWeights,
+            { model_id, path, optimizer: method === "loadStateWithOptimizer", seq_id, type: "load_weights" },
+            { method, policy }
+          ),
+        combine: last
+      })
+    })
+
+  const saveForSampler = Effect.fnUntraced(function* (
+    method: string,
+    target: { readonly path: string } | { readonly sampling_session_seq_id: number },
+    ttl_seconds?: number | undefined
+  ) {
+    const policy = yield* RetryPolicy.CurrentRetryPolicy
+    return yield* queue.submit({
+      method,
+      type: "SaveWeightsForSampler",
+      schema: Weights.SaveWeightsForSamplerResponse,
+      changesTraining: false,
+      count: 1,
+      send: (seq_id) =>
+        client.call(
+          TinkerApi.saveWeightsForSampler,
+          {
+            model_id,
+            ...target,
+            seq_id,
+            ...(ttl_seconds === undefined ? {} : { ttl_seconds }),
+            type: "save_weights_for_sampler"
+          },
+          { method, policy }
+        ),
+      combine: last
+    })
+  })
+
+  return {
+    modelId: model_id,
+    baseModel: options.baseModel,
+    forward: pass("forward", "Forward"),
+    forwardBackward: pass("forwardBackward", "ForwardBackward"),
+    optimStep: Effect.fn("TrainingClient.optimStep")(function* (params = {}) {
+      const method = "optimStep"
+      const adam_params = yield* readAdam(params)
+      const policy = yield* RetryPolicy.CurrentRetryPolicy
+      return yield* queue.submit({
+        method,
+        type: "OptimStep",
+        schema: Training.OptimStepResponse,
+        changesTraining: true,
+        count: 1,
+        send: (seq_id) =>
+          client.call(TinkerApi.optimStep, { adam_params, model_id, seq_id, type: "optim_step" }, { method, policy }),
+        combine: last
+      })
+    }),
+    saveState: Effect.fn("TrainingClient.saveState")(function* (name, { overwrite = false, ttl_seconds } = {}) {
+      const method = "saveState"
+      const problem = checkName(method, name) ?? checkTtl(method, ttl_seconds)
+      if (problem !== undefined) return yield* problem
+      const policy = yield* RetryPolicy.CurrentRetryPolicy
+      return yield* queue.submit({
+        method,
+        type: "SaveWeights",
+        schema: Weights.SaveWeightsResponse,
+        changesTraining: false,
+        count: 1,
+        send: (seq_id) =>
+          client.call(
+            TinkerApi.saveWeights,
+            {
+              model_id,
+              path: name,
+              seq_id,
+              ...(ttl_seconds === undefined ? {} : { ttl_seconds }),
+              overwrite,
+              type: "save_weights"
+            },
+            { method, policy }
+          ),
+        combine: last
+      })
+    }),
+    loadState: load("loadState"),
+    loadStateWithOptimizer: load("loadStateWithOptimizer"),
+    saveWeightsForSampler: Effect.fn("TrainingClient.saveWeightsForSampler")(function* (name, { ttl_seconds } = {}) {
+      const method = "saveWeightsForSampler"
+      const problem = checkName(method, name) ?? checkTtl(method, ttl_seconds)
+      if (problem !== undefined) return yield* problem
+      return yield* saveForSampler(method, { path: name }, ttl_seconds)
+    }),
+    saveWeightsAndGetSamplingClient: Effect.fn("TrainingClient.saveWeightsAndGetSamplingClient")(function* () {
+      const method = "saveWeightsAndGetSamplingClient"
+      const seqId = yield* session.nextSamplingSeqId
+      const future = yield* saveForSampler(method, { sampling_session_seq_id: seqId })
+      const { sampling_session_id } = yield* future
+      if (sampling_session_id === undefined) {
+        return yield* new TinkerError.DecodeError({ method, reason: "sampling_session_id: is missing" })
+      }
+      return SamplingClient.make(client, sampling_session_id)
+    }),
+    getInfo: client.call(TinkerApi.getInfo, { model_id, type: "get_info" })
+  }
+})
