@@ -1,1 +1,7 @@
-export {}
+export * as Backend from "./Backend.ts"
+export * as BaseModel from "./BaseModel.ts"
+export * as Batches from "./Batches.ts"
+export * as Dataset from "./Dataset.ts"
+export * as Embedded from "./Embedded.ts"
+export * as Progress from "./Progress.ts"
+export * as Timings from "./Timings.ts"

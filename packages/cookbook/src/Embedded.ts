@@ -1,0 +1,77 @@
+/**
+ * The service within the program: no port, no key, no network. What is sent to this `HttpClient`, whatever the host, is
+ * answered by the service itself over the engine that really trains.
+ *
+ * @since 0.1.0
+ */
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
+import type * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import type * as Engine from "@effect-tinker/server/Engine"
+import * as InFiber from "@effect-tinker/server/InFiber"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as Path from "@effect/platform/Path"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends JaxEngine.Options {
+  /** where checkpoints are kept; in memory, and gone with the program, unless given */
+  readonly checkpoints?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<
+  HttpClient.HttpClient,
+  ModelDirectory.ModelDirectoryError | Engine.EngineError,
+  FileSystem.FileSystem | Path.Path
+> =>
+  InFiber.layer().pipe(
+    Layer.provide([
+      JaxEngine.layer(options),
+      options.checkpoints === undefined
+        ? CheckpointStore.layerMemory
+        : CheckpointStore.layerFileSystem(options.checkpoints)
+    ])
+  )
+
+/**
+ * The client of an embedded service.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerServiceClient = (
+  options: Options = {}
+): Layer.Layer<
+  ServiceClient.ServiceClient,
+  TinkerError.TinkerError | ModelDirectory.ModelDirectoryError | Engine.EngineError,
+  FileSystem.FileSystem | Path.Path
+> =>
+  ServiceClient.layer({ apiKey: Redacted.make("tml-embedded"), baseUrl: "http://embedded.invalid" }).pipe(
+    Layer.provide(layer(options))
+  )
+
+/**
+ * The directory in which a store of files keeps a checkpoint.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const directoryOf = (path: Path.Path, checkpoints: string, checkpoint: string): Option.Option<string> =>
+  Option.map(TinkerPath.parse(checkpoint), ({ kind, name, training_run_id }) =>
+    path.join(checkpoints, training_run_id.replaceAll(":", "%3A"), kind, name)
+  )

@@ -1,0 +1,136 @@
+/**
+ * How far a run has come: a bar that is redrawn where the output is a terminal, a line now and then where it is not.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/**
+ * Where progress is written, standard error as a rule.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Output {
+  readonly write: (text: string) => void
+  readonly isTerminal: boolean
+  /** of a terminal; 80 unless told */
+  readonly columns?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Step {
+  /** of the batch, divided by its number of weighted tokens */
+  readonly lossPerToken: number
+  /** that the step trained on */
+  readonly tokens: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Run {
+  /** A step is done. */
+  readonly step: (step: Step) => Effect.Effect<void>
+  /** tokens per second since the run began */
+  readonly tokensPerSecond: Effect.Effect<number>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Shows the progress of an effect of so many steps, and leaves the last state to be read when it ends. */
+  readonly run: <A, E, R>(steps: number, use: (run: Run) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Progress extends Context.Tag("@effect-tinker/cookbook/Progress")<Progress, Service>() {}
+
+const barWidth = 24
+
+const clockTime = (seconds: number): string =>
+  `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`
+
+/** Lines of a run whose output is no terminal. */
+const plainLines = 16
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (output: Output): Service => ({
+  run: (steps, use) =>
+    Effect.gen(function* () {
+      const begun = yield* Clock.currentTimeMillis
+      const columns = Math.max(40, output.columns ?? 80)
+      const every = Math.max(1, Math.round(steps / plainLines))
+      let done = 0
+      let tokens = 0
+
+      const rate = Effect.map(Clock.currentTimeMillis, (now) =>
+        now > begun ? Math.round((tokens * 1000) / (now - begun)) : 0
+      )
+
+      const show = (lossPerToken: number) =>
+        Effect.gen(function* () {
+          const elapsed = ((yield* Clock.currentTimeMillis) - begun) / 1000
+          const left = Math.ceil((elapsed / done) * Math.max(0, steps - done))
+          const facts = [
+            `step ${String(done).padStart(String(steps).length)}/${steps}`,
+            `loss ${lossPerToken.toFixed(4)}`,
+            `${yield* rate} tokens/s`,
+            `${clockTime(left)} left`
+          ].join("  ")
+          if (!output.isTerminal) {
+            if (done === 1 || done === steps || done % every === 0) output.write(`${facts}\n`)
+            return
+          }
+          const full = Math.min(barWidth, Math.round((done / steps) * barWidth))
+          const bar = `${"█".repeat(full)}${"░".repeat(barWidth - full)}`
+          output.write(`\r\u001b[2K${`${bar} ${facts}`.slice(0, columns - 1)}`)
+        })
+
+      const end = Effect.sync(() => {
+        if (output.isTerminal && done > 0) output.write("\n")
+      })
+
+      return yield* Effect.ensuring(
+        use({
+          step: (step) =>
+            Effect.suspend(() => {
+              done++
+              tokens += step.tokens
+              return show(step.lossPerToken)
+            }),
+          tokensPerSecond: rate
+        }),
+        end
+      )
+    })
+})
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (output: Output): Layer.Layer<Progress> => Layer.sync(Progress, () => make(output))
+
+/**
+ * Shows nothing.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerSilent: Layer.Layer<Progress> = layer({ write: () => undefined, isTerminal: false })
