@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Model from "@effect-tinker/api/Model"
-import * as Sampling from "@effect-tinker/api/Sampling"
+import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as SessionApi from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import * as Api from "@effect-tinker/api/Session"
+import type * as Api from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"

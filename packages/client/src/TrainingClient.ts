@@ -6,7 +6,7 @@
  */
 import * as Datum from "@effect-tinker/api/Datum"
 import type * as Future from "@effect-tinker/api/Future"
-import * as LossFn from "@effect-tinker/api/LossFn"
+import type * as LossFn from "@effect-tinker/api/LossFn"
 import type * as Model from "@effect-tinker/api/Model"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"

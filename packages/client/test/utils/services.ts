@@ -1,0 +1,105 @@
+import { prefix } from "@effect-tinker/api/TinkerApi"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as TestServer from "@effect-tinker/testing/TestServer"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { Effect, Layer, Redacted, type Scope } from "effect"
+
+export const { json } = ScriptedHttpClient
+
+export interface TestService {
+  readonly name: string
+  readonly baseModel: string
+  readonly make: (
+    overrides?: Record<string, ScriptedHttpClient.Step | ReadonlyArray<ScriptedHttpClient.Step>>
+  ) => Effect.Effect<ScriptedHttpClient.ScriptedHttpClient, never, Scope.Scope>
+}
+
+type Body = Record<string, unknown>
+const bodyOf = (request: ScriptedHttpClient.Recorded) => request.body as Body
+
+/** Answers every operation at once; the request id says which result it stands for. */
+const script = {
+  "/client/config": json({}),
+  "/create_session": json({ session_id: "session-1", type: "create_session" }),
+  "/session_heartbeat": json({ type: "session_heartbeat" }),
+  "/get_server_capabilities": json({ supported_models: [{ model_name: "base", max_context_length: 64 }] }),
+  "/create_model": json({ request_id: "CreateModel" }),
+  "/forward_backward": (request) => json({ request_id: `ForwardBackward:${bodyOf(request)["seq_id"]}` }),
+  "/forward": (request) => json({ request_id: `ForwardBackward:${bodyOf(request)["seq_id"]}` }),
+  "/optim_step": json({ request_id: "OptimStep" }),
+  "/save_weights": json({ request_id: "SaveWeights" }),
+  "/save_weights_for_sampler": json({ request_id: "SaveWeightsForSampler" }),
+  "/asample": json({ request_id: "Sample" }),
+  "/retrieve_future": (request) => json(results[bodyOf(request)["request_id"] as string])
+} satisfies Record<string, ScriptedHttpClient.Step>
+
+const output = (values: ReadonlyArray<number>, metrics: Record<string, number>) => ({
+  loss_fn_output_type: "ArrayRecord",
+  loss_fn_outputs: values.map((value) => ({ logprobs: { data: [value], dtype: "float32", shape: [1] } })),
+  metrics
+})
+
+const results: Record<string, unknown> = {
+  CreateModel: { model_id: "model-1", type: "create_model" },
+  "ForwardBackward:1": output([-1], { "loss:mean": 1, "grad:sum": 10 }),
+  "ForwardBackward:2": output([-2, -3, -4], { "loss:mean": 3, "grad:sum": 20 }),
+  OptimStep: { metrics: null },
+  SaveWeights: { path: "tinker://model-1/weights/first", type: "save_weights" },
+  SaveWeightsForSampler: { path: "tinker://model-1/sampler_weights/first", type: "save_weights_for_sampler" },
+  Sample: { sequences: [{ stop_reason: "stop", tokens: [7], logprobs: [-0.5] }] }
+}
+
+export const scripted: TestService = {
+  name: "a scripted service",
+  baseModel: "base",
+  make: (overrides) => ScriptedHttpClient.make({ ...script, ...overrides })
+}
+
+// as a gateway does that serves the contract below a path of its own
+const forwardTo =
+  (client: HttpClient.HttpClient): ScriptedHttpClient.Step =>
+  (recorded) =>
+    client
+      .execute(
+        HttpClientRequest.make(recorded.method as "GET" | "POST")(`http://service.test${prefix}${recorded.path}`).pipe(
+          HttpClientRequest.setHeaders(recorded.headers as Record<string, string>),
+          recorded.body === undefined
+            ? (request) => request
+            : HttpClientRequest.bodyText(recorded.text, recorded.headers["content-type"])
+        )
+      )
+      .pipe(
+        Effect.flatMap((response) =>
+          Effect.map(response.text, (text) =>
+            ScriptedHttpClient.text(text, { status: response.status, headers: response.headers })
+          )
+        ),
+        Effect.orDie
+      )
+
+/** The real service over the engine double, behind the same recorder. */
+export const embedded: TestService = {
+  name: "the embedded service",
+  baseModel: TestEngine.baseModel,
+  make: (overrides) =>
+    Effect.flatMap(TestServer.make(), ({ client }) => ScriptedHttpClient.make({ ...overrides, "*": forwardTo(client) }))
+}
+
+export const key = "tml-integration-key"
+export const baseUrl = "http://service.test/base/path"
+
+/** A session with a service of the test's. */
+export const connect = (
+  http: ScriptedHttpClient.ScriptedHttpClient,
+  options: { key?: string; baseUrl?: string } = {}
+) =>
+  ServiceClient.layer({
+    apiKey: Redacted.make(options.key ?? key),
+    baseUrl: options.baseUrl ?? baseUrl
+  }).pipe(Layer.provide(http.layer))
+
+export const bodies = (http: ScriptedHttpClient.ScriptedHttpClient, path: string) =>
+  Effect.map(http.requestsTo(path), (requests) => requests.map(bodyOf))
