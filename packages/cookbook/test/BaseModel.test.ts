@@ -1,0 +1,66 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { fileURLToPath } from "node:url"
+import * as BaseModel from "../src/BaseModel.ts"
+
+const nano = fileURLToPath(new URL("../../engine/models/nano", import.meta.url))
+
+const configured = (settings: ReadonlyArray<readonly [string, string]>) =>
+  BaseModel.BaseModel.pipe(
+    Effect.provide(BaseModel.layerConfig),
+    Effect.provide(NodeContext.layer),
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(settings)))
+  )
+
+describe("BaseModel", () => {
+  it.effect("encodes and decodes as the shipped model's tokenizer does", () =>
+    Effect.gen(function* () {
+      const { decode, encode, name } = yield* BaseModel.BaseModel
+      assert.strictEqual(name, "effect-tinker/nano")
+      for (const text of ["carry ->", " carried\n", "naïve — 語 🙂", ""]) assert.strictEqual(decode(encode(text)), text)
+      // no special tokens are added, so that a prompt and its completion can be put together
+      assert.deepStrictEqual([...encode("a ->"), ...encode(" b\n")], encode("a -> b\n"))
+    }).pipe(Effect.provide(Layer.provide(BaseModel.layerNano, NodeContext.layer)))
+  )
+
+  it.effect("takes the name and the tokenizer from the environment", () =>
+    Effect.map(
+      configured([
+        ["TINKER_BASE_MODEL", "some/model"],
+        ["TINKER_TOKENIZER", nano]
+      ]),
+      ({ encode, name }) => {
+        assert.strictEqual(name, "some/model")
+        assert.strictEqual(encode("abc").length, 3)
+      }
+    )
+  )
+
+  for (const [name, settings, message] of [
+    ["no base model", [], /^TINKER_BASE_MODEL is not set: give the name/],
+    ["no tokenizer", [["TINKER_BASE_MODEL", "a/b"]], /^TINKER_TOKENIZER is not set: give the directory .* a\/b/],
+    [
+      "a directory without one",
+      [
+        ["TINKER_BASE_MODEL", "a/b"],
+        ["TINKER_TOKENIZER", "absent"]
+      ],
+      /tokenizer\.json cannot be read$/
+    ],
+    [
+      "a file that is none",
+      [
+        ["TINKER_BASE_MODEL", "a/b"],
+        ["TINKER_TOKENIZER", `${nano}/README.md`]
+      ],
+      /cannot be read$/
+    ]
+  ] as const) {
+    it.effect(`says what to do with ${name}`, () =>
+      Effect.map(Effect.flip(configured(settings)), (error) => assert.match(error.message, message))
+    )
+  }
+})

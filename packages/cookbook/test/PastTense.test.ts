@@ -1,0 +1,67 @@
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as TestServer from "@effect-tinker/testing/TestServer"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { assert, describe, it } from "@effect/vitest"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { fileURLToPath } from "node:url"
+import * as PastTense from "../../../examples/src/past-tense.ts"
+import * as Backend from "../src/Backend.ts"
+import * as BaseModel from "../src/BaseModel.ts"
+import * as Progress from "../src/Progress.ts"
+import * as Timings from "../src/Timings.ts"
+
+const data = fileURLToPath(new URL("../../../examples/data/past-tense.jsonl", import.meta.url))
+
+const Bytes = Layer.succeed(BaseModel.BaseModel, {
+  name: TestEngine.baseModel,
+  encode: (text) => Array.from(text, (char) => char.charCodeAt(0)),
+  decode: (tokens) => String.fromCharCode(...Array.from(tokens))
+})
+
+const Below = Layer.mergeAll(
+  ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: "http://any.test" }),
+  Bytes,
+  Backend.layerRemote("the test service"),
+  Progress.layerSilent,
+  Timings.layer,
+  NodeContext.layer
+)
+
+const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+describe("the flagship example", () => {
+  it.effect("trains against the test layer: each step is submitted before the one before it is awaited", () =>
+    Effect.gen(function* () {
+      const server = yield* TestServer.make()
+      const printed: Array<string> = []
+      const console = {
+        ...(yield* Console.consoleWith(Effect.succeed)),
+        log: (line: string) => Effect.sync(() => printed.push(line))
+      }
+      const { losses, path } = yield* PastTense.program({
+        ...PastTense.defaults,
+        data,
+        steps: 12,
+        learningRate: 0.3,
+        heldOut: 4
+      }).pipe(Effect.provide(Layer.provide(Below, server.layer)), Effect.withConsole(console as Console.Console))
+      assert.strictEqual(losses.length, 12)
+      assert.isTrue(losses.every(Number.isFinite))
+      assert.isBelow(mean(losses.slice(-3)), 0.7 * losses[0]!)
+      assert.match(path, /^tinker:\/\/.+\/sampler_weights\/past-tense$/)
+      assert.isTrue(printed.some((line) => line.includes("exact match on 4 held-out verbs")))
+
+      const names = (yield* server.engine.operations).map(({ name }) => name)
+      const passes = names.filter((name) => name === "forwardBackward" || name === "optimStep")
+      assert.deepStrictEqual(
+        passes,
+        Array.from({ length: 24 }, (_, i) => (i % 2 === 0 ? "forwardBackward" : "optimStep"))
+      )
+      assert.strictEqual(names.filter((name) => name === "sample").length, 8)
+    }).pipe(Effect.scoped)
+  )
+})
