@@ -2,7 +2,7 @@
 fit the budget of the TypeScript engine and to know what to expect from them.
 
     python finetune.py                                  # the recommended run
-    python finetune.py --lr 2e-3 --batch 32 --steps 96  # another one
+    python finetune.py --lr 2e-3 --batch 32 --steps 96  # another
     python finetune.py --curve                          # and the loss of every step
 
 The loss is the sum over the batch of the completion's tokens (prompt tokens have weight 0);
@@ -86,7 +86,7 @@ def schedule(kind: str, i: int, steps: int, warmup: int) -> float:
 
 
 def run(
-    model: Path = MODEL, data: Path = DATA, rank: int = 16, lr: float = 5e-3, batch: int = 32, steps: int = 96, bucket: int = 32,
+    model: Path = MODEL, data: Path = DATA, rank: int = 16, lr: float = 5e-3, batch: int = 16, steps: int = 128, bucket: int = 32,
     decay: str = "linear", warmup: int = 0, weight_decay: float = 0.0, clip: float = 0.0, seed: int = 0, curve: bool = False,
     switches: dict[str, bool] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
@@ -138,8 +138,8 @@ def main() -> None:
     ap.add_argument("--data", type=Path, default=DATA)
     ap.add_argument("--rank", type=int, default=16)
     ap.add_argument("--lr", type=float, default=5e-3)
-    ap.add_argument("--batch", type=int, default=32)
-    ap.add_argument("--steps", type=int, default=96)
+    ap.add_argument("--batch", type=int, default=16)
+    ap.add_argument("--steps", type=int, default=128)
     ap.add_argument("--bucket", type=int, default=32)
     ap.add_argument("--decay", choices=["linear", "constant", "cosine"], default="linear")
     ap.add_argument("--warmup", type=int, default=0)

@@ -135,7 +135,7 @@ def write_small_files(out: Path) -> None:
         "tokenizer_config.json": {
             "chat_template": template,
             "eos_token": "<|endoftext|>",
-            "extra_special_tokens": ["<|im_start|>", "<|im_end|>"],
+            "additional_special_tokens": ["<|im_start|>", "<|im_end|>"],
             "model_max_length": 1024,
             "pad_token": "<|endoftext|>",
             "tokenizer_class": "PreTrainedTokenizerFast",
