@@ -1,0 +1,100 @@
+import * as Datum from "@effect-tinker/api/Datum"
+import type * as Training from "@effect-tinker/api/Training"
+import { assert, describe, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import { chunk, estimate } from "../src/internal/chunking.ts"
+import { combine, hashUnordered } from "../src/internal/combine.ts"
+
+const ofLength = (n: number) =>
+  Datum.make({
+    model_input: new Int32Array(n),
+    loss_fn_inputs: { target_tokens: new Int32Array(n), weights: new Float32Array(n) }
+  })
+
+describe("chunks", () => {
+  it("count 4 bytes a token, 8 an int64 and 4 a float32", () => {
+    assert.strictEqual(estimate(ofLength(10)), 10 * (4 + 8 + 4))
+  })
+
+  it("keep every datum, in order, within both limits, as full as they can be", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 60 }),
+        fc.integer({ min: 1, max: 10 }),
+        fc.integer({ min: 1, max: 1500 }),
+        (lengths, maxLength, maxBytes) => {
+          const data = lengths.map(ofLength)
+          const chunks = chunk(data, { maxLength, maxBytes })
+          assert.deepStrictEqual(chunks.flat(), data)
+          const bytes = (part: ReadonlyArray<Datum.Datum>) => part.reduce((sum, datum) => sum + estimate(datum), 0)
+          chunks.forEach((part, i) => {
+            assert.isTrue(part.length > 0 && part.length <= maxLength)
+            assert.isTrue(part.length === 1 || bytes(part) <= maxBytes)
+            const next = chunks[i + 1]?.[0]
+            if (next !== undefined) {
+              assert.isTrue(part.length === maxLength || bytes(part) + estimate(next) > maxBytes)
+            }
+          })
+        }
+      )
+    )
+  })
+})
+
+const output = (count: number, metrics: Record<string, number>): Training.ForwardBackwardOutput => ({
+  loss_fn_output_type: "ArrayRecord",
+  loss_fn_outputs: Array.from({ length: count }, () => ({})),
+  metrics
+})
+
+describe("combined results", () => {
+  it("reduce each metric by its name's ending", () => {
+    const combined = combine([
+      output(2, { "m:mean": 3, "s:slack": 2, "loss:sum": 1.5, "cc:unique": 4, "lo:min": 1, "hi:max": 1, "z:last": 9 }),
+      output(2, { "m:mean": 6, "s:slack": 2, "loss:sum": 1.5, "cc:unique": 5, "lo:min": -1, "hi:max": 8, "z:last": 9 }),
+      output(1, { "m:mean": 6, "s:slack": 2, "loss:sum": 1.5, "cc:unique": 5, "lo:min": 3, "hi:max": 2, "n:sum": 1 })
+    ])
+    assert.strictEqual(combined.loss_fn_outputs.length, 5)
+    assert.closeTo(combined.metrics["m:mean"]!, 4.8, 1e-12)
+    assert.closeTo(combined.metrics["s:slack"]!, 0, 1e-12)
+    assert.deepStrictEqual(
+      Object.fromEntries(Object.entries(combined.metrics).filter(([key]) => !/:(mean|slack)$/.test(key))),
+      { "loss:sum": 4.5, "cc:unique": 4, "cc:unique_1": 5, "cc:unique_2": 5, "lo:min": -1, "hi:max": 8 }
+    )
+  })
+
+  it("hash unordered values as the official client does", () => {
+    const table: ReadonlyArray<readonly [ReadonlyArray<number>, bigint]> = [
+      [[1], -6644214454873602895n],
+      [[0], -8753497827991233192n],
+      [[-1], 8078679518589016365n],
+      [[3, 1, 2], 529344067295497451n],
+      [[5, 5], 2283807709307846243n],
+      [[5, 5, 5], 4299663944376826947n],
+      [[67890, 12345], -8213766557046035702n]
+    ]
+    for (const [values, hash] of table) assert.strictEqual(hashUnordered(values), hash, String(values))
+    assert.strictEqual(
+      combine([output(1, { "h:hash_unordered": 1 })]).metrics["h:hash_unordered"],
+      -6644214454873602895
+    )
+  })
+
+  it("make sums and extremes that do not depend on how the batch was cut", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 1, maxLength: 20 }), (values) => {
+        const { metrics } = combine(
+          values.map((value) => output(1, { "a:sum": value, "b:max": value, "c:mean": value }))
+        )
+        const sum = values.reduce((a, b) => a + b, 0)
+        assert.strictEqual(metrics["a:sum"], sum)
+        assert.strictEqual(metrics["b:max"], Math.max(...values))
+        assert.closeTo(metrics["c:mean"]!, sum / values.length, 1e-9)
+      })
+    )
+  })
+
+  it("drop a mean over no outputs rather than make it NaN", () => {
+    assert.deepStrictEqual(combine([output(0, { "a:mean": 1, "b:sum": 2 })]).metrics, { "b:sum": 2 })
+  })
+})
