@@ -99,7 +99,7 @@ export const forward = HttpApiEndpoint.post("forward", "/forward")
  * @category endpoints
  */
 export const optimStep = HttpApiEndpoint.post("optimStep", "/optim_step")
-  .setPayload(Training.OptimStepRequest)
+  .setPayload(Training.AnyOptimStepRequest)
   .addSuccess(Future.FutureEnvelope)
 
 /**
@@ -129,7 +129,7 @@ export const saveWeightsForSampler = HttpApiEndpoint.post("saveWeightsForSampler
  * @category endpoints
  */
 export const loadWeights = HttpApiEndpoint.post("loadWeights", "/load_weights")
-  .setPayload(Weights.LoadWeightsRequest)
+  .setPayload(Weights.AnyLoadWeightsRequest)
   .addSuccess(Future.FutureEnvelope)
 
 /**

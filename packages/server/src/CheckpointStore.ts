@@ -83,7 +83,9 @@ export const Info = Schema.Struct({
   /** milliseconds since the epoch; absent for a checkpoint that is kept for good */
   expires_at: Schema.optionalWith(Schema.Int, { exact: true }),
   /** of the tensors */
-  size_bytes: Schema.Int
+  size_bytes: Schema.Int,
+  /** whether it is published; absent when it is not */
+  public: Schema.optionalWith(Schema.Boolean, { exact: true })
 })
 
 /**
@@ -117,10 +119,27 @@ export interface SaveOptions {
 }
 
 /**
+ * What can change of a checkpoint once it is saved; `expires_at: undefined` keeps it for good.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Change {
+  readonly public?: boolean
+  /** milliseconds since the epoch */
+  readonly expires_at?: number | undefined
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
 export interface Service {
+  /** What is not named in the change stays as it is. */
+  readonly update: (
+    path: TinkerPath.TinkerPath,
+    change: Change
+  ) => Effect.Effect<Info, CheckpointNotFound | CheckpointStoreError>
   readonly save: (options: SaveOptions) => Effect.Effect<Info, CheckpointExists | CheckpointStoreError>
   readonly load: (path: TinkerPath.TinkerPath) => Effect.Effect<Checkpoint, CheckpointNotFound | CheckpointStoreError>
   readonly info: (path: TinkerPath.TinkerPath) => Effect.Effect<Info, CheckpointNotFound | CheckpointStoreError>
@@ -146,6 +165,20 @@ const describe = (options: SaveOptions, now: number): Info => ({
   ...(options.ttl_seconds === undefined ? {} : { expires_at: now + options.ttl_seconds * 1000 }),
   size_bytes: files.sizeOf(options.adapter, options.optimizer)
 })
+
+const changed = (info: Info, change: Change): Info => {
+  const { expires_at, public: isPublic, ...rest } = info
+  const next = {
+    public: isPublic,
+    expires_at,
+    ...change
+  }
+  return {
+    ...rest,
+    ...(next.public === true ? { public: true } : {}),
+    ...(next.expires_at === undefined ? {} : { expires_at: next.expires_at })
+  }
+}
 
 const isLive = (info: Info, now: number): boolean => info.expires_at === undefined || info.expires_at > now
 
@@ -184,6 +217,12 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
       }),
     load: (path) => Effect.map(find(path), (found) => structuredClone(found)),
     info: (path) => Effect.map(find(path), (found) => found.info),
+    update: (path, change) =>
+      Effect.map(find(path), (found) => {
+        const info = changed(found.info, change)
+        held.set(TinkerPath.format(path), { ...found, info })
+        return info
+      }),
     remove: (path) =>
       Effect.map(find(path), () => {
         held.delete(TinkerPath.format(path))
@@ -290,6 +329,22 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
       return info
     })
 
+    const update = Effect.fnUntraced(function* (path: TinkerPath.TinkerPath, change: Change) {
+      const { info, place } = yield* find(path)
+      const next = changed(info, change)
+      yield* fs.makeTempDirectoryScoped({ directory, prefix: files.draftPrefix }).pipe(
+        Effect.flatMap((draft) => {
+          const file = join(draft, files.infoFile)
+          return Effect.zipRight(
+            fs.writeFileString(file, encodeInfo(next)),
+            Effect.uninterruptible(fs.rename(file, join(place, files.infoFile)))
+          )
+        }),
+        Effect.mapError(failed(path))
+      )
+      return next
+    }, Effect.scoped)
+
     const load = Effect.fnUntraced(function* (path: TinkerPath.TinkerPath) {
       const { info, place } = yield* find(path)
       const read = (name: string) => Effect.mapError(fs.readFile(join(place, name)), failed(path))
@@ -325,6 +380,7 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
       save: (options) => writing.withPermits(1)(save(options)),
       load,
       info: (path) => Effect.map(find(path), ({ info }) => info),
+      update: (path, change) => writing.withPermits(1)(update(path, change)),
       remove: (path) =>
         writing.withPermits(1)(
           Effect.flatMap(find(path), ({ place }) =>

@@ -1,5 +1,6 @@
 /**
- * The service's HTTP endpoints: handlers of `TinkerApi` over `TinkerService`. Serve them with `Node`, call them without a
+ * The service's HTTP endpoints: handlers of `TinkerApi`, `OperationsApi` and `RestApi` over
+ * `TinkerService`. Serve them with `Node`, call them without a
  * socket with `InFiber`, or build them into a server of one's own with `HttpApiBuilder.serve`.
  *
  * Whatever is wrong with a request is answered with 4xx and a JSON body `{ detail }`: 422 for a body that is not JSON or
@@ -9,25 +10,28 @@
  * @since 0.1.0
  */
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
-import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as Training from "@effect-tinker/api/Training"
+import * as Weights from "@effect-tinker/api/Weights"
+import * as Zstd from "@effect-tinker/api/Zstd"
 import type * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import * as HttpApiError from "@effect/platform/HttpApiError"
 import type * as HttpApp from "@effect/platform/HttpApp"
-import * as HttpMethod from "@effect/platform/HttpMethod"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
 import * as apiErrors from "./internal/apiErrors.ts"
 import * as apiKeys from "./internal/apiKeys.ts"
-import { collect } from "./internal/messages.ts"
+import * as bodies from "./internal/bodies.ts"
+import { Api } from "./internal/contract.ts"
+import * as downloads from "./internal/downloads.ts"
+import * as operations from "./internal/operations.ts"
+import * as rest from "./internal/rest.ts"
 import * as TinkerService from "./TinkerService.ts"
 
 /**
@@ -37,78 +41,79 @@ import * as TinkerService from "./TinkerService.ts"
 export interface Options extends TinkerService.Options {
   /** `X-API-Key` must be one of these; without any, every request is allowed */
   readonly apiKeys?: ReadonlyArray<Redacted.Redacted<string>> | undefined
+  /** bytes of a body that is compressed with zstd; 64 MiB */
+  readonly maxCompressedSize?: number | undefined
+  /** bytes of what such a body holds; 256 MiB */
+  readonly maxDecompressedSize?: number | undefined
 }
 
-// an answer that the contract does not list is given as a response
-const orGone = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.catchIf(
-    effect,
-    (error): error is Extract<E, { readonly _tag: "GoneResponse"; readonly detail: string }> =>
-      (error as { readonly _tag?: unknown })._tag === "GoneResponse",
-    (error) => Effect.succeed(apiErrors.toResponse(apiErrors.fromRefusal(error)))
-  )
-
-const service = HttpApiBuilder.group(TinkerApi.TinkerApi, "service", (handlers) =>
+const service = HttpApiBuilder.group(Api, "service", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
       .handle("clientConfig", () => Effect.succeed(tinker.clientConfig))
       .handle("healthz", () => Effect.succeed({ status: "ok" as const }))
       .handle("getServerCapabilities", () => Effect.succeed(tinker.capabilities))
-      .handle("createSession", () => tinker.createSession)
+      .handle("createSession", ({ payload }) => tinker.createSession(payload))
       .handle("sessionHeartbeat", ({ payload }) =>
-        orGone(Effect.as(tinker.sessionHeartbeat(payload.session_id), { type: "session_heartbeat" }))
+        Effect.as(tinker.sessionHeartbeat(payload.session_id), { type: "session_heartbeat" })
       )
   )
 )
 
-const models = HttpApiBuilder.group(TinkerApi.TinkerApi, "models", (handlers) =>
+const models = HttpApiBuilder.group(Api, "models", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
-      .handle("createModel", ({ payload }) => orGone(tinker.createModel(payload)))
-      .handle("getInfo", ({ payload }) => orGone(tinker.getInfo(payload.model_id)))
+      .handle("createModel", ({ payload }) => tinker.createModel(payload))
+      .handle("getInfo", ({ payload }) => tinker.getInfo(payload.model_id))
   )
 )
 
-const decodePass = Schema.decodeUnknown(Training.ForwardBackwardRequest)
-
-/** A pass in either of its forms. What cannot be read is a defect, as it is for all other bodies. */
+/** A pass in either of its forms. */
 const readPass = (request: HttpServerRequest.HttpServerRequest) =>
   ProtobufCodec.isProtobuf(request.headers["content-type"])
-    ? Effect.orDie(Effect.flatMap(collect(request.stream), ProtobufCodec.decodeForwardBackwardRequest))
-    : request.json.pipe(
-        Effect.flatMap(decodePass),
-        Effect.map((pass) => ({ ...pass, forward_only: false })),
-        Effect.catchTag("ParseError", HttpApiError.HttpApiDecodeError.refailParseError),
+    ? request.arrayBuffer.pipe(
+        Effect.flatMap((buffer) => ProtobufCodec.decodeForwardBackwardRequest(new Uint8Array(buffer))),
         Effect.orDie
       )
+    : Effect.map(
+        bodies.read(request, () => Training.ForwardBackwardRequest),
+        (pass) => ({ ...pass, forward_only: false })
+      )
 
-const training = HttpApiBuilder.group(TinkerApi.TinkerApi, "training", (handlers) =>
+// of two forms, the one that the body means says what is wrong with it
+const stepOf = (body: object): Schema.Schema<typeof Training.AnyOptimStepRequest.Type, unknown> =>
+  ("optimizer_params" in body ? Training.OptimizerStepRequest : Training.OptimStepRequest) as never
+
+const loadOf = (body: object): Schema.Schema<typeof Weights.AnyLoadWeightsRequest.Type, unknown> =>
+  ("session_id" in body && !("model_id" in body)
+    ? Weights.CreateFromWeightsRequest
+    : Weights.LoadWeightsRequest) as never
+
+const training = HttpApiBuilder.group(Api, "training", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
       .handleRaw("forwardBackward", ({ request }) =>
         Effect.flatMap(readPass(request), ({ forward_only, ...pass }) =>
-          orGone(
-            forward_only
-              ? tinker.forward({ ...pass, forward_input: pass.forward_backward_input })
-              : tinker.forwardBackward(pass)
-          )
+          forward_only
+            ? tinker.forward({ ...pass, forward_input: pass.forward_backward_input })
+            : tinker.forwardBackward(pass)
         )
       )
-      .handle("forward", ({ payload }) => orGone(tinker.forward(payload)))
-      .handle("optimStep", ({ payload }) => orGone(tinker.optimStep(payload)))
-      .handle("saveWeights", ({ payload }) => orGone(tinker.saveWeights(payload)))
-      .handle("saveWeightsForSampler", ({ payload }) => orGone(tinker.saveWeightsForSampler(payload)))
-      .handle("loadWeights", ({ payload }) => orGone(tinker.loadWeights(payload)))
+      .handle("forward", ({ payload }) => tinker.forward(payload))
+      .handleRaw("optimStep", ({ request }) => Effect.flatMap(bodies.read(request, stepOf), tinker.optimStep))
+      .handle("saveWeights", ({ payload }) => tinker.saveWeights(payload))
+      .handle("saveWeightsForSampler", ({ payload }) => tinker.saveWeightsForSampler(payload))
+      .handleRaw("loadWeights", ({ request }) => Effect.flatMap(bodies.read(request, loadOf), tinker.loadWeights))
   )
 )
 
-const sampling = HttpApiBuilder.group(TinkerApi.TinkerApi, "sampling", (handlers) =>
+const sampling = HttpApiBuilder.group(Api, "sampling", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
       .handle("createSamplingSession", ({ payload }) =>
-        orGone(Effect.map(tinker.createSamplingSession(payload), (sampling_session_id) => ({ sampling_session_id })))
+        Effect.map(tinker.createSamplingSession(payload), (sampling_session_id) => ({ sampling_session_id }))
       )
-      .handle("asample", ({ payload }) => orGone(tinker.sample(payload)))
+      .handle("asample", ({ payload }) => tinker.sample(payload))
   )
 )
 
@@ -117,25 +122,23 @@ const formOf = ({ headers }: HttpServerRequest.HttpServerRequest) =>
 
 const json = (body: unknown) => HttpServerResponse.unsafeJson(body)
 
-const futures = HttpApiBuilder.group(TinkerApi.TinkerApi, "futures", (handlers) =>
+const futures = HttpApiBuilder.group(Api, "futures", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers.handle("retrieveFuture", ({ payload, request }) =>
-      orGone(
-        Effect.map(tinker.retrieve(payload, formOf(request)), (found) => {
-          switch (found._tag) {
-            case "TryAgain":
-              return json(found.body)
-            case "Large":
-              return json({ status: "complete_metadata", response_payload_size: found.size })
-            case "Failed":
-              return json({ error: found.error, category: found.category })
-            case "Done":
-              return HttpServerResponse.uint8Array(found.bytes, {
-                contentType: found.form === "json" ? "application/json" : ProtobufCodec.contentType
-              })
-          }
-        })
-      )
+      Effect.map(tinker.retrieve(payload, formOf(request)), (found) => {
+        switch (found._tag) {
+          case "TryAgain":
+            return json(found.body)
+          case "Large":
+            return json({ status: "complete_metadata", response_payload_size: found.size })
+          case "Failed":
+            return json({ error: found.error, category: found.category })
+          case "Done":
+            return HttpServerResponse.uint8Array(found.bytes, {
+              contentType: found.form === "json" ? "application/json" : ProtobufCodec.contentType
+            })
+        }
+      })
     )
   )
 )
@@ -156,39 +159,42 @@ const burn = (tinker: TinkerService.Service, request: HttpServerRequest.HttpServ
         : Effect.void
   })
 
-/** Why a body is not read at all: bodies are JSON, and those of passes may be protobuf; none is compressed. */
-const unsupported = ({ headers, method, url }: HttpServerRequest.HttpServerRequest): string | undefined => {
-  if (!HttpMethod.hasBody(method)) return undefined
-  const encoding = headers["content-encoding"] ?? "identity"
-  if (encoding !== "identity") return `content-encoding ${encoding} is not supported`
-  const type = headers["content-type"] ?? "application/json"
-  return type.toLowerCase().includes("application/json") ||
-    (ProtobufCodec.isProtobuf(type) && url.split("?")[0]!.endsWith("/forward_backward"))
-    ? undefined
-    : `content-type ${type} is not supported: send application/json`
+interface Guards {
+  readonly tinker: TinkerService.Service
+  readonly zstd: Zstd.Service
+  readonly keys: ReadonlyArray<Redacted.Redacted<string>>
+  readonly limits: { readonly compressed: number; readonly decompressed: number }
 }
 
 const guard =
-  (tinker: TinkerService.Service, keys: ReadonlyArray<Redacted.Redacted<string>>) =>
-  (app: HttpApp.Default): HttpApp.Default =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      if (keys.length > 0 && !apiKeys.isAllowed(keys, request.headers["x-api-key"])) return Effect.succeed(unauthorized)
-      const reason = unsupported(request)
-      if (reason !== undefined) return Effect.succeed(apiErrors.toResponse({ status: 415, detail: reason }))
-      return Effect.catchAllCause(app, (cause) => {
-        if (Cause.isInterrupted(cause)) return Effect.failCause(cause)
-        const answer = apiErrors.fromCause(cause)
-        if (answer !== undefined) {
-          return answer.status === 422
-            ? Effect.as(burn(tinker, request, answer.detail), apiErrors.toResponse(answer))
-            : Effect.succeed(apiErrors.toResponse(answer))
-        }
-        return Effect.as(
-          Effect.logError(`${request.method} ${request.url} failed`, cause),
-          apiErrors.toResponse({ status: 500, detail: "an internal error, which the service has logged" })
-        )
-      })
-    })
+  ({ keys, limits, tinker, zstd }: Guards) =>
+  (app: HttpApp.Default): HttpApp.Default => {
+    const run = (request: HttpServerRequest.HttpServerRequest) =>
+      app.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.catchAllCause((cause) => {
+          if (Cause.isInterrupted(cause)) return Effect.failCause(cause)
+          const answer = apiErrors.fromCause(cause)
+          if (answer !== undefined) {
+            return answer.status === 422
+              ? Effect.as(burn(tinker, request, answer.detail), apiErrors.toResponse(answer))
+              : Effect.succeed(apiErrors.toResponse(answer))
+          }
+          return Effect.as(
+            Effect.logError(`${request.method} ${request.url} failed`, cause),
+            apiErrors.toResponse({ status: 500, detail: "an internal error, which the service has logged" })
+          )
+        })
+      )
+    return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      keys.length > 0 && !downloads.isDownload(request) && !apiKeys.isAllowed(keys, request.headers["x-api-key"])
+        ? Effect.succeed(unauthorized)
+        : Effect.matchEffect(bodies.plain(zstd, request, limits), {
+            onFailure: (answer) => Effect.succeed(apiErrors.toResponse(answer)),
+            onSuccess: run
+          })
+    )
+  }
 
 /**
  * The endpoints over a `TinkerService` that is there already.
@@ -197,11 +203,27 @@ const guard =
  * @category layers
  */
 export const layerHandlers = (
-  options: Pick<Options, "apiKeys"> = {}
+  options: Pick<Options, "apiKeys" | "maxCompressedSize" | "maxDecompressedSize"> = {}
 ): Layer.Layer<HttpApi.Api, never, TinkerService.TinkerService> =>
   Layer.merge(
-    HttpApiBuilder.api(TinkerApi.TinkerApi).pipe(Layer.provide([service, models, training, sampling, futures])),
-    HttpApiBuilder.middleware(Effect.map(TinkerService.TinkerService, (tinker) => guard(tinker, options.apiKeys ?? [])))
+    HttpApiBuilder.api(Api).pipe(
+      Layer.provide([service, models, training, sampling, futures]),
+      Layer.provide([...operations.layers]),
+      Layer.provide([...rest.layers])
+    ),
+    HttpApiBuilder.middleware(
+      Effect.map(Effect.all([TinkerService.TinkerService, Zstd.make]), ([tinker, zstd]) =>
+        guard({
+          tinker,
+          zstd,
+          keys: options.apiKeys ?? [],
+          limits: {
+            compressed: options.maxCompressedSize ?? 64 * 1024 * 1024,
+            decompressed: options.maxDecompressedSize ?? Zstd.maxBytes
+          }
+        })
+      )
+    )
   )
 
 /**

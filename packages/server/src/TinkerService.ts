@@ -19,6 +19,8 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CheckpointStore from "./CheckpointStore.ts"
 import * as Engine from "./Engine.ts"
+import * as archives from "./internal/archives.ts"
+import * as catalogs from "./internal/catalog.ts"
 import type * as environments from "./internal/environment.ts"
 import * as futures from "./internal/futures.ts"
 import * as models from "./internal/models.ts"
@@ -71,6 +73,23 @@ export type Retrieved =
  */
 export type Refused = responses.Refusal | ErrorResponse.GoneResponse
 
+/**
+ * What the service knows of sessions, training runs, samplers and checkpoints, and what can be changed of them: a method
+ * for each endpoint. What a restart leaves of sessions and runs is what their checkpoints tell.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Catalog extends catalogs.Catalog {}
+
+/**
+ * Checkpoints as files that PEFT opens, to be fetched without a key for an hour.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Archives extends archives.Archives {}
+
 type Submitted = Effect.Effect<Future.FutureEnvelope, Refused>
 
 /**
@@ -82,22 +101,42 @@ type Submitted = Effect.Effect<Future.FutureEnvelope, Refused>
 export interface Service {
   readonly clientConfig: Session.ClientConfigResponse
   readonly capabilities: Session.GetServerCapabilitiesResponse
-  readonly createSession: Effect.Effect<{ readonly session_id: string }>
+  readonly createSession: (
+    request: typeof Session.CreateSessionRequest.Type
+  ) => Effect.Effect<{ readonly session_id: string }>
   readonly sessionHeartbeat: (sessionId: string) => Effect.Effect<void, Refused>
+  /** Ends a session; the first reason stays. */
+  readonly finishSession: (
+    sessionId: string,
+    request: typeof Session.FinishSessionRequest.Type
+  ) => Effect.Effect<void, Refused>
   readonly createModel: (request: Model.CreateModelRequest) => Submitted
   readonly getInfo: (modelId: string) => Effect.Effect<Model.GetInfoResponse, Refused>
   readonly forward: (request: typeof Training.ForwardRequest.Type) => Submitted
   readonly forwardBackward: (request: Training.ForwardBackwardRequest) => Submitted
-  readonly optimStep: (request: Training.OptimStepRequest) => Submitted
+  readonly optimStep: (request: typeof Training.AnyOptimStepRequest.Type) => Submitted
   readonly saveWeights: (request: Weights.SaveWeightsRequest) => Submitted
   readonly saveWeightsForSampler: (request: Weights.SaveWeightsForSamplerRequest) => Submitted
-  readonly loadWeights: (request: Weights.LoadWeightsRequest) => Submitted
+  /** Loads into a model, or creates the model from the checkpoint. */
+  readonly loadWeights: (request: typeof Weights.AnyLoadWeightsRequest.Type) => Submitted
+  readonly saveWeightsExternal: (request: Weights.SaveWeightsExternalRequest) => Submitted
+  readonly unloadModel: (modelId: string) => Submitted
   readonly createSamplingSession: (request: Sampling.CreateSamplingSessionRequest) => Effect.Effect<string, Refused>
   readonly sample: (request: Sampling.SampleRequest) => Submitted
   readonly retrieve: (
     request: typeof Future.RetrieveFutureRequest.Type,
     form?: "json" | "protobuf"
   ) => Effect.Effect<Retrieved, Refused>
+  readonly retrieveMany: (
+    request: Future.RetrieveFuturesRequest
+  ) => Effect.Effect<Future.RetrieveFuturesResponse, Refused>
+  readonly cancel: (requestId: string) => Effect.Effect<void, Refused>
+  /** The number of one client more of a sampling session. */
+  readonly joinSamplingSession: (samplingSessionId: string) => Effect.Effect<number, Refused>
+  /** What the endpoints that look things up answer with. */
+  readonly catalog: Catalog
+  /** Checkpoints as files. */
+  readonly archives: Archives
   /**
    * An operation was refused before its request could be read in full. Its number, where that could be read, is used up,
    * so that the operations behind it go on.
@@ -151,6 +190,7 @@ export const make = (
     const allSamplers = yield* samplers.make(environment)
     const allSessions = sessions.make(environment)
     const allModels = models.make(environment)
+    const catalog = catalogs.make(environment, { sessions: allSessions, models: allModels, samplers: allSamplers })
 
     const submit = (modelId: string, operation: (record: models.ModelRecord) => models.Operation) =>
       Effect.gen(function* () {
@@ -200,11 +240,13 @@ export const make = (
           sampleable: true
         }))
       },
-      createSession: Effect.gen(function* () {
-        const made = yield* allSessions.create
+      createSession: Effect.fnUntraced(function* (request) {
+        const made = yield* allSessions.create(request)
         yield* made.onEnd(allSamplers.release(made))
         return { session_id: made.id }
       }),
+      finishSession: (id, { detail, reason }) =>
+        allSessions.finish(id, { type: "client_finished", reason, detail: detail ?? undefined }),
       sessionHeartbeat: (id) => Effect.asVoid(session(id)),
       createModel: (request) =>
         Effect.flatMap(session(request.session_id), (found) => Effect.map(allModels.create(found, request), envelope)),
@@ -222,17 +264,40 @@ export const make = (
         submit(model_id, (record) => training.pass(record, seq_id, "Forward", forward_input)),
       forwardBackward: ({ forward_backward_input, model_id, seq_id }) =>
         submit(model_id, (record) => training.pass(record, seq_id, "ForwardBackward", forward_backward_input)),
-      optimStep: ({ adam_params, model_id, seq_id }) => submit(model_id, () => training.optimStep(seq_id, adam_params)),
+      optimStep: (request) =>
+        submit(request.model_id, () =>
+          "adam_params" in request
+            ? training.optimStep(request.seq_id, request.adam_params)
+            : training.otherStep(request.seq_id, request.optimizer_params)
+        ),
       saveWeights: (request) =>
         submit(request.model_id, (record) => training.saveWeights(environment, record, request)),
       saveWeightsForSampler: (request) =>
         submit(request.model_id, (record) => training.saveWeightsForSampler(environment, record, allSamplers, request)),
+      saveWeightsExternal: (request) =>
+        submit(request.model_id, (record) => training.saveWeightsExternal(environment, record, request)),
       loadWeights: (request) =>
-        submit(request.model_id, (record) => training.loadWeights(environment, record, request)),
+        "model_id" in request
+          ? submit(request.model_id, (record) => training.loadWeights(environment, record, request))
+          : Effect.flatMap(session(request.session_id), (found) =>
+              Effect.map(allModels.createFrom(found, request), envelope)
+            ),
+      unloadModel: (id) =>
+        Effect.flatMap(allModels.find(id), (record) => Effect.map(allModels.unload(record), envelope)),
       createSamplingSession: (request) =>
         Effect.flatMap(session(request.session_id), (found) => allSamplers.create(found, request)),
       sample: (request) => Effect.map(allSamplers.sample(request), envelope),
       retrieve,
+      retrieveMany: (request) => allSamplers.retrieve(request, settings.longPoll),
+      cancel: (id) =>
+        Effect.flatMap(
+          environment.futures.find(id),
+          (entry): Effect.Effect<void, Refused> =>
+            entry.cancel ?? responses.badRequest(`request ${id} is not a sample: nothing else can be cancelled`)
+        ),
+      joinSamplingSession: allSamplers.join,
+      catalog,
+      archives: archives.make(environment.store),
       refuse: ({ model_id, seq_id }, detail) =>
         typeof model_id === "string" && models.isSeqId(seq_id)
           ? allModels.find(model_id).pipe(

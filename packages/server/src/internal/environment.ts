@@ -37,7 +37,8 @@ export type Failure =
   | CheckpointStore.CheckpointNotFound
   | CheckpointStore.CheckpointStoreError
 
-const categoryOf = (error: Failure) =>
+/** @internal */
+export const categoryOf = (error: Failure) =>
   error._tag === "EngineError" ? error.category : error._tag === "CheckpointStoreError" ? "server" : "user"
 
 /** Where in a trace an operation was submitted. @internal */

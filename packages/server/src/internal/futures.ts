@@ -66,7 +66,27 @@ export interface Entry {
   readonly result: Deferred.Deferred<Outcome>
   /** says that somebody still cares for the session that the operation belongs to */
   readonly touch: Effect.Effect<void>
+  /** stops the work; absent where it cannot be stopped alone */
+  cancel?: Effect.Effect<void>
 }
+
+/** What became of an operation that is done; `undefined` while it is not. @internal */
+export const completion = (entry: Entry): Effect.Effect<Future.FutureCompletion | undefined> =>
+  Effect.flatMap(Deferred.poll(entry.result), (poll) =>
+    Option.isNone(poll)
+      ? Effect.succeed(undefined)
+      : Effect.map(poll.value, (outcome): Future.FutureCompletion => {
+          const { id: request_id } = entry.ticket
+          if (outcome._tag === "Failed") return { state: "failed", request_id }
+          try {
+            const { bytes } = outcome.body("protobuf")
+            return { state: "finished", request_id, response_payload_uncompressed_size: bytes.byteLength }
+          } catch {
+            // the poll for the result says why
+            return { state: "finished", request_id }
+          }
+        })
+  )
 
 /** @internal */
 export interface Futures {
@@ -75,6 +95,10 @@ export interface Futures {
   readonly find: (id: string) => Effect.Effect<Entry, responses.NotFound | responses.Gone>
   /** waits so long at most */
   readonly wait: (entry: Entry, atMost: Duration.Duration) => Effect.Effect<Option.Option<Outcome>>
+  /** waits so long at most, and no longer than results are waited for at all */
+  readonly waitFor: (event: Effect.Effect<void>, atMost: Duration.Duration) => Effect.Effect<void>
+  /** lets go of a result that is done, before its time */
+  readonly drop: (id: string) => void
   /** ends all waits, now and later */
   readonly stopWaiting: Effect.Effect<void>
 }
@@ -131,6 +155,14 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
                 Effect.timeoutTo({ duration: atMost, onTimeout: Option.none, onSuccess: (outcome) => outcome })
               )
         ),
+      waitFor: (event, atMost) =>
+        event.pipe(Effect.raceFirst(Deferred.await(stopped)), Effect.timeoutOption(atMost), Effect.asVoid),
+      drop: (id) => {
+        const entry = entries.get(id)
+        if (entry === undefined || !Effect.runSync(Deferred.isDone(entry.result))) return
+        entries.delete(id)
+        dropped.add(id)
+      },
       stopWaiting: Effect.asVoid(Deferred.succeed(stopped, undefined))
     }
   })

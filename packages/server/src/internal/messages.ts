@@ -105,19 +105,17 @@ interface Overrides {
   readonly remoteAddress?: string
 }
 
+interface Source {
+  readonly method: HttpMethod
+}
+
 class ServerRequest extends Message<HttpServerError.RequestError> implements HttpServerRequest.HttpServerRequest {
   readonly [HttpServerRequest.TypeId]: HttpServerRequest.TypeId = HttpServerRequest.TypeId
-  readonly source: HttpClientRequest.HttpClientRequest
+  readonly source: Source
   readonly originalUrl: string
   readonly url: string
 
-  constructor(
-    source: HttpClientRequest.HttpClientRequest,
-    originalUrl: string,
-    url: string,
-    headers: Headers.Headers,
-    bytes: Uint8Array
-  ) {
+  constructor(source: Source, originalUrl: string, url: string, headers: Headers.Headers, bytes: Uint8Array) {
     super(headers, bytes)
     this.source = source
     this.originalUrl = originalUrl
@@ -187,6 +185,16 @@ export const toServerRequest = (
       }
     })
   )
+
+/** A request with another body, which is not compressed. @internal */
+export const withBody = (
+  request: HttpServerRequest.HttpServerRequest,
+  bytes: Uint8Array
+): HttpServerRequest.HttpServerRequest => {
+  const { "content-encoding": _, ...headers } = request.headers
+  const sized = { ...headers, "content-length": String(bytes.length) } as Headers.Headers
+  return new ServerRequest(request, request.originalUrl, request.url, sized, bytes)
+}
 
 class ClientResponse extends Message<HttpClientError.ResponseError> implements HttpClientResponse.HttpClientResponse {
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId

@@ -1,9 +1,14 @@
+import type * as Future from "@effect-tinker/api/Future"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
 import * as Schema from "effect/Schema"
@@ -34,9 +39,24 @@ export interface SamplerRecord {
   readonly slots: Map<number, { readonly fingerprint: string; readonly ticket: futures.Ticket }>
   /** samples without a number */
   unnumbered: number
+  /** clients that joined, besides the one that made the session, which is number 0 */
+  joined: number
+  /** what is done, by the number of the client that asked */
+  readonly done: Map<number, Completions>
   /** absent until the save that makes it has run */
   source: Source | undefined
 }
+
+/** The samples of one client that are done, in the order of their ends. */
+interface Completions {
+  readonly entries: Array<futures.Entry>
+  changed: Deferred.Deferred<void>
+}
+
+// numbers of samples carry the number of the client that draws them
+const clientOf = (seqId: number | undefined): number => Math.floor((seqId ?? 0) / 1e9)
+
+const emptyCompletions = (): Completions => ({ entries: [], changed: Deferred.unsafeMake(FiberId.none) })
 
 /** The id of a sampling session that a save will fill. @internal */
 export interface Reservation {
@@ -52,6 +72,17 @@ export interface Samplers {
   ) => Effect.Effect<string, responses.Refusal>
   readonly reserve: (session: sessions.Session, seqId: number | undefined) => Reservation | responses.Refusal
   readonly sample: (request: Sampling.SampleRequest) => Effect.Effect<futures.Ticket, responses.Refusal>
+  /** the number of one client more of a sampling session */
+  readonly join: (id: string) => Effect.Effect<number, responses.Refusal>
+  /** waits until a client has more samples done than `cursor`, and answers those */
+  readonly retrieve: (
+    request: Future.RetrieveFuturesRequest,
+    atMost: Duration.Duration
+  ) => Effect.Effect<Future.RetrieveFuturesResponse, responses.Refusal>
+  /** what a sampler was made of, also when its session has ended */
+  readonly describe: (id: string) => Sampling.GetSamplerResponse | undefined
+  /** the samplers that a session made */
+  readonly idsOf: (session: string) => ReadonlyArray<string>
   /** forgets the sampling sessions of a session */
   readonly release: (session: sessions.Session) => Effect.Effect<void>
 }
@@ -124,10 +155,24 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
 
     const idOf = (session: sessions.Session, seqId: number) => `${session.id}:sample:${seqId}`
 
-    const register = (record: Omit<SamplerRecord, "slots" | "unnumbered">): SamplerRecord => {
-      const full = { ...record, slots: new Map(), unnumbered: 0 }
+    const described = new Map<string, Sampling.GetSamplerResponse>()
+    const bySession = new Map<string, Array<string>>()
+
+    const remember = (session: sessions.Session, id: string, { base_model, path }: Source) => {
+      const model_path = path === undefined ? undefined : TinkerPath.format(path)
+      described.set(id, { sampler_id: id, base_model, model_path })
+      const ids = bySession.get(session.id)
+      if (ids === undefined) bySession.set(session.id, [id])
+      else ids.push(id)
+    }
+
+    const register = (record: Omit<SamplerRecord, "slots" | "unnumbered" | "joined" | "done">): SamplerRecord => {
+      const full: SamplerRecord = { ...record, slots: new Map(), unnumbered: 0, joined: 0, done: new Map() }
       records.set(record.id, full)
-      record.session?.samplers.add(record.id)
+      if (record.session !== undefined) {
+        record.session.samplers.add(record.id)
+        if (record.source !== undefined) remember(record.session, record.id, record.source)
+      }
       return full
     }
 
@@ -161,6 +206,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
         id,
         fill: (source) => {
           record.source = source
+          remember(session, id, source)
         }
       }
     }
@@ -172,15 +218,50 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       return records.get(id) ?? register({ id, session: undefined, asked: undefined, source })
     })
 
-    const addressed = (request: Sampling.SampleRequest): Effect.Effect<SamplerRecord, responses.Refusal> =>
+    const find = (id: string): Effect.Effect<SamplerRecord, responses.Refusal> =>
       Effect.suspend(() => {
-        const { sampling_session_id: id } = request
-        if (id === undefined) return direct(request)
         const record = records.get(id)
         return record?.source === undefined
           ? responses.notFound(`there is no sampling session ${id}`)
           : Effect.succeed(record)
       })
+
+    const addressed = (request: Sampling.SampleRequest): Effect.Effect<SamplerRecord, responses.Refusal> =>
+      request.sampling_session_id === undefined ? direct(request) : find(request.sampling_session_id)
+
+    const completionsOf = (record: SamplerRecord, client: number): Completions => {
+      const before = record.done.get(client)
+      if (before !== undefined) return before
+      const fresh = emptyCompletions()
+      record.done.set(client, fresh)
+      return fresh
+    }
+
+    const completed = (record: SamplerRecord, seqId: number | undefined, entry: futures.Entry) =>
+      Effect.suspend(() => {
+        const completions = completionsOf(record, clientOf(seqId))
+        const { changed } = completions
+        completions.entries.push(entry)
+        completions.changed = Deferred.unsafeMake(FiberId.none)
+        return Effect.asVoid(Deferred.succeed(changed, undefined))
+      })
+
+    const retrieve: Samplers["retrieve"] = Effect.fnUntraced(function* (request, atMost) {
+      const { prev_cursor, retrieved_request_ids, target, timeout } = request
+      const record = yield* find(target.sampling_session_id)
+      if (record.session !== undefined) yield* record.session.touch
+      if (prev_cursor < 0) return yield* responses.badRequest(`prev_cursor is ${prev_cursor}, which is below 0`)
+      const completions = completionsOf(record, target.cloned_sampler_id)
+      for (const id of retrieved_request_ids) if (id.startsWith(`${record.id}:`)) environment.futures.drop(id)
+      const wait = Duration.min(atMost, Duration.seconds(Math.max(0, timeout ?? Infinity)))
+      if (completions.entries.length <= prev_cursor && Duration.toMillis(wait) > 0) {
+        yield* environment.futures.waitFor(Deferred.await(completions.changed), wait)
+      }
+      const found = yield* Effect.forEach(completions.entries.slice(prev_cursor), futures.completion)
+      return { completions: found.filter((item) => item !== undefined), cursor: completions.entries.length }
+    })
+
+    const join: Samplers["join"] = (id) => Effect.map(find(id), (record) => ++record.joined)
 
     const promptProblem = (request: Sampling.SampleRequest, source: Source): string | undefined => {
       const { prompt, sampling_params } = request
@@ -235,13 +316,29 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
           free.withPermits(1)
         )
         const attributes = { sampling_session_id: id, seq_id: numbered }
-        return queue
-          .settle(toOutcome("Sample", parent, attributes, work), (outcome) =>
-            environment.futures.complete(entry, outcome)
-          )
-          .pipe(Effect.forkIn(session?.workers ?? environment.scope), Effect.as(ticket))
+        const finish = (outcome: futures.Outcome) =>
+          Effect.zipRight(environment.futures.complete(entry, outcome), completed(record, numbered, entry))
+        return queue.settle(toOutcome("Sample", parent, attributes, work), finish).pipe(
+          Effect.forkIn(session?.workers ?? environment.scope),
+          Effect.map((fiber) => {
+            entry.cancel = Effect.zipRight(
+              environment.futures.complete(entry, futures.failed("the request was cancelled", "user")),
+              Effect.asVoid(Fiber.interruptFork(fiber))
+            )
+            return ticket
+          })
+        )
       }).pipe(Effect.uninterruptible)
     })
 
-    return { create, reserve, sample, release }
+    return {
+      create,
+      reserve,
+      sample,
+      join,
+      retrieve,
+      describe: (id) => described.get(id),
+      idsOf: (session) => bySession.get(session) ?? [],
+      release
+    }
   })

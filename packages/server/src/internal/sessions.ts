@@ -1,3 +1,5 @@
+import type * as Wire from "@effect-tinker/api/Session"
+import type * as SessionSearch from "@effect-tinker/api/SessionSearch"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,9 +11,24 @@ import * as ids from "./ids.ts"
 import type * as queue from "./queue.ts"
 import * as responses from "./responses.ts"
 
+/** How a session came to its end; `active` until then. @internal */
+export type Status = Extract<SessionSearch.SessionStatus, { readonly type: "active" | "cancelled" | "client_finished" }>
+
+/** What is remembered of a session, also when it has ended. @internal */
+export interface Memory {
+  readonly id: string
+  /** milliseconds since the epoch */
+  readonly created_at: number
+  readonly user_metadata: { readonly [key: string]: string } | undefined
+  readonly display_name: string | undefined
+  project_id: string | undefined
+  status: Status
+}
+
 /** @internal */
 export interface Session {
   readonly id: string
+  readonly memory: Memory
   readonly isLive: () => boolean
   /** holds the engine's models; closed after `workers` */
   readonly resources: Scope.Scope
@@ -28,14 +45,20 @@ export interface Session {
 
 /** @internal */
 export interface Sessions {
-  readonly create: Effect.Effect<Session>
+  readonly create: (request: typeof Wire.CreateSessionRequest.Type) => Effect.Effect<Session>
+  /** in the order in which they were created */
+  readonly all: () => ReadonlyArray<Memory>
+  readonly recall: (id: string) => Memory | undefined
+  /** ends a session; one that has ended stays as it is */
+  readonly finish: (id: string, status: Status) => Effect.Effect<void, responses.NotFound>
   readonly find: (id: string) => Effect.Effect<Session, responses.NotFound | responses.Gone>
 }
 
 /** @internal */
 export const make = (environment: Environment): Sessions => {
   const live = new Map<string, Session>()
-  const ended = new Set<string>()
+  const memories = new Map<string, Memory>()
+  const scopes = new Map<string, Scope.CloseableScope>()
   const timeout = Duration.toMillis(environment.settings.sessionTimeout)
 
   const isBusy = (session: Session) =>
@@ -44,7 +67,7 @@ export const make = (environment: Environment): Sessions => {
       (busy) => busy.includes(true)
     )
 
-  const create = Effect.gen(function* () {
+  const create = Effect.fnUntraced(function* (request: typeof Wire.CreateSessionRequest.Type) {
     const id = yield* ids.uuid
     const scope = yield* Scope.fork(environment.scope, ExecutionStrategy.sequential)
     const resources = yield* Scope.fork(scope, ExecutionStrategy.sequential)
@@ -52,8 +75,18 @@ export const make = (environment: Environment): Sessions => {
     const queues = new Set<queue.Queue>()
     let lastSeen = yield* Clock.currentTimeMillis
 
+    const memory: Memory = {
+      id,
+      created_at: lastSeen,
+      user_metadata: request.user_metadata ?? undefined,
+      display_name: request.display_name,
+      project_id: request.project_id,
+      status: { type: "active" }
+    }
+
     const session: Session = {
       id,
+      memory,
       isLive: () => live.has(id),
       resources,
       workers,
@@ -70,7 +103,8 @@ export const make = (environment: Environment): Sessions => {
       scope,
       Effect.suspend(() => {
         live.delete(id)
-        ended.add(id)
+        scopes.delete(id)
+        if (memory.status.type === "active") memory.status = { type: "cancelled", detail: "the service stopped" }
         return Effect.forEach(queues, (queue) => queue.end(`session ${id} has ended, and its models are unloaded`), {
           discard: true
         })
@@ -85,22 +119,37 @@ export const make = (environment: Environment): Sessions => {
         yield* session.touch
         return yield* expire
       }
-      yield* Effect.logInfo(`session ${id} has sent no heartbeat for ${timeout / 1000} s and ends`)
+      const detail = `no heartbeat for ${timeout / 1000} s`
+      yield* Effect.logInfo(`session ${id} ends: ${detail}`)
+      memory.status = { type: "cancelled", detail }
       yield* Effect.uninterruptible(Scope.close(scope, Exit.void))
     })
 
     live.set(id, session)
+    memories.set(id, memory)
+    scopes.set(id, scope)
     yield* Effect.forkIn(Effect.interruptible(expire), environment.scope)
     return session
-  }).pipe(Effect.uninterruptible)
+  }, Effect.uninterruptible)
 
   return {
     create,
+    all: () => Array.from(memories.values()),
+    recall: (id) => memories.get(id),
+    finish: (id, status) =>
+      Effect.suspend((): Effect.Effect<void, responses.NotFound> => {
+        const memory = memories.get(id)
+        if (memory === undefined) return responses.notFound(`no session ${id}`)
+        const scope = scopes.get(id)
+        if (scope === undefined || memory.status.type !== "active") return Effect.void
+        memory.status = status
+        return Effect.uninterruptible(Scope.close(scope, Exit.void))
+      }),
     find: (id) =>
       Effect.suspend((): Effect.Effect<Session, responses.NotFound | responses.Gone> => {
         const session = live.get(id)
         if (session !== undefined) return Effect.succeed(session)
-        return ended.has(id) ? responses.gone(`session ${id} has ended`) : responses.notFound(`no session ${id}`)
+        return memories.has(id) ? responses.gone(`session ${id} has ended`) : responses.notFound(`no session ${id}`)
       })
   }
 }

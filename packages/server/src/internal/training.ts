@@ -20,6 +20,7 @@ const encodePass = Schema.encodeSync(Training.ForwardBackwardOutput)
 const encodeStep = Schema.encodeSync(Training.OptimStepResponse)
 const encodeSaved = Schema.encodeSync(Weights.SaveWeightsResponse)
 const encodeSampler = Schema.encodeSync(Weights.SaveWeightsForSamplerResponse)
+const encodeExternal = Schema.encodeSync(Weights.SaveWeightsExternalResponse)
 const encodeLoaded = Schema.encodeSync(Weights.LoadWeightsResponse)
 
 const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): string | undefined => {
@@ -73,6 +74,17 @@ export const optimStep = (seqId: number | undefined, params: Training.AdamParams
   seqId,
   identity: params,
   run: (model) => Effect.map(model.optimStep(params), (result) => futures.done({ json: () => encodeStep(result) }))
+})
+
+/** A step of an optimizer that no model here has. @internal */
+export const otherStep = (seqId: number | undefined, params: Training.OptimizerParams): models.Operation => ({
+  type: "OptimStep",
+  seqId,
+  identity: params,
+  validate: responses.badRequest(
+    `optimizer_params.type is ${params.type}, but the model's optimizer is adamw: give adam_params`
+  ),
+  run: () => Effect.dieMessage("a step that was refused")
 })
 
 const badName = (name: string) =>
@@ -202,6 +214,37 @@ export const saveWeightsForSampler = (
           })
         })
       })
+  }
+}
+
+/** @internal */
+export const saveWeightsExternal = (
+  environment: Environment,
+  record: models.ModelRecord,
+  request: Weights.SaveWeightsExternalRequest
+): models.Operation => {
+  const { age_encryption_recipients = [], path: name, seq_id, ttl_seconds } = request
+  const { check, pathOf, release, validate } = reserving(environment, record, "external_weights", {
+    name,
+    overwrite: false
+  })
+  return {
+    type: "SaveWeightsExternal",
+    seqId: seq_id,
+    identity: { name, ttl_seconds, age_encryption_recipients },
+    validate:
+      age_encryption_recipients.length > 0
+        ? responses.badRequest("age_encryption_recipients: this service does not encrypt what it exports")
+        : validate,
+    check,
+    run: (model, seqId) =>
+      Effect.gen(function* () {
+        const path = pathOf(seqId)
+        const adapter = yield* model.adapter
+        const { size_bytes } = yield* environment.store.save({ path, adapter, ttl_seconds })
+        const body = { path: TinkerPath.format(path), size_bytes, type: "save_weights_external" } as const
+        return futures.done({ json: () => encodeExternal(body) })
+      }).pipe(Effect.onError(() => release(seqId)))
   }
 }
 

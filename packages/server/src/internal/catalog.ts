@@ -1,0 +1,399 @@
+import type * as Billing from "@effect-tinker/api/Billing"
+import type * as Checkpoint from "@effect-tinker/api/Checkpoint"
+import type * as Pagination from "@effect-tinker/api/Pagination"
+import type * as Sampling from "@effect-tinker/api/Sampling"
+import type * as Session from "@effect-tinker/api/Session"
+import type * as SessionSearch from "@effect-tinker/api/SessionSearch"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import type * as TrainingRun from "@effect-tinker/api/TrainingRun"
+import type * as Weights from "@effect-tinker/api/Weights"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as CheckpointStore from "../CheckpointStore.ts"
+import * as checkpoints from "./checkpoints.ts"
+import type { Environment } from "./environment.ts"
+import type * as models from "./models.ts"
+import * as responses from "./responses.ts"
+import type * as samplers from "./samplers.ts"
+import type * as sessions from "./sessions.ts"
+
+type Refused<A> = Effect.Effect<A, responses.Refusal>
+type Page = typeof Pagination.Page.Type
+
+/** What the service knows of sessions, runs and checkpoints, and what can be changed of them. @internal */
+export interface Catalog {
+  readonly listSessions: (page: Page) => Effect.Effect<Session.ListSessionsResponse>
+  readonly searchSessions: (request: SessionSearch.SessionSearchRequest) => Refused<SessionSearch.SessionSearchResponse>
+  readonly getSession: (id: string) => Refused<Session.GetSessionResponse>
+  readonly assignProject: (id: string, project: string) => Refused<void>
+  readonly listTrainingRuns: (
+    page: Page & { readonly project_id?: string | undefined }
+  ) => Effect.Effect<TrainingRun.TrainingRunsResponse>
+  readonly getTrainingRun: (id: string) => Refused<TrainingRun.TrainingRun>
+  readonly listCheckpoints: (run: string) => Refused<Checkpoint.CheckpointsListResponse>
+  readonly listUserCheckpoints: (page: Page) => Effect.Effect<Checkpoint.CheckpointsListResponse>
+  readonly searchCheckpoints: (
+    request: Checkpoint.CheckpointSearchRequest
+  ) => Refused<Checkpoint.CheckpointSearchResponse>
+  readonly deleteCheckpoint: (path: TinkerPath.TinkerPath) => Refused<void>
+  readonly setPublic: (path: TinkerPath.TinkerPath, isPublic: boolean) => Refused<void>
+  readonly setTtl: (path: TinkerPath.TinkerPath, seconds: number | null) => Refused<void>
+  readonly copyWeights: (request: Weights.CopyWeightsRequest) => Refused<Weights.CopyWeightsResponse>
+  readonly weightsInfo: (path: string) => Refused<Weights.WeightsInfoResponse>
+  readonly getSampler: (id: string) => Refused<Sampling.GetSamplerResponse>
+  readonly storageUsage: Effect.Effect<Billing.StorageUsageResponse>
+}
+
+// one service has one owner, and projects are names that its clients give
+const owner = "local"
+const defaultProject = "default"
+
+const at = (millis: number): DateTime.Utc => DateTime.unsafeMake(millis)
+
+const pathOf = ({ kind, name, training_run_id }: CheckpointStore.Info): TinkerPath.TinkerPath => ({
+  training_run_id,
+  kind,
+  name
+})
+
+const toCheckpoint = (info: CheckpointStore.Info): Checkpoint.Checkpoint => {
+  const path = pathOf(info)
+  return {
+    checkpoint_id: TinkerPath.checkpointId(path),
+    checkpoint_type: TinkerPath.checkpointType(path),
+    time: at(info.created_at),
+    tinker_path: TinkerPath.format(path),
+    base_model: info.base_model,
+    size_bytes: info.size_bytes,
+    public: info.public ?? false,
+    user_metadata: info.user_metadata,
+    expires_at: info.expires_at === undefined ? undefined : at(info.expires_at)
+  }
+}
+
+const sessionOf = (run: string): string | undefined => /^(.+):train:\d+$/.exec(run)?.[1]
+
+const slice = <A>(items: ReadonlyArray<A>, { limit, offset = 0 }: Page, otherwise: number) => ({
+  items: items.slice(offset, offset + (limit ?? otherwise)),
+  cursor: { offset, limit: limit ?? otherwise, total_count: items.length }
+})
+
+const includesAll = (
+  wanted: { readonly [key: string]: string },
+  given: { readonly [key: string]: string } | undefined
+): boolean => Object.entries(wanted).every(([key, value]) => given?.[key] === value)
+
+const isOurs = (searched: Pagination.SearchOwner): boolean =>
+  searched.type !== "user" || searched.owner_urns.includes(owner)
+
+/** Newest first; of the same moment, by name backwards. */
+const newestFirst = <A>(items: ReadonlyArray<A>, key: (item: A) => readonly [number, string]): ReadonlyArray<A> =>
+  items.slice().sort((a, b) => {
+    const [timeA, nameA] = key(a)
+    const [timeB, nameB] = key(b)
+    return timeB - timeA || (nameA < nameB ? 1 : nameA > nameB ? -1 : 0)
+  })
+
+/** What comes after a cursor in the order of `newestFirst`. */
+const after = <A>(
+  items: ReadonlyArray<A>,
+  key: (item: A) => readonly [number, string],
+  cursor: { readonly time: string; readonly name: string } | undefined
+): Refused<ReadonlyArray<A>> => {
+  if (cursor === undefined) return Effect.succeed(items)
+  const time = DateTime.make(cursor.time)
+  if (Option.isNone(time)) return responses.badRequest(`cursor: ${JSON.stringify(cursor.time)} is not a time`)
+  const { epochMillis } = time.value
+  return Effect.succeed(
+    items.filter((item) => {
+      const [millis, name] = key(item)
+      return millis < epochMillis || (millis === epochMillis && name < cursor.name)
+    })
+  )
+}
+
+const matchesStatus = (
+  status: sessions.Status | undefined,
+  queries: ReadonlyArray<SessionSearch.SessionStatusQuery> | undefined
+): boolean =>
+  queries === undefined ||
+  queries.some((query) =>
+    query.type === "client_finished"
+      ? status?.type === "client_finished" && (query.reasons?.includes(status.reason.type) ?? true)
+      : status?.type === query.type
+  )
+
+const words = (text: string): ReadonlyArray<string> => text.toLowerCase().split(/\s+/).filter(Boolean)
+
+/** @internal */
+export const make = (
+  environment: Environment,
+  parts: { readonly sessions: sessions.Sessions; readonly models: models.Models; readonly samplers: samplers.Samplers }
+): Catalog => {
+  const { store } = environment
+  // a store that fails is the service's fault
+  const stored = Effect.orDie(store.list)
+
+  /** Runs by id: models of this service's life, and those that checkpoints tell of. */
+  const runs = Effect.map(stored, (infos) => {
+    const byRun = new Map<string, Array<CheckpointStore.Info>>()
+    for (const info of infos) {
+      const list = byRun.get(info.training_run_id)
+      if (list === undefined) byRun.set(info.training_run_id, [info])
+      else list.push(info)
+    }
+    const out = new Map<string, TrainingRun.TrainingRun>()
+    const add = (id: string, record: models.ModelRecord | undefined, list: ReadonlyArray<CheckpointStore.Info>) => {
+      const newest = (kind: TinkerPath.Kind) => {
+        const found = list.find((info) => info.kind === kind)
+        return found === undefined ? undefined : toCheckpoint(found)
+      }
+      out.set(id, {
+        training_run_id: id,
+        base_model: record?.base.model_name ?? list[0]!.base_model,
+        model_owner: owner,
+        is_lora: true,
+        corrupted: record?.state._tag === "Failed",
+        lora_rank: (record?.lora_config ?? list[0]!.lora_config).rank,
+        last_request_time: at(record?.lastRequest ?? list[0]!.created_at),
+        last_checkpoint: newest("weights"),
+        last_sampler_checkpoint: newest("sampler_weights"),
+        user_metadata: record?.user_metadata
+      })
+    }
+    for (const record of parts.models.all()) add(record.id, record, byRun.get(record.id) ?? [])
+    for (const [id, list] of byRun) if (!out.has(id)) add(id, undefined, list)
+    return out
+  })
+
+  /** Sessions of this service's life, and those that checkpoints tell of. */
+  const allSessions = Effect.map(stored, (infos) => {
+    const byId = new Map<string, SessionSearch.SessionSummary & { readonly status: sessions.Status | undefined }>()
+    const sums = new Map<string, { count: number; bytes: number; oldest: number }>()
+    for (const info of infos) {
+      const id = sessionOf(info.training_run_id)
+      if (id === undefined) continue
+      const before = sums.get(id) ?? { count: 0, bytes: 0, oldest: Infinity }
+      sums.set(id, {
+        count: before.count + 1,
+        bytes: before.bytes + info.size_bytes,
+        oldest: Math.min(before.oldest, info.created_at)
+      })
+    }
+    const add = (id: string, memory: sessions.Memory | undefined) => {
+      const sum = sums.get(id)
+      byId.set(id, {
+        session_id: id,
+        created_at: at(memory?.created_at ?? sum!.oldest),
+        owner,
+        project_id: memory?.project_id ?? defaultProject,
+        status: memory?.status,
+        checkpoints_count: sum?.count ?? 0,
+        display_name: memory?.display_name,
+        user_metadata: memory?.user_metadata,
+        checkpoint_storage_bytes: sum?.bytes ?? 0
+      })
+    }
+    for (const memory of parts.sessions.all()) add(memory.id, memory)
+    for (const id of sums.keys()) if (!byId.has(id)) add(id, undefined)
+    return newestFirst(Array.from(byId.values()), sessionKey)
+  })
+
+  const sessionKey = (summary: SessionSearch.SessionSummary) =>
+    [summary.created_at.epochMillis, summary.session_id] as const
+
+  const searchSessions: Catalog["searchSessions"] = Effect.fnUntraced(function* (request) {
+    const { cursor, display_name, limit, project_ids, session_id, statuses, user_metadata } = request
+    const named = session_id === undefined && display_name === undefined
+    const wanted = words(display_name ?? "")
+    const matching = (yield* allSessions).filter((summary) => {
+      const name = words(summary.display_name ?? "")
+      return (
+        (named ||
+          summary.session_id === session_id ||
+          (wanted.length > 0 && wanted.every((word) => name.some((own) => own.startsWith(word))))) &&
+        (project_ids === undefined || project_ids.includes(summary.project_id)) &&
+        includesAll(user_metadata, summary.user_metadata) &&
+        matchesStatus(summary.status, statuses) &&
+        isOurs(request.owner)
+      )
+    })
+    const start = cursor && { time: cursor.last_created_at, name: cursor.last_session_id }
+    const rest = yield* after(matching, sessionKey, start)
+    const page = rest.slice(0, limit)
+    const last = page.at(-1)
+    return {
+      sessions: page,
+      next_cursor:
+        last !== undefined && rest.length > page.length
+          ? { last_created_at: DateTime.formatIso(last.created_at), last_session_id: last.session_id }
+          : undefined
+    }
+  })
+
+  const checkpointKey = (info: CheckpointStore.Info) => [info.created_at, TinkerPath.format(pathOf(info))] as const
+
+  const searchCheckpoints: Catalog["searchCheckpoints"] = Effect.fnUntraced(function* (request) {
+    const { base_models, checkpoint_type, cursor, limit, project_ids, user_metadata } = request
+    const projectOf = (info: CheckpointStore.Info) =>
+      parts.sessions.recall(sessionOf(info.training_run_id) ?? "")?.project_id ?? defaultProject
+    const matching = newestFirst(yield* stored, checkpointKey).filter(
+      (info) =>
+        (checkpoint_type === undefined || TinkerPath.checkpointType(pathOf(info)) === checkpoint_type) &&
+        (base_models === undefined || base_models.includes(info.base_model)) &&
+        (project_ids === undefined || project_ids.includes(projectOf(info))) &&
+        includesAll(user_metadata, info.user_metadata) &&
+        isOurs(request.owner)
+    )
+    const start = cursor && { time: cursor.last_created_at, name: cursor.last_checkpoint_uuid }
+    const rest = yield* after(matching, checkpointKey, start)
+    const page = rest.slice(0, limit)
+    const last = page.at(-1)
+    return {
+      checkpoints: page.map(toCheckpoint),
+      next_cursor:
+        last !== undefined && rest.length > page.length
+          ? {
+              last_created_at: DateTime.formatIso(at(last.created_at)),
+              last_checkpoint_uuid: TinkerPath.format(pathOf(last))
+            }
+          : undefined
+    }
+  })
+
+  const noSession = (id: string) => responses.notFound(`no session ${id}`)
+
+  const setTtl: Catalog["setTtl"] = Effect.fnUntraced(function* (path, seconds) {
+    if (seconds !== null && seconds <= 0) {
+      return yield* responses.badRequest(`ttl_seconds is ${seconds}, which is not above 0`)
+    }
+    const now = yield* Clock.currentTimeMillis
+    const expires_at = seconds === null ? undefined : now + seconds * 1000
+    yield* checkpoints.orRefuse(store.update(path, { expires_at }))
+  })
+
+  const copyWeights: Catalog["copyWeights"] = Effect.fnUntraced(function* (request) {
+    const { destination_project_id, model_seq_id, session_id, source_path, ttl_seconds } = request
+    if (session_id === undefined || model_seq_id === undefined) {
+      return yield* responses.badRequest(
+        destination_project_id === undefined
+          ? "give session_id and model_seq_id, so that the copy has a place"
+          : "destination_project_id: this service keeps checkpoints by session; give session_id and model_seq_id"
+      )
+    }
+    const source = yield* checkpoints.parse(source_path)
+    yield* Effect.catchTag(parts.sessions.find(session_id), "GoneResponse", ({ detail }) => responses.notFound(detail))
+    const run = `${session_id}:train:${model_seq_id}`
+    if (parts.models.all().some(({ id }) => id === run)) {
+      return yield* responses.conflict(`model_seq_id ${model_seq_id} was used for a model`)
+    }
+    const { adapter, info, optimizer } = yield* checkpoints.orRefuse(store.load(source))
+    const path = { ...source, training_run_id: run }
+    const { user_metadata } = info
+    return yield* store
+      .save({ path, adapter, optimizer, ttl_seconds, user_metadata, overwrite: true })
+      .pipe(Effect.orDie, Effect.as({ tinker_path: TinkerPath.format(path) }))
+  })
+
+  return {
+    listSessions: (page) =>
+      Effect.map(allSessions, (all) => ({
+        sessions: slice(all, page, 20).items.map(({ session_id }) => session_id)
+      })),
+    searchSessions,
+    getSession: (id) =>
+      Effect.flatMap(runs, (known) => {
+        const memory = parts.sessions.recall(id)
+        const training_run_ids = Array.from(known.keys()).filter((run) => sessionOf(run) === id)
+        if (memory === undefined && training_run_ids.length === 0) return noSession(id)
+        return Effect.succeed({
+          training_run_ids,
+          sampler_ids: parts.samplers.idsOf(id),
+          user_metadata: memory?.user_metadata,
+          display_name: memory?.display_name
+        })
+      }),
+    assignProject: (id, project) =>
+      Effect.suspend((): Refused<void> => {
+        const memory = parts.sessions.recall(id)
+        if (memory === undefined) return noSession(id)
+        if (memory.project_id !== undefined && memory.project_id !== project) {
+          return responses.conflict(`session ${id} is in project ${memory.project_id}, and stays there`)
+        }
+        memory.project_id = project
+        return Effect.void
+      }),
+    listTrainingRuns: ({ project_id, ...page }) =>
+      Effect.map(runs, (known) => {
+        const all = newestFirst(Array.from(known.values()), (run) => [
+          run.last_request_time.epochMillis,
+          run.training_run_id
+        ]).filter(
+          ({ training_run_id }) =>
+            project_id === undefined ||
+            (parts.sessions.recall(sessionOf(training_run_id) ?? "")?.project_id ?? defaultProject) === project_id
+        )
+        const { cursor, items } = slice(all, page, 20)
+        return { training_runs: items, cursor }
+      }),
+    getTrainingRun: (id) =>
+      Effect.flatMap(runs, (known) => {
+        const run = known.get(id)
+        return run === undefined ? responses.notFound(`there is no training run ${id}`) : Effect.succeed(run)
+      }),
+    listCheckpoints: (run) =>
+      Effect.flatMap(stored, (infos) => {
+        const own = infos.filter(({ training_run_id }) => training_run_id === run)
+        return own.length === 0 && !parts.models.all().some(({ id }) => id === run)
+          ? responses.notFound(`there is no training run ${run}`)
+          : Effect.succeed({ checkpoints: own.map(toCheckpoint) })
+      }),
+    listUserCheckpoints: (page) =>
+      Effect.map(stored, (infos) => {
+        const { cursor, items } = slice(infos, page, 100)
+        return { checkpoints: items.map(toCheckpoint), cursor }
+      }),
+    searchCheckpoints,
+    deleteCheckpoint: (path) =>
+      Effect.map(checkpoints.orRefuse(store.remove(path)), () => {
+        // the name is free again
+        const record = parts.models.all().find(({ id }) => id === path.training_run_id)
+        record?.names.delete(TinkerPath.checkpointId(path))
+      }),
+    setPublic: (path, isPublic) =>
+      Effect.flatMap(checkpoints.find(store, path), (info) =>
+        (info.public ?? false) === isPublic
+          ? responses.conflict(`${TinkerPath.format(path)} is ${isPublic ? "published already" : "not published"}`)
+          : Effect.asVoid(checkpoints.orRefuse(store.update(path, { public: isPublic })))
+      ),
+    setTtl,
+    copyWeights,
+    weightsInfo: (path) =>
+      Effect.map(
+        Effect.flatMap(checkpoints.parse(path), (parsed) => checkpoints.find(store, parsed)),
+        ({ base_model, lora_config }) => ({
+          base_model,
+          optimizer_config: { type: "adamw" },
+          is_lora: true,
+          lora_rank: lora_config.rank,
+          train_unembed: lora_config.train_unembed,
+          train_mlp: lora_config.train_mlp,
+          train_attn: lora_config.train_attn
+        })
+      ),
+    getSampler: (id) =>
+      Effect.suspend(() => {
+        const found = parts.samplers.describe(id)
+        return found === undefined ? responses.notFound(`there is no sampler ${id}`) : Effect.succeed(found)
+      }),
+    storageUsage: Effect.map(stored, (infos) => {
+      const size_bytes = infos.reduce((sum, info) => sum + info.size_bytes, 0)
+      return {
+        data:
+          infos.length === 0 ? [] : [{ checkpoint_count: infos.length, size_bytes, size_gigabytes: size_bytes / 1e9 }]
+      }
+    })
+  }
+}

@@ -1,0 +1,59 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Effect from "effect/Effect"
+import * as TinkerService from "../TinkerService.ts"
+import { Api } from "./contract.ts"
+import * as downloads from "./downloads.ts"
+import * as responses from "./responses.ts"
+
+const client = HttpApiBuilder.group(Api, "client", (handlers) =>
+  handlers
+    .handle("clientDynamicConfig", () => Effect.succeed({}))
+    .handle("authToken", () =>
+      responses.badRequest("this service takes keys as they are: pjwt_auth_enabled is off, and there are no tokens")
+    )
+    .handle("getApiKey", () => responses.notFound("this service knows nothing of a key but whether it is allowed"))
+    .handle("deleteApiKey", () => responses.notFound("the keys of this service are those that it was started with"))
+    .handle("sendTelemetry", () => Effect.succeed({ status: "accepted" as const }))
+)
+
+const polling = HttpApiBuilder.group(Api, "polling", (handlers) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
+    handlers
+      .handle("retrieveFutures", ({ payload }) => tinker.retrieveMany(payload))
+      .handle("cancelFuture", ({ payload }) => tinker.cancel(payload.request_id))
+      .handle("joinSamplingSession", ({ payload }) =>
+        Effect.map(tinker.joinSamplingSession(payload.sampling_session_id), (client_counter) => ({
+          client_counter,
+          type: "join_sampling_session" as const
+        }))
+      )
+  )
+)
+
+const modelOperations = HttpApiBuilder.group(Api, "modelOperations", (handlers) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
+    handlers
+      .handle("unloadModel", ({ payload }) => tinker.unloadModel(payload.model_id))
+      .handle("saveWeightsExternal", ({ payload }) => tinker.saveWeightsExternal(payload))
+      .handle("createCustomLoss", () =>
+        responses.badRequest(
+          "this service does not run losses of clients: custom_loss_server_side is off, and the client computes them"
+        )
+      )
+  )
+)
+
+const noUpload = responses.badRequest("this service takes no uploads of weights: train here, or copy a checkpoint")
+
+const weightsOperations = HttpApiBuilder.group(Api, "weightsOperations", (handlers) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
+    handlers
+      .handle("copyWeights", ({ payload }) => tinker.catalog.copyWeights(payload))
+      .handle("weightsInfo", ({ payload }) => tinker.catalog.weightsInfo(payload.tinker_path))
+      .handle("externalWeightsUploadStart", () => noUpload)
+      .handle("externalWeightsUploadFinish", () => noUpload)
+  )
+)
+
+/** Handlers of `OperationsApi`, and the downloads. @internal */
+export const layers = [client, polling, modelOperations, weightsOperations, downloads.layer] as const

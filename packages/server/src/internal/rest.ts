@@ -1,0 +1,80 @@
+import * as Checkpoint from "@effect-tinker/api/Checkpoint"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as TinkerService from "../TinkerService.ts"
+import { Api } from "./contract.ts"
+import * as downloads from "./downloads.ts"
+
+const sessions = HttpApiBuilder.group(Api, "sessions", (handlers) =>
+  Effect.map(TinkerService.TinkerService, ({ catalog, finishSession }) =>
+    handlers
+      .handle("listSessions", ({ urlParams }) => catalog.listSessions(urlParams))
+      .handle("searchSessions", ({ payload }) => catalog.searchSessions(payload))
+      .handle("getSession", ({ path }) => catalog.getSession(path.session_id))
+      .handle("finishSession", ({ path, payload }) => finishSession(path.session_id, payload))
+      .handle("assignSessionProject", ({ path, payload }) => catalog.assignProject(path.session_id, payload.project_id))
+      .handle("exportSessionTrace", ({ path }) =>
+        Effect.as(catalog.getSession(path.session_id), {
+          status: "failed" as const,
+          error: "this service keeps no traces of sessions; give it a tracer of OpenTelemetry instead"
+        })
+      )
+  )
+)
+
+const trainingRuns = HttpApiBuilder.group(Api, "trainingRuns", (handlers) =>
+  Effect.map(TinkerService.TinkerService, ({ catalog }) =>
+    handlers
+      .handle("listTrainingRuns", ({ urlParams }) => catalog.listTrainingRuns(urlParams))
+      .handle("getTrainingRun", ({ path }) => catalog.getTrainingRun(path.training_run_id))
+  )
+)
+
+const encodeArchive = Schema.encodeSync(Checkpoint.ArchiveUrlResponse)
+
+const checkpoints = HttpApiBuilder.group(Api, "checkpoints", (handlers) =>
+  Effect.map(TinkerService.TinkerService, ({ archives, catalog }) =>
+    handlers
+      .handle("listCheckpoints", ({ path }) => catalog.listCheckpoints(path.training_run_id))
+      .handle("listUserCheckpoints", ({ urlParams }) => catalog.listUserCheckpoints(urlParams))
+      .handle("searchCheckpoints", ({ payload }) => catalog.searchCheckpoints(payload))
+      .handle("deleteCheckpoint", ({ path }) => catalog.deleteCheckpoint(path))
+      .handle("publishCheckpoint", ({ path }) => catalog.setPublic(path, true))
+      .handle("unpublishCheckpoint", ({ path }) => catalog.setPublic(path, false))
+      .handle("setCheckpointTtl", ({ path, payload }) => catalog.setTtl(path, payload.ttl_seconds))
+      // both forms in one: clients that know redirects alone read the headers
+      .handle("getCheckpointArchive", ({ path, request }) =>
+        Effect.map(archives.archive(path), (download) => {
+          const url = downloads.urlFor(request)(download)
+          const { expires } = download
+          return HttpServerResponse.unsafeJson(encodeArchive({ url, expires }), {
+            status: 302,
+            headers: { location: url, expires: DateTime.toDateUtc(expires).toUTCString() }
+          })
+        })
+      )
+      .handle("getExternalWeightsUrls", ({ path, request }) => archives.external(path, downloads.urlFor(request)))
+  )
+)
+
+const samplers = HttpApiBuilder.group(Api, "samplers", (handlers) =>
+  Effect.map(TinkerService.TinkerService, ({ catalog }) =>
+    handlers.handle("getSampler", ({ path }) => catalog.getSampler(path.sampler_id))
+  )
+)
+
+// nothing is billed or audited here
+const admin = HttpApiBuilder.group(Api, "admin", (handlers) =>
+  Effect.map(TinkerService.TinkerService, ({ catalog }) =>
+    handlers
+      .handle("getAuditLog", () => Effect.succeed({ entries: [] }))
+      .handle("getBillingUsage", () => Effect.succeed({ data: [], sessions: {} }))
+      .handle("getCheckpointStorage", () => catalog.storageUsage)
+  )
+)
+
+/** Handlers of `RestApi`. @internal */
+export const layers = [sessions, trainingRuns, checkpoints, samplers, admin] as const
