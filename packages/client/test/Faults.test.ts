@@ -1,0 +1,320 @@
+import * as Datum from "@effect-tinker/api/Datum"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
+import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Scope, TestClock } from "effect"
+import { connect, json, key, scripted } from "./utils/services.ts"
+
+const datum = Datum.fromPromptCompletion([1, 2], [3])
+const error = (status: number, headers = {}, body: unknown = { detail: "no" }) => json(body, { status, headers })
+
+type Steps = ScriptedHttpClient.Step | ReadonlyArray<ScriptedHttpClient.Step>
+
+const run = <A, E>(
+  overrides: Record<string, Steps>,
+  program: (training: TrainingClient.TrainingClient) => Effect.Effect<A, E, Scope.Scope>
+) =>
+  Effect.gen(function* () {
+    const http = yield* scripted.make(overrides)
+    const value = yield* Effect.gen(function* () {
+      const service = yield* ServiceClient.ServiceClient
+      return yield* program(yield* service.createLoraTrainingClient({ base_model: "base" }))
+    }).pipe(Effect.scoped, Effect.provide(connect(http)))
+    return { http, value }
+  }).pipe(Effect.scoped)
+
+// joins while the clock moves far enough for any policy
+const settle = <A, E>(fiber: Fiber.Fiber<A, E>) =>
+  Effect.gen(function* () {
+    const waiter = yield* Effect.fork(Fiber.await(fiber))
+    yield* TestClock.adjust("20 minutes")
+    return yield* Fiber.join(waiter)
+  })
+
+const failure = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
+  Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined
+
+describe("retries", () => {
+  it.scoped("repeat a request with its number and key until it is taken", () =>
+    Effect.gen(function* () {
+      const { http } = yield* run(
+        {
+          "/optim_step": [
+            error(500),
+            ScriptedHttpClient.connectionLost,
+            error(429, { "retry-after": "7" }),
+            ScriptedHttpClient.empty({ status: 400 }),
+            json({ request_id: "OptimStep" })
+          ]
+        },
+        (training) => Effect.flatMap(training.optimStep(), settle)
+      )
+      const attempts = yield* http.requestsTo("/optim_step")
+      assert.deepStrictEqual(
+        attempts.map((attempt) => attempt.headers["x-stainless-retry-count"]),
+        ["0", "1", "2", "3", "4"]
+      )
+      assert.strictEqual(new Set(attempts.map((attempt) => attempt.headers["x-idempotency-key"])).size, 1)
+      assert.strictEqual(new Set(attempts.map((attempt) => attempt.text)).size, 1)
+      const gaps = attempts.slice(1).map((attempt, i) => attempt.time - attempts[i]!.time)
+      assert.isTrue(gaps[0]! >= 375 && gaps[0]! <= 500, `${gaps[0]}`)
+      assert.isTrue(gaps[1]! >= 750 && gaps[1]! <= 1000, `${gaps[1]}`)
+      assert.strictEqual(gaps[2], 7000, "the server's wish is obeyed")
+    })
+  )
+
+  it.scoped("obey x-should-retry before the status", () =>
+    Effect.gen(function* () {
+      const { http, value } = yield* run({ "/get_info": [error(500, { "x-should-retry": "false" })] }, (training) =>
+        Effect.exit(training.getInfo)
+      )
+      assert.strictEqual(failure(value)?._tag, "ServerError")
+      assert.strictEqual((yield* http.requestsTo("/get_info")).length, 1)
+      const again = yield* run(
+        {
+          "/get_info": [error(404, { "x-should-retry": "true", "retry-after-ms": "20" }), error(403)]
+        },
+        (training) => Effect.flatMap(Effect.fork(training.getInfo), settle)
+      )
+      assert.strictEqual(failure(again.value)?._tag, "PermissionDenied")
+    })
+  )
+
+  it.scoped("end with the policy's time, and the policy is the caller's to choose", () =>
+    Effect.gen(function* () {
+      const { http, value } = yield* run({ "/get_info": error(503) }, (training) =>
+        training.getInfo.pipe(
+          RetryPolicy.withRetryPolicy({ first: "1 second", cap: "1 second", total: "5 seconds" }),
+          Effect.fork,
+          Effect.flatMap(settle)
+        )
+      )
+      assert.strictEqual(failure(value)?._tag, "ServerError")
+      const times = (yield* http.requestsTo("/get_info")).map((attempt) => attempt.time)
+      assert.isTrue(times.length >= 5 && times.length <= 8, `${times.length} attempts`)
+    })
+  )
+
+  it.scoped("give up an attempt that hangs", () =>
+    Effect.gen(function* () {
+      const { http, value } = yield* run({ "/get_info": [ScriptedHttpClient.silence, error(400)] }, (training) =>
+        Effect.flatMap(Effect.fork(training.getInfo), settle)
+      )
+      assert.strictEqual(failure(value)?._tag, "BadRequest")
+      const [hung] = yield* http.requestsTo("/get_info")
+      assert.strictEqual(hung!.outcome, "interrupted")
+    })
+  )
+})
+
+describe("a step that cannot be submitted", () => {
+  it.scoped("breaks the client: nothing behind it is sent, and each says why", () =>
+    Effect.gen(function* () {
+      const { http, value } = yield* run({ "/forward_backward": error(422, { "x-request-id": "req-9" }) }, (training) =>
+        Effect.gen(function* () {
+          const forward = yield* training.forwardBackward([datum], "cross_entropy")
+          const update = yield* training.optimStep()
+          const saved = yield* training.saveState("a")
+          return yield* Effect.all([Fiber.await(forward), Fiber.await(update), Fiber.await(saved)])
+        })
+      )
+      const [forward, update, saved] = value.map((exit) => failure<unknown, unknown>(exit)) as Array<{
+        _tag: string
+        requestId?: string
+        message: string
+      }>
+      assert.strictEqual(forward!._tag, "BadRequest")
+      assert.strictEqual(forward!.requestId, "req-9")
+      assert.strictEqual(update!._tag, "ClientBroken")
+      assert.include(update!.message, "forwardBackward (seq_id 1)")
+      assert.strictEqual(saved!._tag, "ClientBroken")
+      assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 0)
+      assert.strictEqual((yield* http.requestsTo("/save_weights")).length, 0)
+    })
+  )
+
+  it.scoped("lets a refused save pass, for it changes no training", () =>
+    Effect.gen(function* () {
+      const { value } = yield* run({ "/save_weights": error(409) }, (training) =>
+        Effect.gen(function* () {
+          const saved = yield* training.saveState("taken")
+          const update = yield* training.optimStep()
+          return [yield* Fiber.await(saved), yield* Fiber.await(update)] as const
+        })
+      )
+      assert.strictEqual(failure(value[0])?._tag, "Conflict")
+      assert.isTrue(Exit.isSuccess(value[1]))
+    })
+  )
+
+  it.scoped("is sent although its caller was interrupted", () =>
+    Effect.gen(function* () {
+      const { http } = yield* run(
+        {
+          "/forward_backward": () =>
+            Effect.delay(Effect.succeed(json({ request_id: "ForwardBackward:1" })), "5 seconds")
+        },
+        (training) =>
+          Effect.gen(function* () {
+            const fiber = yield* Effect.fork(
+              Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), Fiber.join)
+            )
+            yield* TestClock.adjust("1 second")
+            yield* Fiber.interrupt(fiber)
+            const update = yield* training.optimStep()
+            yield* TestClock.adjust("10 seconds")
+            yield* Fiber.join(update)
+          })
+      )
+      const [forward] = yield* http.requestsTo("/forward_backward")
+      assert.strictEqual(forward!.outcome, "answered")
+      assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 1)
+    })
+  )
+})
+
+describe("futures", () => {
+  it.scoped("are polled until they are done, without a tight loop", () =>
+    Effect.gen(function* () {
+      const pending = json({ type: "try_again", request_id: "OptimStep", queue_state: "active" })
+      const created = json({ model_id: "model-1" })
+      const { http, value } = yield* run(
+        {
+          "/retrieve_future": [
+            created,
+            ScriptedHttpClient.after("20 seconds", pending),
+            ScriptedHttpClient.after("20 seconds", pending),
+            error(500),
+            error(408),
+            pending,
+            pending,
+            json({ status: "complete_metadata", response_payload_size: 10 }),
+            json({ metrics: { a: 1 } })
+          ]
+        },
+        (training) => Effect.flatMap(training.optimStep(), settle)
+      )
+      assert.deepStrictEqual(value, Exit.succeed({ metrics: { a: 1 } }))
+      const polls = (yield* http.requestsTo("/retrieve_future")).slice(1)
+      assert.deepStrictEqual(
+        polls.map((poll) => poll.headers["x-tinker-request-iteration"]),
+        ["0", "1", "2", "3", "4", "5", "6", "7"]
+      )
+      assert.deepStrictEqual(
+        polls.map((poll) => (poll.body as { allow_metadata_only: boolean }).allow_metadata_only),
+        [true, true, true, true, true, true, true, false]
+      )
+      // the service held the first two: they are repeated at once
+      assert.strictEqual(polls[1]!.time, polls[0]!.time + 20_000)
+      assert.strictEqual(polls[2]!.time, polls[1]!.time + 20_000)
+      assert.isAbove(polls[3]!.time - polls[2]!.time, 700, "a failed poll backs off")
+    })
+  )
+
+  it.scoped("fail with what the service says, with the request id", () =>
+    Effect.gen(function* () {
+      const { value } = yield* run(
+        { "/retrieve_future": [json({ model_id: "m" }), error(410, {}, { detail: "gone" })] },
+        (training) => Effect.flatMap(training.optimStep(), Fiber.await)
+      )
+      const gone = failure(value)
+      assert.strictEqual(gone?._tag, "FutureExpired")
+      assert.strictEqual(gone?.requestId, "OptimStep")
+      const odd = yield* run({ "/retrieve_future": [json({ model_id: "m" }), json({ path: 7 })] }, (training) =>
+        Effect.flatMap(training.saveState("a"), Fiber.await)
+      )
+      const decode = failure(odd.value)
+      assert.strictEqual(decode?._tag, "DecodeError")
+      assert.include(decode?.message, "path")
+    })
+  )
+
+  it.scoped("end with the client's scope, and say so", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/retrieve_future": [json({ model_id: "m" }), ScriptedHttpClient.silence]
+      })
+      const exit = yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const scope = yield* Scope.make()
+        const training = yield* Scope.extend(service.createLoraTrainingClient({ base_model: "base" }), scope)
+        const future = yield* training.optimStep()
+        yield* TestClock.adjust("1 second")
+        const waiter = yield* Effect.fork(Fiber.await(future))
+        yield* Scope.close(scope, Exit.void)
+        const late = yield* training.optimStep()
+        return [yield* Fiber.join(waiter), yield* Fiber.await(late)] as const
+      }).pipe(Effect.provide(connect(http)))
+      assert.deepStrictEqual(
+        exit.map((exit) => failure(exit)?._tag),
+        ["ClientClosed", "ClientClosed"]
+      )
+      const polls = yield* http.requestsTo("/retrieve_future")
+      assert.strictEqual(polls.at(-1)!.outcome, "interrupted")
+    }).pipe(Effect.scoped)
+  )
+
+  it.scoped("of samples carry typed results, and number the requests", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({ "/create_sampling_session": json({ sampling_session_id: "sampler" }) })
+      const replies = yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const sampling = yield* service.createSamplingClient({ base_model: "base" })
+        return yield* Effect.forEach(
+          [1, 2, 3],
+          (token) => sampling.sample(ModelInput.fromTokens([token]), { sampling_params: { stop: ["x"] } }),
+          { concurrency: "unbounded" }
+        )
+      }).pipe(Effect.provide(connect(http)))
+      assert.deepStrictEqual(
+        replies.map(({ sequences }) => [Array.from(sequences[0]!.tokens), sequences[0]!.stop_reason]),
+        [1, 2, 3].map(() => [[7], "stop"])
+      )
+      const bodies = (yield* http.requestsTo("/asample")).map((request) => request.body as Record<string, unknown>)
+      assert.deepStrictEqual(
+        bodies.map((body) => body["seq_id"]),
+        [0, 1, 2]
+      )
+      assert.deepStrictEqual(bodies[0], {
+        num_samples: 1,
+        prompt: { chunks: [{ type: "encoded_text", tokens: [1] }] },
+        sampling_params: { stop: ["x"], temperature: 1, top_k: -1, top_p: 1 },
+        sampling_session_id: "sampler",
+        seq_id: 0,
+        prompt_logprobs: false,
+        topk_prompt_logprobs: 0,
+        type: "sample"
+      })
+    })
+  )
+})
+
+describe("sessions", () => {
+  it.scoped("survive missed heartbeats, and a service without client/config", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/client/config": error(404),
+        "/session_heartbeat": [error(500), ScriptedHttpClient.connectionLost, ScriptedHttpClient.silence, json({})]
+      })
+      yield* TestClock.adjust("65 seconds").pipe(
+        Effect.zipRight(ServiceClient.ServiceClient),
+        Effect.provide(connect(http))
+      )
+      const times = (yield* http.requestsTo("/session_heartbeat")).map(({ time }) => time / 1000)
+      assert.deepStrictEqual(times, [10, 20, 30, 50, 60], "a beat that hangs is given up after ten seconds")
+    })
+  )
+
+  it.scoped("show no key in any error", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({ "/create_session": error(401) })
+      const failed = yield* Effect.flip(ServiceClient.ServiceClient.pipe(Effect.provide(connect(http))))
+      assert.strictEqual(failed._tag, "Unauthorized")
+      assert.include(failed.message, "TINKER_API_KEY")
+      assert.notInclude(JSON.stringify(failed) + String(failed), key)
+    })
+  )
+})
