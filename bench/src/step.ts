@@ -1,0 +1,155 @@
+/**
+ * Training the shipped model through everything: the client, the messages, the service in the caller's fiber, and the
+ * engine; 64 datums of 32 tokens, rank 16, one step submitted ahead of the one that is awaited. Beside it the same step
+ * in JAX on as many threads, where Python with JAX is at hand: in packages/engine/reference/.venv, or as PYTHON says.
+ *
+ * A step is pass and update together. The share outside the engine is what the steps took beyond the time within the
+ * engine's own operations; each is the median over the steps.
+ */
+import * as Datum from "@effect-tinker/api/Datum"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Engine from "@effect-tinker/server/Engine"
+import * as InFiber from "@effect-tinker/server/InFiber"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { spawnSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { figure } from "./figure.ts"
+
+const batch = 64
+const length = 32
+const rank = 16
+const warmup = 3
+const steps = 15
+
+const median = (values: ReadonlyArray<number>): number =>
+  values.slice().sort((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+/** The engine, and how many milliseconds its operations have taken. */
+const measured = (taken: { ms: number }) => {
+  const time = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      const start = performance.now()
+      return Effect.ensuring(
+        effect,
+        Effect.sync(() => {
+          taken.ms += performance.now() - start
+        })
+      )
+    })
+  return Layer.effect(
+    Engine.Engine,
+    Effect.map(Engine.Engine, (engine) => ({
+      ...engine,
+      createModel: (options) =>
+        Effect.map(engine.createModel(options), (model) => ({
+          ...model,
+          forwardBackward: (input) => time(model.forwardBackward(input)),
+          optimStep: (params) => time(model.optimStep(params))
+        }))
+    }))
+  ).pipe(Layer.provide(JaxEngine.layer()))
+}
+
+const layer = (taken: { ms: number }) =>
+  ServiceClient.layer({ apiKey: Redacted.make("tml-bench"), baseUrl: "http://embedded.invalid" }).pipe(
+    Layer.provide(InFiber.layer()),
+    Layer.provide([measured(taken), CheckpointStore.layerMemory]),
+    Layer.provide(NodeContext.layer)
+  )
+
+const data = Array.from({ length: batch }, (_, i) => {
+  const tokens = Int32Array.from({ length: length + 1 }, (_, j) => 3 + ((i * 31 + j * 7) % 256))
+  return Datum.forLoss("cross_entropy", {
+    model_input: tokens.subarray(0, -1),
+    loss_fn_inputs: { target_tokens: tokens.subarray(1), weights: new Float32Array(length).fill(1) }
+  })
+})
+
+const run = (taken: { ms: number }) =>
+  Effect.gen(function* () {
+    const service = yield* ServiceClient.ServiceClient
+    const training = yield* service.createLoraTrainingClient({ base_model: JaxEngine.nano, rank, seed: 0 })
+    const submit = Effect.gen(function* () {
+      const forward = yield* training.forwardBackward(data, "cross_entropy")
+      const update = yield* training.optimStep({ learning_rate: 1e-4 })
+      return Fiber.zip(forward, update)
+    })
+    const whole: Array<number> = []
+    const within: Array<number> = []
+    const cpu: Array<number> = []
+    let next = yield* submit
+    let clock = performance.now()
+    let engine = taken.ms
+    let usage = process.cpuUsage()
+    for (let i = 0; i < warmup + steps; i++) {
+      const current = next
+      next = yield* submit
+      yield* Fiber.join(current)
+      const now = performance.now()
+      const used = process.cpuUsage(usage)
+      if (i >= warmup) {
+        whole.push(now - clock)
+        within.push(taken.ms - engine)
+        cpu.push((used.user + used.system) / 1000)
+      }
+      clock = now
+      engine = taken.ms
+      usage = process.cpuUsage()
+    }
+    yield* Fiber.join(next)
+    const sum = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0)
+    return { step: median(whole) / 1000, share: 1 - sum(within) / sum(whole), threads: sum(cpu) / sum(whole) }
+  }).pipe(Effect.scoped, Effect.provide(layer(taken)))
+
+interface Jax {
+  readonly version: string
+  readonly tokens_per_second: number
+}
+
+/** What JAX does on the same machine, or why there is no such figure. */
+const jax = (threads: number): Jax | string => {
+  const reference = fileURLToPath(new URL("../../packages/engine/reference/", import.meta.url))
+  const python = process.env["PYTHON"] ?? [`${reference}.venv/bin/python`].find(existsSync) ?? "python3"
+  const sizes = ["--batch", batch, "--length", length, "--rank", rank, "--steps", steps, "--threads", threads]
+  const { status, stdout } = spawnSync(python, [`${reference}bench_step.py`, ...sizes.map(String)], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"]
+  })
+  if (status !== 0) return "skipped: there is no Python with JAX (see packages/engine/reference/README.md)"
+  return JSON.parse(stdout) as Jax
+}
+
+export const main = async (print: (line: string) => void = console.log): Promise<void> => {
+  const { share, step, threads } = await Effect.runPromise(run({ ms: 0 }))
+  const reference = jax(Math.max(1, Math.round(threads)))
+  const rate = (batch * length) / step
+  print(
+    `a step of ${batch} datums of ${length} tokens, rank ${rank}: ${(step * 1000).toFixed(0)} ms, median of ${steps}`
+  )
+  print(`processor time per second: ${threads.toFixed(2)} s`)
+  print(
+    typeof reference === "string"
+      ? `the same step in JAX: ${reference}`
+      : `the same step in JAX ${reference.version}: ${reference.tokens_per_second} tokens/s`
+  )
+  print(
+    figure(
+      "step.tokens",
+      rate,
+      "tokens/s",
+      typeof reference === "string"
+        ? undefined
+        : { name: `jax-${reference.version}`, value: reference.tokens_per_second }
+    )
+  )
+  print(figure("step.outside-engine", share * 100, "%"))
+}
+
+export default main
