@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
@@ -94,7 +95,8 @@ export const make = (client: TinkerClient.Service, samplingSessionId: string): S
       method: "sample",
       requestId: request_id,
       type: "Sample",
-      schema: Sampling.SampleResponse
+      schema: Sampling.SampleResponse,
+      protobuf: ProtobufCodec.decodeSampleResponse
     })
   })
 

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import { prefix } from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Headers from "@effect/platform/Headers"
@@ -13,8 +14,10 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
@@ -22,6 +25,23 @@ import * as codec from "./internal/codec.ts"
 import { userAgent } from "./internal/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as TinkerConfig from "./TinkerConfig.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Body {
+  readonly contentType: string
+  readonly bytes: Uint8Array
+}
+
+/**
+ * The value of an answer that was not JSON.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Decoded extends Data.Class<{ readonly value: unknown }> {}
 
 /**
  * @since 0.1.0
@@ -35,6 +55,10 @@ export interface CallOptions {
   readonly headers?: { readonly [name: string]: string } | undefined
   /** the future that the request is about, for errors */
   readonly requestId?: string | undefined
+  /** the payload in another encoding, sent in place of its JSON */
+  readonly body?: Body | undefined
+  /** reads a protobuf answer, which is then asked for; its value comes back as `Decoded` */
+  readonly protobuf?: ((bytes: Uint8Array) => Either.Either<unknown, ProtobufCodec.ProtobufDecodeError>) | undefined
 }
 
 /**
@@ -102,22 +126,24 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
             ? new TinkerError.TransportError({ ...about, reason: "InvalidUrl", url: request.url })
             : lost("Connection", error.cause)
         const exchange: Effect.Effect<
-          readonly [HttpClientResponse.HttpClientResponse, string],
+          readonly [HttpClientResponse.HttpClientResponse, Uint8Array],
           TinkerError.TinkerError
         > = http.execute(request).pipe(
-          Effect.flatMap((response) => Effect.map(response.text, (body) => [response, body] as const)),
+          Effect.flatMap((response) =>
+            Effect.map(response.arrayBuffer, (body) => [response, new Uint8Array(body)] as const)
+          ),
           Effect.mapError(fromClientError),
           Effect.timeoutFail({ duration: policy.timeout, onTimeout: () => lost("Timeout") })
         )
         const [response, body] = yield* exchange
-        if (response.status >= 200 && response.status < 300) return body
+        if (response.status >= 200 && response.status < 300) return { headers: response.headers, body }
         // an edge proxy's rejection, not the service's
-        if (response.status === 400 && body === "") return yield* lost("Connection")
+        if (response.status === 400 && body.length === 0) return yield* lost("Connection")
         return yield* TinkerError.fromAnswer({
           method,
           status: response.status,
           headers: response.headers,
-          body,
+          body: new TextDecoder().decode(body),
           requestId,
           now: yield* Clock.currentTimeMillis
         })
@@ -131,23 +157,31 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         const method = options.method ?? endpoint.name
         const { decode, encode } = codec.of(endpoint)
         const policy = options.policy ?? (yield* RetryPolicy.CurrentRetryPolicy)
-        const body = yield* encode(payload).pipe(Effect.mapError((error) => codec.invalid(method, error)))
+        const json =
+          options.body === undefined
+            ? yield* encode(payload).pipe(Effect.mapError((error) => codec.invalid(method, error)))
+            : undefined
         const base = HttpClientRequest.make(endpoint.method)(`${config.baseUrl}${prefix}${endpoint.path}`).pipe(
           HttpClientRequest.setHeaders({
-            accept: "application/json",
+            accept:
+              options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
             "user-agent": userAgent,
             "x-api-key": Redacted.value(config.apiKey),
             "x-stainless-read-timeout": String(Duration.toSeconds(policy.timeout)),
             ...options.headers
           }),
-          body === undefined ? (request) => request : HttpClientRequest.bodyText(body, "application/json")
+          options.body !== undefined
+            ? HttpClientRequest.bodyUint8Array(options.body.bytes, options.body.contentType)
+            : json === undefined
+              ? (request) => request
+              : HttpClientRequest.bodyText(json, "application/json")
         )
         const request =
           endpoint.method === "GET"
             ? base
             : HttpClientRequest.setHeader(base, "x-idempotency-key", `effect-tinker-${yield* uuid}`)
         let attempt = 0
-        const text = yield* Effect.suspend(() =>
+        const answer = yield* Effect.suspend(() =>
           send(
             HttpClientRequest.setHeader(request, "x-stainless-retry-count", String(attempt++)),
             method,
@@ -155,15 +189,19 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
             options.requestId
           )
         ).pipe(RetryPolicy.apply(policy))
-        return yield* decode(text).pipe(
-          Effect.mapError(
-            (error) =>
-              new TinkerError.DecodeError({
-                method,
-                reason: codec.reason(error),
-                ...(options.requestId === undefined ? {} : { requestId: options.requestId })
-              })
-          )
+        const unreadable = (reason: string) =>
+          new TinkerError.DecodeError({
+            method,
+            reason,
+            ...(options.requestId === undefined ? {} : { requestId: options.requestId })
+          })
+        if (ProtobufCodec.isProtobuf(answer.headers["content-type"])) {
+          if (options.protobuf === undefined) return yield* unreadable("protobuf came where JSON was asked for")
+          const read = options.protobuf(answer.body)
+          return Either.isRight(read) ? new Decoded({ value: read.right }) : yield* unreadable(read.left.message)
+        }
+        return yield* decode(new TextDecoder().decode(answer.body)).pipe(
+          Effect.mapError((error) => unreadable(codec.reason(error)))
         )
       }) as never
 

@@ -8,6 +8,7 @@ import * as Datum from "@effect-tinker/api/Datum"
 import type * as Future from "@effect-tinker/api/Future"
 import type * as LossFn from "@effect-tinker/api/LossFn"
 import type * as Model from "@effect-tinker/api/Model"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
@@ -20,6 +21,7 @@ import type * as Scope from "effect/Scope"
 import * as chunking from "./internal/chunking.ts"
 import * as codec from "./internal/codec.ts"
 import { combine } from "./internal/combine.ts"
+import * as passSender from "./internal/passSender.ts"
 import * as submissions from "./internal/submissions.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as SamplingClient from "./SamplingClient.ts"
@@ -141,6 +143,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const { client, modelId: model_id, session } = options
   const scope = yield* Effect.scope
   const queue = yield* submissions.make(client, scope)
+  const passes = yield* passSender.make(client)
   const limits: chunking.Limits = {
     maxLength: session.clientConfig.fwdbwd_max_chunk_len ?? defaultLimits.maxLength,
     maxBytes: session.clientConfig.fwdbwd_max_chunk_bytes_count ?? defaultLimits.maxBytes
@@ -160,20 +163,21 @@ export const make = Effect.fnUntraced(function* (options: {
           schema: Training.ForwardBackwardOutput,
           changesTraining: method === "forwardBackward",
           count: chunks.length,
-          send: (seq_id, index) => {
-            const input: Training.ForwardBackwardInput = {
-              data: chunks[index]!,
-              loss_fn,
-              ...(config === undefined ? {} : { loss_fn_config: config })
-            }
-            return method === "forward"
-              ? client.call(TinkerApi.forward, { forward_input: input, model_id, seq_id }, { method, policy })
-              : client.call(
-                  TinkerApi.forwardBackward,
-                  { forward_backward_input: input, model_id, seq_id },
-                  { method, policy }
-                )
-          },
+          protobuf: ProtobufCodec.decodeForwardBackwardOutput,
+          send: (seq_id, index) =>
+            passes.send(
+              {
+                forward_backward_input: {
+                  data: chunks[index]!,
+                  loss_fn,
+                  ...(config === undefined ? {} : { loss_fn_config: config })
+                },
+                model_id,
+                seq_id,
+                forward_only: method === "forward"
+              },
+              { method, policy }
+            ),
           combine
         })
       })

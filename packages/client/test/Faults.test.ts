@@ -1,11 +1,13 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
+import * as TensorData from "@effect-tinker/api/TensorData"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, TestClock } from "effect"
+import { Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
 import { connect, json, key, scripted } from "./utils/services.ts"
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
@@ -172,6 +174,82 @@ describe("a step that cannot be submitted", () => {
       const [forward] = yield* http.requestsTo("/forward_backward")
       assert.strictEqual(forward!.outcome, "answered")
       assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 1)
+    })
+  )
+})
+
+describe("a pass", () => {
+  const sent = (http: ScriptedHttpClient.ScriptedHttpClient) =>
+    Effect.map(http.requests, (requests) =>
+      requests
+        .filter(({ path }) => path.startsWith("/forward"))
+        .map(({ body, headers, path }) => [
+          path,
+          headers["content-type"],
+          (body as { seq_id: number; forward_only?: boolean }).seq_id,
+          (body as { forward_only?: boolean }).forward_only
+        ])
+    )
+
+  it.scoped("goes to an older service as JSON once it has refused protobuf, with the same number", () =>
+    Effect.gen(function* () {
+      const json = "application/json"
+      const accept: ScriptedHttpClient.Step = (request) =>
+        request.headers["content-type"] === json
+          ? ScriptedHttpClient.json({ request_id: "ForwardBackward:1" })
+          : error(422, {}, { detail: "JSON only" })
+      const { http, value } = yield* run({ "/forward_backward": accept, "/forward": accept }, (training) =>
+        Effect.gen(function* () {
+          const forward = yield* training.forward([datum], "cross_entropy")
+          const backward = yield* training.forwardBackward([datum], "cross_entropy")
+          return yield* Effect.all([Fiber.await(forward), Fiber.await(backward)])
+        })
+      )
+      assert.isTrue(value.every(Exit.isSuccess))
+      assert.deepStrictEqual(yield* sent(http), [
+        ["/forward_backward", "application/x-protobuf", 1, true],
+        ["/forward", json, 1, undefined],
+        ["/forward_backward", json, 2, undefined]
+      ])
+    })
+  )
+
+  it.scoped("that is refused in either encoding fails with the first reason", () =>
+    Effect.gen(function* () {
+      const { value } = yield* run(
+        { "/forward_backward": [error(400, {}, { detail: "first" }), error(400, {}, { detail: "second" })] },
+        (training) => Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), Fiber.await)
+      )
+      assert.include(failure(value)?.message, "first")
+    })
+  )
+
+  it.scoped("reads results as protobuf where the service sends it", () =>
+    Effect.gen(function* () {
+      const output = {
+        loss_fn_output_type: "ArrayRecord",
+        loss_fn_outputs: [{ logprobs: TensorData.float32([-1.5, -2.5]) }],
+        metrics: { "loss:sum": 4 }
+      }
+      const bytes = Either.getOrThrow(ProtobufCodec.encodeForwardBackwardOutput(output))
+      const answer = ScriptedHttpClient.bytes(bytes, { headers: { "content-type": ProtobufCodec.contentType } })
+      const { http, value } = yield* run({ "/retrieve_future": [json({ model_id: "m" }), answer] }, (training) =>
+        Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), Fiber.join)
+      )
+      assert.deepStrictEqual(TensorData.toNumbers(value.loss_fn_outputs[0]!["logprobs"]!), [-1.5, -2.5])
+      assert.deepStrictEqual(value.metrics, { "loss:sum": 4 })
+      const polls = yield* http.requestsTo("/retrieve_future")
+      assert.deepStrictEqual(
+        polls.map((poll) => poll.headers["accept"]),
+        ["application/json", "application/x-protobuf, application/json"]
+      )
+      const broken = ScriptedHttpClient.bytes(bytes.slice(0, 9), {
+        headers: { "content-type": ProtobufCodec.contentType }
+      })
+      const cut = yield* run({ "/retrieve_future": [json({ model_id: "m" }), broken] }, (training) =>
+        Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), Fiber.await)
+      )
+      assert.strictEqual(failure(cut.value)?._tag, "DecodeError")
     })
   )
 })

@@ -17,7 +17,9 @@
  *
  * @since 0.1.0
  */
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as Training from "@effect-tinker/api/Training"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -25,9 +27,11 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 
 /**
@@ -44,10 +48,11 @@ export interface Recorded {
   readonly path: string
   /** names in lower case */
   readonly headers: { readonly [name: string]: string | undefined }
-  /** the parsed JSON; `undefined` without a body; the text where it is not JSON */
+  /** the parsed JSON, which a protobuf pass is shown as too; `undefined` without a body; else the text */
   readonly body: unknown
   /** the body's bytes as text */
   readonly text: string
+  readonly bytes: Uint8Array
   /** when it arrived: milliseconds of the `Clock` */
   readonly time: number
   /** how it ended, as of the moment of reading */
@@ -199,32 +204,40 @@ const pathOf = (url: URL): string => {
   return at < 0 ? url.pathname : url.pathname.slice(at + TinkerApi.prefix.length)
 }
 
-const bodyText = (
+const bodyBytes = (
   request: HttpClientRequest.HttpClientRequest
-): Effect.Effect<string, HttpClientError.RequestError> => {
+): Effect.Effect<Uint8Array, HttpClientError.RequestError> => {
   const body = request.body
+  const encode = (text: string) => new TextEncoder().encode(text)
   switch (body._tag) {
     case "Empty":
-      return Effect.succeed("")
+      return Effect.succeed(new Uint8Array())
     case "Uint8Array":
-      return Effect.sync(() => new TextDecoder().decode(body.body))
+      return Effect.succeed(body.body)
     case "Raw":
-      return Effect.succeed(typeof body.body === "string" ? body.body : String(body.body))
+      return Effect.succeed(encode(typeof body.body === "string" ? body.body : String(body.body)))
     case "Stream":
       return Stream.mkString(Stream.decodeText(body.stream)).pipe(
+        Effect.map(encode),
         Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Encode", cause }))
       )
     case "FormData":
-      return Effect.succeed(JSON.stringify(Array.from(body.formData.entries())))
+      return Effect.succeed(encode(JSON.stringify(Array.from(body.formData.entries()))))
   }
 }
 
-const parse = (body: string): unknown => {
-  if (body === "") return undefined
+const encodePass = Schema.encodeSync(Training.ForwardBackwardRequest)
+
+const parse = (bytes: Uint8Array, text: string, contentType: string | undefined): unknown => {
+  if (text === "") return undefined
+  if (ProtobufCodec.isProtobuf(contentType)) {
+    const pass = ProtobufCodec.decodeForwardBackwardRequest(bytes)
+    return Either.isRight(pass) ? { ...encodePass(pass.right), forward_only: pass.right.forward_only } : text
+  }
   try {
-    return JSON.parse(body)
+    return JSON.parse(text)
   } catch {
-    return body
+    return text
   }
 }
 
@@ -256,15 +269,17 @@ export const make = (script: Script): Effect.Effect<ScriptedHttpClient> =>
 
     const client = HttpClient.make((request, url) =>
       Effect.gen(function* () {
-        const text = yield* bodyText(request)
+        const bytes = yield* bodyBytes(request)
+        const text = new TextDecoder().decode(bytes)
         const index = recorded.length
         const entry: Recorded = {
           method: request.method,
           url: url.href,
           path: pathOf(url),
           headers: { ...request.headers },
-          body: parse(text),
+          body: parse(bytes, text, request.headers["content-type"]),
           text,
+          bytes,
           time: yield* Clock.currentTimeMillis,
           outcome: "waiting"
         }

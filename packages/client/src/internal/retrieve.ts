@@ -1,13 +1,15 @@
 import * as Future from "@effect-tinker/api/Future"
+import type { ProtobufDecodeError } from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
+import type * as Either from "effect/Either"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as RetryPolicy from "../RetryPolicy.ts"
-import type * as TinkerClient from "../TinkerClient.ts"
+import * as TinkerClient from "../TinkerClient.ts"
 import * as codec from "./codec.ts"
 
 const decodeFailed = Schema.decodeUnknownOption(Future.RequestFailed)
@@ -42,6 +44,7 @@ export const retrieve = <A, I>(
     readonly requestId: string
     readonly type: Future.RequestType
     readonly schema: Schema.Schema<A, I>
+    readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
   }
 ): Effect.Effect<A, TinkerError.TinkerError> => {
   const { method, requestId } = options
@@ -58,12 +61,14 @@ export const retrieve = <A, I>(
           method,
           requestId,
           policy: pollPolicy,
+          protobuf: options.protobuf,
           headers: {
             "x-tinker-request-iteration": String(iteration++),
             "x-tinker-request-type": options.type
           }
         }
       )
+      if (body instanceof TinkerClient.Decoded) return { done: true, value: body.value as A }
       const pending: Step<A> = { done: false, heldMillis: (yield* Clock.currentTimeMillis) - start }
       if (tagOf(body, "type") === "try_again") return pending
       if (tagOf(body, "status") === "complete_metadata" && allow_metadata_only) {

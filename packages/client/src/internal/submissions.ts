@@ -1,7 +1,9 @@
 import type * as Future from "@effect-tinker/api/Future"
+import type { ProtobufDecodeError } from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import type * as Schema from "effect/Schema"
@@ -28,6 +30,7 @@ export interface Operation<A, I, B> {
   readonly method: string
   readonly type: Future.RequestType
   readonly schema: Schema.Schema<A, I>
+  readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
   readonly changesTraining: boolean
   /** how many requests the operation takes */
   readonly count: number
@@ -108,7 +111,8 @@ export const make = (client: TinkerClient.Service, scope: Scope.Scope): Effect.E
                   method: operation.method,
                   requestId: request_id,
                   type: operation.type,
-                  schema: operation.schema
+                  schema: operation.schema,
+                  protobuf: operation.protobuf
                 })
               ),
             { concurrency: "unbounded" }

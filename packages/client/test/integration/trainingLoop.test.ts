@@ -106,7 +106,10 @@ for (const service of [scripted, embedded]) {
           assert.isTrue(request.url.startsWith(`${baseUrl}/api/v1/`), request.url)
           assert.strictEqual(request.headers["x-api-key"], key)
           assert.match(request.headers["user-agent"]!, /^effect-tinker\//)
-          assert.strictEqual(request.headers["content-type"], "application/json")
+          assert.strictEqual(
+            request.headers["content-type"],
+            request.path === "/forward_backward" ? "application/x-protobuf" : "application/json"
+          )
           assert.strictEqual(request.headers["x-stainless-retry-count"], "0")
           keys.add(request.headers["x-idempotency-key"]!)
         }
@@ -189,14 +192,14 @@ for (const service of [scripted, embedded]) {
         })
         yield* program.pipe(Effect.scoped, Effect.provide(connect(http)))
         const order = (yield* http.requests)
-          .filter((request) => ["/forward", "/optim_step", "/save_weights"].includes(request.path))
+          .filter((request) => ["/forward_backward", "/optim_step", "/save_weights"].includes(request.path))
           .map((request) => [request.path, (request.body as { seq_id: number }).seq_id])
         assert.deepStrictEqual(order.slice(0, 6), [
-          ["/forward", 1],
+          ["/forward_backward", 1],
           ["/optim_step", 2],
-          ["/forward", 3],
+          ["/forward_backward", 3],
           ["/optim_step", 4],
-          ["/forward", 5],
+          ["/forward_backward", 5],
           ["/optim_step", 6]
         ])
       }).pipe(Effect.scoped)

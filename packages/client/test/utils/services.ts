@@ -68,13 +68,13 @@ const forwardTo =
           HttpClientRequest.setHeaders(recorded.headers as Record<string, string>),
           recorded.body === undefined
             ? (request) => request
-            : HttpClientRequest.bodyText(recorded.text, recorded.headers["content-type"])
+            : HttpClientRequest.bodyUint8Array(recorded.bytes, recorded.headers["content-type"])
         )
       )
       .pipe(
         Effect.flatMap((response) =>
-          Effect.map(response.text, (text) =>
-            ScriptedHttpClient.text(text, { status: response.status, headers: response.headers })
+          Effect.map(response.arrayBuffer, (body) =>
+            ScriptedHttpClient.bytes(new Uint8Array(body), { status: response.status, headers: response.headers })
           )
         ),
         Effect.orDie
