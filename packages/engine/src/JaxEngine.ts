@@ -1,6 +1,6 @@
 /**
  * The `Engine` that really trains: decoders of the Llama and Qwen3 families with LoRA adapters, traced and
- * differentiated by jax-js, and run on the CPU.
+ * differentiated by jax-js, and run on the CPU, by ONNX Runtime or in WebAssembly.
  *
  * ```ts
  * import { JaxEngine } from "@effect-tinker/engine"
@@ -20,7 +20,7 @@
  *   as inputs named like the config's keys. `beta` of `dro` is 0.05 unless given.
  * - A pass that fails or is interrupted leaves no gradient. A step without a gradient takes it as zero: moments and
  *   weight decay go on. A step whose gradient is not finite fails, changes nothing and drops the gradient.
- * - Equal data, seeds and calls give equal bits.
+ * - Equal data, seeds and calls give equal bits, on the same executor.
  * - A sampler has the weights of the moment it was created. Sequence `i` of a request draws from the seed plus `i`,
  *   whatever else is sampled; logprobs are of the model's own distribution, before temperature, `top_k` and `top_p`.
  *   The token that ends a sequence is part of it. Texts end at the model's end-of-text tokens; `stop` adds to these,
@@ -38,10 +38,10 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as baseModel from "./internal/baseModel.ts"
 import { serverError, userError } from "./internal/errors.ts"
+import * as executors from "./internal/executors.ts"
 import * as sampler from "./internal/sampler.ts"
 import * as snapshots from "./internal/snapshots.ts"
 import * as trainer from "./internal/trainer.ts"
-import * as wasmExecutor from "./internal/wasmExecutor.ts"
 import * as ModelDirectory from "./ModelDirectory.ts"
 
 /**
@@ -76,7 +76,17 @@ export interface Options {
   /** how many positions go into one run; more is faster up to about a thousand, and takes more memory. By default 1024,
    * and fewer for models so large that a run would take more than about 256 MB */
   readonly maxTokensPerRun?: number | undefined
+  /**
+   * What computes: `native` is ONNX Runtime, from the optional package `onnxruntime-node`; `wasm` is WebAssembly, which
+   * is everywhere, and several times slower. By default `auto`: `native` where it loads, else `wasm`. Their results are
+   * equal up to rounding.
+   */
+  readonly executor?: "auto" | "native" | "wasm" | undefined
+  /** how many threads `native` computes with; by default 1. Results do not depend on it beyond rounding */
+  readonly threads?: number | undefined
 }
+
+const defaultThreads = 1
 
 /** How many adapters stay merged with their base model while nothing samples from them. */
 const idleSnapshots = 2
@@ -107,7 +117,7 @@ export const make = (
 > =>
   Effect.gen(function* () {
     const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-    const executor = yield* wasmExecutor.make
+    const executor = yield* executors.make(options.executor ?? "auto", options.threads ?? defaultThreads)
     const given = options.models ?? []
     const shipped = given.some(({ name }) => name === nano)
       ? []

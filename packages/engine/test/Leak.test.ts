@@ -27,7 +27,7 @@ const bytes = () => memories.reduce((sum, { buffer }) => sum + buffer.byteLength
 describe("memory", () => {
   it.scoped("stays as it is over steps, samples and snapshots", () =>
     Effect.gen(function* () {
-      const base = yield* fixtures.load(fixtures.path("tiny-qwen3"))
+      const base = yield* fixtures.load(fixtures.path("tiny-qwen3"), undefined, "wasm")
       assert.strictEqual(memories.length, 1)
       const merged = snapshots.make(base, 1)
       const data = fixtures.read<fixtures.Tiny>("tiny-qwen3.json").data["supervised"]!.map(fixtures.datum)
@@ -63,7 +63,7 @@ describe("memory", () => {
     Effect.gen(function* () {
       const use = Effect.scoped(
         Effect.gen(function* () {
-          const base = yield* fixtures.load(fixtures.path("tiny-qwen3"))
+          const base = yield* fixtures.load(fixtures.path("tiny-qwen3"), undefined, "wasm")
           const model = yield* trainer.make(base, { rank: 4, seed: 0, ...fixtures.switches })
           const data = [Datum.fromPromptCompletion([1, 2], [3, 4])]
           yield* model.forwardBackward({ data, loss_fn: "cross_entropy", loss_fn_config: {} })

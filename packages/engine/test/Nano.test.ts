@@ -50,7 +50,7 @@ const start = (adapter: Engine.Adapter): Engine.Adapter => {
   return { ...adapter, weights: { ...adapter.weights, ...Object.fromEntries(weights) } }
 }
 
-describe("the model that ships", () => {
+describe.each(fixtures.executorsHere)("the model that ships, on %s", (executor) => {
   it.scoped("learns as the reference does, and answers as it does before and after", () =>
     Effect.gen(function* () {
       const fixture = fixtures.read<Nano>("nano.json")
@@ -107,6 +107,6 @@ describe("the model that ships", () => {
           assert.isTrue(decode(sequences[0]!.tokens).startsWith(one[state]), `${one.prompt} ${state}`)
         }
       }
-    }).pipe(Effect.provide(JaxEngine.layer()), Effect.provide(NodeContext.layer))
+    }).pipe(Effect.provide(JaxEngine.layer({ executor })), Effect.provide(NodeContext.layer))
   )
 })

@@ -24,13 +24,17 @@ const logprobsOf = (outputs: ReadonlyArray<Record<string, TensorData.TensorData>
 const qwen = fixtures.read<fixtures.Tiny>("tiny-qwen3.json")
 const loadQwen = (maxTokensPerRun?: number) => fixtures.load(fixtures.path("tiny-qwen3"), maxTokensPerRun)
 
-for (const name of ["tiny-qwen3", "tiny-llama"]) {
-  describe(`${name} against the reference`, () => {
+const runs = ["tiny-qwen3", "tiny-llama"].flatMap((name) =>
+  fixtures.executorsHere.map((executor) => [name, executor] as const)
+)
+
+for (const [name, executor] of runs) {
+  describe(`${name} on ${executor} against the reference`, () => {
     const fixture = fixtures.read<fixtures.Tiny>(`${name}.json`)
 
     it.scoped("has its losses, logprobs and gradients", () =>
       Effect.gen(function* () {
-        const base = yield* fixtures.load(fixtures.path(name))
+        const base = yield* fixtures.load(fixtures.path(name), undefined, executor)
         for (const one of fixture.cases) {
           const model = yield* trainer.make(base, { rank: fixture.rank, seed: 0, ...one.switches })
           const chosen = Object.fromEntries(Object.entries(fixture.lora).filter(([name]) => name in one.grads))
@@ -55,7 +59,7 @@ for (const name of ["tiny-qwen3", "tiny-llama"]) {
 
     it.scoped("takes its optimizer steps", () =>
       Effect.gen(function* () {
-        const base = yield* fixtures.load(fixtures.path(name))
+        const base = yield* fixtures.load(fixtures.path(name), undefined, executor)
         for (const one of fixture.adamw) {
           const model = yield* trainer.make(base, { rank: one.rank, seed: 0, ...fixtures.switches })
           yield* model.load(fixtures.adapterOf(fixtures.peft(one.lora), one.rank), undefined)

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as baseModel from "../../src/internal/baseModel.ts"
-import * as wasmExecutor from "../../src/internal/wasmExecutor.ts"
+import * as executors from "../../src/internal/executors.ts"
 import * as ModelDirectory from "../../src/ModelDirectory.ts"
 
 export interface Tensor {
@@ -95,10 +95,25 @@ export const near = (actual: ArrayLike<number>, expected: ArrayLike<number>, wha
   assert.isTrue(far <= tolerance, `${what}: off by ${far} of the largest value`)
 }
 
+/** What computes in tests that do not say. */
+export const executor = (process.env["TEST_EXECUTOR"] ?? "wasm") as executors.Choice
+
+/** The native executor is optional. */
+export const isNativeHere = await import("onnxruntime-node" as string).then(
+  () => true,
+  () => {
+    console.warn("onnxruntime-node does not load: tests of the native executor are skipped")
+    return false
+  }
+)
+
+/** The executors that there are here. */
+export const executorsHere: ReadonlyArray<"wasm" | "native"> = isNativeHere ? ["wasm", "native"] : ["wasm"]
+
 /** A base model of a fixture directory, on an executor of its own. */
-export const load = (directory: string, maxTokensPerRun?: number) =>
+export const load = (directory: string, maxTokensPerRun?: number, choice: executors.Choice = executor) =>
   Effect.gen(function* () {
-    const executor = yield* wasmExecutor.make
+    const executor = yield* executors.make(choice, 1)
     const model = yield* ModelDirectory.open(directory)
     const weights = yield* ModelDirectory.weights(model)
     return yield* baseModel.make("test", model, weights, executor, maxTokensPerRun)
