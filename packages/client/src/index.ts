@@ -1,3 +1,4 @@
+export * as Pipeline from "./Pipeline.ts"
 export * as RetryPolicy from "./RetryPolicy.ts"
 export * as SamplingClient from "./SamplingClient.ts"
 export * as ServiceClient from "./ServiceClient.ts"
