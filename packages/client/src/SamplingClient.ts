@@ -12,6 +12,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as codec from "./internal/codec.ts"
 import { retrieve } from "./internal/retrieve.ts"
+import * as QueueState from "./QueueState.ts"
 import type * as TinkerClient from "./TinkerClient.ts"
 
 /**
@@ -41,6 +42,8 @@ export interface SamplingClient {
   ) => Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError>
   /** The logprob of each prompt token given those before it; `NaN` for the first, which nothing precedes. */
   readonly computeLogprobs: (prompt: ModelInput.ModelInput) => Effect.Effect<Float32Array, TinkerError.TinkerError>
+  /** why results keep one waiting */
+  readonly queueState: QueueState.Observable
 }
 
 /**
@@ -58,7 +61,11 @@ const readParams = codec.input("sample", "sampling_params", Sampling.SamplingPar
  * @since 0.1.0
  * @category constructors
  */
-export const make = (client: TinkerClient.Service, samplingSessionId: string): SamplingClient => {
+export const make = Effect.fnUntraced(function* (
+  client: TinkerClient.Service,
+  samplingSessionId: string
+): Effect.fn.Return<SamplingClient> {
+  const queueState = yield* QueueState.make(`Sampling from ${samplingSessionId}`)
   let nextSeqId = 0
 
   const sample = Effect.fn("SamplingClient.sample")(function* (
@@ -96,13 +103,15 @@ export const make = (client: TinkerClient.Service, samplingSessionId: string): S
       requestId: request_id,
       type: "Sample",
       schema: Sampling.SampleResponse,
-      protobuf: ProtobufCodec.decodeSampleResponse
+      protobuf: ProtobufCodec.decodeSampleResponse,
+      queue: queueState
     })
   })
 
   return {
     samplingSessionId,
     sample,
+    queueState: { current: queueState.current, changes: queueState.changes },
     computeLogprobs: Effect.fn("SamplingClient.computeLogprobs")(function* (prompt) {
       const response = yield* sample(prompt, { sampling_params: { max_tokens: 1 }, prompt_logprobs: true })
       return (
@@ -111,4 +120,4 @@ export const make = (client: TinkerClient.Service, samplingSessionId: string): S
       )
     })
   }
-}
+})

@@ -131,7 +131,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
           type: "create_sampling_session"
         }
         const created = yield* client.call(TinkerApi.createSamplingSession, request, { method })
-        return SamplingClient.make(client, created.sampling_session_id)
+        return yield* SamplingClient.make(client, created.sampling_session_id)
       }
     )
 

@@ -23,6 +23,7 @@ import * as codec from "./internal/codec.ts"
 import { combine } from "./internal/combine.ts"
 import * as passSender from "./internal/passSender.ts"
 import * as submissions from "./internal/submissions.ts"
+import * as QueueState from "./QueueState.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as SamplingClient from "./SamplingClient.ts"
 import type * as Session from "./Session.ts"
@@ -82,6 +83,8 @@ export interface TrainingClient {
   ) => Submitted<Weights.SaveWeightsForSamplerResponse>
   /** Samples from the weights as they are after all that was submitted before. */
   readonly saveWeightsAndGetSamplingClient: () => Effect.Effect<SamplingClient.SamplingClient, TinkerError.TinkerError>
+  /** why results keep one waiting */
+  readonly queueState: QueueState.Observable
   readonly getInfo: Effect.Effect<Model.GetInfoResponse, TinkerError.TinkerError>
 }
 
@@ -142,7 +145,8 @@ export const make = Effect.fnUntraced(function* (options: {
 }): Effect.fn.Return<TrainingClient, never, Scope.Scope> {
   const { client, modelId: model_id, session } = options
   const scope = yield* Effect.scope
-  const queue = yield* submissions.make(client, scope)
+  const queueState = yield* QueueState.make(`Training of ${model_id}`)
+  const queue = yield* submissions.make(client, scope, queueState)
   const passes = yield* passSender.make(client)
   const limits: chunking.Limits = {
     maxLength: session.clientConfig.fwdbwd_max_chunk_len ?? defaultLimits.maxLength,
@@ -294,8 +298,9 @@ export const make = Effect.fnUntraced(function* (options: {
       if (sampling_session_id === undefined) {
         return yield* new TinkerError.DecodeError({ method, reason: "sampling_session_id: is missing" })
       }
-      return SamplingClient.make(client, sampling_session_id)
+      return yield* SamplingClient.make(client, sampling_session_id)
     }),
+    queueState: { current: queueState.current, changes: queueState.changes },
     getInfo: client.call(TinkerApi.getInfo, { model_id, type: "get_info" })
   }
 })

@@ -1,4 +1,5 @@
 export * as Pipeline from "./Pipeline.ts"
+export * as QueueState from "./QueueState.ts"
 export * as RetryPolicy from "./RetryPolicy.ts"
 export * as SamplingClient from "./SamplingClient.ts"
 export * as ServiceClient from "./ServiceClient.ts"

@@ -7,7 +7,7 @@ import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
+import { Effect, Either, Exit, Fiber, Logger, Scope, Stream, TestClock } from "effect"
 import { connect, json, key, scripted } from "./utils/services.ts"
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
@@ -366,6 +366,46 @@ describe("futures", () => {
         topk_prompt_logprobs: 0,
         type: "sample"
       })
+    })
+  )
+})
+
+describe("queue states", () => {
+  const pending = (queue_state: string, queue_state_reason?: string) =>
+    ScriptedHttpClient.after("20 seconds", json({ type: "try_again", queue_state, queue_state_reason }))
+
+  it.scoped("are a stream and a current value, and a log line at most once a minute", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const { value } = yield* run(
+        {
+          "/retrieve_future": [
+            json({ model_id: "m" }),
+            ...Array.from({ length: 5 }, () => pending("paused_capacity", "no machines")),
+            pending("some_new_state"),
+            json({ metrics: null })
+          ]
+        },
+        (training) =>
+          Effect.gen(function* () {
+            const seen = yield* Effect.fork(training.queueState.changes.pipe(Stream.take(4), Stream.runCollect))
+            yield* TestClock.adjust(0)
+            const future = yield* training.optimStep()
+            yield* TestClock.adjust("50 seconds")
+            const during = yield* training.queueState.current
+            yield* settle(future)
+            return { during, after: yield* training.queueState.current, seen: Array.from(yield* Fiber.join(seen)) }
+          })
+      ).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      assert.deepStrictEqual(value.during, { state: "paused_capacity", reason: "no machines" })
+      assert.strictEqual(value.after.state, "active")
+      assert.deepStrictEqual(
+        value.seen.map(({ state }) => state),
+        ["active", "paused_capacity", "some_new_state", "active"]
+      )
+      assert.strictEqual(lines.length, 2, lines.join("\n"))
+      assert.include(lines[0], "no machines")
     })
   )
 })

@@ -6,12 +6,15 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import type * as Either from "effect/Either"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as QueueState from "../QueueState.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import * as TinkerClient from "../TinkerClient.ts"
 import * as codec from "./codec.ts"
 
+const decodeTryAgain = Schema.decodeUnknownOption(Future.TryAgain)
 const decodeFailed = Schema.decodeUnknownOption(Future.RequestFailed)
 const tagOf = (body: unknown, key: "type" | "status"): unknown =>
   typeof body === "object" && body !== null ? (body as Record<string, unknown>)[key] : undefined
@@ -44,11 +47,16 @@ export const retrieve = <A, I>(
     readonly requestId: string
     readonly type: Future.RequestType
     readonly schema: Schema.Schema<A, I>
+    readonly queue?: QueueState.Observer | undefined
     readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
   }
 ): Effect.Effect<A, TinkerError.TinkerError> => {
   const { method, requestId } = options
   const decode = Schema.decodeUnknown(options.schema)
+  const observe = (pending: Option.Option<Future.TryAgain>) =>
+    options.queue === undefined || Option.isNone(pending) || pending.value.queue_state === undefined
+      ? Effect.void
+      : options.queue.observe({ state: pending.value.queue_state, reason: pending.value.queue_state_reason })
   return Effect.suspend(() => {
     let iteration = 0
     let allow_metadata_only = true
@@ -68,9 +76,14 @@ export const retrieve = <A, I>(
           }
         }
       )
-      if (body instanceof TinkerClient.Decoded) return { done: true, value: body.value as A }
+      if (body instanceof TinkerClient.Decoded) {
+        return { done: true, value: body.value as A }
+      }
       const pending: Step<A> = { done: false, heldMillis: (yield* Clock.currentTimeMillis) - start }
-      if (tagOf(body, "type") === "try_again") return pending
+      if (tagOf(body, "type") === "try_again") {
+        yield* observe(decodeTryAgain(body))
+        return pending
+      }
       if (tagOf(body, "status") === "complete_metadata" && allow_metadata_only) {
         allow_metadata_only = false
         return pending
@@ -93,7 +106,9 @@ export const retrieve = <A, I>(
       Effect.retry({ schedule: whileLost, while: (error) => error.isRetryable }),
       Effect.repeat({ schedule: whilePending, until: (step) => step.done }),
       // the schedule's last output is the step that ended it
-      Effect.map(([, step]) => (step as Extract<Step<A>, { done: true }>).value)
+      Effect.map(([, step]) => (step as Extract<Step<A>, { done: true }>).value),
+      // whatever it was waiting for, it waits no longer
+      Effect.ensuring(options.queue === undefined ? Effect.void : options.queue.observe(QueueState.active))
     )
   })
 }

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as QueueState from "../QueueState.ts"
 import * as TinkerFuture from "../TinkerFuture.ts"
 import type * as TinkerClient from "../TinkerClient.ts"
 import { retrieve } from "./retrieve.ts"
@@ -54,7 +55,11 @@ const isRefusal = (error: TinkerError.TinkerError) => "status" in error && error
  *
  * @internal
  */
-export const make = (client: TinkerClient.Service, scope: Scope.Scope): Effect.Effect<Submissions> =>
+export const make = (
+  client: TinkerClient.Service,
+  scope: Scope.Scope,
+  queueState: QueueState.Observer
+): Effect.Effect<Submissions> =>
   Effect.gen(function* () {
     const queue = yield* Queue.unbounded<Unit>()
     let nextSeqId = 1
@@ -112,7 +117,8 @@ export const make = (client: TinkerClient.Service, scope: Scope.Scope): Effect.E
                   requestId: request_id,
                   type: operation.type,
                   schema: operation.schema,
-                  protobuf: operation.protobuf
+                  protobuf: operation.protobuf,
+                  queue: queueState
                 })
               ),
             { concurrency: "unbounded" }
