@@ -159,6 +159,10 @@ const burn = (tinker: TinkerService.Service, request: HttpServerRequest.HttpServ
         : Effect.void
   })
 
+/** Clients ask again after a 409, in the belief that it passes: those of this service do not. */
+const conclusive = (response: HttpServerResponse.HttpServerResponse) =>
+  response.status === 409 ? HttpServerResponse.setHeader(response, "x-should-retry", "false") : response
+
 interface Guards {
   readonly tinker: TinkerService.Service
   readonly zstd: Zstd.Service
@@ -184,7 +188,8 @@ const guard =
             Effect.logError(`${request.method} ${request.url} failed`, cause),
             apiErrors.toResponse({ status: 500, detail: "an internal error, which the service has logged" })
           )
-        })
+        }),
+        Effect.map(conclusive)
       )
     return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
       keys.length > 0 && !downloads.isDownload(request) && !apiKeys.isAllowed(keys, request.headers["x-api-key"])
@@ -209,7 +214,7 @@ export const layerHandlers = (
     HttpApiBuilder.api(Api).pipe(
       Layer.provide([service, models, training, sampling, futures]),
       Layer.provide([...operations.layers]),
-      Layer.provide([...rest.layers])
+      Layer.provide([...rest.layers(downloads.make(options.apiKeys ?? []))])
     ),
     HttpApiBuilder.middleware(
       Effect.map(Effect.all([TinkerService.TinkerService, Zstd.make]), ([tinker, zstd]) =>

@@ -19,7 +19,6 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CheckpointStore from "./CheckpointStore.ts"
 import * as Engine from "./Engine.ts"
-import * as archives from "./internal/archives.ts"
 import * as catalogs from "./internal/catalog.ts"
 import type * as environments from "./internal/environment.ts"
 import * as futures from "./internal/futures.ts"
@@ -82,14 +81,6 @@ export type Refused = responses.Refusal | ErrorResponse.GoneResponse
  */
 export interface Catalog extends catalogs.Catalog {}
 
-/**
- * Checkpoints as files that PEFT opens, to be fetched without a key for an hour.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Archives extends archives.Archives {}
-
 type Submitted = Effect.Effect<Future.FutureEnvelope, Refused>
 
 /**
@@ -135,8 +126,6 @@ export interface Service {
   readonly joinSamplingSession: (samplingSessionId: string) => Effect.Effect<number, Refused>
   /** What the endpoints that look things up answer with. */
   readonly catalog: Catalog
-  /** Checkpoints as files. */
-  readonly archives: Archives
   /**
    * An operation was refused before its request could be read in full. Its number, where that could be read, is used up,
    * so that the operations behind it go on.
@@ -297,7 +286,6 @@ export const make = (
         ),
       joinSamplingSession: allSamplers.join,
       catalog,
-      archives: archives.make(environment.store),
       refuse: ({ model_id, seq_id }, detail) =>
         typeof model_id === "string" && models.isSeqId(seq_id)
           ? allModels.find(model_id).pipe(

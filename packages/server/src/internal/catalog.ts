@@ -12,6 +12,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as CheckpointStore from "../CheckpointStore.ts"
+import * as files from "./checkpointFiles.ts"
 import * as checkpoints from "./checkpoints.ts"
 import type { Environment } from "./environment.ts"
 import type * as models from "./models.ts"
@@ -42,6 +43,11 @@ export interface Catalog {
   readonly setTtl: (path: TinkerPath.TinkerPath, seconds: number | null) => Refused<void>
   readonly copyWeights: (request: Weights.CopyWeightsRequest) => Refused<Weights.CopyWeightsResponse>
   readonly weightsInfo: (path: string) => Refused<Weights.WeightsInfoResponse>
+  /** the adapter as PEFT reads it */
+  readonly files: (path: TinkerPath.TinkerPath) => Refused<{
+    readonly contents: ReadonlyArray<readonly [name: string, content: Uint8Array]>
+    readonly created_at: number
+  }>
   readonly getSampler: (id: string) => Refused<Sampling.GetSamplerResponse>
   readonly storageUsage: Effect.Effect<Billing.StorageUsageResponse>
 }
@@ -383,6 +389,11 @@ export const make = (
           train_attn: lora_config.train_attn
         })
       ),
+    files: (path) =>
+      Effect.map(checkpoints.orRefuse(store.load(path)), ({ adapter, info }) => ({
+        contents: files.encode(adapter, undefined),
+        created_at: info.created_at
+      })),
     getSampler: (id) =>
       Effect.suspend(() => {
         const found = parts.samplers.describe(id)

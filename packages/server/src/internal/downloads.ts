@@ -1,38 +1,157 @@
+import type * as Weights from "@effect-tinker/api/Weights"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as TinkerService from "../TinkerService.ts"
 import * as apiErrors from "./apiErrors.ts"
-import * as archives from "./archives.ts"
+import * as apiKeys from "./apiKeys.ts"
+import * as files from "./checkpointFiles.ts"
+import * as responses from "./responses.ts"
+import * as tar from "./tar.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Refused = TinkerService.Refused
+
+/** Files of checkpoints at URLs that are leave enough to fetch them, for an hour. @internal */
+export interface Downloads {
+  /** all files of an adapter in one archive */
+  readonly archive: (
+    request: Request,
+    path: TinkerPath.TinkerPath
+  ) => Effect.Effect<{ readonly url: string; readonly expires: DateTime.Utc }, Refused>
+  /** the files of an external checkpoint, each by its name */
+  readonly external: (
+    request: Request,
+    path: TinkerPath.TinkerPath
+  ) => Effect.Effect<Weights.ExternalWeightsUrlsResponse, Refused>
+  /** what a URL stands for */
+  readonly open: (
+    path: TinkerPath.TinkerPath,
+    file: string,
+    query: URLSearchParams
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refused>
+}
+
+const prefix = "/api/v1/downloads"
+const lifetime = 60 * 60 * 1000
 
 /** Whether a request is for a file whose URL is leave enough. @internal */
-export const isDownload = ({ method, url }: HttpServerRequest.HttpServerRequest): boolean =>
-  (method === "GET" || method === "HEAD") && url.startsWith(`${archives.prefix}/`)
+export const isDownload = ({ method, url }: Request): boolean =>
+  (method === "GET" || method === "HEAD") && url.startsWith(`${prefix}/`)
 
-/** The URL of a download, on the host that the request came to. @internal */
-export const urlFor =
-  (request: HttpServerRequest.HttpServerRequest) =>
-  ({ path }: archives.Download): string =>
-    Option.match(HttpServerRequest.toURL(request), {
-      onNone: () => path,
-      onSome: (url) => new URL(path, url).href
-    })
+const archiveName = ({ name }: TinkerPath.TinkerPath): string => `${name}.tar`
+
+const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text))
+
+/** A signature that only those who know the keys can make. */
+const makeSign = (keys: ReadonlyArray<Redacted.Redacted<string>>) => {
+  const algorithm = { name: "HMAC", hash: "SHA-256" }
+  const secret = utf8(["effect-tinker downloads", ...keys.map(Redacted.value)].join("\n"))
+  return Effect.map(
+    Effect.cached(Effect.promise(() => crypto.subtle.importKey("raw", secret, algorithm, false, ["sign"]))),
+    (key) => (message: string) =>
+      Effect.flatMap(key, (imported) =>
+        Effect.map(
+          Effect.promise(() => crypto.subtle.sign(algorithm, imported, utf8(message))),
+          (signature) => Array.from(new Uint8Array(signature), (byte) => byte.toString(16).padStart(2, "0")).join("")
+        )
+      )
+  )
+}
 
 /** @internal */
-export const layer: Layer.Layer<never, never, TinkerService.TinkerService> = HttpApiBuilder.Router.use((router) =>
-  Effect.flatMap(TinkerService.TinkerService, ({ archives: { open } }) =>
-    router.get(
-      `${archives.prefix}/:token/:file`,
-      Effect.flatMap(HttpRouter.params, ({ file = "", token = "" }) =>
-        Effect.match(open(token, file), {
-          onFailure: (error) => apiErrors.toResponse(apiErrors.fromRefusal(error)),
-          onSuccess: ({ bytes, contentType }) => HttpServerResponse.uint8Array(bytes, { contentType })
+export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
+  Effect.gen(function* () {
+    const { catalog } = yield* TinkerService.TinkerService
+    const sign = yield* makeSign(keys)
+
+    const place = (path: TinkerPath.TinkerPath, file: string): string =>
+      [path.training_run_id, path.kind, path.name, file].map(encodeURIComponent).join("/")
+
+    const grant = Effect.fnUntraced(function* (
+      request: Request,
+      path: TinkerPath.TinkerPath,
+      names: ReadonlyArray<string>
+    ): Effect.fn.Return<{ readonly urls: ReadonlyArray<string>; readonly expires: DateTime.Utc }, Refused> {
+      yield* catalog.weightsInfo(TinkerPath.format(path))
+      const expires = (yield* Clock.currentTimeMillis) + lifetime
+      const urls = yield* Effect.forEach(names, (name) =>
+        Effect.map(sign(`${expires}/${place(path, name)}`), (signature) => {
+          const url = `${prefix}/${place(path, name)}?expires=${expires}&signature=${signature}`
+          return Option.match(HttpServerRequest.toURL(request), {
+            onNone: () => url,
+            onSome: (own) => new URL(url, own).href
+          })
+        })
+      )
+      return { urls, expires: DateTime.unsafeMake(expires) }
+    })
+
+    const external: Downloads["external"] = Effect.fnUntraced(function* (request, path) {
+      if (path.kind !== "external_weights") {
+        return yield* responses.badRequest(
+          `${TinkerPath.format(path)} is not a checkpoint of the kind external_weights`
+        )
+      }
+      const names = [files.adapterFile, files.configFile]
+      const { expires, urls } = yield* grant(request, path, names)
+      return { urls: Object.fromEntries(names.map((name, index) => [name, urls[index]!])), expires }
+    })
+
+    const open: Downloads["open"] = Effect.fnUntraced(function* (path, file, query) {
+      const expires = query.get("expires") ?? ""
+      const expected = Redacted.make(yield* sign(`${expires}/${place(path, file)}`))
+      if (!apiKeys.isAllowed([expected], query.get("signature") ?? "")) {
+        return yield* responses.forbidden("the signature of this URL is missing or wrong")
+      }
+      if (!(Number(expires) > (yield* Clock.currentTimeMillis))) {
+        return yield* responses.gone("this URL has expired: ask for another")
+      }
+      const { contents, created_at } = yield* catalog.files(path)
+      if (file === archiveName(path)) {
+        return HttpServerResponse.uint8Array(tar.encode(contents, created_at), { contentType: "application/x-tar" })
+      }
+      const found = contents.find(([name]) => name === file)
+      if (found === undefined) return yield* responses.notFound(`there is no file ${file}`)
+      const contentType = file.endsWith(".json") ? "application/json" : "application/octet-stream"
+      return HttpServerResponse.uint8Array(found[1], { contentType })
+    })
+
+    const out: Downloads = {
+      archive: (request, path) =>
+        Effect.map(grant(request, path, [archiveName(path)]), ({ expires, urls }) => ({ url: urls[0]!, expires })),
+      external,
+      open
+    }
+    return out
+  })
+
+/** @internal */
+export const layer = (downloads: Effect.Effect<Downloads, never, TinkerService.TinkerService>) =>
+  HttpApiBuilder.Router.use((router) =>
+    Effect.flatMap(downloads, ({ open }) =>
+      router.get(
+        `${prefix}/:run/:kind/:name/:file`,
+        Effect.gen(function* () {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const { file = "", kind = "", name = "", run = "" } = yield* HttpRouter.params
+          const parsed = TinkerPath.parse(`tinker://${run}/${kind}/${name}`)
+          const query = new URLSearchParams(request.url.split("?")[1] ?? "")
+          const opened = Option.isSome(parsed)
+            ? open(parsed.value, file, query)
+            : Effect.fail(responses.notFound(`there is no file ${file}`))
+          return yield* Effect.catchAll(opened, (error) =>
+            Effect.succeed(apiErrors.toResponse(apiErrors.fromRefusal(error)))
+          )
         })
       )
     )
-  )
-)
+  ) satisfies Layer.Layer<never, never, TinkerService.TinkerService>

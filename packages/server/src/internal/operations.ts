@@ -2,7 +2,6 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import * as TinkerService from "../TinkerService.ts"
 import { Api } from "./contract.ts"
-import * as downloads from "./downloads.ts"
 import * as responses from "./responses.ts"
 
 const client = HttpApiBuilder.group(Api, "client", (handlers) =>
@@ -55,5 +54,5 @@ const weightsOperations = HttpApiBuilder.group(Api, "weightsOperations", (handle
   )
 )
 
-/** Handlers of `OperationsApi`, and the downloads. @internal */
-export const layers = [client, polling, modelOperations, weightsOperations, downloads.layer] as const
+/** Handlers of `OperationsApi`. @internal */
+export const layers = [client, polling, modelOperations, weightsOperations] as const

@@ -3,6 +3,7 @@ import * as ErrorResponse from "@effect-tinker/api/ErrorResponse"
 /** What a request may be refused with. @internal */
 export type Refusal =
   | ErrorResponse.BadRequestResponse
+  | ErrorResponse.ForbiddenResponse
   | ErrorResponse.NotFoundResponse
   | ErrorResponse.ConflictResponse
   | ErrorResponse.UnprocessableResponse
@@ -12,6 +13,9 @@ export const badRequest = (detail: string) => new ErrorResponse.BadRequestRespon
 
 /** @internal */
 export const notFound = (detail: string) => new ErrorResponse.NotFoundResponse({ detail })
+
+/** @internal */
+export const forbidden = (detail: string) => new ErrorResponse.ForbiddenResponse({ detail })
 
 /** @internal */
 export const conflict = (detail: string) => new ErrorResponse.ConflictResponse({ detail })

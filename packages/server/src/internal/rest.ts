@@ -35,30 +35,29 @@ const trainingRuns = HttpApiBuilder.group(Api, "trainingRuns", (handlers) =>
 
 const encodeArchive = Schema.encodeSync(Checkpoint.ArchiveUrlResponse)
 
-const checkpoints = HttpApiBuilder.group(Api, "checkpoints", (handlers) =>
-  Effect.map(TinkerService.TinkerService, ({ archives, catalog }) =>
-    handlers
-      .handle("listCheckpoints", ({ path }) => catalog.listCheckpoints(path.training_run_id))
-      .handle("listUserCheckpoints", ({ urlParams }) => catalog.listUserCheckpoints(urlParams))
-      .handle("searchCheckpoints", ({ payload }) => catalog.searchCheckpoints(payload))
-      .handle("deleteCheckpoint", ({ path }) => catalog.deleteCheckpoint(path))
-      .handle("publishCheckpoint", ({ path }) => catalog.setPublic(path, true))
-      .handle("unpublishCheckpoint", ({ path }) => catalog.setPublic(path, false))
-      .handle("setCheckpointTtl", ({ path, payload }) => catalog.setTtl(path, payload.ttl_seconds))
-      // both forms in one: clients that know redirects alone read the headers
-      .handle("getCheckpointArchive", ({ path, request }) =>
-        Effect.map(archives.archive(path), (download) => {
-          const url = downloads.urlFor(request)(download)
-          const { expires } = download
-          return HttpServerResponse.unsafeJson(encodeArchive({ url, expires }), {
-            status: 302,
-            headers: { location: url, expires: DateTime.toDateUtc(expires).toUTCString() }
-          })
-        })
-      )
-      .handle("getExternalWeightsUrls", ({ path, request }) => archives.external(path, downloads.urlFor(request)))
+const checkpoints = (makeDownloads: Effect.Effect<downloads.Downloads, never, TinkerService.TinkerService>) =>
+  HttpApiBuilder.group(Api, "checkpoints", (handlers) =>
+    Effect.map(Effect.all([TinkerService.TinkerService, makeDownloads]), ([{ catalog }, { archive, external }]) =>
+      handlers
+        .handle("listCheckpoints", ({ path }) => catalog.listCheckpoints(path.training_run_id))
+        .handle("listUserCheckpoints", ({ urlParams }) => catalog.listUserCheckpoints(urlParams))
+        .handle("searchCheckpoints", ({ payload }) => catalog.searchCheckpoints(payload))
+        .handle("deleteCheckpoint", ({ path }) => catalog.deleteCheckpoint(path))
+        .handle("publishCheckpoint", ({ path }) => catalog.setPublic(path, true))
+        .handle("unpublishCheckpoint", ({ path }) => catalog.setPublic(path, false))
+        .handle("setCheckpointTtl", ({ path, payload }) => catalog.setTtl(path, payload.ttl_seconds))
+        // both forms in one: clients that know redirects alone read the headers
+        .handle("getCheckpointArchive", ({ path, request }) =>
+          Effect.map(archive(request, path), ({ expires, url }) =>
+            HttpServerResponse.unsafeJson(encodeArchive({ url, expires }), {
+              status: 302,
+              headers: { location: url, expires: DateTime.toDateUtc(expires).toUTCString() }
+            })
+          )
+        )
+        .handle("getExternalWeightsUrls", ({ path, request }) => external(request, path))
+    )
   )
-)
 
 const samplers = HttpApiBuilder.group(Api, "samplers", (handlers) =>
   Effect.map(TinkerService.TinkerService, ({ catalog }) =>
@@ -76,5 +75,6 @@ const admin = HttpApiBuilder.group(Api, "admin", (handlers) =>
   )
 )
 
-/** Handlers of `RestApi`. @internal */
-export const layers = [sessions, trainingRuns, checkpoints, samplers, admin] as const
+/** Handlers of `RestApi`, and what they point to. @internal */
+export const layers = (makeDownloads: Effect.Effect<downloads.Downloads, never, TinkerService.TinkerService>) =>
+  [sessions, trainingRuns, checkpoints(makeDownloads), samplers, admin, downloads.layer(makeDownloads)] as const
