@@ -55,7 +55,7 @@ const checkDocumented = (path, text) => {
     if (found === null) continue
     // overloads share the docstring of the first
     if (
-      /^export function/.test(line) &&
+      line.startsWith("export function") &&
       lines.slice(0, i).some((other) => other.startsWith(`export function ${found[1]}`))
     ) {
       continue

@@ -5,6 +5,7 @@
  */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import type * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import type * as Engine from "@effect-tinker/server/Engine"
 import type * as FileSystem from "@effect/platform/FileSystem"
@@ -47,9 +48,21 @@ export class Backend extends Context.Tag("@effect-tinker/cookbook/Backend")<Back
 export const layerRemote = (description: string): Layer.Layer<Backend> =>
   Layer.succeed(Backend, { description, directoryOf: () => Option.none() })
 
+// a service that offers the shipped model needs no settings for it
+const layerOffered = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    const service = yield* ServiceClient.ServiceClient
+    const wanted = yield* Effect.orElseSucceed(Config.option(Config.nonEmptyString("TINKER_BASE_MODEL")), Option.none)
+    if (Option.isSome(wanted)) return wanted.value === JaxEngine.nano ? BaseModel.layerNano : BaseModel.layerConfig
+    const { supported_models } = yield* service.getServerCapabilities
+    const offered = supported_models.some(({ model_name }) => model_name === JaxEngine.nano)
+    return offered ? BaseModel.layerNano : BaseModel.layerConfig
+  })
+)
+
 /**
  * The hosted service, as `TINKER_API_KEY` and `TINKER_BASE_URL` say. `TINKER_BASE_MODEL` and `TINKER_TOKENIZER` give the
- * base model.
+ * base model, unless the service offers the one that ships with the engine.
  *
  * @since 0.1.0
  * @category layers
@@ -58,7 +71,7 @@ export const layerHosted: Layer.Layer<
   ServiceClient.ServiceClient | BaseModel.BaseModel | Backend,
   TinkerError.TinkerError | BaseModel.BaseModelError,
   HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
-> = Layer.mergeAll(ServiceClient.layerConfig(), BaseModel.layerConfig, layerRemote("the service at TINKER_BASE_URL"))
+> = Layer.merge(layerOffered, layerRemote("the hosted service")).pipe(Layer.provideMerge(ServiceClient.layerConfig()))
 
 /**
  * The embedded service with the model that ships with the engine. Checkpoints are kept in a directory.

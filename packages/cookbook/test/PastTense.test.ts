@@ -1,9 +1,14 @@
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as NodeListener from "@effect-tinker/server/Node"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
-import * as Console from "effect/Console"
+import * as ConfigProvider from "effect/ConfigProvider"
+import type * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -31,6 +36,12 @@ const Below = Layer.mergeAll(
   NodeContext.layer
 )
 
+// every line that is printed goes to `print`
+const consoleOf = (print: (line: string) => void) =>
+  ({ log: (line: string) => Effect.sync(() => print(line)) }) as unknown as Console.Console
+
+const silent = consoleOf(() => undefined)
+
 const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
 
 describe("the flagship example", () => {
@@ -38,17 +49,16 @@ describe("the flagship example", () => {
     Effect.gen(function* () {
       const server = yield* TestServer.make()
       const printed: Array<string> = []
-      const console = {
-        ...(yield* Console.consoleWith(Effect.succeed)),
-        log: (line: string) => Effect.sync(() => printed.push(line))
-      }
       const { losses, path } = yield* PastTense.program({
         ...PastTense.defaults,
         data,
         steps: 12,
         learningRate: 0.3,
         heldOut: 4
-      }).pipe(Effect.provide(Layer.provide(Below, server.layer)), Effect.withConsole(console as Console.Console))
+      }).pipe(
+        Effect.provide(Layer.provide(Below, server.layer)),
+        Effect.withConsole(consoleOf((line) => printed.push(line)))
+      )
       assert.strictEqual(losses.length, 12)
       assert.isTrue(losses.every(Number.isFinite))
       assert.isBelow(mean(losses.slice(-3)), 0.7 * losses[0]!)
@@ -63,5 +73,34 @@ describe("the flagship example", () => {
       )
       assert.strictEqual(names.filter((name) => name === "sample").length, 8)
     }).pipe(Effect.scoped)
+  )
+
+  it.scopedLive("runs unchanged against a service that the environment names", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine.make({ models: [JaxEngine.nano] })
+      const listening = yield* Layer.build(
+        NodeListener.layer({ apiKeys: [Redacted.make("tml-environment")] }).pipe(
+          Layer.provide([engine.layer, CheckpointStore.layerMemory])
+        )
+      )
+      const url = yield* Effect.provide(NodeListener.baseUrl, listening)
+      const environment = ConfigProvider.fromMap(
+        new Map([
+          ["TINKER_API_KEY", "tml-environment"],
+          ["TINKER_BASE_URL", url]
+        ])
+      )
+      const { losses, path } = yield* PastTense.program({ ...PastTense.defaults, data, steps: 4, heldOut: 2 }).pipe(
+        Effect.provide(
+          Layer.mergeAll(Backend.layerConfig({ checkpoints: "unused" }), Progress.layerSilent, Timings.layer)
+        ),
+        Effect.provide(Layer.merge(NodeContext.layer, FetchHttpClient.layer)),
+        Effect.withConsole(silent),
+        Effect.withConfigProvider(environment)
+      )
+      assert.strictEqual(losses.length, 4)
+      assert.match(path, /^tinker:/)
+      assert.isAbove((yield* engine.operations).length, 0)
+    })
   )
 })
