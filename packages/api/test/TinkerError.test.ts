@@ -15,7 +15,7 @@ describe("TinkerError", () => {
     [404, "NotFound", "user", false],
     [405, "BadRequest", "user", false],
     [408, "ServerError", "server", true],
-    [409, "Conflict", "user", true],
+    [409, "Conflict", "user", false],
     [410, "FutureExpired", "server", false],
     [418, "BadRequest", "user", false],
     [422, "BadRequest", "user", false],

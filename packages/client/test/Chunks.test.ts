@@ -76,7 +76,7 @@ describe("combined results", () => {
     for (const [values, hash] of table) assert.strictEqual(hashUnordered(values), hash, String(values))
     assert.strictEqual(
       combine([output(1, { "h:hash_unordered": 1 })]).metrics["h:hash_unordered"],
-      -6644214454873602895
+      Number(-6644214454873602895n)
     )
   })
 

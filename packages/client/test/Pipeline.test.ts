@@ -35,8 +35,16 @@ describe("a pipeline", () => {
       const exit = yield* drain(Stream.range(0, 4).pipe(Pipeline.steps({ submit, ahead: 2 }), Stream.tap(deliver)))
       assert.isTrue(Exit.isSuccess(exit))
       assert.deepStrictEqual(events, [
-        ...["submit 0", "submit 1", "submit 2", "result 0", "submit 3", "result 1", "submit 4", "result 2"],
-        ...["result 3", "result 4"]
+        "submit 0",
+        "submit 1",
+        "submit 2",
+        "result 0",
+        "submit 3",
+        "result 1",
+        "submit 4",
+        "result 2",
+        "result 3",
+        "result 4"
       ])
     })
   )

@@ -232,7 +232,7 @@ for (const service of [scripted, embedded]) {
         const http = yield* service.make({
           "/retrieve_future": (request) => {
             const requestId = (request.body as { request_id: string }).request_id
-            if (/:2$/.test(requestId)) {
+            if (requestId.endsWith(":2")) {
               second = requestId
               return failed
             }
