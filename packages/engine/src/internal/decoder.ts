@@ -40,8 +40,9 @@ const adapted =
   (x, name) => {
     const a = lora[`${name}.A`]
     if (a === undefined) return dense(inputs, head)(x, name)
-    const low = linear(linear(x.ref, a.ref), lora[`${name}.B`]!.ref)
-    return dense(inputs, head)(x, name).add(low.mul(inputs["scaling"]!.ref))
+    // scaled where there is least of it
+    const low = linear(x.ref, a.ref).mul(inputs["scaling"]!.ref)
+    return dense(inputs, head)(x, name).add(linear(low, lora[`${name}.B`]!.ref))
   }
 
 /** Turns queries (N, H, HD), keys and values (N, KV, HD) into outputs (N, H, HD). */

@@ -285,6 +285,10 @@ class Lowering {
     const leads = (order: ReadonlyArray<number>) => equal(order.slice(0, batchOf(order).length), batchOf(order))
     const batch = leads(xOrder) || !leads(yOrder) ? batchOf(xOrder) : batchOf(yOrder)
     const sizesOf = (axes: ReadonlyArray<number>) => axes.map((i) => shape[i]!)
+    // of a matrix that has to be turned, rather the one with fewer rows
+    if (batch.length === 0 && xOrder[0] === last && sizeOf(sizesOf(xOnly)) > sizeOf(sizesOf(yOnly))) {
+      return this.matmul(y, x, last)
+    }
     const depth = shape[last]!
     const batches = sizeOf(sizesOf(batch))
 
