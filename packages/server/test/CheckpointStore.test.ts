@@ -55,6 +55,13 @@ const promises = <E, R>(make: Effect.Effect<CheckpointStore.Service, E, R>) =>
       ]
     )
 
+    // what is not named in a change stays as it was
+    const published = yield* store.update(path, { public: true, expires_at: 5000 })
+    assert.deepStrictEqual(published, { ...saved, public: true, expires_at: 5000 })
+    assert.deepStrictEqual(yield* store.update(path, { public: false }), { ...saved, expires_at: 5000 })
+    assert.deepStrictEqual(yield* store.update(path, { expires_at: undefined }), saved)
+    assert.deepStrictEqual(yield* store.info(path), saved)
+
     const exists = yield* Effect.flip(store.save({ path, adapter: adapterOf(5) }))
     assert.strictEqual(exists._tag, "CheckpointExists")
     assert.deepStrictEqual((yield* store.load(path)).adapter, adapterOf(1))

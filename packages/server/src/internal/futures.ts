@@ -70,24 +70,6 @@ export interface Entry {
   cancel?: Effect.Effect<void>
 }
 
-/** What became of an operation that is done; `undefined` while it is not. @internal */
-export const completion = (entry: Entry): Effect.Effect<Future.FutureCompletion | undefined> =>
-  Effect.flatMap(Deferred.poll(entry.result), (poll) =>
-    Option.isNone(poll)
-      ? Effect.succeed(undefined)
-      : Effect.map(poll.value, (outcome): Future.FutureCompletion => {
-          const { id: request_id } = entry.ticket
-          if (outcome._tag === "Failed") return { state: "failed", request_id }
-          try {
-            const { bytes } = outcome.body("protobuf")
-            return { state: "finished", request_id, response_payload_uncompressed_size: bytes.byteLength }
-          } catch {
-            // the poll for the result says why
-            return { state: "finished", request_id }
-          }
-        })
-  )
-
 /** @internal */
 export interface Futures {
   readonly unsafeAdd: (options: Omit<Entry, "result">) => Entry
@@ -97,6 +79,8 @@ export interface Futures {
   readonly wait: (entry: Entry, atMost: Duration.Duration) => Effect.Effect<Option.Option<Outcome>>
   /** waits so long at most, and no longer than results are waited for at all */
   readonly waitFor: (event: Effect.Effect<void>, atMost: Duration.Duration) => Effect.Effect<void>
+  /** bytes of a result that is held; `undefined` where there is none, or it cannot be encoded */
+  readonly size: (id: string) => Effect.Effect<number | undefined>
   /** lets go of a result that is done, before its time */
   readonly drop: (id: string) => void
   /** ends all waits, now and later */
@@ -157,6 +141,18 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
         ),
       waitFor: (event, atMost) =>
         event.pipe(Effect.raceFirst(Deferred.await(stopped)), Effect.timeoutOption(atMost), Effect.asVoid),
+      size: (id) =>
+        Effect.gen(function* () {
+          const entry = entries.get(id)
+          const poll = entry === undefined ? Option.none() : yield* Deferred.poll(entry.result)
+          if (Option.isNone(poll)) return undefined
+          const outcome = yield* poll.value
+          if (outcome._tag === "Failed") return undefined
+          // the poll for the result says why it cannot be encoded
+          return yield* Effect.try(() => outcome.body("protobuf").bytes.byteLength).pipe(
+            Effect.orElseSucceed(() => undefined)
+          )
+        }),
       drop: (id) => {
         const entry = entries.get(id)
         if (entry === undefined || !Effect.runSync(Deferred.isDone(entry.result))) return

@@ -49,7 +49,8 @@ export interface SamplerRecord {
 
 /** The samples of one client that are done, in the order of their ends. */
 interface Completions {
-  readonly entries: Array<futures.Entry>
+  // not the results, which are held no longer than the service keeps them
+  readonly entries: Array<{ readonly request_id: string; readonly state: "finished" | "failed" }>
   changed: Deferred.Deferred<void>
 }
 
@@ -237,11 +238,18 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       return fresh
     }
 
-    const completed = (record: SamplerRecord, seqId: number | undefined, entry: futures.Entry) =>
+    const completed = (
+      record: SamplerRecord,
+      seqId: number | undefined,
+      request_id: string,
+      outcome: futures.Outcome
+    ) =>
       Effect.suspend(() => {
+        // nobody can ask for samples that belong to no session
+        if (record.session === undefined) return Effect.void
         const completions = completionsOf(record, clientOf(seqId))
         const { changed } = completions
-        completions.entries.push(entry)
+        completions.entries.push({ request_id, state: outcome._tag === "Done" ? "finished" : "failed" })
         completions.changed = Deferred.unsafeMake(FiberId.none)
         return Effect.asVoid(Deferred.succeed(changed, undefined))
       })
@@ -257,8 +265,12 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       if (completions.entries.length <= prev_cursor && Duration.toMillis(wait) > 0) {
         yield* environment.futures.waitFor(Deferred.await(completions.changed), wait)
       }
-      const found = yield* Effect.forEach(completions.entries.slice(prev_cursor), futures.completion)
-      return { completions: found.filter((item) => item !== undefined), cursor: completions.entries.length }
+      const found = yield* Effect.forEach(completions.entries.slice(prev_cursor), (entry) =>
+        Effect.map(environment.futures.size(entry.request_id), (size) =>
+          size === undefined ? entry : { ...entry, response_payload_uncompressed_size: size }
+        )
+      )
+      return { completions: found, cursor: prev_cursor + found.length }
     })
 
     const join: Samplers["join"] = (id) => Effect.map(find(id), (record) => ++record.joined)
@@ -317,7 +329,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
         )
         const attributes = { sampling_session_id: id, seq_id: numbered }
         const finish = (outcome: futures.Outcome) =>
-          Effect.zipRight(environment.futures.complete(entry, outcome), completed(record, numbered, entry))
+          Effect.zipRight(environment.futures.complete(entry, outcome), completed(record, numbered, requestId, outcome))
         return queue.settle(toOutcome("Sample", parent, attributes, work), finish).pipe(
           Effect.forkIn(session?.workers ?? environment.scope),
           Effect.map((fiber) => {
