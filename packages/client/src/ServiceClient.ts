@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Model from "@effect-tinker/api/Model"
+import * as OperationsApi from "@effect-tinker/api/OperationsApi"
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as SessionApi from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
@@ -43,12 +44,30 @@ export interface LoraOptions {
  * @since 0.1.0
  * @category models
  */
+export interface StateOptions {
+  readonly user_metadata?: { readonly [key: string]: string } | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
 export interface Service {
   readonly sessionId: string
   readonly getServerCapabilities: Effect.Effect<SessionApi.GetServerCapabilitiesResponse, TinkerError.TinkerError>
   /** A new adapter on a base model. The client lives as long as the scope. */
   readonly createLoraTrainingClient: (
     options: LoraOptions
+  ) => Effect.Effect<TrainingClient.TrainingClient, TinkerError.TinkerError, Scope.Scope>
+  /** A new client that goes on from a training state, with a fresh optimizer. */
+  readonly createTrainingClientFromState: (
+    path: string,
+    options?: StateOptions
+  ) => Effect.Effect<TrainingClient.TrainingClient, TinkerError.TinkerError, Scope.Scope>
+  /** A new client that goes on exactly where the training state was saved, optimizer included. */
+  readonly createTrainingClientFromStateWithOptimizer: (
+    path: string,
+    options?: StateOptions
   ) => Effect.Effect<TrainingClient.TrainingClient, TinkerError.TinkerError, Scope.Scope>
   /** Samples from saved sampler weights, or from a base model. */
   readonly createSamplingClient: (
@@ -111,6 +130,26 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
       return yield* TrainingClient.make({ client, session, modelId: model_id, baseModel: options.base_model })
     })
 
+    const fromState = (
+      method: "createTrainingClientFromState" | "createTrainingClientFromStateWithOptimizer"
+    ): Service["createTrainingClientFromState"] =>
+      Effect.fn(`ServiceClient.${method}`)(function* (path, { user_metadata } = {}) {
+        yield* TrainingClient.checkStatePath(method, path)
+        const info = yield* client.call(OperationsApi.weightsInfo, { tinker_path: path }, { method })
+        const training = yield* createLoraTrainingClient({
+          base_model: info.base_model,
+          rank: info.lora_rank,
+          train_attn: info.train_attn,
+          train_mlp: info.train_mlp,
+          train_unembed: info.train_unembed,
+          user_metadata
+        })
+        yield* yield* method === "createTrainingClientFromState"
+          ? training.loadState(path)
+          : training.loadStateWithOptimizer(path)
+        return training
+      })
+
     const createSamplingClient: Service["createSamplingClient"] = Effect.fn("ServiceClient.createSamplingClient")(
       function* (options) {
         const method = "createSamplingClient"
@@ -139,6 +178,8 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
       sessionId: session_id,
       getServerCapabilities: client.call(TinkerApi.getServerCapabilities, undefined as never),
       createLoraTrainingClient,
+      createTrainingClientFromState: fromState("createTrainingClientFromState"),
+      createTrainingClientFromStateWithOptimizer: fromState("createTrainingClientFromStateWithOptimizer"),
       createSamplingClient
     }
   }

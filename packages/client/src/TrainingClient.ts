@@ -122,9 +122,10 @@ const checkTtl = (method: string, seconds: number | undefined) =>
     ? undefined
     : invalid(method, "ttl_seconds", `is ${seconds}: give a whole number above 0`)
 
-const checkPath = (method: string, path: string) =>
+/** Fails with `InvalidInput` unless the path is a training state's. @internal */
+export const checkStatePath = (method: string, path: string): Effect.Effect<void, TinkerError.InvalidInput> =>
   Option.exists(TinkerPath.parse(path), ({ kind }) => kind === "weights")
-    ? undefined
+    ? Effect.void
     : invalid(method, "path", `is ${JSON.stringify(path)}: give "tinker://<training run>/weights/<name>"`)
 
 const last = <A>(results: ReadonlyArray<A>): A => results[results.length - 1]!
@@ -188,8 +189,7 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const load = (method: "loadState" | "loadStateWithOptimizer"): TrainingClient["loadState"] =>
     Effect.fn(`TrainingClient.${method}`)(function* (path) {
-      const problem = checkPath(method, path)
-      if (problem !== undefined) return yield* problem
+      yield* checkStatePath(method, path)
       const policy = yield* RetryPolicy.CurrentRetryPolicy
       return yield* queue.submit({
         method,

@@ -20,10 +20,11 @@
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as Training from "@effect-tinker/api/Training"
+import * as InFiber from "@effect-tinker/server/InFiber"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -241,9 +242,6 @@ const parse = (bytes: Uint8Array, text: string, contentType: string | undefined)
   }
 }
 
-// statuses whose answers must not carry a body
-const bodiless = new Set([101, 204, 205, 304])
-
 /**
  * A client for one script, with its own record.
  *
@@ -299,8 +297,10 @@ export const make = (script: Script): Effect.Effect<ScriptedHttpClient> =>
               return new HttpClientError.RequestError({ request, reason, description })
             }
             const { status, headers, body } = reply
-            const web = new Response(bodiless.has(status) ? null : (body as BodyInit), { status, headers })
-            return Effect.succeed(HttpClientResponse.fromWeb(request, web))
+            const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body
+            // without a web Response, whose reading takes turns of the event loop that a test clock does not wait for
+            const app = Effect.succeed(HttpServerResponse.raw(bytes, { status, headers }))
+            return Effect.flatMap(InFiber.fromHttpApp(app), (answering) => answering.execute(request))
           }),
           Effect.onExit((exit) =>
             end(Exit.isSuccess(exit) ? "answered" : Cause.isInterrupted(exit.cause) ? "interrupted" : "failed")

@@ -48,6 +48,7 @@ const results: Record<string, unknown> = {
   "ForwardBackward:2": output([-2, -3, -4], { "loss:mean": 3, "grad:sum": 20 }),
   OptimStep: { metrics: null },
   SaveWeights: { path: "tinker://model-1/weights/first", type: "save_weights" },
+  LoadWeights: { path: "tinker://run/weights/a", type: "load_weights" },
   SaveWeightsForSampler: { path: "tinker://model-1/sampler_weights/first", type: "save_weights_for_sampler" },
   Sample: { sequences: [{ stop_reason: "stop", tokens: [7], logprobs: [-0.5] }] }
 }
