@@ -116,10 +116,9 @@ export const program = (options: Options) =>
       })
     )
 
-    const saved = yield* training
+    const { path } = yield* training
       .saveWeightsForSampler("past-tense")
       .pipe(Effect.flatMap(Fiber.join), timings.time("save"))
-    const path = yield* Effect.fromNullable(saved.path)
     const trained = yield* service.createSamplingClient({ model_path: path }).pipe(Effect.flatMap(answer))
 
     const share = (answers: ReadonlyArray<string>): number =>

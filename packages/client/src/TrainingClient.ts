@@ -17,6 +17,7 @@ import * as Weights from "@effect-tinker/api/Weights"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as chunking from "./internal/chunking.ts"
 import * as codec from "./internal/codec.ts"
@@ -50,6 +51,16 @@ export interface SaveOptions {
 }
 
 /**
+ * Where named weights for sampling are.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SavedForSampler {
+  readonly path: string
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -80,7 +91,7 @@ export interface TrainingClient {
   readonly saveWeightsForSampler: (
     name: string,
     options?: Pick<SaveOptions, "ttl_seconds">
-  ) => Submitted<Weights.SaveWeightsForSamplerResponse>
+  ) => Submitted<SavedForSampler>
   /** Samples from the weights as they are after all that was submitted before. */
   readonly saveWeightsAndGetSamplingClient: () => Effect.Effect<SamplingClient.SamplingClient, TinkerError.TinkerError>
   /** why results keep one waiting */
@@ -128,6 +139,9 @@ export const checkStatePath = (method: string, path: string): Effect.Effect<void
     ? Effect.void
     : invalid(method, "path", `is ${JSON.stringify(path)}: give "tinker://<training run>/weights/<name>"`)
 
+// the contract leaves either out of the other's answer
+const SavedNamed = Schema.Struct({ path: Schema.String })
+const SavedUnnamed = Schema.Struct({ sampling_session_id: Schema.String })
 const last = <A>(results: ReadonlyArray<A>): A => results[results.length - 1]!
 const readAdam = codec.input("optimStep", "params", Training.AdamParams)
 const defaultLimits = { maxLength: 1024, maxBytes: 5_000_000 }
@@ -207,8 +221,9 @@ export const make = Effect.fnUntraced(function* (options: {
       })
     })
 
-  const saveForSampler = Effect.fnUntraced(function* (
+  const saveForSampler = Effect.fnUntraced(function* <A, I>(
     method: string,
+    schema: Schema.Schema<A, I>,
     target: { readonly path: string } | { readonly sampling_session_seq_id: number },
     ttl_seconds?: number | undefined
   ) {
@@ -216,7 +231,7 @@ export const make = Effect.fnUntraced(function* (options: {
     return yield* queue.submit({
       method,
       type: "SaveWeightsForSampler",
-      schema: Weights.SaveWeightsForSamplerResponse,
+      schema,
       changesTraining: false,
       count: 1,
       send: (seq_id) =>
@@ -288,16 +303,14 @@ export const make = Effect.fnUntraced(function* (options: {
       const method = "saveWeightsForSampler"
       const problem = checkName(method, name) ?? checkTtl(method, ttl_seconds)
       if (problem !== undefined) return yield* problem
-      return yield* saveForSampler(method, { path: name }, ttl_seconds)
+      return yield* saveForSampler(method, SavedNamed, { path: name }, ttl_seconds)
     }),
     saveWeightsAndGetSamplingClient: Effect.fn("TrainingClient.saveWeightsAndGetSamplingClient")(function* () {
       const method = "saveWeightsAndGetSamplingClient"
       const seqId = yield* session.nextSamplingSeqId
-      const future = yield* saveForSampler(method, { sampling_session_seq_id: seqId })
-      const { sampling_session_id } = yield* future
-      if (sampling_session_id === undefined) {
-        return yield* new TinkerError.DecodeError({ method, reason: "sampling_session_id: is missing" })
-      }
+      const { sampling_session_id } = yield* yield* saveForSampler(method, SavedUnnamed, {
+        sampling_session_seq_id: seqId
+      })
       return yield* SamplingClient.make(client, sampling_session_id)
     }),
     queueState: { current: queueState.current, changes: queueState.changes },
