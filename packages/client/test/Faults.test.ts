@@ -292,6 +292,29 @@ describe("futures", () => {
     })
   )
 
+  it.scoped("are asked for again at once by a client that gave up a poll before the service did", () =>
+    Effect.gen(function* () {
+      const { http, value } = yield* run(
+        {
+          "/retrieve_future": [
+            json({ model_id: "m" }),
+            ScriptedHttpClient.silence,
+            ScriptedHttpClient.silence,
+            ScriptedHttpClient.after("30 seconds", error(408)),
+            json({ metrics: null })
+          ]
+        },
+        (training) => Effect.flatMap(training.optimStep(), settle)
+      )
+      assert.isTrue(Exit.isSuccess(value))
+      const times = (yield* http.requestsTo("/retrieve_future")).slice(1).map(({ time }) => time)
+      assert.deepStrictEqual(
+        times.map((time) => (time - times[0]!) / 1000),
+        [0, 45, 90, 120]
+      )
+    })
+  )
+
   it.scoped("fail with what the service says, with the request id", () =>
     Effect.gen(function* () {
       const { value } = yield* run(

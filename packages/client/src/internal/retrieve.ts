@@ -36,6 +36,13 @@ const whilePending = Schedule.exponential("10 millis").pipe(
 // a lost poll loses nothing: it is repeated until the service answers
 const whileLost = RetryPolicy.backoff("1 second", "30 seconds")
 
+// the service held the poll for longer than it or we would wait: the result is not there yet
+const isHeld = (error: TinkerError.TinkerError) =>
+  (error._tag === "TransportError" && error.reason === "Timeout") ||
+  (error._tag === "ServerError" && error.status === 408)
+
+const held = Symbol("held")
+
 const category = (value: string | undefined): Future.Category =>
   value === "user" || value === "server" ? value : "unknown"
 
@@ -62,24 +69,27 @@ export const retrieve = <A, I>(
     let allow_metadata_only = true
     const poll: Effect.Effect<Step<A>, TinkerError.TinkerError> = Effect.gen(function* () {
       const start = yield* Clock.currentTimeMillis
-      const body = yield* client.call(
-        TinkerApi.retrieveFuture,
-        { request_id: requestId, allow_metadata_only },
-        {
-          method,
-          requestId,
-          policy: pollPolicy,
-          protobuf: options.protobuf,
-          headers: {
-            "x-tinker-request-iteration": String(iteration++),
-            "x-tinker-request-type": options.type
+      const body = yield* client
+        .call(
+          TinkerApi.retrieveFuture,
+          { request_id: requestId, allow_metadata_only },
+          {
+            method,
+            requestId,
+            policy: pollPolicy,
+            protobuf: options.protobuf,
+            headers: {
+              "x-tinker-request-iteration": String(iteration++),
+              "x-tinker-request-type": options.type
+            }
           }
-        }
-      )
+        )
+        .pipe(Effect.catchIf(isHeld, () => Effect.succeed(held)))
       if (body instanceof TinkerClient.Decoded) {
         return { done: true, value: body.value as A }
       }
       const pending: Step<A> = { done: false, heldMillis: (yield* Clock.currentTimeMillis) - start }
+      if (body === held) return pending
       if (tagOf(body, "type") === "try_again") {
         yield* observe(decodeTryAgain(body))
         return pending
