@@ -74,7 +74,8 @@ export const make = (output: Output): Service => ({
   run: (steps, use) =>
     Effect.gen(function* () {
       const begun = yield* Clock.currentTimeMillis
-      const columns = Math.max(40, output.columns ?? 80)
+      // a terminal that does not know its width says 0
+      const columns = output.columns === undefined || output.columns <= 0 ? 80 : output.columns
       const every = Math.max(1, Math.round(steps / plainLines))
       let done = 0
       let tokens = 0
@@ -97,9 +98,11 @@ export const make = (output: Output): Service => ({
             if (done === 1 || done === steps || done % every === 0) output.write(`${facts}\n`)
             return
           }
-          const full = Math.min(barWidth, Math.round((done / steps) * barWidth))
-          const bar = `${"█".repeat(full)}${"░".repeat(barWidth - full)}`
-          output.write(`\r\u001b[2K${`${bar} ${facts}`.slice(0, columns - 1)}`)
+          // where the line is short, the facts come before the bar
+          const width = Math.max(0, Math.min(barWidth, columns - 2 - facts.length))
+          const full = Math.min(width, Math.round((done / steps) * width))
+          const bar = width === 0 ? "" : `${"█".repeat(full)}${"░".repeat(width - full)} `
+          output.write(`\r\u001b[2K${`${bar}${facts}`.slice(0, Math.max(1, columns - 1))}`)
         })
 
       const end = Effect.sync(() => {

@@ -27,15 +27,28 @@ describe("Progress", () => {
     )
   )
 
-  it.effect("redraws a bar on a terminal, within its width, and ends the line", () =>
-    Effect.map(run(true, 60), (written) => {
+  const lineStart = "\r\u001b[2K"
+
+  it.effect("redraws a bar on a terminal, and ends the line", () =>
+    Effect.map(run(true, 80), (written) => {
       assert.strictEqual(written.length, 5)
       assert.strictEqual(written[4], "\n")
-      for (const line of written.slice(0, 4)) {
-        assert.isTrue(line.startsWith("\r\u001b[2K"))
-        assert.isAtMost(line.length - "\r\u001b[2K".length, 59)
-      }
+      assert.isTrue(written.slice(0, 4).every((line) => line.startsWith(lineStart)))
       assert.include(written[1], `${"█".repeat(12)}${"░".repeat(12)} step 2/4`)
+    })
+  )
+
+  it.effect("keeps every fact where the line is short, and what fits of the bar", () =>
+    Effect.gen(function* () {
+      const facts = "step 2/4  loss 3.0000  5 tokens/s  0:20 left"
+      for (const [columns, bar] of [
+        [54, `${"█".repeat(4)}${"░".repeat(4)} `],
+        [46, ""],
+        [0, `${"█".repeat(12)}${"░".repeat(12)} `]
+      ] as const) {
+        assert.strictEqual((yield* run(true, columns))[1], `${lineStart}${bar}${facts}`, `${columns} columns`)
+      }
+      assert.strictEqual((yield* run(true, 20))[1], `${lineStart}${facts.slice(0, 19)}`)
     })
   )
 })
