@@ -32,7 +32,7 @@ export const Claims = Schema.Struct({
   sub: nullish(Schema.String),
   iss: nullish(Schema.String),
   email: nullish(Schema.String),
-  org_id: nullish(Schema.Union(Schema.String, Schema.Number))
+  org_id: nullish(Schema.Union(Schema.String, Schema.Finite))
 })
 
 /**
