@@ -201,54 +201,56 @@ export const make = Effect.fnUntraced(function* (options: {
         })
       })
 
+  // an operation of one request, under the policy of the call
+  const single = Effect.fnUntraced(function* <A, I>(
+    operation: Pick<submissions.Operation<A, I, A>, "method" | "type" | "schema" | "changesTraining">,
+    send: (
+      seq_id: number,
+      options: Pick<TinkerClient.CallOptions, "method" | "policy">
+    ) => ReturnType<submissions.Operation<A, I, A>["send"]>
+  ) {
+    const policy = yield* RetryPolicy.CurrentRetryPolicy
+    return yield* queue.submit({
+      ...operation,
+      count: 1,
+      send: (seq_id) => send(seq_id, { method: operation.method, policy }),
+      combine: last
+    })
+  })
+
   const load = (method: "loadState" | "loadStateWithOptimizer"): TrainingClient["loadState"] =>
     Effect.fn(`TrainingClient.${method}`)(function* (path) {
       yield* checkStatePath(method, path)
-      const policy = yield* RetryPolicy.CurrentRetryPolicy
-      return yield* queue.submit({
-        method,
-        type: "LoadWeights",
-        schema: Weights.LoadWeightsResponse,
-        changesTraining: true,
-        count: 1,
-        send: (seq_id) =>
+      return yield* single(
+        { method, type: "LoadWeights", schema: Weights.LoadWeightsResponse, changesTraining: true },
+        (seq_id, options) =>
           client.call(
             TinkerApi.loadWeights,
             { model_id, path, optimizer: method === "loadStateWithOptimizer", seq_id, type: "load_weights" },
-            { method, policy }
-          ),
-        combine: last
-      })
+            options
+          )
+      )
     })
 
-  const saveForSampler = Effect.fnUntraced(function* <A, I>(
+  const saveForSampler = <A, I>(
     method: string,
     schema: Schema.Schema<A, I>,
     target: { readonly path: string } | { readonly sampling_session_seq_id: number },
     ttl_seconds?: number | undefined
-  ) {
-    const policy = yield* RetryPolicy.CurrentRetryPolicy
-    return yield* queue.submit({
-      method,
-      type: "SaveWeightsForSampler",
-      schema,
-      changesTraining: false,
-      count: 1,
-      send: (seq_id) =>
-        client.call(
-          TinkerApi.saveWeightsForSampler,
-          {
-            model_id,
-            ...target,
-            seq_id,
-            ...(ttl_seconds === undefined ? {} : { ttl_seconds }),
-            type: "save_weights_for_sampler"
-          },
-          { method, policy }
-        ),
-      combine: last
-    })
-  })
+  ) =>
+    single({ method, type: "SaveWeightsForSampler", schema, changesTraining: false }, (seq_id, options) =>
+      client.call(
+        TinkerApi.saveWeightsForSampler,
+        {
+          model_id,
+          ...target,
+          seq_id,
+          ...(ttl_seconds === undefined ? {} : { ttl_seconds }),
+          type: "save_weights_for_sampler"
+        },
+        options
+      )
+    )
 
   return {
     modelId: model_id,
@@ -256,32 +258,20 @@ export const make = Effect.fnUntraced(function* (options: {
     forward: pass("forward", "Forward"),
     forwardBackward: pass("forwardBackward", "ForwardBackward"),
     optimStep: Effect.fn("TrainingClient.optimStep")(function* (params = {}) {
-      const method = "optimStep"
       const adam_params = yield* readAdam(params)
-      const policy = yield* RetryPolicy.CurrentRetryPolicy
-      return yield* queue.submit({
-        method,
-        type: "OptimStep",
-        schema: Training.OptimStepResponse,
-        changesTraining: true,
-        count: 1,
-        send: (seq_id) =>
-          client.call(TinkerApi.optimStep, { adam_params, model_id, seq_id, type: "optim_step" }, { method, policy }),
-        combine: last
-      })
+      return yield* single(
+        { method: "optimStep", type: "OptimStep", schema: Training.OptimStepResponse, changesTraining: true },
+        (seq_id, options) =>
+          client.call(TinkerApi.optimStep, { adam_params, model_id, seq_id, type: "optim_step" }, options)
+      )
     }),
     saveState: Effect.fn("TrainingClient.saveState")(function* (name, { overwrite = false, ttl_seconds } = {}) {
       const method = "saveState"
       const problem = checkName(method, name) ?? checkTtl(method, ttl_seconds)
       if (problem !== undefined) return yield* problem
-      const policy = yield* RetryPolicy.CurrentRetryPolicy
-      return yield* queue.submit({
-        method,
-        type: "SaveWeights",
-        schema: Weights.SaveWeightsResponse,
-        changesTraining: false,
-        count: 1,
-        send: (seq_id) =>
+      return yield* single(
+        { method, type: "SaveWeights", schema: Weights.SaveWeightsResponse, changesTraining: false },
+        (seq_id, options) =>
           client.call(
             TinkerApi.saveWeights,
             {
@@ -292,10 +282,9 @@ export const make = Effect.fnUntraced(function* (options: {
               overwrite,
               type: "save_weights"
             },
-            { method, policy }
-          ),
-        combine: last
-      })
+            options
+          )
+      )
     }),
     loadState: load("loadState"),
     loadStateWithOptimizer: load("loadStateWithOptimizer"),

@@ -85,9 +85,7 @@ export const retrieve = <A, I>(
           }
         )
         .pipe(Effect.catchIf(isHeld, () => Effect.succeed(held)))
-      if (body instanceof TinkerClient.Decoded) {
-        return { done: true, value: body.value as A }
-      }
+      if (body instanceof TinkerClient.Decoded) return { done: true, value: body.value as A }
       const pending: Step<A> = { done: false, heldMillis: (yield* Clock.currentTimeMillis) - start }
       if (body === held) return pending
       if (tagOf(body, "type") === "try_again") {
