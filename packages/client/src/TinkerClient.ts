@@ -6,6 +6,7 @@
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import { prefix } from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -62,6 +63,30 @@ export interface CallOptions {
 }
 
 /**
+ * What an endpoint takes besides a body: the parts of its path, and its query.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Params<E extends HttpApiEndpoint.HttpApiEndpoint.Any> {
+  readonly path?: HttpApiEndpoint.HttpApiEndpoint.PathParsed<E> | undefined
+  readonly urlParams?: HttpApiEndpoint.HttpApiEndpoint.UrlParams<E> | undefined
+}
+
+/**
+ * An answer as it came: a success, or a redirect, which is not followed. Names of headers are in lower case.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Answer {
+  readonly url: string
+  readonly status: number
+  readonly headers: { readonly [name: string]: string | undefined }
+  readonly body: Uint8Array
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -71,8 +96,14 @@ export interface Service {
   readonly call: <E extends HttpApiEndpoint.HttpApiEndpoint.Any>(
     endpoint: E,
     payload: HttpApiEndpoint.HttpApiEndpoint.Payload<E>,
-    options?: CallOptions
+    options?: CallOptions & Params<E>
   ) => Effect.Effect<HttpApiEndpoint.HttpApiEndpoint.Success<E>, TinkerError.TinkerError>
+  /** As `call`, with the answer as it came; it may be a redirect. */
+  readonly request: <E extends HttpApiEndpoint.HttpApiEndpoint.Any>(
+    endpoint: E,
+    payload: HttpApiEndpoint.HttpApiEndpoint.Payload<E>,
+    options?: CallOptions & Params<E>
+  ) => Effect.Effect<Answer, TinkerError.TinkerError>
 }
 
 /**
@@ -136,7 +167,9 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
           Effect.timeoutFail({ duration: policy.timeout, onTimeout: () => lost("Timeout") })
         )
         const [response, body] = yield* exchange
-        if (response.status >= 200 && response.status < 300) return { headers: response.headers, body }
+        if (response.status >= 200 && response.status < 400) {
+          return { url: request.url, status: response.status, headers: response.headers, body } satisfies Answer
+        }
         // an edge proxy's rejection, not the service's
         if (response.status === 400 && body.length === 0) return yield* lost("Connection")
         return yield* TinkerError.fromAnswer({
@@ -148,20 +181,24 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
           now: yield* Clock.currentTimeMillis
         })
       },
-      Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, "x-api-key"])
+      Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, "x-api-key"]),
+      // fetch would take the key along to wherever a redirect leads
+      Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })
     )
 
-    const call: Service["call"] = (of, payload, options = {}) =>
+    const request: Service["request"] = (of, payload, options = {}) =>
       Effect.gen(function* () {
         const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
         const method = options.method ?? endpoint.name
-        const { decode, encode } = codec.of(endpoint)
+        const { encode, query } = codec.of(endpoint)
         const policy = options.policy ?? (yield* RetryPolicy.CurrentRetryPolicy)
         const json =
           options.body === undefined
             ? yield* encode(payload).pipe(Effect.mapError((error) => codec.invalid(method, error)))
             : undefined
-        const base = HttpClientRequest.make(endpoint.method)(`${config.baseUrl}${prefix}${endpoint.path}`).pipe(
+        const path = yield* codec.path(method, endpoint.path, options.path as never)
+        const search = yield* query(options.urlParams).pipe(Effect.mapError((error) => codec.invalid(method, error)))
+        const base = HttpClientRequest.make(endpoint.method)(`${config.baseUrl}${prefix}${path}${search}`).pipe(
           HttpClientRequest.setHeaders({
             accept:
               options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
@@ -176,25 +213,61 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
               ? (request) => request
               : HttpClientRequest.bodyText(json, "application/json")
         )
-        const request =
+        const complete =
           endpoint.method === "GET"
             ? base
             : HttpClientRequest.setHeader(base, "x-idempotency-key", `effect-tinker-${yield* uuid}`)
         let attempt = 0
-        const answer = yield* Effect.suspend(() =>
+        return yield* Effect.suspend(() =>
           send(
-            HttpClientRequest.setHeader(request, "x-stainless-retry-count", String(attempt++)),
+            HttpClientRequest.setHeader(complete, "x-stainless-retry-count", String(attempt++)),
             method,
             policy,
             options.requestId
           )
         ).pipe(RetryPolicy.apply(policy))
+      })
+
+    /** Where the redirects of a GET lead; the key goes no further than the service itself. */
+    const follow = Effect.fnUntraced(function* (first: Answer, method: string) {
+      let answer = first
+      for (let hops = 0; hops < 5 && answer.status >= 300; hops++) {
+        const location = answer.headers["location"]
+        if (location === undefined || !URL.canParse(location, answer.url)) break
+        const next = new URL(location, answer.url)
+        const policy = yield* RetryPolicy.CurrentRetryPolicy
+        answer = yield* send(
+          HttpClientRequest.get(next).pipe(
+            HttpClientRequest.setHeaders({
+              accept: "application/json",
+              "user-agent": userAgent,
+              ...(next.origin === new URL(config.baseUrl).origin ? { "x-api-key": Redacted.value(config.apiKey) } : {})
+            })
+          ),
+          method,
+          policy,
+          undefined
+        ).pipe(RetryPolicy.apply(policy))
+      }
+      return answer
+    })
+
+    const call: Service["call"] = (of, payload, options = {}) =>
+      Effect.gen(function* () {
+        const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
+        const method = options.method ?? endpoint.name
+        const { decode } = codec.of(endpoint)
+        const first = yield* request(of, payload, options)
+        const answer = endpoint.method === "GET" ? yield* follow(first, method) : first
         const unreadable = (reason: string) =>
           new TinkerError.DecodeError({
             method,
             reason,
             ...(options.requestId === undefined ? {} : { requestId: options.requestId })
           })
+        if (answer.status >= 300) {
+          return yield* unreadable(`status ${answer.status} to ${answer.headers["location"] ?? "an unknown place"}`)
+        }
         if (ProtobufCodec.isProtobuf(answer.headers["content-type"])) {
           if (options.protobuf === undefined) return yield* unreadable("protobuf came where JSON was asked for")
           const read = options.protobuf(answer.body)
@@ -205,7 +278,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         )
       }) as never
 
-    return { config, call }
+    return { config, call, request }
   }
 )
 

@@ -13,6 +13,16 @@ export interface Codec {
   /** `undefined` where the endpoint takes no body */
   readonly encode: (payload: unknown) => Effect.Effect<string | undefined, ParseResult.ParseError>
   readonly decode: (body: string) => Effect.Effect<unknown, ParseResult.ParseError>
+  /** what stands behind the path, from `?` on; empty where there is nothing */
+  readonly query: (params: unknown) => Effect.Effect<string, ParseResult.ParseError>
+}
+
+/** In form encoding; what is absent is left out. */
+const toQuery = (params: object): string => {
+  const query = new URLSearchParams(
+    Object.entries(params).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))
+  ).toString()
+  return query === "" ? "" : `?${query}`
 }
 
 const make = (endpoint: HttpApiEndpoint.HttpApiEndpoint.AnyWithProps): Codec => {
@@ -25,7 +35,14 @@ const make = (endpoint: HttpApiEndpoint.HttpApiEndpoint.AnyWithProps): Codec => 
       onNone: () => () => Effect.succeed(undefined),
       onSome: (encode) => (payload) => Effect.map(encode(payload), (value) => JSON.stringify(value))
     }),
-    decode: HttpApiSchema.isVoid(success.ast) ? () => Effect.void : Schema.decodeUnknown(Schema.parseJson(success))
+    decode: HttpApiSchema.isVoid(success.ast) ? () => Effect.void : Schema.decodeUnknown(Schema.parseJson(success)),
+    query: Option.match(endpoint.urlParamsSchema as Option.Option<unknown>, {
+      onNone: () => () => Effect.succeed(""),
+      onSome: (schema) => {
+        const encode = Schema.encode(schema as AnySchema)
+        return (params) => Effect.map(encode(params ?? {}), (encoded) => toQuery(encoded as object))
+      }
+    })
   }
 }
 
@@ -48,6 +65,35 @@ const pathOf = (path: ReadonlyArray<PropertyKey>): string =>
     .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
     .join("")
     .replace(/^\./, "")
+
+/**
+ * A path with its parts in place of their `:names`. Ids stand in it as they are; what would make it another path is
+ * refused.
+ *
+ * @internal
+ */
+export const path = (
+  method: string,
+  template: string,
+  parts: { readonly [name: string]: unknown } = {}
+): Effect.Effect<string, TinkerError.InvalidInput> => {
+  const out: Array<string> = []
+  for (const segment of template.split("/")) {
+    const name = /^:(\w+)$/.exec(segment)?.[1]
+    if (name === undefined) {
+      out.push(segment)
+      continue
+    }
+    const value = String(parts[name] ?? "")
+    if (value === "" || /[^\x21-\x7e]|[/\\?#%]/.test(value) || /^\.+$/.test(value)) {
+      return Effect.fail(
+        new TinkerError.InvalidInput({ method, path: name, reason: `is ${JSON.stringify(value)}, which is no id` })
+      )
+    }
+    out.push(value)
+  }
+  return Effect.succeed(out.join("/"))
+}
 
 /** The first problem, as a sentence that names the field. @internal */
 export const reason = (error: ParseResult.ParseError): string => {
