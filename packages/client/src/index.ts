@@ -1,5 +1,6 @@
 export * as Pipeline from "./Pipeline.ts"
 export * as QueueState from "./QueueState.ts"
+export * as RestClient from "./RestClient.ts"
 export * as RetryPolicy from "./RetryPolicy.ts"
 export * as SamplingClient from "./SamplingClient.ts"
 export * as ServiceClient from "./ServiceClient.ts"
