@@ -1,1 +1,1 @@
-export {}
+export * as Tinker from "./Tinker.ts"

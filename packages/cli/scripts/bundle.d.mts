@@ -1,0 +1,1 @@
+export declare const bundle: (options: { readonly outdir: string; readonly local: string }) => Promise<void>

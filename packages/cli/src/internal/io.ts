@@ -1,0 +1,24 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+
+/** The process that the command runs in, as far as its input and output go. @internal */
+export interface Service {
+  /** Results, to standard output. */
+  readonly out: (text: string) => Effect.Effect<void>
+  /** Everything else, to standard error. */
+  readonly err: (text: string) => Effect.Effect<void>
+  readonly outIsTerminal: boolean
+  readonly errIsTerminal: boolean
+  readonly inIsTerminal: boolean
+  /** of the terminal that standard output is, or as `COLUMNS` says; none where lines may be of any length */
+  readonly columns: number | undefined
+  /** of the terminal that standard error is */
+  readonly errColumns: number
+  /** standard output takes escape sequences */
+  readonly color: boolean
+  /** one line of standard input, without its end; none when there is no more */
+  readonly readLine: Effect.Effect<string | undefined>
+}
+
+/** @internal */
+export class Io extends Context.Tag("@effect-tinker/cli/internal/Io")<Io, Service>() {}

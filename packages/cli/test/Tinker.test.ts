@@ -1,0 +1,63 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { run } from "./utils/tinker.ts"
+
+describe.concurrent("tinker", () => {
+  it.live("says its version", () =>
+    Effect.map(run(["version"]), (result) =>
+      assert.deepStrictEqual(result, { code: 0, stdout: "tinker 0.1.0\n", stderr: "" })
+    )
+  )
+
+  it.live("takes the format before and behind the command", () =>
+    Effect.gen(function* () {
+      for (const args of [
+        ["-f", "json", "version"],
+        ["version", "--format", "json"]
+      ]) {
+        const { code, stdout } = yield* run(args)
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(JSON.parse(stdout), { version: "0.1.0" })
+      }
+    })
+  )
+
+  it.live("shows help in plain text where there is no terminal, whatever the width", () =>
+    Effect.gen(function* () {
+      const wide = yield* run(["--help"])
+      assert.strictEqual(wide.code, 0)
+      assert.include(wide.stdout, "COMMANDS")
+      assert.notInclude(wide.stdout, "\u001b")
+      const narrow = yield* run(["-h"], { env: { COLUMNS: "40" } })
+      assert.strictEqual(narrow.code, 0)
+      assert.isAtMost(Math.max(...narrow.stdout.split("\n").map((line) => line.length)), 40)
+      assert.deepStrictEqual(narrow.stdout.match(/\S+/g), wide.stdout.match(/\S+/g))
+    })
+  )
+
+  for (const [name, args, message] of [
+    ["a command that does not exist", ["nope"], /use .*'version'/],
+    ["an option that does not exist", ["version", "--foo"], /unknown argument: '--foo'/],
+    ["a format that does not exist", ["-f", "xml", "version"], /table, json/],
+    ["an argument too many", ["version", "extra"], /unknown argument: 'extra'/]
+  ] as const) {
+    it.live(`refuses ${name} in one line, with exit code 2`, () =>
+      Effect.map(run(args), ({ code, stderr, stdout }) => {
+        assert.strictEqual(code, 2)
+        assert.strictEqual(stdout, "")
+        assert.match(stderr, message)
+        assert.match(stderr, /^Error: [^\n]+\n$/)
+      })
+    )
+  }
+
+  for (const shell of ["bash", "zsh", "fish"] as const) {
+    it.live(`completes in ${shell}`, () =>
+      Effect.map(run(["--completions", shell]), ({ code, stdout }) => {
+        assert.strictEqual(code, 0)
+        assert.include(stdout, "version")
+        assert.include(stdout, "format")
+      })
+    )
+  }
+})
