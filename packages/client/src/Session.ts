@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as OperationsApi from "@effect-tinker/api/OperationsApi"
 import type * as Api from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
@@ -15,6 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Flags from "./Flags.ts"
 import { version } from "./internal/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as TinkerClient from "./TinkerClient.ts"
@@ -25,8 +27,10 @@ import * as TinkerClient from "./TinkerClient.ts"
  */
 export interface Service {
   readonly sessionId: string
-  /** what the service wants of its clients */
-  readonly clientConfig: Api.ClientConfigResponse
+  /** what the service wants of its clients, defaults filled in */
+  readonly clientConfig: Flags.ClientConfig
+  /** the newest of the flags that change while a session runs */
+  readonly dynamicConfig: Effect.Effect<Flags.DynamicConfig>
   /** numbers the models of the session from 0 */
   readonly nextModelSeqId: Effect.Effect<number>
   /** numbers the session's samplers from 0 */
@@ -47,8 +51,10 @@ export class Session extends Context.Tag("@effect-tinker/client/Session")<Sessio
  */
 export const heartbeatInterval = Duration.seconds(10)
 
-const heartbeatPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "10 seconds" }
+// what is said again soon anyway is tried once
+const once: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "10 seconds" }
 const warnAfterMillis = 120_000
+const minRefreshSeconds = 10
 
 const sayMessages = (response: typeof Api.CreateSessionResponse.Type) =>
   Effect.all(
@@ -61,8 +67,8 @@ const sayMessages = (response: typeof Api.CreateSessionResponse.Type) =>
   )
 
 /**
- * Asks for the client configuration (a service without one is fine), opens a session, and beats every ten seconds until
- * the scope closes. A missed beat never ends the loop; after two minutes without one a warning is logged at each miss.
+ * Asks for the configurations (a service without them is fine), opens a session, and beats every ten seconds until the
+ * scope closes; the dynamic configuration is asked for again as often as it says. A missed beat never ends the loop; after two minutes without one a warning is logged at each miss.
  *
  * @since 0.1.0
  * @category constructors
@@ -70,9 +76,17 @@ const sayMessages = (response: typeof Api.CreateSessionResponse.Type) =>
 export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.TinkerClient | Scope.Scope> =
   Effect.gen(function* () {
     const client = yield* TinkerClient.TinkerClient
-    const clientConfig = yield* client
-      .call(TinkerApi.clientConfig, { sdk_version: version })
-      .pipe(Effect.catchTag("NotFound", () => Effect.succeed<Api.ClientConfigResponse>({})))
+    const clientConfig = yield* client.call(TinkerApi.clientConfig, { sdk_version: version }).pipe(
+      Effect.catchTag("NotFound", () => Effect.succeed<Api.ClientConfigResponse>({})),
+      Effect.map(Flags.fromClientConfig)
+    )
+    const dynamicConfig = yield* Ref.make(Flags.dynamicDefaults)
+    const refresh = client.call(OperationsApi.clientDynamicConfig, { sdk_version: version }, { policy: once }).pipe(
+      Effect.flatMap((response) => Ref.set(dynamicConfig, Flags.fromDynamicConfig(response))),
+      // the last values stay; a service that has none to give is no news
+      Effect.catchAll((error) => Effect.logDebug(`the dynamic configuration stays as it is: ${error.message}`))
+    )
+    yield* refresh
     const created = yield* client.call(TinkerApi.createSession, {
       tags: client.config.tags,
       user_metadata: client.config.userMetadata,
@@ -94,22 +108,27 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
         }
       })
     const beat = client
-      .call(
-        TinkerApi.sessionHeartbeat,
-        { session_id: created.session_id, type: "session_heartbeat" },
-        { policy: heartbeatPolicy }
-      )
+      .call(TinkerApi.sessionHeartbeat, { session_id: created.session_id, type: "session_heartbeat" }, { policy: once })
       .pipe(
         Effect.zipRight(Clock.currentTimeMillis),
         Effect.flatMap((now) => Ref.set(lastSuccess, now)),
         Effect.catchAll(missed)
       )
+    yield* Ref.get(dynamicConfig).pipe(
+      Effect.flatMap(({ refresh_interval_sec }) =>
+        Effect.sleep(Duration.seconds(Math.max(refresh_interval_sec, minRefreshSeconds)))
+      ),
+      Effect.zipRight(refresh),
+      Effect.forever,
+      Effect.forkScoped
+    )
     yield* beat.pipe(Effect.schedule(Schedule.spaced(heartbeatInterval)), Effect.forkScoped)
 
     const counter = Effect.map(Ref.make(0), (ref) => Ref.getAndUpdate(ref, (n) => n + 1))
     return {
       sessionId: created.session_id,
       clientConfig,
+      dynamicConfig: Ref.get(dynamicConfig),
       nextModelSeqId: yield* counter,
       nextSamplingSeqId: yield* counter
     }

@@ -6,6 +6,7 @@
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import { prefix } from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Zstd from "@effect-tinker/api/Zstd"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
@@ -20,6 +21,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as codec from "./internal/codec.ts"
@@ -34,6 +36,8 @@ import * as TinkerConfig from "./TinkerConfig.ts"
 export interface Body {
   readonly contentType: string
   readonly bytes: Uint8Array
+  /** sends it in one zstd frame */
+  readonly compress?: boolean | undefined
 }
 
 /**
@@ -136,6 +140,8 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
   function* () {
     const config = yield* TinkerConfig.TinkerConfig
     const http = yield* HttpClient.HttpClient
+    // a platform's own where it has one
+    const zstd = Option.getOrElse(yield* Effect.serviceOption(Zstd.Zstd), () => undefined) ?? (yield* Zstd.make)
 
     const send = Effect.fnUntraced(
       function* (
@@ -186,6 +192,16 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })
     )
 
+    const setBody = Effect.fnUntraced(function* ({ bytes, compress = false, contentType }: Body) {
+      if (!compress) return HttpClientRequest.bodyUint8Array(bytes, contentType)
+      const frame = yield* zstd.compress(bytes)
+      return (request: HttpClientRequest.HttpClientRequest) =>
+        request.pipe(
+          HttpClientRequest.bodyUint8Array(frame, contentType),
+          HttpClientRequest.setHeader("content-encoding", Zstd.contentEncoding)
+        )
+    })
+
     const request: Service["request"] = (of, payload, options = {}) =>
       Effect.gen(function* () {
         const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
@@ -208,7 +224,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
             ...options.headers
           }),
           options.body !== undefined
-            ? HttpClientRequest.bodyUint8Array(options.body.bytes, options.body.contentType)
+            ? yield* setBody(options.body)
             : json === undefined
               ? (request) => request
               : HttpClientRequest.bodyText(json, "application/json")

@@ -144,7 +144,6 @@ const SavedNamed = Schema.Struct({ path: Schema.String })
 const SavedUnnamed = Schema.Struct({ sampling_session_id: Schema.String })
 const last = <A>(results: ReadonlyArray<A>): A => results[results.length - 1]!
 const readAdam = codec.input("optimStep", "params", Training.AdamParams)
-const defaultLimits = { maxLength: 1024, maxBytes: 5_000_000 }
 
 /**
  * A client for a model that exists and has no operations yet. Its fibers live in the scope.
@@ -162,10 +161,10 @@ export const make = Effect.fnUntraced(function* (options: {
   const scope = yield* Effect.scope
   const queueState = yield* QueueState.make(`Training of ${model_id}`)
   const queue = yield* submissions.make(client, scope, queueState)
-  const passes = yield* passSender.make(client)
+  const passes = yield* passSender.make(client, { compress: session.clientConfig.proto_compress_fwdbwd })
   const limits: chunking.Limits = {
-    maxLength: session.clientConfig.fwdbwd_max_chunk_len ?? defaultLimits.maxLength,
-    maxBytes: session.clientConfig.fwdbwd_max_chunk_bytes_count ?? defaultLimits.maxBytes
+    maxLength: session.clientConfig.fwdbwd_max_chunk_len,
+    maxBytes: session.clientConfig.fwdbwd_max_chunk_bytes_count
   }
 
   const pass =

@@ -1,3 +1,4 @@
+export * as Flags from "./Flags.ts"
 export * as Pipeline from "./Pipeline.ts"
 export * as QueueState from "./QueueState.ts"
 export * as RestClient from "./RestClient.ts"

@@ -26,7 +26,10 @@ const refusesEncoding = (error: TinkerError.TinkerError, encoding: Encoding) =>
  *
  * @internal
  */
-export const make = (client: TinkerClient.Service): Effect.Effect<PassSender> =>
+export const make = (
+  client: TinkerClient.Service,
+  { compress }: { readonly compress: boolean }
+): Effect.Effect<PassSender> =>
   Effect.map(Ref.make<Encoding>("unknown"), (encoding) => {
     const sendJson: PassSender["send"] = ({ forward_only, ...request }, options) => {
       const { forward_backward_input, ...rest } = request
@@ -41,7 +44,7 @@ export const make = (client: TinkerClient.Service): Effect.Effect<PassSender> =>
         return Either.isRight(encoded)
           ? client.call(TinkerApi.forwardBackward, pass, {
               ...options,
-              body: { contentType: ProtobufCodec.contentType, bytes: encoded.right }
+              body: { contentType: ProtobufCodec.contentType, bytes: encoded.right, compress }
             })
           : new TinkerError.InvalidInput({
               method: options.method ?? "forwardBackward",
