@@ -363,6 +363,27 @@ export class ClientClosed extends Schema.TaggedError<ClientClosed>(id("ClientClo
 }
 
 /**
+ * Files on this machine stand in the way: what should be written exists, cannot be written, or is not what it should
+ * be. `path` is the file or directory.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class FileError extends Schema.TaggedError<FileError>(id("FileError"))("FileError", {
+  ...common,
+  path: Schema.String,
+  reason: Schema.String
+}) {
+  readonly [TypeId] = TypeId
+  readonly category: Category = "user"
+  readonly isRetryable = false
+  readonly retryAfter: Duration.Duration | undefined = undefined
+  override get message(): string {
+    return withRequest(this, `${this.method}: ${this.path} ${this.reason}`)
+  }
+}
+
+/**
  * @since 0.1.0
  * @category errors
  */
@@ -382,6 +403,7 @@ export type TinkerError =
   | RequestFailed
   | ClientBroken
   | ClientClosed
+  | FileError
 
 /**
  * @since 0.1.0

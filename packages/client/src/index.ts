@@ -1,3 +1,4 @@
+export * as CheckpointDownload from "./CheckpointDownload.ts"
 export * as Flags from "./Flags.ts"
 export * as Pipeline from "./Pipeline.ts"
 export * as QueueState from "./QueueState.ts"

@@ -214,10 +214,25 @@ describe("checkpoints", () => {
       const url = redirect.headers["location"]!
       assert.strictEqual(((yield* redirect.json) as { readonly url: string }).url, url)
       const files = untar(new Uint8Array(yield* (yield* http.get(url)).arrayBuffer))
-      assert.deepStrictEqual(Object.keys(files), ["adapter_model.safetensors", "adapter_config.json"])
+      assert.deepStrictEqual(Object.keys(files), [
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "checkpoint_complete"
+      ])
       assert.include(JSON.parse(new TextDecoder().decode(files["adapter_config.json"])), { peft_type: "LORA", r: 8 })
       const { tensors } = yield* SafeTensors.decode(files["adapter_model.safetensors"]!)
       assert.isAbove(Object.keys(tensors).length, 0)
+
+      const part = (range: string, ifRange?: string) =>
+        http.get(url, { headers: { range, ...(ifRange === undefined ? {} : { "if-range": ifRange }) } })
+      const whole = new Uint8Array(yield* (yield* http.get(url)).arrayBuffer)
+      const rest = yield* part("bytes=600-")
+      assert.strictEqual(rest.status, 206)
+      assert.strictEqual(rest.headers["content-range"], `bytes 600-${whole.length - 1}/${whole.length}`)
+      assert.deepStrictEqual(new Uint8Array(yield* rest.arrayBuffer), whole.slice(600))
+      assert.strictEqual((yield* part("bytes=600-", rest.headers["etag"])).status, 206)
+      assert.strictEqual((yield* part("bytes=600-", '"of another version"')).status, 200)
+      assert.strictEqual((yield* part(`bytes=${whole.length}-`)).status, 416)
 
       assert.strictEqual(external, `tinker://${model_id}/external_weights/c`)
       const found = yield* keyed.get(`${run_url}/external_weights/c/external_weights_urls`)

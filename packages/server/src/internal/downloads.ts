@@ -34,6 +34,7 @@ export interface Downloads {
   ) => Effect.Effect<Weights.ExternalWeightsUrlsResponse, Refused>
   /** what a URL stands for */
   readonly open: (
+    request: Request,
     path: TinkerPath.TinkerPath,
     file: string,
     query: URLSearchParams
@@ -50,6 +51,33 @@ export const isDownload = ({ method, url }: Request): boolean =>
 const archiveName = ({ name }: TinkerPath.TinkerPath): string => `${name}.tar`
 
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text))
+
+/** All of a file, or the part of it that is asked for; `changed` tells its versions apart. */
+const answer = (
+  { headers }: Request,
+  bytes: Uint8Array,
+  changed: number,
+  contentType: string
+): HttpServerResponse.HttpServerResponse => {
+  const size = bytes.length
+  const etag = `"${changed.toString(36)}-${size.toString(36)}"`
+  const common = { "accept-ranges": "bytes", etag }
+  const range = /^bytes=(\d+)-(\d*)$/.exec(headers["range"] ?? "")
+  if (range === null || (headers["if-range"] ?? etag) !== etag) {
+    return HttpServerResponse.uint8Array(bytes, { contentType, headers: common })
+  }
+  const first = Number(range[1])
+  const last = Math.min(range[2] === "" ? size - 1 : Number(range[2]), size - 1)
+  if (first > last) {
+    const response = apiErrors.toResponse({ status: 416, detail: `the file has ${size} bytes` })
+    return HttpServerResponse.setHeaders(response, { ...common, "content-range": `bytes */${size}` })
+  }
+  return HttpServerResponse.uint8Array(bytes.subarray(first, last + 1), {
+    status: 206,
+    contentType,
+    headers: { ...common, "content-range": `bytes ${first}-${last}/${size}` }
+  })
+}
 
 /** A signature that only those who know the keys can make. */
 const makeSign = (keys: ReadonlyArray<Redacted.Redacted<string>>) => {
@@ -106,7 +134,7 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
       return { urls: Object.fromEntries(names.map((name, index) => [name, urls[index]!])), expires }
     })
 
-    const open: Downloads["open"] = Effect.fnUntraced(function* (path, file, query) {
+    const open: Downloads["open"] = Effect.fnUntraced(function* (request, path, file, query) {
       const expires = query.get("expires") ?? ""
       const expected = Redacted.make(yield* sign(`${expires}/${place(path, file)}`))
       if (!apiKeys.isAllowed([expected], query.get("signature") ?? "")) {
@@ -117,12 +145,14 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
       }
       const { contents, created_at } = yield* catalog.files(path)
       if (file === archiveName(path)) {
-        return HttpServerResponse.uint8Array(tar.encode(contents, created_at), { contentType: "application/x-tar" })
+        // by the last file readers tell that none is missing
+        const all = [...contents, ["checkpoint_complete", new Uint8Array(0)] as const]
+        return answer(request, tar.encode(all, created_at), created_at, "application/x-tar")
       }
       const found = contents.find(([name]) => name === file)
       if (found === undefined) return yield* responses.notFound(`there is no file ${file}`)
       const contentType = file.endsWith(".json") ? "application/json" : "application/octet-stream"
-      return HttpServerResponse.uint8Array(found[1], { contentType })
+      return answer(request, found[1], created_at, contentType)
     })
 
     const out: Downloads = {
@@ -146,7 +176,7 @@ export const layer = (downloads: Effect.Effect<Downloads, never, TinkerService.T
           const parsed = TinkerPath.parse(`tinker://${run}/${kind}/${name}`)
           const query = new URLSearchParams(request.url.split("?")[1] ?? "")
           const opened = Option.isSome(parsed)
-            ? open(parsed.value, file, query)
+            ? open(request, parsed.value, file, query)
             : Effect.fail(responses.notFound(`there is no file ${file}`))
           return yield* Effect.catchAll(opened, (error) =>
             Effect.succeed(apiErrors.toResponse(apiErrors.fromRefusal(error)))
