@@ -239,15 +239,38 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
  */
 export const layerMemory: Layer.Layer<CheckpointStore> = Layer.effect(CheckpointStore, makeMemory)
 
-const decodeInfo = Schema.decodeUnknown(Schema.parseJson(Info))
-const encodeInfo = Schema.encodeSync(Schema.parseJson(Info, { space: 2 }))
+/** What a directory says of itself: how large its files are, and their SHA-256 in hexadecimal. */
+const Stored = Schema.Struct({
+  ...Info.fields,
+  files: Schema.optionalWith(
+    Schema.Record({ key: Schema.String, value: Schema.Struct({ size_bytes: Schema.Int, sha256: Schema.String }) }),
+    { exact: true }
+  )
+})
+
+const decodeStored = Schema.decodeUnknown(Schema.parseJson(Stored))
+const encodeStored = Schema.encodeSync(Schema.parseJson(Stored, { space: 2 }))
+
+const sha256 = (bytes: Uint8Array): Effect.Effect<string> =>
+  Effect.map(
+    Effect.promise(() => crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)),
+    (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
+  )
+
+const encodeText = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+// checkpoints that have expired are removed now and then
+const sweepInterval = 60 * 60 * 1000
 
 /**
  * A store of directories, `<directory>/<training run>/<kind>/<name>`, made when first needed. Each holds
  * `adapter_model.safetensors` and `adapter_config.json` as PEFT reads them, `checkpoint.json`, and, with a training
  * state, `optimizer.safetensors`.
  *
- * A checkpoint is written beside its place and moved there in one step. One process at a time may write to a directory.
+ * A checkpoint is written beside its place, forced to the disk, and moved there in one step: one that was acknowledged is
+ * whole, whenever the process or the machine stops, and of others nothing is seen. What such a stop leaves is cleared up
+ * when the store is made. Files are checked against their checksums when they are read. One process at a time may use a
+ * directory.
  *
  * @since 0.1.0
  * @category constructors
@@ -269,7 +292,17 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
         : join(directory, run, path.kind, path.name)
     }
 
-    const readInfo = (path: TinkerPath.TinkerPath) =>
+    /** Written, and on the disk. */
+    const writeFile = (file: string, content: Uint8Array) =>
+      Effect.flatMap(fs.open(file, { flag: "w" }), (opened) =>
+        Effect.zipRight(opened.writeAll(content), opened.sync)
+      ).pipe(Effect.scoped)
+
+    // not everywhere can a directory be opened; there it needs no such care
+    const syncDirectory = (place: string) =>
+      Effect.ignore(Effect.scoped(Effect.flatMap(fs.open(place, { flag: "r" }), ({ sync }) => sync)))
+
+    const readStored = (path: TinkerPath.TinkerPath) =>
       Effect.gen(function* () {
         const place = placeOf(path)
         const file = place === undefined ? undefined : join(place, files.infoFile)
@@ -277,34 +310,42 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
           return yield* new CheckpointNotFound({ path: TinkerPath.format(path) })
         }
         const text = yield* Effect.mapError(fs.readFileString(file), failed(path))
-        const info = yield* Effect.mapError(decodeInfo(text), failed(path))
-        return { place, info }
+        const { files: sums, ...info } = yield* Effect.mapError(decodeStored(text), failed(path))
+        return { place, info, sums }
       })
 
     const find = (path: TinkerPath.TinkerPath) =>
       Effect.gen(function* () {
-        const found = yield* readInfo(path)
+        const found = yield* readStored(path)
         return isLive(found.info, yield* Clock.currentTimeMillis)
           ? found
           : yield* new CheckpointNotFound({ path: TinkerPath.format(path) })
       })
 
+    const draftDirectory = fs.makeTempDirectoryScoped({ directory, prefix: files.draftPrefix })
+
     const write = Effect.fnUntraced(function* (options: SaveOptions, place: string, info: Info, replace: boolean) {
-      yield* fs.makeDirectory(join(place, ".."), { recursive: true })
-      const draft = yield* fs.makeTempDirectoryScoped({ directory, prefix: files.draftPrefix })
+      const parent = join(place, "..")
+      yield* fs.makeDirectory(parent, { recursive: true })
+      const draft = yield* draftDirectory
       const fresh = join(draft, "new")
       yield* fs.makeDirectory(fresh)
+      const sums: Record<string, { readonly size_bytes: number; readonly sha256: string }> = {}
       for (const [name, content] of files.encode(options.adapter, options.optimizer)) {
-        yield* fs.writeFile(join(fresh, name), content)
+        yield* writeFile(join(fresh, name), content)
+        sums[name] = { size_bytes: content.length, sha256: yield* sha256(content) }
       }
-      yield* fs.writeFileString(join(fresh, files.infoFile), encodeInfo(info))
-      const old = join(draft, "old")
+      yield* writeFile(join(fresh, files.infoFile), encodeText(encodeStored({ ...info, files: sums })))
+      yield* syncDirectory(fresh)
+      const old = join(draft, files.oldDirectory)
       yield* Effect.uninterruptible(
         Effect.gen(function* () {
+          // stopped between the two, the old one is found in the draft: see `recover`
           if (replace) yield* fs.rename(place, old)
           yield* fs
             .rename(fresh, place)
             .pipe(Effect.tapError(() => (replace ? Effect.ignore(fs.rename(old, place)) : Effect.void)))
+          yield* syncDirectory(parent)
         })
       )
     }, Effect.scoped)
@@ -316,7 +357,8 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
         return yield* new CheckpointStoreError({ path: key, reason: "is not a name that can be saved" })
       }
       const now = yield* Clock.currentTimeMillis
-      const found = yield* readInfo(options.path).pipe(
+      if (now >= nextSweep) yield* sweep(now)
+      const found = yield* readStored(options.path).pipe(
         Effect.map(({ info }) => info),
         Effect.catchTag("CheckpointNotFound", () => Effect.succeed(undefined))
       )
@@ -330,14 +372,15 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
     })
 
     const update = Effect.fnUntraced(function* (path: TinkerPath.TinkerPath, change: Change) {
-      const { info, place } = yield* find(path)
+      const { info, place, sums } = yield* find(path)
       const next = changed(info, change)
-      yield* fs.makeTempDirectoryScoped({ directory, prefix: files.draftPrefix }).pipe(
+      const stored = encodeText(encodeStored({ ...next, ...(sums === undefined ? {} : { files: sums }) }))
+      yield* draftDirectory.pipe(
         Effect.flatMap((draft) => {
           const file = join(draft, files.infoFile)
-          return Effect.zipRight(
-            fs.writeFileString(file, encodeInfo(next)),
-            Effect.uninterruptible(fs.rename(file, join(place, files.infoFile)))
+          return writeFile(file, stored).pipe(
+            Effect.zipRight(Effect.uninterruptible(fs.rename(file, join(place, files.infoFile)))),
+            Effect.zipRight(syncDirectory(place))
           )
         }),
         Effect.mapError(failed(path))
@@ -345,9 +388,29 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
       return next
     }, Effect.scoped)
 
+    // gone in one step, however long it takes to clear it away
+    const discard = (place: string) =>
+      Effect.flatMap(draftDirectory, (draft) =>
+        Effect.zipRight(fs.rename(place, join(draft, "gone")), syncDirectory(join(place, "..")))
+      ).pipe(Effect.scoped)
+
     const load = Effect.fnUntraced(function* (path: TinkerPath.TinkerPath) {
-      const { info, place } = yield* find(path)
-      const read = (name: string) => Effect.mapError(fs.readFile(join(place, name)), failed(path))
+      const { info, place, sums } = yield* find(path)
+      const read = (name: string) =>
+        Effect.gen(function* () {
+          const bytes = yield* Effect.mapError(fs.readFile(join(place, name)), failed(path))
+          const expected = sums?.[name]
+          if (
+            expected !== undefined &&
+            (expected.size_bytes !== bytes.length || expected.sha256 !== (yield* sha256(bytes)))
+          ) {
+            return yield* new CheckpointStoreError({
+              path: TinkerPath.format(path),
+              reason: `is damaged: ${name} is not what was saved`
+            })
+          }
+          return bytes
+        })
       const adapter = yield* read(files.adapterFile)
       const optimizer = info.optimizer_step === undefined ? undefined : yield* read(files.optimizerFile)
       const decoded = yield* Effect.mapError(files.decode(info, adapter, optimizer), failed(path))
@@ -360,21 +423,56 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
         Effect.map((names) => names.filter((name) => !name.startsWith(".")))
       )
 
-    const list = Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
+    /** All that are there, whether they have expired or not. */
+    const all = Effect.gen(function* () {
       const found: Array<Info> = []
       for (const run of yield* entries(directory)) {
         const training_run_id = files.runOfDirectory(run)
         if (training_run_id === undefined) continue
         for (const kind of ["weights", "sampler_weights", "external_weights"] as const) {
           for (const name of yield* entries(join(directory, run, kind))) {
-            const info = yield* Effect.option(readInfo({ training_run_id, kind, name }))
-            if (info._tag === "Some" && isLive(info.value.info, now)) found.push(info.value.info)
+            const stored = yield* Effect.option(readStored({ training_run_id, kind, name }))
+            if (stored._tag === "Some") found.push(stored.value.info)
           }
         }
       }
-      return newestFirst(found)
+      return found
+    })
+
+    const list = Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      return newestFirst((yield* all).filter((info) => isLive(info, now)))
     }).pipe(Effect.mapError((cause) => new CheckpointStoreError({ path: directory, reason: cause.message, cause })))
+
+    let nextSweep = 0
+    const sweep = (now: number) =>
+      Effect.gen(function* () {
+        nextSweep = now + sweepInterval
+        for (const info of yield* all) {
+          const place = isLive(info, now) ? undefined : placeOf(info)
+          if (place !== undefined) yield* discard(place)
+        }
+      }).pipe(Effect.catchAll((error) => Effect.logWarning("checkpoints that have expired are not removed", error)))
+
+    /** Puts back what was about to be replaced when the process stopped, and clears the drafts away. */
+    const recover = Effect.gen(function* () {
+      if (!(yield* fs.exists(directory))) return
+      for (const name of yield* fs.readDirectory(directory)) {
+        if (!name.startsWith(files.draftPrefix)) continue
+        const old = join(directory, name, files.oldDirectory)
+        if (yield* fs.exists(join(old, files.infoFile))) {
+          const info = yield* Effect.option(Effect.flatMap(fs.readFileString(join(old, files.infoFile)), decodeStored))
+          const place = info._tag === "Some" ? placeOf(info.value) : undefined
+          if (place !== undefined && !(yield* fs.exists(place))) {
+            yield* fs.rename(old, place)
+            yield* syncDirectory(join(place, ".."))
+          }
+        }
+        yield* fs.remove(join(directory, name), { recursive: true })
+      }
+    }).pipe(Effect.catchAll((error) => Effect.logWarning(`what is left in ${directory} cannot be cleared up`, error)))
+
+    yield* recover
 
     return {
       save: (options) => writing.withPermits(1)(save(options)),
@@ -383,9 +481,7 @@ export const makeFileSystem = (directory: string): Effect.Effect<Service, never,
       update: (path, change) => writing.withPermits(1)(update(path, change)),
       remove: (path) =>
         writing.withPermits(1)(
-          Effect.flatMap(find(path), ({ place }) =>
-            Effect.mapError(fs.remove(place, { recursive: true }), failed(path))
-          )
+          Effect.flatMap(find(path), ({ place }) => Effect.mapError(discard(place), failed(path)))
         ),
       list
     }

@@ -127,10 +127,8 @@ describe("CheckpointStore", () => {
       let broken = ""
       const fragile = {
         ...fs,
-        writeFile: (file: string, data: Uint8Array) =>
-          broken !== "" && file.endsWith(broken)
-            ? fs.readFile("/nowhere").pipe(Effect.asVoid)
-            : fs.writeFile(file, data),
+        open: (file: string, options?: FileSystem.OpenFileOptions) =>
+          broken !== "" && file.endsWith(broken) ? fs.open("/nowhere/at/all") : fs.open(file, options),
         rename: (from: string, to: string) =>
           broken === "rename" && from.endsWith("new") ? Effect.asVoid(fs.readFile("/nowhere")) : fs.rename(from, to)
       }
@@ -183,7 +181,7 @@ describe("CheckpointStore", () => {
       yield* store.save({ path, adapter: adapterOf(1) })
       const place = join(directory, "s%3Atrain%3A0", "weights", "one")
       yield* fs.writeFileString(join(place, "adapter_model.safetensors"), "short")
-      assert.match((yield* Effect.flip(store.load(path))).message, /not a readable safetensors file/)
+      assert.match((yield* Effect.flip(store.load(path))).message, /is damaged: adapter_model.safetensors is not/)
       yield* fs.writeFileString(join(place, "checkpoint.json"), "{}")
       assert.strictEqual((yield* Effect.flip(store.load(path)))._tag, "CheckpointStoreError")
       assert.deepStrictEqual(yield* store.list, [])

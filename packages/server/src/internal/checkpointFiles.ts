@@ -13,6 +13,8 @@ export const optimizerFile = "optimizer.safetensors"
 export const infoFile = "checkpoint.json"
 /** @internal */
 export const draftPrefix = ".draft-"
+/** in a draft: what the draft is about to replace @internal */
+export const oldDirectory = "old"
 
 const plainRun = /^[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,254}$/
 

@@ -1,0 +1,148 @@
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as TestServer from "@effect-tinker/testing/TestServer"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type * as Engine from "../src/Engine.ts"
+import * as client from "./utils/client.ts"
+
+const script = fileURLToPath(new URL("utils/durableServer.ts", import.meta.url))
+
+/** A service in a process, and what kills it without a word. */
+const start = (directory: string) =>
+  Effect.acquireRelease(
+    Effect.async<{ readonly url: string; readonly kill: Effect.Effect<void> }, Error>((resume) => {
+      const child = spawn(
+        process.execPath,
+        ["--conditions=effect-tinker-source", "--import", "tsx", script, directory],
+        { stdio: ["ignore", "pipe", "inherit"] }
+      )
+      const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+      const kill = Effect.promise(() => {
+        child.kill("SIGKILL")
+        return exited
+      })
+      child.once("error", (error) => resume(Effect.fail(error)))
+      child.once("exit", (code) => resume(Effect.fail(new Error(`the service ended with ${code}`))))
+      let output = ""
+      child.stdout.on("data", (chunk) => {
+        output += String(chunk)
+        const url = /^(http\S+)/m.exec(output)?.[1]
+        if (url !== undefined) resume(Effect.succeed({ url, kill }))
+      })
+    }),
+    ({ kill }) => kill
+  )
+
+/** Requests to whatever host go to the process. */
+const at = (url: string) =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (http) =>
+      HttpClient.mapRequest(http, (request) =>
+        HttpClientRequest.setUrl(request, request.url.replace(/^http:\/\/[^/]+/, url))
+      )
+    )
+  ).pipe(Layer.provide(FetchHttpClient.layer))
+
+describe("a service that is killed", () => {
+  it.scopedLive(
+    "has every checkpoint that it acknowledged, whole, and shows no other",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* fs.makeTempDirectoryScoped()
+        /** by path: the number of optimizer steps that was acknowledged last, and the one that may be there as well */
+        const acknowledged = new Map<string, number>()
+        const attempted = new Map<string, number>()
+
+        for (const [saves, delay] of [
+          [5, 0],
+          [14, 7]
+        ] as const) {
+          yield* Effect.gen(function* () {
+            const { kill, url } = yield* start(directory)
+            const training = Effect.gen(function* () {
+              const model_id = yield* client.createModel(yield* client.createSession)
+              for (let step = 1; ; step++) {
+                yield* client.forwardBackward(model_id)
+                yield* client.optimStep(model_id)
+                for (const name of ["latest", `step-${step}`]) {
+                  const path = `tinker://${model_id}/weights/${name}`
+                  attempted.set(path, step)
+                  const saved = yield* client.run("/save_weights", { model_id, path: name, overwrite: true })
+                  assert.strictEqual(saved.path, path)
+                  acknowledged.set(path, step)
+                }
+              }
+            }).pipe(Effect.provide(at(url)))
+            const before = acknowledged.size
+            const fiber = yield* Effect.forkScoped(Effect.exit(training))
+            yield* Effect.sleep("2 millis").pipe(Effect.repeat({ until: () => acknowledged.size >= before + saves }))
+            yield* Effect.sleep(delay)
+            yield* kill
+            yield* Fiber.interrupt(fiber)
+          }).pipe(Effect.scoped)
+        }
+
+        // the same directory, as the next service finds it
+        const checkpoints = CheckpointStore.layerFileSystem(directory).pipe(Layer.provide(NodeContext.layer))
+        const { layer } = yield* TestServer.make({ checkpoints })
+        const listed = yield* client.ok(client.get("/checkpoints?limit=100000")).pipe(Effect.provide(layer))
+        const found = new Set((listed.checkpoints as Array<{ tinker_path: string }>).map((one) => one.tinker_path))
+        for (const path of acknowledged.keys()) assert.isTrue(found.has(path), path)
+        for (const path of found) assert.isTrue(attempted.has(path), path)
+        const [some] = acknowledged.keys()
+        const loaded = yield* Effect.gen(function* () {
+          const session_id = yield* client.createSession
+          return yield* client.run("/load_weights", { session_id, model_seq_id: 0, path: some, optimizer: true })
+        }).pipe(Effect.provide(layer))
+        assert.strictEqual(loaded.path, some)
+
+        const store = yield* CheckpointStore.makeFileSystem(directory)
+        for (const path of found) {
+          const checkpoint = yield* store.load(Option.getOrThrow(TinkerPath.parse(path)))
+          const step = checkpoint.optimizer?.step ?? -1
+          assert.isTrue(step === acknowledged.get(path) || step === attempted.get(path), `${path} is of step ${step}`)
+        }
+        assert.isTrue((yield* fs.readDirectory(directory)).every((name) => !name.startsWith(".")))
+      }).pipe(Effect.provide(NodeContext.layer)),
+    60_000
+  )
+
+  const adapter = (value: number): Engine.Adapter => ({
+    base_model: "effect-tinker/test",
+    lora_config: { rank: 1, train_unembed: true, train_mlp: true, train_attn: true },
+    lora_alpha: 1,
+    weights: { w: { shape: [1], data: Float32Array.of(value) } }
+  })
+
+  it.scopedLive("between two steps of a replacement still has the old one, and what it was to remove is gone", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const path = { training_run_id: "s:train:0", kind: "weights", name: "one" } as const
+      const before = yield* CheckpointStore.makeFileSystem(directory)
+      yield* before.save({ path, adapter: adapter(1) })
+      const place = `${directory}/s%3Atrain%3A0/weights/one`
+      // as a stop leaves it: the old one has left its place, the new one has not come
+      yield* fs.makeDirectory(`${directory}/.draft-1/new`, { recursive: true })
+      yield* fs.writeFileString(`${directory}/.draft-1/new/adapter_config.json`, "{")
+      yield* fs.rename(place, `${directory}/.draft-1/old`)
+      yield* fs.makeDirectory(`${directory}/.draft-2/gone`, { recursive: true })
+      const after = yield* CheckpointStore.makeFileSystem(directory)
+      assert.deepStrictEqual((yield* after.load(path)).adapter, adapter(1))
+      assert.deepStrictEqual(yield* fs.readDirectory(directory), ["s%3Atrain%3A0"])
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})

@@ -1,0 +1,18 @@
+/** A service as a process of its own, over the directory that it is given; prints its URL when it listens. */
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Node from "@effect-tinker/server/Node"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+const store = CheckpointStore.layerFileSystem(process.argv[2]!).pipe(Layer.provide(NodeContext.layer))
+
+const announce = Effect.flatMap(Node.baseUrl, (url) => Effect.sync(() => process.stdout.write(`${url}\n`)))
+
+NodeRuntime.runMain(
+  Layer.launch(
+    Layer.effectDiscard(announce).pipe(Layer.provide(Node.layer()), Layer.provide([TestEngine.layer(), store]))
+  )
+)
