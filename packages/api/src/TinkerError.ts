@@ -384,6 +384,30 @@ export class FileError extends Schema.TaggedError<FileError>(id("FileError"))("F
 }
 
 /**
+ * The service has ended the session: its models are unloaded, and nothing that is asked of it will be answered. Open
+ * another session, and go on from the last checkpoint.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SessionLost extends Schema.TaggedError<SessionLost>(id("SessionLost"))("SessionLost", {
+  ...common,
+  sessionId: Schema.String,
+  reason: Schema.String
+}) {
+  readonly [TypeId] = TypeId
+  readonly category: Category = "server"
+  readonly isRetryable = false
+  readonly retryAfter: Duration.Duration | undefined = undefined
+  override get message(): string {
+    return withRequest(
+      this,
+      `session ${this.sessionId} has ended: ${this.reason}. Open another, and go on from the last checkpoint.`
+    )
+  }
+}
+
+/**
  * @since 0.1.0
  * @category errors
  */
@@ -404,6 +428,7 @@ export type TinkerError =
   | ClientBroken
   | ClientClosed
   | FileError
+  | SessionLost
 
 /**
  * @since 0.1.0

@@ -15,7 +15,7 @@
  * @since 0.1.0
  */
 import type * as Audit from "@effect-tinker/api/Audit"
-import * as Auth from "@effect-tinker/api/Auth"
+import type * as Auth from "@effect-tinker/api/Auth"
 import type * as Billing from "@effect-tinker/api/Billing"
 import * as Checkpoint from "@effect-tinker/api/Checkpoint"
 import * as OperationsApi from "@effect-tinker/api/OperationsApi"
@@ -36,11 +36,9 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as archives from "./internal/archives.ts"
 import * as codec from "./internal/codec.ts"
@@ -351,7 +349,6 @@ const project = ({ project_id }: { readonly project_id?: string | undefined }) =
 const readCheckpointSearch = codec.input("searchCheckpoints", "request", Checkpoint.CheckpointSearchRequest)
 const readSessionSearch = codec.input("searchSessions", "request", SessionSearch.SessionSearchRequest)
 const readUploadStart = codec.input("uploadExternalWeights", "options", Weights.ExternalWeightsUploadStartRequest)
-const readClaims = Schema.decodeUnknownOption(Schema.parseJson(Auth.Claims))
 
 const twoWeeks = Duration.toMillis("14 days")
 
@@ -744,25 +741,19 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
           "getCheckpointStorage",
           client.call(RestApi.getCheckpointStorage, nothing, { urlParams: project(options) })
         ),
-      whoami: Effect.suspend((): Answered<Identity> => {
+      whoami: Effect.flatMap(client.claims, (claims): Answered<Identity> => {
         const method = "whoami"
-        const payload = Redacted.value(client.config.apiKey).split(".")[1] ?? ""
-        const claims = Option.flatMap(
-          Option.getRight(Encoding.decodeBase64UrlString(payload.replace(/=+$/, ""))),
-          readClaims
-        )
-        return Option.match(claims, {
-          onNone: () =>
-            invalid(method, "apiKey", "is a plain key, which does not say who it stands for: see getApiKey"),
-          onSome: ({ email, org_id, sub }) =>
-            sub === undefined
-              ? new TinkerError.DecodeError({ method, reason: "the token has no claim `sub`" })
-              : Effect.succeed({
-                  user_urn: sub,
-                  email: email === "" ? undefined : email,
-                  organization_urn: org_id === undefined ? undefined : `tml:organization:${org_id}`
-                })
-        })
+        if (claims === undefined) {
+          return invalid(method, "apiKey", "is a plain key, which does not say who it stands for: see getApiKey")
+        }
+        const { email, org_id, sub } = claims
+        return sub === undefined
+          ? new TinkerError.DecodeError({ method, reason: "the token has no claim `sub`" })
+          : Effect.succeed({
+              user_urn: sub,
+              email: email === "" ? undefined : email,
+              organization_urn: org_id === undefined ? undefined : `tml:organization:${org_id}`
+            })
       }),
       getApiKey: operation("getApiKey", client.call(OperationsApi.getApiKey, nothing)),
       deleteApiKey: operation("deleteApiKey", client.call(OperationsApi.deleteApiKey, nothing))
@@ -802,5 +793,5 @@ export const layer = (
  * @category layers
  */
 export const layerConfig = (
-  options: Partial<TinkerConfig.Options> = {}
+  options: TinkerConfig.Options = {}
 ): Layer.Layer<RestClient, TinkerError.TinkerError, HttpClient.HttpClient> => over(TinkerConfig.layerConfig(options))

@@ -54,6 +54,11 @@ export interface StateOptions {
  */
 export interface Service {
   readonly sessionId: string
+  /**
+   * Fails when the service says that the session has ended, and waits until then. Race a program with it to stop at
+   * once: `Effect.raceFirst(program, service.sessionLost)`.
+   */
+  readonly sessionLost: Effect.Effect<never, TinkerError.SessionLost>
   readonly getServerCapabilities: Effect.Effect<SessionApi.GetServerCapabilitiesResponse, TinkerError.TinkerError>
   /** A new adapter on a base model. The client lives as long as the scope. */
   readonly createLoraTrainingClient: (
@@ -176,6 +181,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
 
     return {
       sessionId: session_id,
+      sessionLost: session.sessionLost,
       getServerCapabilities: client.call(TinkerApi.getServerCapabilities, undefined as never),
       createLoraTrainingClient,
       createTrainingClientFromState: fromState("createTrainingClientFromState"),
@@ -218,5 +224,5 @@ export const layer = (
  * @category layers
  */
 export const layerConfig = (
-  options: Partial<TinkerConfig.Options> = {}
+  options: TinkerConfig.Options = {}
 ): Layer.Layer<ServiceClient, TinkerError.TinkerError, HttpClient.HttpClient> => over(TinkerConfig.layerConfig(options))

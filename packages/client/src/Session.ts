@@ -1,20 +1,22 @@
 /**
- * One session with the service: opened with the scope, kept alive by heartbeats, and forgotten by the service once they
- * cease.
+ * One session with the service: opened with the scope, kept alive by heartbeats, and finished when the scope closes. A
+ * program that ends without closing it is forgotten by the service once the heartbeats cease.
  *
  * @since 0.1.0
  */
 import * as OperationsApi from "@effect-tinker/api/OperationsApi"
+import * as RestApi from "@effect-tinker/api/RestApi"
 import type * as Api from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
-import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Flags from "./Flags.ts"
 import { version } from "./internal/version.ts"
@@ -31,6 +33,11 @@ export interface Service {
   readonly clientConfig: Flags.ClientConfig
   /** the newest of the flags that change while a session runs */
   readonly dynamicConfig: Effect.Effect<Flags.DynamicConfig>
+  /**
+   * Fails when the service says that the session has ended, and waits until then. Race a program with it to stop at
+   * once: `Effect.raceFirst(program, session.sessionLost)`.
+   */
+  readonly sessionLost: Effect.Effect<never, TinkerError.SessionLost>
   /** numbers the models of the session from 0 */
   readonly nextModelSeqId: Effect.Effect<number>
   /** numbers the session's samplers from 0 */
@@ -52,7 +59,8 @@ export class Session extends Context.Tag("@effect-tinker/client/Session")<Sessio
 export const heartbeatInterval = Duration.seconds(10)
 
 // what is said again soon anyway is tried once
-const once: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "10 seconds" }
+const once: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "10 seconds", billingPause: false }
+const closeWithin = Duration.seconds(5)
 const warnAfterMillis = 120_000
 const minRefreshSeconds = 10
 
@@ -66,9 +74,35 @@ const sayMessages = (response: typeof Api.CreateSessionResponse.Type) =>
     { discard: true }
   )
 
+const within = (effect: Effect.Effect<unknown, TinkerError.TinkerError>) =>
+  effect.pipe(Effect.interruptible, Effect.timeoutOption(closeWithin), Effect.ignore)
+
+/** Tells the service how the session went, as far as it listens. */
+const close = Effect.fnUntraced(function* (
+  client: TinkerClient.Service,
+  session_id: string,
+  lost: Deferred.Deferred<never, TinkerError.SessionLost>,
+  exit: Exit.Exit<unknown, unknown>
+) {
+  const { telemetry } = client
+  const type = Exit.isSuccess(exit) ? "success" : Exit.isInterrupted(exit) ? "interrupted" : "errored"
+  if (Exit.isFailure(exit) && type === "errored") yield* telemetry.failure(exit.cause)
+  yield* telemetry.endSession
+  const finish = client
+    .call(
+      RestApi.finishSession,
+      { reason: { type }, detail: null },
+      { path: { session_id }, policy: { ...once, timeout: closeWithin } }
+    )
+    .pipe(Effect.unlessEffect(Deferred.isDone(lost)))
+  yield* Effect.all([within(finish), within(telemetry.flush)], { concurrency: "unbounded", discard: true })
+})
+
 /**
  * Asks for the configurations (a service without them is fine), opens a session, and beats every ten seconds until the
- * scope closes; the dynamic configuration is asked for again as often as it says. A missed beat never ends the loop; after two minutes without one a warning is logged at each miss.
+ * scope closes; the dynamic configuration is asked for again as often as it says. A missed beat never ends the loop; after
+ * two minutes without one a warning is logged at each miss. When the scope closes, the service is told how it went, and
+ * what telemetry waits is sent, both within five seconds.
  *
  * @since 0.1.0
  * @category constructors
@@ -76,10 +110,7 @@ const sayMessages = (response: typeof Api.CreateSessionResponse.Type) =>
 export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.TinkerClient | Scope.Scope> =
   Effect.gen(function* () {
     const client = yield* TinkerClient.TinkerClient
-    const clientConfig = yield* client.call(TinkerApi.clientConfig, { sdk_version: version }).pipe(
-      Effect.catchTag("NotFound", () => Effect.succeed<Api.ClientConfigResponse>({})),
-      Effect.map(Flags.fromClientConfig)
-    )
+    const clientConfig = yield* client.clientConfig
     const dynamicConfig = yield* Ref.make(Flags.dynamicDefaults)
     const refresh = client.call(OperationsApi.clientDynamicConfig, { sdk_version: version }, { policy: once }).pipe(
       Effect.flatMap((response) => Ref.set(dynamicConfig, Flags.fromDynamicConfig(response))),
@@ -92,26 +123,46 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
       user_metadata: client.config.userMetadata,
       sdk_version: version,
       type: "create_session",
-      ...(client.config.projectId === undefined ? {} : { project_id: client.config.projectId })
+      ...(client.config.projectId === undefined ? {} : { project_id: client.config.projectId }),
+      ...(client.config.displayName === undefined ? {} : { display_name: client.config.displayName })
     })
+    const session_id = created.session_id
+    const lost = yield* Deferred.make<never, TinkerError.SessionLost>()
+    yield* Effect.addFinalizer((exit) => close(client, session_id, lost, exit))
+    yield* client.telemetry.startSession(session_id)
     yield* sayMessages(created)
 
     const lastSuccess = yield* Ref.make(yield* Clock.currentTimeMillis)
+    let everBeat = false
+    const end = Effect.fnUntraced(function* (error: TinkerError.FutureExpired | TinkerError.NotFound) {
+      const event = new TinkerError.SessionLost({
+        method: "sessionHeartbeat",
+        sessionId: session_id,
+        reason: error.detail || `the service answered ${error.status}`
+      })
+      yield* Effect.logError(event.message)
+      yield* Deferred.fail(lost, event)
+    })
     const missed = (error: TinkerError.TinkerError) =>
       Effect.gen(function* () {
+        // a service that knew the session a moment ago
+        if (error._tag === "FutureExpired" || (error._tag === "NotFound" && everBeat)) return yield* end(error)
         const silent = (yield* Clock.currentTimeMillis) - (yield* Ref.get(lastSuccess))
         if (silent > warnAfterMillis) {
           yield* Effect.logWarning(
             `no heartbeat has reached the service for ${Math.round(silent / 1000)} s; ` +
-              `if this lasts, it ends session ${created.session_id}: ${error.message}`
+              `if this lasts, it ends session ${session_id}: ${error.message}`
           )
         }
       })
     const beat = client
-      .call(TinkerApi.sessionHeartbeat, { session_id: created.session_id, type: "session_heartbeat" }, { policy: once })
+      .call(TinkerApi.sessionHeartbeat, { session_id, type: "session_heartbeat" }, { policy: once })
       .pipe(
         Effect.zipRight(Clock.currentTimeMillis),
-        Effect.flatMap((now) => Ref.set(lastSuccess, now)),
+        Effect.flatMap((now) => {
+          everBeat = true
+          return Ref.set(lastSuccess, now)
+        }),
         Effect.catchAll(missed)
       )
     yield* Ref.get(dynamicConfig).pipe(
@@ -122,11 +173,17 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
       Effect.forever,
       Effect.forkScoped
     )
-    yield* beat.pipe(Effect.schedule(Schedule.spaced(heartbeatInterval)), Effect.forkScoped)
+    yield* beat.pipe(
+      Effect.delay(heartbeatInterval),
+      Effect.zipRight(Deferred.isDone(lost)),
+      Effect.repeat({ until: (isLost) => isLost }),
+      Effect.forkScoped
+    )
 
     const counter = Effect.map(Ref.make(0), (ref) => Ref.getAndUpdate(ref, (n) => n + 1))
     return {
-      sessionId: created.session_id,
+      sessionId: session_id,
+      sessionLost: Deferred.await(lost),
       clientConfig,
       dynamicConfig: Ref.get(dynamicConfig),
       nextModelSeqId: yield* counter,

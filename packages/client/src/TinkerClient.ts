@@ -3,17 +3,17 @@
  *
  * @since 0.1.0
  */
+import * as Auth from "@effect-tinker/api/Auth"
+import * as OperationsApi from "@effect-tinker/api/OperationsApi"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
-import { prefix } from "@effect-tinker/api/TinkerApi"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Zstd from "@effect-tinker/api/Zstd"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -22,12 +22,25 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Random from "effect/Random"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Flags from "./Flags.ts"
+import * as Billing from "./internal/billing.ts"
 import * as codec from "./internal/codec.ts"
-import { userAgent } from "./internal/version.ts"
+import * as jwt from "./internal/jwt.ts"
+import { machine } from "./internal/machine.ts"
+import * as Tokens from "./internal/tokens.ts"
+import { enforcesTimeout, Timeout } from "./internal/transport.ts"
+import { uuid } from "./internal/uuid.ts"
+import { userAgent, version } from "./internal/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
+import * as Telemetry from "./Telemetry.ts"
 import * as TinkerConfig from "./TinkerConfig.ts"
+
+const { prefix } = TinkerApi
+const readToken = Schema.decodeUnknown(Schema.parseJson(Auth.AuthTokenResponse))
 
 /**
  * @since 0.1.0
@@ -57,6 +70,7 @@ export interface CallOptions {
   readonly method?: string | undefined
   /** the policy of the current call tree by default */
   readonly policy?: RetryPolicy.RetryPolicy | undefined
+  /** they win over the client's own; an `x-api-key` is sent in place of the client's credential */
   readonly headers?: { readonly [name: string]: string } | undefined
   /** the future that the request is about, for errors */
   readonly requestId?: string | undefined
@@ -64,6 +78,8 @@ export interface CallOptions {
   readonly body?: Body | undefined
   /** reads a protobuf answer, which is then asked for; its value comes back as `Decoded` */
   readonly protobuf?: ((bytes: Uint8Array) => Either.Either<unknown, ProtobufCodec.ProtobufDecodeError>) | undefined
+  /** told why, whenever the request is about to be sent again, also after a billing pause */
+  readonly onRetry?: ((error: TinkerError.TinkerError) => void) | undefined
 }
 
 /**
@@ -96,6 +112,11 @@ export interface Answer {
  */
 export interface Service {
   readonly config: TinkerConfig.Service
+  /** What the service wants of its clients: asked for once, when it is first needed. A service may have none. */
+  readonly clientConfig: Effect.Effect<Flags.ClientConfig, TinkerError.TinkerError>
+  /** What the token that is sent says of its owner; `undefined` where a plain key is sent, which says nothing. */
+  readonly claims: Effect.Effect<Auth.Claims | undefined, TinkerError.TinkerError>
+  readonly telemetry: Telemetry.Telemetry
   /** Sends one request, tried again as the policy says; the idempotency key stays the same over all attempts. */
   readonly call: <E extends HttpApiEndpoint.HttpApiEndpoint.Any>(
     endpoint: E,
@@ -116,81 +137,162 @@ export interface Service {
  */
 export class TinkerClient extends Context.Tag("@effect-tinker/client/TinkerClient")<TinkerClient, Service>() {}
 
-const uuid = Effect.gen(function* () {
-  const words: Array<string> = []
-  for (let i = 0; i < 4; i++) {
-    words.push((yield* Random.nextIntBetween(0, 2 ** 32)).toString(16).padStart(8, "0"))
-  }
-  const hex = words.join("")
-  const variant = "89ab"[Number.parseInt(hex[16]!, 16) & 3]
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `4${hex.slice(13, 16)}`,
-    `${variant}${hex.slice(17, 20)}`,
-    hex.slice(20)
-  ].join("-")
-})
+// these are about the credential itself, and the first says whether it is to be exchanged
+const withCredential = new Set(["clientConfig", "authToken", "getApiKey", "deleteApiKey"])
+
+// no method of a user's stands behind these, or their failures are told of elsewhere
+const background = new Set([
+  "clientConfig",
+  "clientDynamicConfig",
+  "authToken",
+  "createSession",
+  "sessionHeartbeat",
+  "finishSession",
+  "sendTelemetry",
+  "retrieveFuture",
+  "retrieveFutures",
+  "cancelFuture"
+])
+
+const owners: { readonly [endpoint: string]: string } = {
+  createModel: "ServiceClient",
+  createSamplingSession: "ServiceClient",
+  joinSamplingSession: "SamplingClient",
+  asample: "SamplingClient",
+  getInfo: "TrainingClient",
+  forward: "TrainingClient",
+  forwardBackward: "TrainingClient",
+  optimStep: "TrainingClient",
+  saveWeights: "TrainingClient",
+  saveWeightsForSampler: "TrainingClient",
+  saveWeightsExternal: "TrainingClient",
+  loadWeights: "TrainingClient",
+  createCustomLoss: "TrainingClient"
+}
+
+const maxEdgeRejections = 16
+const billingDelay = Duration.seconds(5)
+
+const telemetryPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "5 seconds", billingPause: false }
+
+const isRejectedToken = (answer: Answer) =>
+  answer.status === 401 && /error="?invalid_token"?/.test(answer.headers["www-authenticate"] ?? "")
+
+// undici's names for its timeouts, and Node's
+const timeoutCodes = new Set([
+  "UND_ERR_HEADERS_TIMEOUT",
+  "UND_ERR_BODY_TIMEOUT",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "ETIMEDOUT"
+])
+
+const isTimeout = (cause: unknown) =>
+  Predicate.hasProperty(cause, "code") && typeof cause.code === "string" && timeoutCodes.has(cause.code)
 
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | HttpClient.HttpClient> = Effect.gen(
-  function* () {
+export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | HttpClient.HttpClient | Scope.Scope> =
+  Effect.gen(function* () {
     const config = yield* TinkerConfig.TinkerConfig
     const http = yield* HttpClient.HttpClient
+    const scope = yield* Effect.scope
     // a platform's own where it has one
-    const zstd = Option.getOrElse(yield* Effect.serviceOption(Zstd.Zstd), () => undefined) ?? (yield* Zstd.make)
+    const zstd = Option.getOrUndefined(yield* Effect.serviceOption(Zstd.Zstd)) ?? (yield* Zstd.make)
+    const transportTimes = enforcesTimeout in http
 
-    const send = Effect.fnUntraced(
-      function* (
-        request: HttpClientRequest.HttpClientRequest,
-        method: string,
-        policy: RetryPolicy.RetryPolicy,
-        requestId: string | undefined
-      ) {
-        const about = { method, ...(requestId === undefined ? {} : { requestId }) }
-        const lost = (reason: "Connection" | "Timeout", cause?: unknown) =>
-          new TinkerError.TransportError({
-            ...about,
-            reason,
-            url: request.url,
-            ...(cause === undefined ? {} : { cause })
-          })
-        const fromClientError = (error: HttpClientError.HttpClientError) =>
-          error._tag === "RequestError" && error.reason === "InvalidUrl"
-            ? new TinkerError.TransportError({ ...about, reason: "InvalidUrl", url: request.url })
-            : lost("Connection", error.cause)
-        const exchange: Effect.Effect<
-          readonly [HttpClientResponse.HttpClientResponse, Uint8Array],
-          TinkerError.TinkerError
-        > = http.execute(request).pipe(
-          Effect.flatMap((response) =>
-            Effect.map(response.arrayBuffer, (body) => [response, new Uint8Array(body)] as const)
-          ),
-          Effect.mapError(fromClientError),
-          Effect.timeoutFail({ duration: policy.timeout, onTimeout: () => lost("Timeout") })
-        )
-        const [response, body] = yield* exchange
-        if (response.status >= 200 && response.status < 400) {
-          return { url: request.url, status: response.status, headers: response.headers, body } satisfies Answer
-        }
-        // an edge proxy's rejection, not the service's
-        if (response.status === 400 && body.length === 0) return yield* lost("Connection")
-        return yield* TinkerError.fromAnswer({
-          method,
-          status: response.status,
-          headers: response.headers,
-          body: new TextDecoder().decode(body),
-          requestId,
-          now: yield* Clock.currentTimeMillis
+    const always = {
+      "user-agent": userAgent,
+      "x-sdk-version": version,
+      "x-stainless-package-version": version,
+      "x-stainless-os": machine.os,
+      "x-stainless-arch": machine.arch,
+      "x-stainless-runtime": machine.runtime,
+      "x-stainless-runtime-version": machine.runtimeVersion,
+      ...Object.fromEntries(Object.entries(config.headers).map(([name, value]) => [name, Redacted.value(value)]))
+    }
+    const secretNames = ["x-api-key", "x-tinker-weights-access-token", ...Object.keys(config.headers)]
+
+    let flags: Flags.ClientConfig | undefined
+    let edgeRejections = 0
+    const deprecations = new Set<string>()
+    const billing = Billing.make(() => (flags ?? Flags.clientDefaults).billing_exception_max_pause_duration_sec)
+
+    /** One attempt: whatever was answered, or that nothing was. */
+    const exchange = (
+      request: HttpClientRequest.HttpClientRequest,
+      about: { readonly method: string; readonly requestId?: string },
+      policy: RetryPolicy.RetryPolicy
+    ): Effect.Effect<Answer, TinkerError.TinkerError> => {
+      const lost = (reason: "Connection" | "Timeout" | "InvalidUrl", cause?: unknown) =>
+        new TinkerError.TransportError({
+          ...about,
+          reason,
+          url: request.url,
+          ...(cause === undefined ? {} : { cause })
         })
-      },
-      Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, "x-api-key"]),
-      // fetch would take the key along to wherever a redirect leads
-      Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })
-    )
+      const millis = Duration.toMillis(policy.timeout)
+      const answered = http.execute(request).pipe(
+        Effect.flatMap((response) =>
+          Effect.map(response.arrayBuffer, (body): Answer => ({
+            url: request.url,
+            status: response.status,
+            headers: response.headers,
+            body: new Uint8Array(body)
+          }))
+        ),
+        Effect.mapError((error) =>
+          error._tag === "RequestError" && error.reason === "InvalidUrl"
+            ? lost("InvalidUrl")
+            : lost(isTimeout(error.cause) ? "Timeout" : "Connection", error.cause)
+        ),
+        // fetch would take the key along to wherever a redirect leads
+        Effect.provide(
+          Context.make(FetchHttpClient.RequestInit, { redirect: "manual" }).pipe(Context.add(Timeout, millis))
+        )
+      )
+      return transportTimes
+        ? answered
+        : answered.pipe(
+            Effect.timeoutFail({ duration: millis, onTimeout: () => lost("Timeout") }),
+            Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
+          )
+    }
+
+    const noteDeprecation = (method: string, answer: Answer) => {
+      const note = answer.headers["x-deprecation-note"]
+      if (note === undefined || deprecations.has(note) || deprecations.size >= 100) return Effect.void
+      deprecations.add(note)
+      const line = `${method}: ${note}`
+      return answer.headers["x-deprecation-level"] === "error" ? Effect.logError(line) : Effect.logWarning(line)
+    }
+
+    /** A success or a redirect as it is, the error that anything else stands for. */
+    const judge = Effect.fnUntraced(function* (
+      answer: Answer,
+      about: { readonly method: string; readonly requestId?: string },
+      key: Redacted.Redacted | undefined
+    ) {
+      if ("x-deprecation-note" in answer.headers) yield* noteDeprecation(about.method, answer)
+      if (answer.status >= 200 && answer.status < 400) {
+        if (edgeRejections > 0) edgeRejections--
+        return answer
+      }
+      if (answer.status === 400 && answer.body.length === 0 && edgeRejections < maxEdgeRejections) {
+        // an edge proxy's rejection, not the service's
+        edgeRejections++
+        return yield* new TinkerError.TransportError({ ...about, reason: "Connection", url: answer.url })
+      }
+      const text = new TextDecoder().decode(answer.body)
+      return yield* TinkerError.fromAnswer({
+        ...about,
+        status: answer.status,
+        headers: answer.headers,
+        body: key === undefined ? text : text.replaceAll(Redacted.value(key), "<redacted>"),
+        now: yield* Clock.currentTimeMillis
+      })
+    })
 
     const setBody = Effect.fnUntraced(function* ({ bytes, compress = false, contentType }: Body) {
       if (!compress) return HttpClientRequest.bodyUint8Array(bytes, contentType)
@@ -202,68 +304,136 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         )
     })
 
-    const request: Service["request"] = (of, payload, options = {}) =>
-      Effect.gen(function* () {
-        const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
-        const method = options.method ?? endpoint.name
-        const { encode, query } = codec.of(endpoint)
-        const policy = options.policy ?? (yield* RetryPolicy.CurrentRetryPolicy)
-        const json =
-          options.body === undefined
-            ? yield* encode(payload).pipe(Effect.mapError((error) => codec.invalid(method, error)))
-            : undefined
-        const path = yield* codec.path(method, endpoint.path, options.path as never)
-        const search = yield* query(options.urlParams).pipe(Effect.mapError((error) => codec.invalid(method, error)))
-        const base = HttpClientRequest.make(endpoint.method)(`${config.baseUrl}${prefix}${path}${search}`).pipe(
-          HttpClientRequest.setHeaders({
-            accept:
-              options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
-            "user-agent": userAgent,
-            "x-api-key": Redacted.value(config.apiKey),
-            "x-stainless-read-timeout": String(Duration.toSeconds(policy.timeout)),
-            ...options.headers
-          }),
-          options.body !== undefined
-            ? yield* setBody(options.body)
-            : json === undefined
-              ? (request) => request
-              : HttpClientRequest.bodyText(json, "application/json")
-        )
-        const complete =
-          endpoint.method === "GET"
-            ? base
-            : HttpClientRequest.setHeader(base, "x-idempotency-key", `effect-tinker-${yield* uuid}`)
-        let attempt = 0
-        return yield* Effect.suspend(() =>
-          send(
-            HttpClientRequest.setHeader(complete, "x-stainless-retry-count", String(attempt++)),
-            method,
-            policy,
-            options.requestId
-          )
-        ).pipe(RetryPolicy.apply(policy))
+    /** Attempts until there is a success, under a policy. `credential` is sent in place of the current key. */
+    const send = (
+      request: HttpClientRequest.HttpClientRequest,
+      options: {
+        readonly endpoint: string
+        readonly about: { readonly method: string; readonly requestId?: string }
+        readonly policy: RetryPolicy.RetryPolicy
+        readonly credential?: Redacted.Redacted | undefined
+        readonly onRetry?: CallOptions["onRetry"]
+      }
+    ): Effect.Effect<Answer, TinkerError.TinkerError> => {
+      const { about, endpoint, onRetry, policy } = options
+      const fixed = options.credential !== undefined || "x-api-key" in request.headers
+      const bare = fixed || withCredential.has(endpoint)
+      const told = telemetry.enabled && !background.has(endpoint)
+      let attempt = 0
+
+      const once: Effect.Effect<Answer, TinkerError.TinkerError> = Effect.gen(function* () {
+        const numbered = HttpClientRequest.setHeader(request, "x-stainless-retry-count", String(attempt++))
+        const key = options.credential ?? (fixed ? undefined : yield* bare ? tokens.plain : tokens.current)
+        const withKey = (value: Redacted.Redacted | undefined) =>
+          value === undefined ? numbered : HttpClientRequest.setHeader(numbered, "x-api-key", Redacted.value(value))
+        const answer = yield* exchange(withKey(key), about, policy)
+        if (bare || key === undefined || !isRejectedToken(answer)) return yield* judge(answer, about, key)
+        const other = yield* tokens.replace(key)
+        return Redacted.value(other) === Redacted.value(key)
+          ? yield* judge(answer, about, key)
+          : yield* judge(yield* exchange(withKey(other), about, policy), about, other)
       })
 
-    /** Where the redirects of a GET lead; the key goes no further than the service itself. */
+      const attempted = told
+        ? Effect.tapError(once, (error) =>
+            telemetry.event(
+              "InternalClientHolder.execute_with_retries.exception",
+              { func: about.method, attempt_count: attempt, ...Telemetry.describe(error) },
+              error.category === "user" ? "WARNING" : "ERROR"
+            )
+          )
+        : once
+
+      const again = (error: TinkerError.TinkerError) => {
+        onRetry?.(error)
+        return Effect.logDebug(`${about.method} is tried again (attempt ${attempt} failed): ${error.message}`)
+      }
+
+      const paying: Effect.Effect<Answer, TinkerError.TinkerError> = attempted.pipe(
+        RetryPolicy.apply(policy, again),
+        Effect.catchTag("PaymentRequired", (error) =>
+          policy.billingPause && error.shouldRetry !== false
+            ? Effect.flatMap(billing.mayPause(error), (may) =>
+                may
+                  ? again(error).pipe(
+                      Effect.zipRight(Effect.sleep(error.retryAfter ?? billingDelay)),
+                      Effect.zipRight(paying)
+                    )
+                  : Effect.fail(error)
+              )
+            : Effect.fail(error)
+        )
+      )
+      return paying
+    }
+
+    const build = Effect.fnUntraced(function* (
+      of: HttpApiEndpoint.HttpApiEndpoint.Any,
+      payload: unknown,
+      options: CallOptions & Params<HttpApiEndpoint.HttpApiEndpoint.Any>,
+      policy: RetryPolicy.RetryPolicy
+    ) {
+      const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
+      const method = options.method ?? endpoint.name
+      const { encode, query } = codec.of(of)
+      const json =
+        options.body === undefined
+          ? yield* encode(payload).pipe(Effect.mapError((error) => codec.invalid(method, error)))
+          : undefined
+      const path = yield* codec.path(method, endpoint.path, options.path as never)
+      const search = yield* query(options.urlParams).pipe(Effect.mapError((error) => codec.invalid(method, error)))
+      const headers: Record<string, string> = {
+        ...always,
+        accept: options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
+        "x-stainless-read-timeout": String(Duration.toSeconds(policy.timeout))
+      }
+      if (endpoint.method !== "GET") headers["x-idempotency-key"] = `effect-tinker-${yield* uuid}`
+      if (!background.has(endpoint.name)) {
+        headers["x-sdk-method"] = `${owners[endpoint.name] ?? "RestClient"}.${method}`
+      }
+      const base = HttpClientRequest.make(endpoint.method)(`${config.baseUrl}${prefix}${path}${search}`, {
+        headers: options.headers === undefined ? headers : Object.assign(headers, options.headers)
+      })
+      return options.body !== undefined
+        ? (yield* setBody(options.body))(base)
+        : json === undefined
+          ? base
+          : HttpClientRequest.bodyText(base, json, "application/json")
+    })
+
+    const aboutOf = (endpoint: HttpApiEndpoint.HttpApiEndpoint.Any, options: CallOptions) => ({
+      method: options.method ?? (endpoint as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name,
+      ...(options.requestId === undefined ? {} : { requestId: options.requestId })
+    })
+
+    const request: Service["request"] = (of, payload, options = {}) =>
+      Effect.gen(function* () {
+        const policy = options.policy ?? (yield* RetryPolicy.CurrentRetryPolicy)
+        const built = yield* build(of, payload, options as CallOptions & Params<never>, policy)
+        return yield* send(built, {
+          endpoint: (of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name,
+          about: aboutOf(of, options),
+          policy,
+          onRetry: options.onRetry
+        })
+      })
+
+    /** Where the redirects of a GET lead; neither key nor headers go further than the service itself. */
     const follow = Effect.fnUntraced(function* (first: Answer, method: string) {
       let answer = first
+      const policy = yield* RetryPolicy.CurrentRetryPolicy
       for (let hops = 0; hops < 5 && answer.status >= 300; hops++) {
         const location = answer.headers["location"]
         if (location === undefined || !URL.canParse(location, answer.url)) break
         const next = new URL(location, answer.url)
-        const policy = yield* RetryPolicy.CurrentRetryPolicy
-        answer = yield* send(
-          HttpClientRequest.get(next).pipe(
-            HttpClientRequest.setHeaders({
-              accept: "application/json",
-              "user-agent": userAgent,
-              ...(next.origin === new URL(config.baseUrl).origin ? { "x-api-key": Redacted.value(config.apiKey) } : {})
-            })
-          ),
-          method,
-          policy,
-          undefined
-        ).pipe(RetryPolicy.apply(policy))
+        if (next.protocol !== "https:" && next.protocol !== "http:") break
+        const get = HttpClientRequest.get(next).pipe(HttpClientRequest.setHeader("accept", "application/json"))
+        answer = yield* next.origin === new URL(config.baseUrl).origin
+          ? send(HttpClientRequest.setHeaders(get, always), { endpoint: method, about: { method }, policy })
+          : exchange(HttpClientRequest.setHeader(get, "user-agent", userAgent), { method }, policy).pipe(
+              Effect.flatMap((found) => judge(found, { method }, undefined)),
+              RetryPolicy.apply(policy)
+            )
       }
       return answer
     })
@@ -271,16 +441,11 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const call: Service["call"] = (of, payload, options = {}) =>
       Effect.gen(function* () {
         const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
-        const method = options.method ?? endpoint.name
         const { decode } = codec.of(endpoint)
+        const about = aboutOf(of, options)
         const first = yield* request(of, payload, options)
-        const answer = endpoint.method === "GET" ? yield* follow(first, method) : first
-        const unreadable = (reason: string) =>
-          new TinkerError.DecodeError({
-            method,
-            reason,
-            ...(options.requestId === undefined ? {} : { requestId: options.requestId })
-          })
+        const answer = endpoint.method === "GET" && first.status >= 300 ? yield* follow(first, about.method) : first
+        const unreadable = (reason: string) => new TinkerError.DecodeError({ ...about, reason })
         if (answer.status >= 300) {
           return yield* unreadable(`status ${answer.status} to ${answer.headers["location"] ?? "an unknown place"}`)
         }
@@ -294,15 +459,52 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         )
       }) as never
 
-    return { config, call, request }
-  }
-)
+    const flagsLock = yield* Effect.makeSemaphore(1)
+    const askFlags = call(TinkerApi.clientConfig, { sdk_version: version }).pipe(
+      Effect.catchTag("NotFound", () => Effect.succeed({})),
+      Effect.map((response) => (flags = Flags.fromClientConfig(response)))
+    )
+    const knownFlags = <E>(ask: Effect.Effect<Flags.ClientConfig, E>) =>
+      Effect.suspend(() => (flags === undefined ? ask : Effect.succeed(flags)))
+    const clientConfig = knownFlags(flagsLock.withPermits(1)(knownFlags(askFlags)))
+
+    const tokens = yield* Tokens.make({
+      credentials: config.credentials,
+      flags: clientConfig,
+      scope,
+      exchange: (credential, policy) =>
+        Effect.gen(function* () {
+          const method = "authToken"
+          const built = yield* build(OperationsApi.authToken, {}, {}, policy)
+          const answer = yield* send(built, { endpoint: method, about: { method }, policy, credential })
+          const { jwt: text } = yield* readToken(new TextDecoder().decode(answer.body)).pipe(
+            Effect.mapError(() => new TinkerError.DecodeError({ method, reason: "jwt: is missing" }))
+          )
+          return text
+        })
+    })
+
+    const telemetry: Telemetry.Telemetry = config.telemetry
+      ? yield* Telemetry.make((batch) =>
+          Effect.asVoid(call(OperationsApi.sendTelemetry, batch, { policy: telemetryPolicy }))
+        )
+      : Telemetry.disabled
+
+    return {
+      config,
+      clientConfig,
+      claims: Effect.map(tokens.current, (token) => jwt.claims(Redacted.value(token))),
+      telemetry,
+      call,
+      request
+    }
+  })
 
 /**
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<TinkerClient, never, TinkerConfig.TinkerConfig | HttpClient.HttpClient> = Layer.effect(
+export const layer: Layer.Layer<TinkerClient, never, TinkerConfig.TinkerConfig | HttpClient.HttpClient> = Layer.scoped(
   TinkerClient,
   make
 )

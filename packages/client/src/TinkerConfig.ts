@@ -1,5 +1,5 @@
 /**
- * Where the service is, and the key for it.
+ * Where the service is, the credentials for it, and what it is told of the program.
  *
  * @since 0.1.0
  */
@@ -11,18 +11,24 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Credentials from "./Credentials.ts"
 
 /**
  * @since 0.1.0
  * @category models
  */
 export interface Service {
-  readonly apiKey: Redacted.Redacted
+  readonly credentials: Credentials.Credentials
   /** without a trailing slash; paths of the contract are appended to its own path */
   readonly baseUrl: string
   readonly projectId: string | undefined
   readonly tags: ReadonlyArray<string>
   readonly userMetadata: { readonly [key: string]: string }
+  readonly displayName: string | undefined
+  /** sent with every request; names in lower case */
+  readonly headers: { readonly [name: string]: Redacted.Redacted }
+  /** whether the service is told of failures */
+  readonly telemetry: boolean
 }
 
 /**
@@ -36,7 +42,10 @@ export class TinkerConfig extends Context.Tag("@effect-tinker/client/TinkerConfi
  * @category models
  */
 export interface Options {
-  readonly apiKey: Redacted.Redacted
+  /** `tml-…`, or a token */
+  readonly apiKey?: Redacted.Redacted | undefined
+  /** a source of credentials of one's own, in place of `apiKey` */
+  readonly credentials?: Credentials.Credentials | undefined
   /** the hosted service's by default */
   readonly baseUrl?: string | undefined
   readonly projectId?: string | undefined
@@ -44,6 +53,12 @@ export interface Options {
   readonly tags?: ReadonlyArray<string> | undefined
   /** stored with the session */
   readonly userMetadata?: { readonly [key: string]: string } | undefined
+  /** the session's name, for people */
+  readonly displayName?: string | undefined
+  /** sent with every request, such as a gateway wants; they may be secrets and are shown nowhere */
+  readonly headers?: { readonly [name: string]: string | Redacted.Redacted } | undefined
+  /** tells the service of failures, without any content; true by default */
+  readonly telemetry?: boolean | undefined
 }
 
 /**
@@ -56,20 +71,27 @@ export const defaultBaseUrl = "https://tinker.thinkingmachines.dev/services/tink
 
 const invalid = (path: string, reason: string) => new TinkerError.InvalidInput({ method: "TinkerConfig", path, reason })
 
+const readHeaders = (headers: NonNullable<Options["headers"]>) => {
+  const read: Record<string, Redacted.Redacted> = {}
+  for (const [name, given] of Object.entries(headers)) {
+    const value = (typeof given === "string" ? given : Redacted.value(given)).trim()
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name) || !/^[\x20-\x7e\x80-\xff]*$/.test(value)) {
+      return invalid(`headers.${name}`, "is no header: its name or value holds what none can")
+    }
+    read[name.toLowerCase()] = Redacted.make(value)
+  }
+  return Effect.succeed(read)
+}
+
 /**
- * Fails with `InvalidInput` when the key is empty or holds what no header can carry, and when the base URL is not an
- * absolute http(s) URL.
+ * Fails with `InvalidInput` when there is no key, or one that no service would take or no header can carry, and when the
+ * base URL is not an absolute http(s) URL.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<Service, TinkerError.InvalidInput> =>
   Effect.gen(function* () {
-    const key = Redacted.value(options.apiKey).trim()
-    if (key === "") return yield* invalid("apiKey", "is empty: set TINKER_API_KEY")
-    if (!/^[\x21-\x7e]+$/.test(key)) {
-      return yield* invalid("apiKey", "holds a character that a header cannot carry: set TINKER_API_KEY again")
-    }
     const given = options.baseUrl ?? defaultBaseUrl
     const url = Option.getOrUndefined(Option.liftThrowable((text: string) => new URL(text))(given))
     if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
@@ -79,11 +101,14 @@ export const make = (options: Options): Effect.Effect<Service, TinkerError.Inval
       return yield* invalid("baseUrl", "has a user, a query or a fragment: leave them out")
     }
     return {
-      apiKey: Redacted.make(key),
+      credentials: options.credentials ?? (yield* Credentials.make({ apiKey: options.apiKey })),
       baseUrl: `${url.origin}${url.pathname}`.replace(/\/+$/, ""),
       projectId: options.projectId,
       tags: options.tags ?? [],
-      userMetadata: options.userMetadata ?? {}
+      userMetadata: options.userMetadata ?? {},
+      displayName: options.displayName,
+      headers: yield* readHeaders(options.headers ?? {}),
+      telemetry: options.telemetry ?? true
     }
   })
 
@@ -95,42 +120,63 @@ export const layer = (options: Options): Layer.Layer<TinkerConfig, TinkerError.I
   Layer.effect(TinkerConfig, make(options))
 
 const nonEmpty = (name: string) =>
-  Config.option(Config.string(name)).pipe(Config.map(Option.filter((value) => value.trim() !== "")))
+  Config.option(Config.string(name)).pipe(
+    Config.map((value) => Option.getOrUndefined(Option.filter(value, (text) => text.trim() !== "")))
+  )
+
+const secret = (name: string) => Config.map(nonEmpty(name), (value) => value && Redacted.make(value))
+
+const environment = Config.all({
+  apiKey: Config.map(Config.option(Config.redacted("TINKER_API_KEY")), Option.getOrUndefined),
+  baseUrl: nonEmpty("TINKER_BASE_URL"),
+  projectId: nonEmpty("TINKER_PROJECT_ID"),
+  tags: nonEmpty("TINKER_TAGS"),
+  telemetry: nonEmpty("TINKER_TELEMETRY"),
+  command: nonEmpty("TINKER_CREDENTIAL_CMD"),
+  clientId: secret("CLOUDFLARE_ACCESS_CLIENT_ID"),
+  clientSecret: secret("CLOUDFLARE_ACCESS_CLIENT_SECRET"),
+  home: nonEmpty("HOME"),
+  profile: nonEmpty("USERPROFILE")
+})
+
+const words = (text: string) =>
+  text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "")
 
 /**
- * What the environment says: `TINKER_API_KEY`, `TINKER_BASE_URL`, `TINKER_PROJECT_ID`, `TINKER_TAGS` (separated by
- * commas). Options given here win.
+ * What the environment says: `TINKER_API_KEY`, `TINKER_CREDENTIAL_CMD`, the stored keys below `HOME`, `TINKER_BASE_URL`,
+ * `TINKER_PROJECT_ID`, `TINKER_TAGS` (separated by commas), `TINKER_TELEMETRY` (off unless `1`, `true`, `yes` or `on`),
+ * `CLOUDFLARE_ACCESS_CLIENT_ID` and `CLOUDFLARE_ACCESS_CLIENT_SECRET`. Options given here win.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromConfig = (options: Partial<Options> = {}): Effect.Effect<Service, TinkerError.InvalidInput> =>
+export const fromConfig = (options: Options = {}): Effect.Effect<Service, TinkerError.InvalidInput> =>
   Effect.gen(function* () {
-    const env = yield* Config.all({
-      apiKey: Config.option(Config.redacted("TINKER_API_KEY")),
-      baseUrl: nonEmpty("TINKER_BASE_URL"),
-      projectId: nonEmpty("TINKER_PROJECT_ID"),
-      tags: nonEmpty("TINKER_TAGS")
-    })
-    const apiKey = options.apiKey ?? Option.getOrUndefined(env.apiKey)
-    if (apiKey === undefined) {
-      return yield* invalid("apiKey", "is missing: set TINKER_API_KEY, or give `apiKey` to the layer")
-    }
+    const env = yield* environment
+    const home = env.home ?? env.profile
+    const credentials =
+      options.credentials ??
+      (yield* Credentials.make({
+        apiKey: options.apiKey ?? env.apiKey,
+        command: env.command,
+        file: home === undefined ? undefined : `${home}/.tinker/credentials.json`
+      }))
     return yield* make({
-      apiKey,
-      baseUrl: options.baseUrl ?? Option.getOrUndefined(env.baseUrl),
-      projectId: options.projectId ?? Option.getOrUndefined(env.projectId),
-      tags:
-        options.tags ??
-        Option.match(env.tags, {
-          onNone: () => [],
-          onSome: (tags) =>
-            tags
-              .split(",")
-              .map((tag) => tag.trim())
-              .filter((tag) => tag !== "")
-        }),
-      userMetadata: options.userMetadata
+      credentials,
+      baseUrl: options.baseUrl ?? env.baseUrl,
+      projectId: options.projectId ?? env.projectId,
+      tags: options.tags ?? words(env.tags ?? ""),
+      userMetadata: options.userMetadata,
+      displayName: options.displayName,
+      headers: {
+        ...(env.clientId === undefined ? {} : { "CF-Access-Client-Id": env.clientId }),
+        ...(env.clientSecret === undefined ? {} : { "CF-Access-Client-Secret": env.clientSecret }),
+        ...options.headers
+      },
+      telemetry: options.telemetry ?? /^(1|true|yes|on)$/i.test((env.telemetry ?? "1").trim())
     })
   }).pipe(Effect.catchTag("ConfigError", (error: ConfigError.ConfigError) => invalid("environment", String(error))))
 
@@ -138,5 +184,5 @@ export const fromConfig = (options: Partial<Options> = {}): Effect.Effect<Servic
  * @since 0.1.0
  * @category layers
  */
-export const layerConfig = (options: Partial<Options> = {}): Layer.Layer<TinkerConfig, TinkerError.InvalidInput> =>
+export const layerConfig = (options: Options = {}): Layer.Layer<TinkerConfig, TinkerError.InvalidInput> =>
   Layer.effect(TinkerConfig, fromConfig(options))

@@ -182,7 +182,7 @@ describe("bad input", () => {
         TINKER_TAGS: "a, b,,",
         TINKER_PROJECT_ID: "p"
       })
-      assert.strictEqual(Redacted.value(config.apiKey), "tml-a")
+      assert.strictEqual(Redacted.value(yield* config.credentials.get({ commandFirst: false, fresh: false })), "tml-a")
       assert.strictEqual(config.baseUrl, "http://host/base")
       assert.deepStrictEqual(config.tags, ["a", "b"])
       assert.strictEqual(config.projectId, "p")

@@ -17,9 +17,15 @@ const over = (http: Layer.Layer<HttpClient.HttpClient>, apiKey = options.apiKey)
 /** A program against a script, with the requests that arrived. */
 const against = <A, E>(script: ScriptedHttpClient.Script, program: (rest: RestClient.Service) => Effect.Effect<A, E>) =>
   Effect.gen(function* () {
-    const http = yield* ScriptedHttpClient.make(script)
+    const flags = { "/client/config": json({}) }
+    const http = yield* ScriptedHttpClient.make(
+      typeof script === "object" && !Effect.isEffect(script) && !("_tag" in script)
+        ? { ...flags, ...script }
+        : { ...flags, "*": script as ScriptedHttpClient.Step }
+    )
     const result = yield* Effect.flatMap(RestClient.RestClient, program).pipe(Effect.provide(over(http.layer)))
-    return { result, requests: yield* http.requests }
+    const requests = (yield* http.requests).filter(({ path }) => path !== "/client/config" && path !== "/telemetry")
+    return { result, requests }
   })
 
 const collect = <A, E>(stream: Stream.Stream<A, E>) => Effect.map(Stream.runCollect(stream), Chunk.toReadonlyArray)

@@ -1,0 +1,180 @@
+/**
+ * Where the key comes from. Sources, in this order: one that is given (an option, `TINKER_API_KEY`); the output of a
+ * command (`TINKER_CREDENTIAL_CMD`); the default key that `tinker auth login` stored in `~/.tinker/credentials.json`.
+ *
+ * A credential is a key (`tml-…`) or a token (`eyJ…`). Another service, such as a vault's client, can take the place of
+ * this one: give it to `TinkerConfig`. Credentials are `Redacted` wherever they are held.
+ *
+ * @since 0.1.0
+ */
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Command from "@effect/platform/Command"
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as jwt from "./internal/jwt.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Credentials {
+  /** A credential to send now. */
+  readonly get: (request: Request) => Effect.Effect<Redacted.Redacted, TinkerError.InvalidInput>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  /** the service wants the command's credential rather than a plain key (`credential_default_source`) */
+  readonly commandFirst: boolean
+  /** the last one was rejected: do not give it again if there can be another */
+  readonly fresh: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sources {
+  readonly apiKey?: Redacted.Redacted | undefined
+  /** run by the shell; what it prints is the credential */
+  readonly command?: string | undefined
+  /** the path of a file with stored keys */
+  readonly file?: string | undefined
+}
+
+const invalid = (path: string, reason: string) => new TinkerError.InvalidInput({ method: "Credentials", path, reason })
+
+const missing = "is missing: set TINKER_API_KEY or TINKER_CREDENTIAL_CMD, or give `apiKey` to the layer"
+
+/** Trimmed; refused when no service would take it. Its text is in no error. */
+const check = (
+  path: string,
+  credential: Redacted.Redacted
+): Effect.Effect<Redacted.Redacted, TinkerError.InvalidInput> => {
+  const key = Redacted.value(credential).trim()
+  if (key === "") return invalid(path, "is empty: set TINKER_API_KEY")
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    return invalid(path, "holds a character that a header cannot carry: set TINKER_API_KEY again")
+  }
+  if (!key.startsWith("tml-") && !jwt.isToken(key)) {
+    return invalid(path, 'is no key of this service: one starts with "tml-", a token with "eyJ"')
+  }
+  return Effect.succeed(Redacted.make(key))
+}
+
+const live = (path: string, credential: Redacted.Redacted) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    now < jwt.expiresAt(Redacted.value(credential))
+      ? Effect.succeed(credential)
+      : invalid(path, "is a token that has expired: give a new one, or a TINKER_CREDENTIAL_CMD that prints one")
+  )
+
+// how long a plain key that a command printed is taken for the newest
+const keptMillis = Duration.toMillis("5 minutes")
+const commandTimeout = Duration.seconds(60)
+
+const commandCredential = Effect.fnUntraced(function* (command: string) {
+  const path = "TINKER_CREDENTIAL_CMD"
+  const executor = yield* Effect.serviceOption(CommandExecutor.CommandExecutor)
+  if (Option.isNone(executor)) {
+    return yield* invalid(path, "needs a CommandExecutor: provide the platform's, such as NodeContext.layer")
+  }
+  const run = Command.make(command)
+    .pipe(Command.runInShell(true), Command.stderr("inherit"), Command.string)
+    .pipe(
+      Effect.provideService(CommandExecutor.CommandExecutor, executor.value),
+      Effect.mapError((error) => invalid(path, `could not be run: ${error.message}`)),
+      Effect.timeoutFail({ duration: commandTimeout, onTimeout: () => invalid(path, "did not end within a minute") }),
+      Effect.flatMap((output) =>
+        output.trim() === ""
+          ? invalid(path, "printed nothing: it must print a credential")
+          : check(path, Redacted.make(output))
+      ),
+      Effect.flatMap((credential) => live(path, credential))
+    )
+  const lock = yield* Effect.makeSemaphore(1)
+  let held: { readonly credential: Redacted.Redacted; readonly until: number } | undefined
+  return (fresh: boolean) =>
+    Effect.suspend(() => {
+      const asked = held
+      return lock.withPermits(1)(
+        Effect.gen(function* () {
+          const now = yield* Clock.currentTimeMillis
+          // one who waited takes what the one before has fetched
+          if (held !== undefined && now < held.until && !(fresh && held === asked)) return held.credential
+          const credential = yield* run
+          const expiry = jwt.expiresAt(Redacted.value(credential))
+          held = { credential, until: Number.isFinite(expiry) ? expiry - 60_000 : now + keptMillis }
+          return credential
+        })
+      )
+    })
+})
+
+const Stored = Schema.parseJson(
+  Schema.Struct({
+    default: Schema.optionalWith(Schema.String, { nullable: true }),
+    keys: Schema.optionalWith(
+      Schema.Record({ key: Schema.String, value: Schema.Struct({ key: Schema.Redacted(Schema.String) }) }),
+      { default: () => ({}) }
+    )
+  })
+)
+const readStored = Schema.decodeUnknown(Stored)
+
+/** The default key of a file, if there is one. What cannot be read is an error that names the file. */
+const storedKey = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* Effect.serviceOption(FileSystem.FileSystem)
+  if (Option.isNone(fs)) return undefined
+  const text = yield* fs.value
+    .readFileString(file)
+    .pipe(
+      Effect.catchAll((error) =>
+        error._tag === "SystemError" && error.reason === "NotFound"
+          ? Effect.succeed(undefined)
+          : invalid(file, `cannot be read: ${error.message}`)
+      )
+    )
+  if (text === undefined) return undefined
+  const stored = yield* Effect.orElseFail(readStored(text), () =>
+    // not what is wrong with it: that might show a key
+    invalid(file, "does not hold stored keys: sign in again, or set TINKER_API_KEY")
+  )
+  const found = stored.default === undefined ? undefined : stored.keys[stored.default]
+  return found === undefined ? undefined : yield* check(file, found.key)
+})
+
+/**
+ * Credentials from the sources that there are; fails when there is none, and for a key that no service would take. The
+ * command needs a `CommandExecutor`, the file a `FileSystem`, where they are used.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (sources: Sources): Effect.Effect<Credentials, TinkerError.InvalidInput> =>
+  Effect.gen(function* () {
+    const blank = sources.apiKey !== undefined && Redacted.value(sources.apiKey).trim() === ""
+    const command = sources.command === undefined ? undefined : yield* commandCredential(sources.command)
+    const key =
+      sources.apiKey !== undefined && !(blank && command !== undefined)
+        ? yield* check("apiKey", sources.apiKey)
+        : command === undefined && sources.file !== undefined
+          ? yield* storedKey(sources.file)
+          : undefined
+    if (key === undefined && command === undefined) return yield* invalid("apiKey", missing)
+    return {
+      get: ({ commandFirst, fresh }) =>
+        key === undefined || (commandFirst && command !== undefined && !jwt.isToken(Redacted.value(key)))
+          ? command!(fresh)
+          : live("apiKey", key)
+    }
+  })
