@@ -159,9 +159,18 @@ const burn = (tinker: TinkerService.Service, request: HttpServerRequest.HttpServ
         : Effect.void
   })
 
-/** Clients ask again after a 409, in the belief that it passes: those of this service do not. */
-const conclusive = (response: HttpServerResponse.HttpServerResponse) =>
-  response.status === 409 ? HttpServerResponse.setHeader(response, "x-should-retry", "false") : response
+/** Whether to ask again, and when. */
+const withHints = (response: HttpServerResponse.HttpServerResponse) => {
+  switch (response.status) {
+    // clients believe that a conflict passes: those of this service do not
+    case 409:
+      return HttpServerResponse.setHeader(response, "x-should-retry", "false")
+    case 429:
+      return HttpServerResponse.setHeader(response, "retry-after", "1")
+    default:
+      return response
+  }
+}
 
 interface Guards {
   readonly tinker: TinkerService.Service
@@ -189,7 +198,7 @@ const guard =
             apiErrors.toResponse({ status: 500, detail: "an internal error, which the service has logged" })
           )
         }),
-        Effect.map(conclusive)
+        Effect.map(withHints)
       )
     return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
       keys.length > 0 && !downloads.isDownload(request) && !apiKeys.isAllowed(keys, request.headers["x-api-key"])

@@ -47,6 +47,8 @@ export interface Options {
   readonly samplerIdle?: Duration.DurationInput | undefined
   /** sample requests that the engine works on at a time; 8 */
   readonly sampleConcurrency?: number | undefined
+  /** operations of a session that wait or run; more are refused for now, with 429 and `Retry-After`; 4,096 */
+  readonly maxPending?: number | undefined
   /** what clients are told to do; nothing */
   readonly clientConfig?: Session.ClientConfigResponse | undefined
 }
@@ -152,6 +154,7 @@ const settingsOf = (options: Options): environments.Settings => ({
   samplerIdle: Duration.decode(options.samplerIdle ?? "1 minute"),
   sampleConcurrency: options.sampleConcurrency ?? 8,
   inlineLimit: options.inlineLimit ?? 1024 * 1024,
+  maxPending: options.maxPending ?? 4096,
   clientConfig: options.clientConfig ?? {}
 })
 
@@ -198,7 +201,8 @@ export const make = (
       yield* entry.touch
       const waited = yield* environment.futures.wait(entry, settings.longPoll)
       if (Option.isNone(waited)) {
-        return { _tag: "TryAgain", body: { type: "try_again", request_id, queue_state: "active" } }
+        const state = entry.state?.() ?? { queue_state: "active" as const }
+        return { _tag: "TryAgain", body: { type: "try_again", request_id, ...state } }
       }
       const outcome = waited.value
       if (outcome._tag === "Failed") return outcome

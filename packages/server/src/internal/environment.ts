@@ -7,6 +7,7 @@ import * as Tracer from "effect/Tracer"
 import type * as CheckpointStore from "../CheckpointStore.ts"
 import type * as Engine from "../Engine.ts"
 import * as futures from "./futures.ts"
+import * as responses from "./responses.ts"
 
 /** @internal */
 export interface Settings {
@@ -17,6 +18,7 @@ export interface Settings {
   readonly samplerIdle: Duration.Duration
   readonly sampleConcurrency: number
   readonly inlineLimit: number
+  readonly maxPending: number
   readonly clientConfig: Session.ClientConfigResponse
 }
 
@@ -70,6 +72,14 @@ export const toOutcome = (
       )
     )
   )
+
+/** Why nothing more is taken for now. @internal */
+export const overload = (environment: Environment, load: futures.Load): responses.Refusal | undefined => {
+  const { maxPending } = environment.settings
+  return load.pending < maxPending
+    ? undefined
+    : responses.tooMany(`${load.pending} operations wait or run, and no more than ${maxPending} may: wait for results`)
+}
 
 /** @internal */
 export const findBaseModel = (engine: Engine.Service, name: string): Engine.BaseModel | undefined =>

@@ -60,8 +60,22 @@ export interface Ticket {
   readonly envelope: Omit<Future.FutureEnvelope, "request_id">
 }
 
+/** How many operations of a session have no result yet. @internal */
+export interface Load {
+  pending: number
+}
+
+/** Why there is no result yet. @internal */
+export interface QueueState {
+  readonly queue_state: "active" | "paused_capacity"
+  readonly queue_state_reason?: string
+}
+
 /** An operation whose result will come. @internal */
 export interface Entry {
+  readonly load: Load
+  /** what a poll tells while there is no result; `active` where it is absent */
+  readonly state?: (() => QueueState) | undefined
   readonly ticket: Ticket
   readonly result: Deferred.Deferred<Outcome>
   /** says that somebody still cares for the session that the operation belongs to */
@@ -111,11 +125,13 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
       unsafeAdd: (options) => {
         const entry = { ...options, result: Deferred.unsafeMake<Outcome>(FiberId.none) }
         entries.set(entry.ticket.id, entry)
+        entry.load.pending++
         return entry
       },
       complete: (entry, outcome) =>
         Effect.gen(function* () {
           if (!(yield* Deferred.succeed(entry.result, outcome))) return
+          entry.load.pending--
           const now = yield* Clock.currentTimeMillis
           prune(now)
           completed.push({ id: entry.ticket.id, at: now })

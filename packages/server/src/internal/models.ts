@@ -16,6 +16,7 @@ import {
   type Failure,
   findBaseModel,
   onOffer,
+  overload,
   toOutcome
 } from "./environment.ts"
 import * as fingerprint from "./fingerprint.ts"
@@ -133,7 +134,14 @@ export const make = (environment: Environment): Models => {
   const entryOf = (record: ModelRecord) => (seqId: number) =>
     environment.futures.unsafeAdd({
       ticket: { id: `${record.id}:${seqId}`, envelope: { model_id: record.id } },
-      touch: record.session.touch
+      touch: record.session.touch,
+      load: record.session.load,
+      state: () => {
+        const missing = record.queue.missing()
+        return missing === undefined
+          ? { queue_state: "active" }
+          : { queue_state: "active", queue_state_reason: `seq_id ${missing} has not arrived, and comes before` }
+      }
     })
 
   const optimizerProblem = (config: Model.OptimizerConfig | undefined): string | undefined =>
@@ -262,6 +270,9 @@ export const make = (environment: Environment): Models => {
       const before = yield* record.queue.find(seqId, hash)
       if (before !== undefined) return before
     }
+    // what others wait for is always taken: their turn would never come
+    const tooMuch = record.queue.isAwaited(seqId) ? undefined : overload(environment, record.session.load)
+    if (tooMuch !== undefined) return yield* tooMuch
     if (validate !== undefined) {
       yield* Effect.tapError(validate, (refusal) =>
         seqId === undefined ? Effect.void : record.queue.burn(seqId, hash, refusal)

@@ -24,6 +24,10 @@ export interface Queue {
   readonly burn: (seqId: number, fingerprint: string, refusal: responses.Refusal) => Effect.Effect<void>
   /** Fails what waits; nothing is taken any more. */
   readonly end: (reason: string) => Effect.Effect<void>
+  /** whether operations wait for this number, or it is the next one to run: it is taken whatever else waits */
+  readonly isAwaited: (seqId: number | undefined) => boolean
+  /** the number that is missing, where one is */
+  readonly missing: () => number | undefined
   /** whether something runs or waits */
   readonly isBusy: Effect.Effect<boolean>
 }
@@ -197,6 +201,8 @@ export const make = (options: {
         slots.clear()
         return failWaiting(futures.failed(reason, "server"))
       }),
+    isAwaited: (seqId) => seqId !== undefined && (seqId < highest || seqId === next),
+    missing: () => (running || waiting.size === 0 || waiting.has(next) ? undefined : next),
     isBusy: Effect.sync(() => running || waiting.size > 0)
   }
 }

@@ -7,6 +7,7 @@ export type Refusal =
   | ErrorResponse.NotFoundResponse
   | ErrorResponse.ConflictResponse
   | ErrorResponse.UnprocessableResponse
+  | ErrorResponse.TooManyRequestsResponse
 
 /** @internal */
 export const badRequest = (detail: string) => new ErrorResponse.BadRequestResponse({ detail })
@@ -28,6 +29,9 @@ export type NotFound = ErrorResponse.NotFoundResponse
 
 /** @internal */
 export type Gone = ErrorResponse.GoneResponse
+
+/** @internal */
+export const tooMany = (detail: string) => new ErrorResponse.TooManyRequestsResponse({ detail })
 
 /** @internal */
 export const unprocessable = (detail: string) => new ErrorResponse.UnprocessableResponse({ detail })

@@ -14,7 +14,15 @@ import * as RcMap from "effect/RcMap"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Engine from "../Engine.ts"
-import { currentParent, type Environment, type Failure, findBaseModel, onOffer, toOutcome } from "./environment.ts"
+import {
+  currentParent,
+  type Environment,
+  type Failure,
+  findBaseModel,
+  onOffer,
+  overload,
+  toOutcome
+} from "./environment.ts"
 import * as fingerprint from "./fingerprint.ts"
 import * as futures from "./futures.ts"
 import * as queue from "./queue.ts"
@@ -95,6 +103,8 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
   Effect.gen(function* () {
     const { engine, settings, store } = environment
     const records = new Map<string, SamplerRecord>()
+    // of samples that name a base model or a path themselves
+    const unowned: futures.Load = { pending: 0 }
     const free = yield* Effect.makeSemaphore(Math.max(1, settings.sampleConcurrency))
 
     // samplers of the engine are made when needed, and released when idle: the record is enough to make them again
@@ -308,13 +318,30 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
             : responses.conflict(`sampling session ${id}: seq_id ${numbered} was used for another request`)
         }
         if (problem !== undefined) return responses.badRequest(problem)
+        const tooMuch = overload(environment, session?.load ?? unowned)
+        if (tooMuch !== undefined) return tooMuch
         if (session?.isLive() === false) return responses.notFound(`there is no sampling session ${id}`)
         const requestId = `${id}:${numbered ?? `unnumbered-${record.unnumbered++}`}`
         const ids = Array.from({ length: num_samples }, (_, index) => `${requestId}:${index}`)
         const ticket: futures.Ticket = { id: requestId, envelope: { sample_sequence_ids: ids } }
-        const entry = environment.futures.unsafeAdd({ ticket, touch: session?.touch ?? Effect.void })
+        let started = false
+        const entry = environment.futures.unsafeAdd({
+          ticket,
+          touch: session?.touch ?? Effect.void,
+          load: session?.load ?? unowned,
+          state: () =>
+            started
+              ? { queue_state: "active" }
+              : {
+                  queue_state: "paused_capacity",
+                  queue_state_reason: `no more than ${settings.sampleConcurrency} requests are sampled at a time`
+                }
+        })
         if (numbered !== undefined) slots.set(numbered, { fingerprint: hash, ticket })
-        const work = RcMap.get(engineSamplers, id).pipe(
+        const work = Effect.suspend(() => {
+          started = true
+          return RcMap.get(engineSamplers, id)
+        }).pipe(
           Effect.flatMap((sampler) =>
             sampler.sample({ num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs })
           ),

@@ -7,6 +7,7 @@ import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Environment } from "./environment.ts"
+import type * as futures from "./futures.ts"
 import * as ids from "./ids.ts"
 import type * as queue from "./queue.ts"
 import * as responses from "./responses.ts"
@@ -29,6 +30,7 @@ export interface Memory {
 export interface Session {
   readonly id: string
   readonly memory: Memory
+  readonly load: futures.Load
   readonly isLive: () => boolean
   /** holds the engine's models; closed after `workers` */
   readonly resources: Scope.Scope
@@ -87,6 +89,7 @@ export const make = (environment: Environment): Sessions => {
     const session: Session = {
       id,
       memory,
+      load: { pending: 0 },
       isLive: () => live.has(id),
       resources,
       workers,

@@ -1,0 +1,104 @@
+import type { EngineError } from "@effect-tinker/server/Engine"
+import type * as TestEngine from "@effect-tinker/testing/TestEngine"
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import * as client from "./utils/client.ts"
+
+const { createModel, createSession, forwardBackward, ok, optimStep, poll, post, result, sampleRequest } = client
+
+/** A service whose engine waits before the operations that are named. */
+const stuck = (name: string, maxPending: number) =>
+  Effect.gen(function* () {
+    const gate = yield* Deferred.make<void, EngineError>()
+    const before = (operation: TestEngine.Operation) => (operation.name === name ? Deferred.await(gate) : Effect.void)
+    const { engine, layer } = yield* client.start({ maxPending, sampleConcurrency: 2 }, { before })
+    return { open: Deferred.succeed(gate, undefined), engine, layer }
+  })
+
+describe("back-pressure", () => {
+  it.scoped("refuses what is too much for now, says when to come again, and uses up no number", () =>
+    Effect.gen(function* () {
+      const { engine, layer, open } = yield* stuck("forwardBackward", 4)
+      yield* Effect.gen(function* () {
+        const session = yield* createSession
+        const model = yield* createModel(session)
+        const other = yield* createModel(yield* createSession)
+        const ids: Array<string> = []
+        for (let seq = 1; seq <= 4; seq++) ids.push((yield* ok(forwardBackward(model, seq))).request_id)
+        const refused = yield* optimStep(model, 5)
+        assert.strictEqual(refused.status, 429)
+        assert.strictEqual(refused.headers["retry-after"], "1")
+        assert.match(refused.body.detail, /4 operations wait or run/)
+        assert.strictEqual((yield* ok(forwardBackward(model, 2))).request_id, ids[1], "a repetition is no more work")
+        assert.strictEqual((yield* optimStep(other, 1)).status, 200, "another session is not slowed")
+        yield* open
+        yield* Effect.forEach(ids, result)
+        const { request_id } = yield* ok(optimStep(model, 5))
+        assert.property(yield* result(request_id), "metrics")
+        const names = (yield* engine.operations).map(({ name }) => name)
+        assert.deepStrictEqual(
+          names.filter((name) => name === "forwardBackward"),
+          Array.from({ length: 4 }, () => "forwardBackward")
+        )
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("always takes what others wait for, and tells them what they wait for", () =>
+    Effect.gen(function* () {
+      const { layer, open } = yield* stuck("none", 3)
+      yield* open
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const ids: Array<string> = []
+        for (const seq of [2, 3, 4]) ids.push((yield* ok(forwardBackward(model, seq))).request_id)
+        assert.strictEqual((yield* forwardBackward(model, 5)).status, 429)
+        const waiting = yield* Effect.fork(poll(ids[0]!))
+        yield* TestClock.adjust("20 seconds")
+        assert.deepStrictEqual((yield* Fiber.join(waiting)).body, {
+          type: "try_again",
+          request_id: ids[0],
+          queue_state: "active",
+          queue_state_reason: "seq_id 1 has not arrived, and comes before"
+        })
+        assert.strictEqual((yield* forwardBackward(model, 1)).status, 200)
+        for (const id of ids) assert.property(yield* result(id), "metrics")
+        assert.strictEqual((yield* forwardBackward(model, 5)).status, 200)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("of samples: those that wait for their turn say so", () =>
+    Effect.gen(function* () {
+      const { layer, open } = yield* stuck("sample", 3)
+      yield* Effect.gen(function* () {
+        const session_id = yield* createSession
+        const { sampling_session_id } = yield* ok(
+          post("/create_sampling_session", {
+            session_id,
+            sampling_session_seq_id: 0,
+            base_model: "effect-tinker/test"
+          })
+        )
+        const sample = (seq: number) => post("/asample", sampleRequest(sampling_session_id, seq))
+        const ids: Array<string> = []
+        for (const seq of [0, 1, 2]) ids.push((yield* ok(sample(seq))).request_id)
+        const refused = yield* sample(3)
+        assert.strictEqual(refused.status, 429)
+        assert.strictEqual(refused.headers["retry-after"], "1")
+        const polls = yield* Effect.fork(Effect.forEach(ids, (id) => poll(id), { concurrency: 3 }))
+        yield* TestClock.adjust("20 seconds")
+        assert.deepStrictEqual(
+          (yield* Fiber.join(polls)).map(({ body }) => body.queue_state),
+          ["active", "active", "paused_capacity"]
+        )
+        yield* open
+        for (const id of ids) assert.property(yield* result(id), "sequences")
+        assert.strictEqual((yield* sample(3)).status, 200)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})
