@@ -1,4 +1,7 @@
 import { mergeConfig } from "vitest/config"
 import shared from "../../vitest.shared.ts"
 
-export default mergeConfig(shared, { test: { name: "cli", globalSetup: ["test/utils/setup.ts"] } })
+export default mergeConfig(shared, {
+  // tests wait for processes, so they wait together
+  test: { name: "cli", globalSetup: ["test/utils/setup.ts"], sequence: { concurrent: true } }
+})

@@ -5,13 +5,14 @@
  * What runs the embedded service is not bundled: the engine finds its model and its worker beside its own modules.
  */
 import { build } from "esbuild"
-import { chmodSync } from "node:fs"
+import { chmodSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
 /** @param {{ outdir: string, local: string }} options where it goes, and how it imports `src/internal/local.ts` */
 export const bundle = async ({ local, outdir }) => {
+  rmSync(outdir, { recursive: true, force: true })
   await build({
     entryPoints: { tinker: here("../src/bin.ts") },
     outdir,

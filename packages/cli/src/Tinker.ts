@@ -32,9 +32,21 @@ export type ExitCode = 0 | 1 | 2
 
 const execute = Command.run(commands.tinker, { name: "tinker", version })
 
+// what the library says of every option; the usage line says it already
+const selfEvident =
+  /^ +(?:A user-defined piece of text.*|An? (?:integer|floating point number|true or false value)\.|This setting is optional\.|This option may be repeated.*|One of the following: .*)\n(?:\n|$)/gm
+
 // help, completions and the like are results; what is wrong with a command line is said once, by us
-const consoleOf = (base: Console.Console, io: Io.Service): Console.Console => {
-  const shown = (text: string) => {
+const consoleOf = (
+  base: Console.Console,
+  io: Io.Service,
+  path: ReadonlyArray<string>,
+  write: (text: string) => Effect.Effect<void> = io.out
+): Console.Console => {
+  const before = ["$ tinker", ...path.slice(0, -1), ""].join(" ")
+  const shown = (styled: string) => {
+    // the usage of a command below begins with its own name
+    const text = styled.replace(/^\$ (?!tinker\b)/m, before).replace(selfEvident, "")
     const plain = ansi.strip(text)
     if (io.columns !== undefined && plain.split("\n").some((line) => line.length > io.columns!)) {
       return ansi.wrap(plain, io.columns)
@@ -43,7 +55,7 @@ const consoleOf = (base: Console.Console, io: Io.Service): Console.Console => {
   }
   return {
     ...base,
-    log: (...args) => io.out(`${shown(args.join(" ")).trim()}\n`),
+    log: (...args) => write(`${shown(args.join(" ")).trim()}\n`),
     error: () => Effect.void
   }
 }
@@ -96,17 +108,23 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never,
     const runtime = yield* Effect.runtime()
     const fork = Runtime.runFork(runtime)
     const console = yield* Effect.console
-    const exit = yield* execute(argv).pipe(
-      Effect.withConsole(consoleOf(console, io)),
+    const args = argv.slice(2)
+    const options = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined)
+    const path = commands.pathOf(options)
+    const help = [...argv.slice(0, 2), ...path, "--help"]
+    // wherever it stands
+    const line = options.some((option) => option === "-h" || option === "--help") ? help : argv
+    const exit = yield* execute(line).pipe(
+      Effect.withConsole(consoleOf(console, io, path)),
       Effect.provide(Logger.replace(Logger.defaultLogger, loggerOf(io, fork))),
       Logger.withMinimumLogLevel(LogLevel.Warning),
       Effect.exit
     )
     if (Exit.isSuccess(exit)) return 0
     if (Cause.isInterruptedOnly(exit.cause)) return yield* Effect.interrupt
+    if (Option.exists(Cause.failureOption(exit.cause), (error) => error instanceof commands.MissingCommand)) {
+      yield* execute(help).pipe(Effect.withConsole(consoleOf(console, io, path, io.err)), Effect.ignore)
+      return 2
+    }
     return yield* explain(exit.cause)
-  }).pipe(
-    Effect.provide(
-      CliConfig.layer({ isCaseSensitive: true, showBuiltIns: false, showTypes: false, finalCheckBuiltIn: true })
-    )
-  )
+  }).pipe(Effect.provide(CliConfig.layer({ isCaseSensitive: true, showBuiltIns: false, showTypes: false })))

@@ -24,12 +24,12 @@ const IoLive = Layer.effect(
     const noColor = Option.isSome(yield* setting("NO_COLOR"))
     const given = Number(Option.getOrElse(yield* setting("COLUMNS"), () => ""))
     const secrets = (yield* Effect.all(
-      ["TINKER_API_KEY", "HF_TOKEN", "CLOUDFLARE_ACCESS_CLIENT_SECRET", "TINKER_SERVE_KEY"].map(setting)
+      ["TINKER_API_KEY", "HF_TOKEN", "CLOUDFLARE_ACCESS_CLIENT_SECRET"].map(setting)
     )).flatMap((secret) => Option.toArray(Option.map(secret, (text) => text.trim())))
 
     // whatever a server or a library puts into its messages
     const redact = (text: string): string =>
-      secrets.reduce((rest, secret) => (secret.length < 8 ? rest : rest.replaceAll(secret, "<redacted>")), text)
+      secrets.reduce((rest, secret) => (secret.length < 6 ? rest : rest.replaceAll(secret, "<redacted>")), text)
     const write = (stream: NodeJS.WriteStream) => (text: string) =>
       Effect.async<void>((resume) => {
         stream.write(redact(text), () => resume(Effect.void))
@@ -46,6 +46,10 @@ const IoLive = Layer.effect(
       columns: widthOf(process.stdout),
       errColumns: widthOf(process.stderr) ?? 80,
       color: process.stdout.isTTY === true && !noColor && terminal !== "dumb",
+      hide: (secret) =>
+        Effect.sync(() => {
+          secrets.push(secret)
+        }),
       readLine: Effect.acquireUseRelease(
         Effect.promise(() => import("node:readline")).pipe(
           Effect.map(({ createInterface }) => createInterface({ input: process.stdin }))

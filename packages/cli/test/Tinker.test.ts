@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { run } from "./utils/tinker.ts"
 
-describe.concurrent("tinker", () => {
+describe("tinker", () => {
   it.live("says its version", () =>
     Effect.map(run(["version"]), (result) =>
       assert.deepStrictEqual(result, { code: 0, stdout: "tinker 0.1.0\n", stderr: "" })

@@ -40,3 +40,7 @@ export const pythonTime = (time: DateTime.Utc): string => {
   const [whole, fraction = "000"] = clock.split(".") as [string, string?]
   return `${date} ${whole}${fraction === "000" ? "" : `.${fraction}000`}+00:00`
 }
+
+/** Whether a run trains an adapter, and of which rank. @internal */
+export const lora = (run: { readonly is_lora: boolean; readonly lora_rank?: number | undefined }): string =>
+  run.is_lora && run.lora_rank ? `Yes (Rank ${run.lora_rank})` : bool(run.is_lora)

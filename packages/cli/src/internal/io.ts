@@ -16,6 +16,8 @@ export interface Service {
   readonly errColumns: number
   /** standard output takes escape sequences */
   readonly color: boolean
+  /** From now on this text appears in no output. */
+  readonly hide: (secret: string) => Effect.Effect<void>
   /** one line of standard input, without its end; none when there is no more */
   readonly readLine: Effect.Effect<string | undefined>
 }

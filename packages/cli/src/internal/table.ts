@@ -26,6 +26,10 @@ const clean = (text: string): string => text.replace(/\p{Control}+/gu, " ")
 
 /** Breaks between words where it can, within them where it must. */
 const fold = (text: string, width: number): ReadonlyArray<string> => {
+  const [indent] = /^ */.exec(text)!
+  if (indent.length > 0 && indent.length < width / 2) {
+    return fold(text.slice(indent.length), width - indent.length).map((line) => indent + line)
+  }
   const lines: Array<string> = []
   let line = ""
   for (const word of text.split(" ")) {

@@ -1,0 +1,162 @@
+import type * as Billing from "@effect-tinker/api/Billing"
+import * as RestClient from "@effect-tinker/client/RestClient"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { CliError } from "../cliError.ts"
+import type { Global } from "../commands.ts"
+import * as csv from "../csv.ts"
+import * as files from "../files.ts"
+import * as Io from "../io.ts"
+import * as output from "../output.ts"
+import { withRest } from "../rest.ts"
+
+interface Row {
+  readonly [column: string]: unknown
+}
+
+const time = (at: DateTime.Utc): string => DateTime.formatIso(at).replace(/\.000Z$/, "Z")
+
+const moment = (name: string, text: string) =>
+  Option.match(DateTime.make(text), {
+    onNone: () =>
+      Effect.fail(
+        new CliError({ title: `Invalid ${name}: ${text}`, details: "Give an RFC 3339 time, 2026-07-13T00:00:00Z" })
+      ),
+    onSome: (at) => Effect.succeed(DateTime.toUtc(at))
+  })
+
+const event = (self: Billing.UsageEvent) => ({
+  bucket_start: time(self.bucket_start),
+  bucket_end: time(self.bucket_end),
+  base_model: self.base_model ?? null,
+  user_id: self.user_id ?? null,
+  user_name: self.user_name ?? null,
+  session_id: self.session_id ?? null,
+  project_id: self.project_id ?? null,
+  estimated_cost_usd: self.estimated_cost_usd ?? null,
+  effective_rate_usd_per_million_tokens: self.effective_rate_usd_per_million_tokens ?? null,
+  effective_rate_usd_per_gigabyte_month: self.effective_rate_usd_per_gigabyte_month ?? null,
+  event_info: self.event_info
+})
+
+const flat = ({ event_info, ...row }: ReturnType<typeof event>): Row => ({ ...row, ...event_info })
+
+const tokenTypes = new Set(["training", "sampling_prefill", "sampling_sample"])
+
+/** Tells a cost that is not known from one that does not apply. */
+const shown = (row: Row): Row => {
+  const rate = tokenTypes.has(String(row["type"]))
+    ? "effective_rate_usd_per_million_tokens"
+    : row["type"] === "storage"
+      ? "effective_rate_usd_per_gigabyte_month"
+      : undefined
+  return rate === undefined
+    ? row
+    : { ...row, estimated_cost_usd: row["estimated_cost_usd"] ?? "null", [rate]: row[rate] ?? "null" }
+}
+
+const cell = (value: unknown): string =>
+  value === null || value === undefined ? "" : value === true ? "True" : value === false ? "False" : String(value)
+
+const tableOf = (title: string, rows: ReadonlyArray<Row>) => {
+  const columns = csv.columnsOf(rows)
+  // a table without rows has no columns, and nothing to draw
+  return { title, columns, rows: rows.map((row) => columns.map((column) => cell(row[column]))) }
+}
+
+const print = (format: output.Format, title: string, json: unknown, rows: ReadonlyArray<Row>) =>
+  rows.length === 0
+    ? output.text(format, { json, text: `${title}\n` })
+    : output.print(format, { json, table: tableOf(title, rows) })
+
+/** To a file, or to standard output as `-`; answers what a document in JSON says of it. */
+const writeCsv = (rows: ReadonlyArray<Row>, path: string) =>
+  Effect.gen(function* () {
+    const io = yield* Io.Io
+    if (path === "-") return yield* Effect.as(io.out(csv.write(rows)), [])
+    yield* files.write(path, csv.write(rows))
+    yield* io.err(`Wrote ${rows.length} row(s) to ${path}\n`)
+    return [{ path, rows: rows.length }]
+  })
+
+/** @internal */
+export const usage = (
+  options: Global & {
+    readonly startingOn: string
+    readonly endingBefore: string
+    readonly csv: Option.Option<string>
+    readonly sessionsCsv: Option.Option<string>
+  }
+) =>
+  Effect.gen(function* () {
+    const window = {
+      starting_on: yield* moment("STARTING_ON", options.startingOn),
+      ending_before: yield* moment("ENDING_BEFORE", options.endingBefore)
+    }
+    const response = yield* withRest(Effect.flatMap(RestClient.RestClient, (rest) => rest.getBillingUsage(window)))
+    const data = response.data.map(event)
+    if (Option.isSome(options.csv) || Option.isSome(options.sessionsCsv)) {
+      const sessions = Object.entries(response.sessions).map(([session_id, { user_metadata }]) => ({
+        session_id,
+        user_metadata: user_metadata === undefined ? null : JSON.stringify(user_metadata)
+      }))
+      const written = [
+        ...(Option.isSome(options.sessionsCsv) ? yield* writeCsv(sessions, options.sessionsCsv.value) : []),
+        ...(Option.isSome(options.csv) ? yield* writeCsv(data.map(flat), options.csv.value) : [])
+      ]
+      // CSV on standard output is what was asked for; a document behind it would spoil it
+      const toOutput = [options.csv, options.sessionsCsv].some(Option.contains("-"))
+      if (options.format === "json" && !toOutput) yield* output.json({ written })
+      return
+    }
+    const title = data.length === 0 ? "No billing usage in this window" : `${data.length} hourly usage row(s)`
+    const sessions = Object.fromEntries(
+      Object.entries(response.sessions).map(([id, { user_metadata }]) => [id, { user_metadata: user_metadata ?? null }])
+    )
+    yield* print(
+      options.format,
+      title,
+      {
+        data,
+        sessions,
+        cost_data_through: response.cost_data_through === undefined ? null : time(response.cost_data_through)
+      },
+      data.map(flat).map(shown)
+    )
+  })
+
+/** @internal */
+export const checkpointStorage = (
+  options: Global & { readonly projectId: Option.Option<string>; readonly csv: Option.Option<string> }
+) =>
+  Effect.gen(function* () {
+    const response = yield* withRest(
+      Effect.flatMap(RestClient.RestClient, (rest) =>
+        rest.getCheckpointStorage({ project_id: Option.getOrUndefined(options.projectId) })
+      )
+    )
+    const effective_rate_usd_per_gigabyte_month = response.effective_rate_usd_per_gigabyte_month ?? null
+    const data = response.data.map((self) => ({
+      project_id: self.project_id ?? null,
+      org_user_urn: self.org_user_urn ?? null,
+      user_email: self.user_email ?? null,
+      user_name: self.user_name ?? null,
+      checkpoint_count: self.checkpoint_count,
+      size_bytes: self.size_bytes,
+      size_gigabytes: self.size_gigabytes,
+      estimated_monthly_cost_usd: self.estimated_monthly_cost_usd ?? null
+    }))
+    const rows = data.map((row) => ({ effective_rate_usd_per_gigabyte_month, ...row }))
+    if (Option.isSome(options.csv)) {
+      const written = yield* writeCsv(rows, options.csv.value)
+      if (options.format === "json" && options.csv.value !== "-") yield* output.json({ written })
+      return
+    }
+    yield* print(
+      options.format,
+      data.length === 0 ? "No active checkpoint storage" : "Current checkpoint storage",
+      { effective_rate_usd_per_gigabyte_month, data },
+      rows
+    )
+  })

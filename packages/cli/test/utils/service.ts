@@ -1,0 +1,57 @@
+import * as Datum from "@effect-tinker/api/Datum"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Node from "@effect-tinker/server/Node"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+
+export const key = "tml-secret-of-the-tests"
+
+/** The embedded service behind a port, over an engine that computes nothing, and the environment that leads to it. */
+export class Service extends Context.Tag("test/Service")<
+  Service,
+  {
+    readonly env: { readonly TINKER_BASE_URL: string; readonly TINKER_API_KEY: string }
+    /** A run of its own with the checkpoints `weights/first` and `sampler_weights/final`. */
+    readonly train: (metadata?: { readonly [name: string]: string }) => Effect.Effect<string, unknown>
+    readonly sessionId: string
+  }
+>() {}
+
+const options: Node.Options = { apiKeys: [Redacted.make(key)] }
+
+const datum = Datum.forLoss("cross_entropy", {
+  model_input: [10, 11, 12],
+  loss_fn_inputs: { target_tokens: [11, 12, 13], weights: [1, 1, 1] }
+})
+
+export const layer = Layer.scoped(
+  Service,
+  Effect.gen(function* () {
+    const baseUrl = yield* Node.baseUrl
+    const context = yield* Layer.build(
+      ServiceClient.layer({ apiKey: Redacted.make(key), baseUrl }).pipe(Layer.provide(FetchHttpClient.layer))
+    )
+    const service = Context.get(context, ServiceClient.ServiceClient)
+    const models = yield* service.getServerCapabilities
+    const base_model = models.supported_models[0]!.model_name!
+    return {
+      env: { TINKER_BASE_URL: baseUrl, TINKER_API_KEY: key },
+      sessionId: service.sessionId,
+      train: (user_metadata) =>
+        Effect.gen(function* () {
+          const training = yield* service.createLoraTrainingClient({ base_model, rank: 8, user_metadata })
+          yield* training.forwardBackward([datum], "cross_entropy")
+          yield* training.optimStep()
+          yield* Effect.flatMap(training.saveState("first"), Fiber.join)
+          yield* Effect.flatMap(training.saveWeightsForSampler("final"), Fiber.join)
+          return training.modelId
+        }).pipe(Effect.scoped)
+    }
+  })
+).pipe(Layer.provide(Node.layer(options)), Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory]))
