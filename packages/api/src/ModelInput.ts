@@ -219,6 +219,19 @@ export const dmel = (bytes: Uint8Array): DmelChunk => ({ type: "dmel", dmel: byt
 export const fromTokens = (tokens: ArrayLike<number>): ModelInput => ({ chunks: [text(tokens)] })
 
 /**
+ * One chunk of text, as a tokenizer reads it. What a tokenizer adds to every text, such as a token for its beginning, is
+ * part of it.
+ *
+ * @throws RangeError when the tokenizer gives what is not a token id.
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromText = (
+  tokenizer: { readonly encode: (text: string) => ArrayLike<number> },
+  text: string
+): ModelInput => fromTokens(tokenizer.encode(text))
+
+/**
  * @since 0.1.0
  * @category constructors
  */

@@ -5,15 +5,17 @@
  */
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
+import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as Path from "@effect/platform/Path"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as tokenizer from "./internal/tokenizer.ts"
 
 /**
  * There is no base model to be had from these settings; `reason` says what to change.
@@ -52,17 +54,11 @@ export interface Service {
  */
 export class BaseModel extends Context.Tag("@effect-tinker/cookbook/BaseModel")<BaseModel, Service>() {}
 
-const readJson = (path: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const text = yield* fs
-      .readFileString(path)
-      .pipe(Effect.mapError((cause) => new BaseModelError({ path, reason: "cannot be read", cause })))
-    return yield* Effect.try({
-      try: (): unknown => JSON.parse(text),
-      catch: (cause) => new BaseModelError({ path, reason: "is not JSON", cause })
-    })
-  })
+const made = (name: string, tokenizer: Tokenizer.Service): Service => ({
+  name,
+  encode: (text) => tokenizer.encode(text, { addSpecialTokens: false }),
+  decode: (tokens) => tokenizer.decode(tokens)
+})
 
 /**
  * A model whose tokenizer lies in a directory as Hugging Face keeps it: `tokenizer.json` and `tokenizer_config.json`.
@@ -71,19 +67,31 @@ const readJson = (path: string) =>
  * @category constructors
  */
 export const fromDirectory = Effect.fn("BaseModel.fromDirectory")(function* (name: string, directory: string) {
-  const fs = yield* FileSystem.FileSystem
-  const { join } = yield* Path.Path
-  const file = join(directory, "tokenizer.json")
-  const configFile = join(directory, "tokenizer_config.json")
-  const json = yield* readJson(file)
-  const hasConfig = yield* Effect.orElseSucceed(fs.exists(configFile), () => false)
-  const config = hasConfig ? yield* readJson(configFile) : {}
-  const made: Service = yield* Effect.try({
-    try: () => ({ name, ...tokenizer.make(json, config) }),
-    catch: (cause) =>
-      new BaseModelError({ path: file, reason: "is not a tokenizer that @huggingface/tokenizers can read", cause })
-  })
-  return made
+  return yield* Tokenizer.fromDirectory(directory).pipe(
+    Effect.map((tokenizer) => made(name, tokenizer)),
+    Effect.mapError(({ cause, path, reason }) => new BaseModelError({ path, reason, cause }))
+  )
+})
+
+/**
+ * A model whose tokenizer comes from the Hugging Face hub, by the model's name.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromHub = Effect.fn("BaseModel.fromHub")(function* (name: string) {
+  return yield* Effect.flatMap(Tokenizers.Tokenizers, (tokenizers) => tokenizers.forModel(name)).pipe(
+    Effect.provide(Tokenizers.layerConfig()),
+    Effect.map((tokenizer) => made(name, tokenizer)),
+    Effect.mapError(
+      (cause) =>
+        new BaseModelError({
+          path: name,
+          reason: `has no tokenizer here: ${cause.message}. Or set TINKER_TOKENIZER to a directory with its tokenizer.json`,
+          cause
+        })
+    )
+  )
 })
 
 /**
@@ -101,29 +109,31 @@ export const layerNano: Layer.Layer<BaseModel, BaseModelError, FileSystem.FileSy
 )
 
 /**
- * The model that `TINKER_BASE_MODEL` names, with the tokenizer in the directory `TINKER_TOKENIZER`.
+ * The model that `TINKER_BASE_MODEL` names, with the tokenizer in the directory `TINKER_TOKENIZER`, or else from the
+ * Hugging Face hub.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerConfig: Layer.Layer<BaseModel, BaseModelError, FileSystem.FileSystem | Path.Path> = Layer.effect(
+export const layerConfig: Layer.Layer<
+  BaseModel,
+  BaseModelError,
+  FileSystem.FileSystem | Path.Path | HttpClient.HttpClient
+> = Layer.effect(
   BaseModel,
   Effect.gen(function* () {
-    const setting = (name: string, reason: string) =>
+    const setting = (name: string) =>
       Config.option(Config.nonEmptyString(name)).pipe(
-        Effect.mapError((cause) => new BaseModelError({ path: name, reason, cause })),
-        Effect.flatMap(
-          Option.match({
-            onNone: () => new BaseModelError({ path: name, reason: `is not set: ${reason}` }),
-            onSome: Effect.succeed
-          })
-        )
+        Effect.mapError((cause) => new BaseModelError({ path: name, reason: "cannot be read", cause }))
       )
-    const name = yield* setting("TINKER_BASE_MODEL", "give the name of a base model that the service offers")
-    const directory = yield* setting(
-      "TINKER_TOKENIZER",
-      `give the directory that holds tokenizer.json of ${name}, as Hugging Face keeps it`
-    )
-    return yield* fromDirectory(name, directory)
+    const name = yield* setting("TINKER_BASE_MODEL")
+    if (Option.isNone(name)) {
+      return yield* new BaseModelError({
+        path: "TINKER_BASE_MODEL",
+        reason: "is not set: give the name of a base model that the service offers"
+      })
+    }
+    const directory = yield* setting("TINKER_TOKENIZER")
+    return yield* Option.isSome(directory) ? fromDirectory(name.value, directory.value) : fromHub(name.value)
   })
 )

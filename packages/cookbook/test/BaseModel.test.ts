@@ -1,4 +1,5 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -11,7 +12,7 @@ const nano = fileURLToPath(new URL("../../engine/models/nano", import.meta.url))
 const configured = (settings: ReadonlyArray<readonly [string, string]>) =>
   BaseModel.BaseModel.pipe(
     Effect.provide(BaseModel.layerConfig),
-    Effect.provide(NodeContext.layer),
+    Effect.provide([NodeContext.layer, FetchHttpClient.layer]),
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(settings)))
   )
 
@@ -41,7 +42,15 @@ describe("BaseModel", () => {
 
   for (const [name, settings, message] of [
     ["no base model", [], /^TINKER_BASE_MODEL is not set: give the name/],
-    ["no tokenizer", [["TINKER_BASE_MODEL", "a/b"]], /^TINKER_TOKENIZER is not set: give the directory .* a\/b/],
+    [
+      "a model that is not cached, where the hub is not to be asked",
+      [
+        ["TINKER_BASE_MODEL", "a/b:peft:1"],
+        ["HF_HUB_OFFLINE", "1"],
+        ["HF_HOME", "absent"]
+      ],
+      /^a\/b:peft:1 has no tokenizer here: a\/b at main: .* unset HF_HUB_OFFLINE .* set TINKER_TOKENIZER/
+    ],
     [
       "a directory without one",
       [

@@ -6,13 +6,13 @@
  * @since 0.1.0
  */
 import * as SafeTensors from "@effect-tinker/server/SafeTensors"
+import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as config from "./internal/config.ts"
-import { decoderOf } from "./internal/tokenizer.ts"
 
 /**
  * The dimensions of a decoder. Sizes are numbers of values.
@@ -154,25 +154,18 @@ export const open = Effect.fn("ModelDirectory.open")(function* (directory: strin
   const parsed = parseConfig(raw)
   if (Either.isLeft(parsed)) return yield* new ModelDirectoryError({ path: file, reason: parsed.left })
   const generation = yield* readOptionalJson(join(directory, "generation_config.json"))
-  const tokenizer = yield* readOptionalJson(join(directory, "tokenizer.json"))
-  const tokenizerConfig = yield* readOptionalJson(join(directory, "tokenizer_config.json"))
-  const decode =
-    tokenizer === undefined
-      ? undefined
-      : yield* Effect.try({
-          try: () => decoderOf(tokenizer, tokenizerConfig ?? {}),
-          catch: (cause) =>
-            new ModelDirectoryError({
-              path: join(directory, "tokenizer.json"),
-              reason: "is not a tokenizer that @huggingface/tokenizers can read",
-              cause
-            })
-        })
+  const fs = yield* FileSystem.FileSystem
+  const hasTokenizer = yield* Effect.orElseSucceed(fs.exists(join(directory, "tokenizer.json")), () => false)
+  const tokenizer = hasTokenizer
+    ? yield* Tokenizer.fromDirectory(directory).pipe(
+        Effect.mapError(({ cause, path, reason }) => new ModelDirectoryError({ path, reason, cause }))
+      )
+    : undefined
   const model: ModelDirectory = {
     path: directory,
     config: parsed.right,
     eos_token_ids: config.eosTokenIds(generation, raw),
-    decode
+    decode: tokenizer === undefined ? undefined : (tokens) => tokenizer.decode(tokens)
   }
   return model
 })

@@ -1,11 +1,11 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Engine from "@effect-tinker/server/Engine"
+import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Path from "@effect/platform/Path"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { Tokenizer } from "@huggingface/tokenizers"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -59,9 +59,7 @@ describe.each(fixtures.executorsHere)("the model that ships, on %s", (executor) 
       const dataPath = fileURLToPath(new URL("../../../examples/data/past-tense.jsonl", import.meta.url))
       assert.strictEqual(sha256(join(directory, "model.safetensors")), fixture.model_sha256, "make the fixtures anew")
       assert.strictEqual(sha256(dataPath), fixture.data_sha256, "make the fixtures anew")
-      const tokenizer = new Tokenizer(JSON.parse(readFileSync(join(directory, "tokenizer.json"), "utf8")) as object, {})
-      const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids
-      const decode = (tokens: Int32Array) => tokenizer.decode([...tokens])
+      const { decode, encode } = yield* Tokenizer.fromDirectory(directory)
 
       const engine = yield* Engine.Engine
       assert.deepStrictEqual(engine.models, [{ model_name: JaxEngine.nano, max_context_length: 1024, arch: "qwen3" }])

@@ -1,0 +1,3 @@
+export * as Hub from "./Hub.ts"
+export * as Tokenizer from "./Tokenizer.ts"
+export * as Tokenizers from "./Tokenizers.ts"

@@ -1,0 +1,22 @@
+import * as Effect from "effect/Effect"
+
+const hex = (bytes: ArrayBuffer) =>
+  Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("")
+
+const digest = (algorithm: "SHA-1" | "SHA-256", bytes: Uint8Array) =>
+  Effect.map(
+    Effect.promise(() => crypto.subtle.digest(algorithm, bytes as Uint8Array<ArrayBuffer>)),
+    hex
+  )
+
+/** @internal */
+export const sha256 = (bytes: Uint8Array): Effect.Effect<string> => digest("SHA-256", bytes)
+
+/** The name that git gives to a file of this content. @internal */
+export const gitBlob = (bytes: Uint8Array): Effect.Effect<string> => {
+  const header = new TextEncoder().encode(`blob ${bytes.length}\0`)
+  const whole = new Uint8Array(header.length + bytes.length)
+  whole.set(header)
+  whole.set(bytes, header.length)
+  return digest("SHA-1", whole)
+}
