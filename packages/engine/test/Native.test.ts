@@ -134,6 +134,38 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
     })
   })
 
+  // products with few rows turn a large matrix's way, and norms, logistics and what is not quite one are operators
+  it.effect("gives what WebAssembly gives where operators take the place of others", () => {
+    const normal = (x: Traced, axis: number, scale: number) =>
+      x.ref.mul(np.reciprocal(np.sqrt(x.ref.mul(x).sum(axis, { keepdims: true }).mul(scale).add(1e-6))))
+    const program: Program = {
+      key: "fused",
+      inputs: {
+        x: { shape: [8, 512], dtype: "float32" },
+        w: { shape: [520, 512], dtype: "float32" },
+        v: { shape: [512], dtype: "float32" },
+        u: { shape: [1, 512], dtype: "float32" }
+      },
+      trace: (inputs) => {
+        const [x, w, v, u] = [inputs["x"]!, inputs["w"]!, inputs["v"]!, inputs["u"]!]
+        const product = np.matmul(x.ref, w.transpose())
+        return [
+          product.ref.reshape([2, 4, 520]).sum(1),
+          product,
+          normal(x.ref, -1, 1 / 512).mul(v.ref),
+          v.ref.mul(normal(x.ref, -1, 1 / 512)),
+          normal(x.ref, -1, 1 / 512).mul(u),
+          normal(x.ref, -1, 1 / 256).mul(v.ref),
+          normal(x.ref, 0, 1 / 512).mul(v.ref),
+          normal(x.ref.reshape([8, 2, 256]), -1, 1 / 256).mul(v.reshape([2, 256])),
+          np.reciprocal(np.exp(x.ref.neg()).add(1)),
+          np.reciprocal(np.exp(x).add(1))
+        ]
+      }
+    }
+    return agree(program, inputsOf(program, 1))
+  })
+
   const data = [Datum.fromPromptCompletion([20, 40, 60], [80, 100, 120])]
   const pass = { data, loss_fn: "cross_entropy", loss_fn_config: {} }
   const load = fixtures.load(fixtures.path("tiny-qwen3"), undefined, "native")

@@ -82,13 +82,13 @@ const withinRows =
   (model: ModelConfig, rows: number, length: number, mask: Traced): Attend =>
   (_layer, q, k, v) => {
     const { head_dim: hd, num_heads: h, num_kv_heads: kv } = model
-    const grouped = q.reshape([rows, length, kv, h / kv, hd]).transpose([0, 2, 3, 1, 4])
+    const grouped = q
+      .mul(1 / Math.sqrt(hd))
+      .reshape([rows, length, kv, h / kv, hd])
+      .transpose([0, 2, 3, 1, 4])
     const keys = k.reshape([rows, length, kv, hd]).transpose([0, 2, 3, 1]).reshape([rows, kv, 1, hd, length])
     const values = v.reshape([rows, length, kv, hd]).transpose([0, 2, 1, 3]).reshape([rows, kv, 1, length, hd])
-    const scores = np
-      .matmul(grouped, keys)
-      .mul(1 / Math.sqrt(hd))
-      .add(mask.ref.reshape([rows, 1, 1, length, length]))
+    const scores = np.matmul(grouped, keys).add(mask.ref.reshape([rows, 1, 1, length, length]))
     const top = lax.stopGradient(scores.ref.max(-1, { keepdims: true }))
     const weights = np.exp(scores.sub(top))
     const total = weights.ref.sum(-1, { keepdims: true })
@@ -104,15 +104,10 @@ const afterCache =
   (layer, q, k, v) => {
     const { head_dim: hd, num_heads: h, num_kv_heads: kv } = model
     fresh.push(k.ref, v.ref)
-    const scale = 1 / Math.sqrt(hd)
-    const grouped = q.reshape([rows, kv, h / kv, hd])
-    const own = grouped.ref
-      .mul(k.reshape([rows, kv, 1, hd]))
-      .sum(-1, { keepdims: true })
-      .mul(scale)
+    const grouped = q.mul(1 / Math.sqrt(hd)).reshape([rows, kv, h / kv, hd])
+    const own = grouped.ref.mul(k.reshape([rows, kv, 1, hd])).sum(-1, { keepdims: true })
     const scores = np
       .matmul(grouped, inputs[`keys.${layer}`]!.ref.transpose([0, 1, 3, 2]))
-      .mul(scale)
       .add(inputs["mask"]!.ref.reshape([1, 1, 1, length]))
     const top = np.maximum(scores.ref.max(-1, { keepdims: true }), own.ref)
     const weights = np.exp(scores.sub(top.ref))

@@ -94,6 +94,9 @@ const reductions: { readonly [op: string]: string } = {
   Min: "ReduceMin"
 }
 
+/** From how many values on a matrix is worth a product in the order that leaves it in place. */
+const largeMatrix = 2 ** 18
+
 class Lowering {
   readonly graph = new Graph()
 
@@ -135,7 +138,80 @@ class Lowering {
   }
 
   unary(op: string, view: View): View {
-    return { ...view, tensor: this.graph.node(op, [view.tensor]), zero: false }
+    const logistic = op === "Reciprocal" ? this.logisticOf(view.tensor) : undefined
+    const tensor = logistic === undefined ? this.graph.node(op, [view.tensor]) : this.graph.node("Sigmoid", [logistic])
+    return { ...view, tensor, zero: false }
+  }
+
+  /** What the node reads that gives a value, where it has one of the given operators. */
+  private inputsOf(tensor: string, op: string): ReadonlyArray<string> {
+    const node = this.graph.producer(tensor)
+    return node?.op === op ? node.inputs : []
+  }
+
+  /** The same, beside the number that a node adds or multiplies with. */
+  private withNumber(tensor: string, op: string): readonly [tensor: string, value: number] | undefined {
+    const inputs = this.inputsOf(tensor, op)
+    for (const [i, input] of inputs.entries()) {
+      const values = this.graph.valuesOf(input)
+      if (values?.length === 1) return [inputs[1 - i]!, values[0]!]
+    }
+    return undefined
+  }
+
+  /** The x of 1 + exp(-x). */
+  private logisticOf(tensor: string): string | undefined {
+    const sum = this.withNumber(tensor, "Add")
+    if (sum?.[1] !== 1) return undefined
+    return this.inputsOf(this.inputsOf(sum[0], "Exp")[0] ?? "", "Neg")[0]
+  }
+
+  /**
+   * The product of the two values where it is x / sqrt(mean(x^2) + eps) * weight along the last axis, which is an operator
+   * by itself. What else reads the reciprocal of the root, as the gradient does, gets it from that operator.
+   */
+  private normed(
+    [scaled, weight]: readonly [string, string],
+    sizes: ReadonlyArray<number>,
+    weightSizes: ReadonlyArray<number>
+  ): string | undefined {
+    const width = sizes[sizes.length - 1]
+    if (width === undefined || sizeOf(weightSizes) !== width || weightSizes[weightSizes.length - 1] !== width) return
+    const factors = this.inputsOf(scaled, "Mul")
+    for (const [i, inverse] of factors.entries()) {
+      const x = factors[1 - i]!
+      const root = this.inputsOf(this.inputsOf(inverse, "Reciprocal")[0] ?? "", "Sqrt")[0]
+      const shifted = root === undefined ? undefined : this.withNumber(root, "Add")
+      const mean = shifted === undefined ? undefined : this.withNumber(shifted[0], "Mul")
+      if (shifted === undefined || mean === undefined || Math.abs(mean[1] * width - 1) > 1e-6) continue
+      const [squares, axes] = this.inputsOf(mean[0], "ReduceSum")
+      const square = this.inputsOf(squares ?? "", "Mul")
+      if (!square.every((factor) => factor === x) || square.length !== 2) continue
+      if (!equal(this.graph.valuesOf(axes!) ?? [], [sizes.length - 1])) continue
+      const source = this.inputsOf(weight, "Reshape")[0] ?? weight
+      const isFlat = equal(this.graph.inputShape(source) ?? [], [width])
+      const flat = isFlat ? source : this.reshapeTensor(weight, weightSizes, [width])
+      const attributes = { axis: -1, epsilon: { float: shifted[1] }, stash_type: 1 }
+      const [out, inverseOut] = this.graph.nodes("SimplifiedLayerNormalization", [x, flat], attributes, "", 2)
+      this.graph.replace(inverse, inverseOut!)
+      return out
+    }
+    return undefined
+  }
+
+  /** An operator by element on tensors that are ready for it. */
+  private elementwise(
+    op: string,
+    inputs: ReadonlyArray<string>,
+    inputSizes: ReadonlyArray<ReadonlyArray<number>>,
+    sizes: ReadonlyArray<number>
+  ): string {
+    if (op === "Mul") {
+      const [x, y] = inputs as readonly [string, string]
+      const fused = this.normed([x, y], sizes, inputSizes[1]!) ?? this.normed([y, x], sizes, inputSizes[0]!)
+      if (fused !== undefined) return fused
+    }
+    return this.graph.node(op, inputs)
   }
 
   /** An operator by element. The work is done in the order that the largest of the tensors has. */
@@ -157,7 +233,9 @@ class Lowering {
     })
     // the operator gives as many axes as the largest input has
     const rank = Math.max(...tensors.map(({ sizes }, i) => (views[i]!.sizes.length === 0 ? 0 : sizes.length)))
-    return { tensor: this.graph.node(op, inputs), dtype, sizes: rank === 0 ? [] : sizes, shape, axes, zero: false }
+    const inputSizes = tensors.map(({ sizes }) => sizes)
+    const tensor = this.elementwise(op, inputs, inputSizes, sizes)
+    return { tensor, dtype, sizes: rank === 0 ? [] : sizes, shape, axes, zero: false }
   }
 
   add(x: View, y: View): View {
@@ -291,6 +369,13 @@ class Lowering {
     }
     const depth = shape[last]!
     const batches = sizeOf(sizesOf(batch))
+    // ONNX Runtime copies the second matrix into another order, which takes longer than the product with few rows
+    const few = sizeOf(sizesOf(xOnly))
+    if (batch.length === 0 && 4 <= few && few <= 16 && sizeOf(sizesOf(yOnly)) * depth >= largeMatrix) {
+      const flipped = this.matmul(y, x, last)
+      const order = [...xOnly, ...yOnly]
+      return { ...flipped, ...this.ordered(flipped, order), axes: range(last).map((i) => order.indexOf(i)) }
+    }
 
     /** A matrix (batch, own, depth), or with the last two exchanged. */
     const operand = (view: View, order: ReadonlyArray<number>, own: ReadonlyArray<number>) => {

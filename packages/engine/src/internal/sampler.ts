@@ -20,7 +20,7 @@ const smallestCache = 64
 const mostRows = 64
 
 /** Rows come in few sizes, as each is compiled. */
-const rowsFor = (count: number): number => (count <= 1 ? 1 : count <= 4 ? 4 : count <= 16 ? 16 : mostRows)
+const rowsFor = (count: number): number => [1, 4, 8, 16, 32].find((rows) => count <= rows) ?? mostRows
 
 interface Sequence {
   readonly key: number
