@@ -219,7 +219,10 @@ export class Conflict extends Schema.TaggedError<Conflict>(id("Conflict"))("Conf
     return wait(this)
   }
   override get message(): string {
-    return said(this, "Choose another name, or check what was done before.")
+    return said(
+      this,
+      "If a checkpoint has that name already, choose another one or save with `overwrite: true`; else check what was done before."
+    )
   }
 }
 
@@ -408,6 +411,54 @@ export class SessionLost extends Schema.TaggedError<SessionLost>(id("SessionLost
 }
 
 /**
+ * For a long time no operation of the client has got on. The operation was submitted and may still be applied; the queue
+ * state is the last that the service gave.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NoProgress extends Schema.TaggedError<NoProgress>(id("NoProgress"))("NoProgress", {
+  ...common,
+  waitedMillis: Schema.Number,
+  queueState: Schema.String,
+  queueStateReason: optional(Schema.String)
+}) {
+  readonly [TypeId] = TypeId
+  readonly category: Category = "server"
+  readonly isRetryable = false
+  readonly retryAfter: Duration.Duration | undefined = undefined
+  override get message(): string {
+    const reason = this.queueStateReason === undefined ? "" : ` (${this.queueStateReason})`
+    return withRequest(
+      this,
+      `${this.method}: nothing has got on for ${Math.round(this.waitedMillis / 1000)} s; the queue was last ` +
+        `${this.queueState}${reason}. Wait with a longer limit, or report the request id.`
+    )
+  }
+}
+
+/**
+ * A loss function of the program's own gave no gradient that can be used. No gradient was applied, and the client goes
+ * on.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class LossFailed extends Schema.TaggedError<LossFailed>(id("LossFailed"))("LossFailed", {
+  ...common,
+  path: Schema.String,
+  reason: Schema.String
+}) {
+  readonly [TypeId] = TypeId
+  readonly category: Category = "user"
+  readonly isRetryable = false
+  readonly retryAfter: Duration.Duration | undefined = undefined
+  override get message(): string {
+    return `${this.method}: ${this.path} ${this.reason}. No gradient was applied.`
+  }
+}
+
+/**
  * @since 0.1.0
  * @category errors
  */
@@ -429,6 +480,8 @@ export type TinkerError =
   | ClientClosed
   | FileError
   | SessionLost
+  | NoProgress
+  | LossFailed
 
 /**
  * @since 0.1.0

@@ -6,8 +6,10 @@
 import type * as Future from "@effect-tinker/api/Future"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as ClientMetrics from "./ClientMetrics.ts"
 
 /**
  * `active` when work goes on; `paused_capacity` when the service is short of machines; `paused_rate_limit` when the
@@ -53,25 +55,40 @@ const same = (a: QueueState, b: QueueState) => a.state === b.state && a.reason =
 const logEveryMillis = 60_000
 
 /**
- * Keeps the last state, and logs one that is not `active` at most once a minute.
+ * Keeps the last state, counts the clients that are held up, and logs a state that is not `active` at most once a
+ * minute.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (what: string): Effect.Effect<Observer> =>
+export const make = (what: string, annotations: { readonly [name: string]: unknown } = {}): Effect.Effect<Observer> =>
   Effect.map(SubscriptionRef.make(active), (ref) => {
+    let last = active
     let logged = Number.NEGATIVE_INFINITY
+    const count = ({ state }: QueueState, by: number) =>
+      state === "active" ? Effect.void : Metric.modify(Metric.tagged(ClientMetrics.queueState, "state", state), by)
     return {
-      current: SubscriptionRef.get(ref),
+      current: Effect.sync(() => last),
       changes: Stream.changesWith(ref.changes, same),
       observe: (state) =>
-        Effect.gen(function* () {
-          if (!same(yield* SubscriptionRef.get(ref), state)) yield* SubscriptionRef.set(ref, state)
-          const now = yield* Clock.currentTimeMillis
-          if (state.state !== "active" && now - logged >= logEveryMillis) {
-            logged = now
-            yield* Effect.logWarning(`${what} is waiting: ${state.reason ?? state.state}`)
-          }
+        Effect.suspend(() => {
+          const before = last
+          last = state
+          const changed = same(before, state)
+            ? Effect.void
+            : SubscriptionRef.set(ref, state).pipe(Effect.zipRight(count(before, -1)), Effect.zipRight(count(state, 1)))
+          if (state.state === "active") return changed
+          return Effect.zipRight(
+            changed,
+            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              if (now - logged < logEveryMillis) return Effect.void
+              logged = now
+              return Effect.annotateLogs(
+                Effect.logWarning(`${what} is waiting: ${state.reason ?? state.state}`),
+                annotations
+              )
+            })
+          )
         })
     }
   })

@@ -16,6 +16,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 
@@ -99,6 +100,27 @@ export const backoff = (first: Duration.DurationInput, cap: Duration.DurationInp
       error.retryAfter === undefined ? delay : Duration.max(error.retryAfter, floor)
     )
   )
+
+/** The same delay before attempt number `count`, in whole milliseconds, where a loop is cheaper than a schedule. @internal */
+export const jittered = (firstMillis: number, capMillis: number, count: number): Effect.Effect<number> =>
+  Effect.map(Random.next, (random) =>
+    Math.ceil(Math.min(firstMillis * 2 ** Math.min(count, 20), capMillis) * (1 - random / 4))
+  )
+
+/**
+ * Sends a request that is known by its number again when its answer could not be read: it was accepted, and is answered
+ * the same again.
+ *
+ * @internal
+ */
+export const retryUnreadable = <A, R>(
+  self: Effect.Effect<A, TinkerError.TinkerError, R>
+): Effect.Effect<A, TinkerError.TinkerError, R> =>
+  Effect.retry(self, {
+    times: 3,
+    schedule: backoff("500 millis", "10 seconds"),
+    while: (error) => error._tag === "DecodeError"
+  })
 
 /**
  * The policy as a schedule over failures: it ends when no further attempt is due.

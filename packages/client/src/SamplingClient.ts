@@ -5,15 +5,29 @@
  */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
+import * as RestApi from "@effect-tinker/api/RestApi"
 import * as Sampling from "@effect-tinker/api/Sampling"
+import * as TensorData from "@effect-tinker/api/TensorData"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Budget } from "./internal/budget.ts"
+import * as chunking from "./internal/chunking.ts"
 import * as codec from "./internal/codec.ts"
+import * as sessionLimits from "./internal/limits.ts"
+import * as observe from "./internal/observe.ts"
+import * as progress from "./internal/progress.ts"
 import { retrieve } from "./internal/retrieve.ts"
 import * as QueueState from "./QueueState.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import type * as Session from "./Session.ts"
 import type * as TinkerClient from "./TinkerClient.ts"
+import * as TinkerFuture from "./TinkerFuture.ts"
 
 /**
  * @since 0.1.0
@@ -25,8 +39,36 @@ export interface SampleOptions {
   readonly sampling_params?: typeof Sampling.SamplingParams.Encoded | undefined
   /** score the prompt's tokens as well */
   readonly prompt_logprobs?: boolean | undefined
+  /** score the last so many of the prompt's tokens only; needs `prompt_logprobs` */
+  readonly prompt_logprobs_last_n?: number | undefined
   /** the most likely tokens at each prompt position, so many of them */
   readonly topk_prompt_logprobs?: number | undefined
+  /** the most likely tokens at each sampled position, so many of them */
+  readonly topk_sample_logprobs?: number | undefined
+  /** the ids to score, int64 `[prompt length - 1, K]`: row `i` at prompt position `i + 1`; -1 asks for nothing */
+  readonly target_prompt_logprobs?: TensorData.TensorData | undefined
+  /** so many draws at each prompt position but the first */
+  readonly prompt_alt_tokens_k?: number | undefined
+  /** keep what the loss `stable_reinforce` needs */
+  readonly record_stability_info?: boolean | undefined
+}
+
+/**
+ * How a sample is made again that the service gave up, or that could not be submitted within the time of the retry
+ * policy: as a new request, for as long as any sample of the client gets on (`TinkerFuture.NoProgressLimit`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ClientOptions {
+  /** `false`: such a sample fails. By default the service decides, which is for `true` unless it says otherwise. */
+  readonly resubmit?: boolean | undefined
+  /** the first pause before it is made again; it doubles. 0.5 s by default */
+  readonly resubmitFirst?: Duration.DurationInput | undefined
+  /** the longest pause; 10 s by default */
+  readonly resubmitCap?: Duration.DurationInput | undefined
+  /** samples under way at once, submitted or waiting for their result; the service's number by default, or 2,000 */
+  readonly maxConcurrent?: number | undefined
 }
 
 /**
@@ -35,13 +77,18 @@ export interface SampleOptions {
  */
 export interface SamplingClient {
   readonly samplingSessionId: string
-  /** Submits one request and waits for its samples. Run many at once with `Effect.all` or `Effect.forEach`. */
+  /**
+   * Submits one request and waits for its samples. Run many at once with `Effect.all` or `Effect.forEach`: the client
+   * keeps as many under way as the service wants.
+   */
   readonly sample: (
     prompt: ModelInput.ModelInput,
     options?: SampleOptions
   ) => Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError>
   /** The logprob of each prompt token given those before it; `NaN` for the first, which nothing precedes. */
   readonly computeLogprobs: (prompt: ModelInput.ModelInput) => Effect.Effect<Float32Array, TinkerError.TinkerError>
+  /** What is sampled from. */
+  readonly getBaseModel: Effect.Effect<string, TinkerError.TinkerError>
   /** why results keep one waiting */
   readonly queueState: QueueState.Observable
 }
@@ -52,72 +99,244 @@ export interface SamplingClient {
  */
 export const SamplingClient = Context.GenericTag<SamplingClient>("@effect-tinker/client/SamplingClient")
 
-const invalid = (path: string, reason: string) => new TinkerError.InvalidInput({ method: "sample", path, reason })
+const invalid = (method: string, path: string, reason: string) => new TinkerError.InvalidInput({ method, path, reason })
 const readParams = codec.input("sample", "sampling_params", Sampling.SamplingParams)
 
+const counts = ["topk_prompt_logprobs", "topk_sample_logprobs", "prompt_alt_tokens_k"] as const
+
+const checkOptions = (prompt: ModelInput.ModelInput, options: SampleOptions): TinkerError.InvalidInput | undefined => {
+  const bad = (path: string, reason: string) => invalid("sample", path, reason)
+  const { num_samples = 1, prompt_logprobs_last_n, target_prompt_logprobs } = options
+  if (!Number.isInteger(num_samples) || num_samples < 1) {
+    return bad("num_samples", `is ${num_samples}: give a whole number above 0`)
+  }
+  for (const name of counts) {
+    const count = options[name]
+    if (count !== undefined && (!Number.isInteger(count) || count < 0)) {
+      return bad(name, `is ${count}: give a whole number, or 0 for none`)
+    }
+  }
+  if (prompt_logprobs_last_n !== undefined) {
+    if (!Number.isInteger(prompt_logprobs_last_n) || prompt_logprobs_last_n < 1) {
+      return bad("prompt_logprobs_last_n", `is ${prompt_logprobs_last_n}: give a whole number above 0`)
+    }
+    if (options.prompt_logprobs !== true) return bad("prompt_logprobs_last_n", "needs `prompt_logprobs: true`")
+  }
+  if (target_prompt_logprobs !== undefined) {
+    const wrong = TensorData.problem(target_prompt_logprobs)
+    if (wrong !== undefined) return bad("target_prompt_logprobs", wrong)
+    if (target_prompt_logprobs.dtype !== "int64") return bad("target_prompt_logprobs", "is not int64: give token ids")
+  }
+  if (prompt.chunks.length === 0 || (ModelInput.isText(prompt) && ModelInput.length(prompt) === 0)) {
+    return bad("prompt", "is empty: give it one token or more")
+  }
+  return undefined
+}
+
+const set = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
+  value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: V })
+
+const oneAttempt = (policy: RetryPolicy.RetryPolicy): RetryPolicy.RetryPolicy => ({ ...policy, total: 0 })
+
 /**
- * A client for a sampling session that exists.
+ * A client for a sampling session that exists. What the service says of samples holds for all clients of the session.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = Effect.fnUntraced(function* (
-  client: TinkerClient.Service,
-  samplingSessionId: string
+  options: {
+    readonly client: TinkerClient.Service
+    readonly session: Session.Service
+    readonly samplingSessionId: string
+  } & ClientOptions
 ): Effect.fn.Return<SamplingClient> {
-  const queueState = yield* QueueState.make(`Sampling from ${samplingSessionId}`)
+  const { client, samplingSessionId, session } = options
+  const flags = session.clientConfig
+  const attributes = { "tinker.sampling_session_id": samplingSessionId }
+  const queueState = yield* QueueState.make(`Sampling from ${samplingSessionId}`, attributes)
+  const limits = sessionLimits.of(session)
+  const underWay = Budget.count(options.maxConcurrent ?? limits.maxSamples)
+  const inProgress = progress.make()
+  const stuckDetection = flags.sample_enable_stuck_detection
+  const noRetries = flags.sample_no_retries
+  const first = Duration.toMillis(options.resubmitFirst ?? "500 millis")
+  const cap = Duration.toMillis(options.resubmitCap ?? "10 seconds")
   let nextSeqId = 0
 
-  const sample = Effect.fn("SamplingClient.sample")(function* (
+  const sampleAs = (
+    method: "sample" | "computeLogprobs",
     prompt: ModelInput.ModelInput,
-    options: SampleOptions = {}
-  ) {
-    const num_samples = options.num_samples ?? 1
-    const topk_prompt_logprobs = options.topk_prompt_logprobs ?? 0
-    if (!Number.isInteger(num_samples) || num_samples < 1) {
-      return yield* invalid("num_samples", `is ${num_samples}: give a whole number above 0`)
-    }
-    if (!Number.isInteger(topk_prompt_logprobs) || topk_prompt_logprobs < 0) {
-      return yield* invalid("topk_prompt_logprobs", `is ${topk_prompt_logprobs}: give a whole number, or 0 for none`)
-    }
-    if (prompt.chunks.length === 0 || (ModelInput.isText(prompt) && ModelInput.length(prompt) === 0)) {
-      return yield* invalid("prompt", "is empty: give it one token or more")
-    }
-    const sampling_params = yield* readParams(options.sampling_params ?? {})
-    const { request_id } = yield* client.call(
-      TinkerApi.asample,
-      {
-        num_samples,
-        prompt,
-        sampling_params,
-        sampling_session_id: samplingSessionId,
-        seq_id: nextSeqId++,
-        prompt_logprobs: options.prompt_logprobs ?? false,
-        topk_prompt_logprobs,
-        type: "sample"
-      },
-      { method: "sample", headers: { "x-tinker-sampling-backpressure": "1" } }
-    )
-    return yield* retrieve(client, {
-      method: "sample",
-      requestId: request_id,
-      type: "Sample",
-      schema: Sampling.SampleResponse,
-      protobuf: ProtobufCodec.decodeSampleResponse,
-      queue: queueState
+    given: SampleOptions
+  ): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> =>
+    Effect.gen(function* () {
+      const problem = checkOptions(prompt, given)
+      if (problem !== undefined) return yield* problem
+      const sampling_params = yield* readParams(given.sampling_params ?? {})
+      const policy = yield* RetryPolicy.CurrentRetryPolicy
+      const limit = stuckDetection ? yield* TinkerFuture.NoProgressLimit : Duration.infinity
+      const resubmit = options.resubmit ?? !(noRetries && method === "sample")
+      const resubmits = resubmit && Duration.toMillis(policy.total) > 0
+      const bytes = chunking.estimatePrompt(prompt)
+
+      return yield* observe.operation(`SamplingClient.${method}`, attributes, (running) => {
+        running.bytes = bytes
+        const attempt = (
+          watch: progress.Watch,
+          count: number
+        ): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> =>
+          Effect.suspend(() => {
+            const seq_id = nextSeqId++
+            // the same number over all of these: the service knows the request again
+            const post = client
+              .call(
+                TinkerApi.asample,
+                {
+                  num_samples: given.num_samples ?? 1,
+                  prompt,
+                  sampling_params,
+                  sampling_session_id: samplingSessionId,
+                  seq_id,
+                  prompt_logprobs: given.prompt_logprobs ?? false,
+                  topk_prompt_logprobs: given.topk_prompt_logprobs ?? 0,
+                  ...set("topk_sample_logprobs", given.topk_sample_logprobs),
+                  ...set("target_prompt_logprobs", given.target_prompt_logprobs),
+                  ...set("prompt_alt_tokens_k", given.prompt_alt_tokens_k),
+                  ...set("prompt_logprobs_last_n", given.prompt_logprobs_last_n),
+                  ...set("record_stability_info", given.record_stability_info),
+                  type: "sample"
+                },
+                { method, policy: oneAttempt(policy), headers: { "x-tinker-sampling-backpressure": "1" } }
+              )
+              .pipe(Effect.tapError(() => Effect.sync(running.retried)))
+            const submitted = limits.samples.submit(bytes, post)
+            // the service wants less: all samplers of the session wait, without counting it as a failure
+            const patient: typeof submitted = Effect.catchTag(submitted, "RateLimited", (error) =>
+              Duration.toMillis(policy.total) === 0 || error.shouldRetry === false
+                ? Effect.fail(error)
+                : Effect.flatMap(Clock.currentTimeMillis, (now) => {
+                    limits.samples.pause(now, bytes, error.retryAfter)
+                    return Effect.zipRight(watch.check, patient)
+                  })
+            )
+            return Effect.gen(function* () {
+              const start = yield* Clock.currentTimeMillis
+              const envelope = yield* Effect.catchAll(patient, (error) => {
+                if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
+                // schedules cost something, so they begin with the first failure
+                let failure: TinkerError.TinkerError | undefined = error
+                return Effect.suspend(() => {
+                  const known = failure
+                  failure = undefined
+                  return known === undefined ? patient : Effect.fail(known)
+                }).pipe(RetryPolicy.retryUnreadable, RetryPolicy.apply(policy))
+              })
+              yield* running.accepted
+              const response = yield* retrieve(client, {
+                method,
+                requestId: envelope.request_id,
+                type: "Sample",
+                schema: Sampling.SampleResponse,
+                protobuf: ProtobufCodec.decodeSampleResponse,
+                queue: queueState,
+                responses: limits.responses,
+                running,
+                progress: inProgress,
+                noProgressLimit: limit,
+                roundtripSeconds: ((yield* Clock.currentTimeMillis) - start) / 1000
+              })
+              return withSequenceIds(response, envelope.sample_sequence_ids)
+            }).pipe(
+              Effect.catchIf(
+                (error) => resubmits && (error._tag === "FutureExpired" || error.isRetryable),
+                () =>
+                  Effect.flatMap(watch.check, () =>
+                    Effect.flatMap(RetryPolicy.jittered(first, cap, count), (delay) =>
+                      Effect.zipRight(Effect.sleep(delay), attempt(watch, count + 1))
+                    )
+                  )
+              )
+            )
+          })
+        return underWay.withCost(1)(
+          Effect.flatMap(Clock.currentTimeMillis, (startMillis) =>
+            attempt(progress.watch({ method, progress: inProgress, limit, startMillis, queue: queueState }), 0)
+          )
+        )
+      })
     })
-  })
 
   return {
     samplingSessionId,
-    sample,
-    queueState: { current: queueState.current, changes: queueState.changes },
-    computeLogprobs: Effect.fn("SamplingClient.computeLogprobs")(function* (prompt) {
-      const response = yield* sample(prompt, { sampling_params: { max_tokens: 1 }, prompt_logprobs: true })
-      return (
-        response.prompt_logprobs ??
-        (yield* new TinkerError.DecodeError({ method: "computeLogprobs", reason: "prompt_logprobs: is missing" }))
-      )
-    })
+    sample: (prompt, options = {}) => sampleAs("sample", prompt, options),
+    computeLogprobs: (prompt) =>
+      Effect.flatMap(
+        sampleAs("computeLogprobs", prompt, { sampling_params: { max_tokens: 1 }, prompt_logprobs: true }),
+        ({ prompt_logprobs }) =>
+          prompt_logprobs === undefined
+            ? new TinkerError.DecodeError({ method: "computeLogprobs", reason: "prompt_logprobs: is missing" })
+            : Effect.succeed(prompt_logprobs)
+      ),
+    getBaseModel: Effect.map(
+      client.call(RestApi.getSampler, undefined as never, {
+        method: "getBaseModel",
+        path: { sampler_id: samplingSessionId }
+      }),
+      ({ base_model }) => base_model
+    ),
+    queueState: { current: queueState.current, changes: queueState.changes }
   }
+})
+
+const withSequenceIds = (
+  response: Sampling.SampleResponse,
+  ids: ReadonlyArray<string> | undefined
+): Sampling.SampleResponse =>
+  ids === undefined || ids.length !== response.sequences.length
+    ? response
+    : { ...response, sequences: response.sequences.map((sequence, i) => ({ ...sequence, sequence_id: ids[i]! })) }
+
+/**
+ * A new sampling session, on a base model or on saved sampler weights, and its client.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const create = Effect.fn("SamplingClient.create")(function* (
+  options: {
+    readonly client: TinkerClient.Service
+    readonly session: Session.Service
+  } & ({ readonly model_path: string } | { readonly base_model: string }) &
+    ClientOptions
+): Effect.fn.Return<SamplingClient, TinkerError.TinkerError> {
+  const { client, session } = options
+  const method = "createSamplingClient"
+  if (
+    "model_path" in options &&
+    !Option.exists(TinkerPath.parse(options.model_path), ({ kind }) => kind === "sampler_weights")
+  ) {
+    return yield* invalid(
+      method,
+      "model_path",
+      `is ${JSON.stringify(options.model_path)}: give "tinker://<training run>/sampler_weights/<name>"`
+    )
+  }
+  if ("base_model" in options && options.base_model.trim() === "") {
+    return yield* invalid(method, "base_model", "is empty: name a base model")
+  }
+  const { maxConcurrent } = options
+  if (maxConcurrent !== undefined && !(Number.isInteger(maxConcurrent) && maxConcurrent > 0)) {
+    return yield* invalid(method, "maxConcurrent", `is ${maxConcurrent}: give a whole number above 0`)
+  }
+  const { sampling_session_id } = yield* client.call(
+    TinkerApi.createSamplingSession,
+    {
+      session_id: session.sessionId,
+      sampling_session_seq_id: yield* session.nextSamplingSeqId,
+      ...("model_path" in options ? { model_path: options.model_path } : { base_model: options.base_model }),
+      type: "create_sampling_session"
+    },
+    { method }
+  )
+  return yield* make({ ...options, samplingSessionId: sampling_session_id })
 })

@@ -3,25 +3,32 @@
  *
  * @since 0.1.0
  */
+import type * as Future from "@effect-tinker/api/Future"
 import * as Model from "@effect-tinker/api/Model"
 import * as OperationsApi from "@effect-tinker/api/OperationsApi"
-import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as SessionApi from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
-import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Weights from "@effect-tinker/api/Weights"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as codec from "./internal/codec.ts"
+import * as sessionLimits from "./internal/limits.ts"
+import * as observe from "./internal/observe.ts"
+import * as progress from "./internal/progress.ts"
 import { retrieve } from "./internal/retrieve.ts"
+import * as QueueState from "./QueueState.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
 import * as SamplingClient from "./SamplingClient.ts"
 import * as Session from "./Session.ts"
 import * as TinkerClient from "./TinkerClient.ts"
 import * as TinkerConfig from "./TinkerConfig.ts"
+import * as TinkerFuture from "./TinkerFuture.ts"
 import * as TrainingClient from "./TrainingClient.ts"
 
 /**
@@ -37,6 +44,8 @@ export interface LoraOptions {
   readonly train_attn?: boolean | undefined
   readonly train_mlp?: boolean | undefined
   readonly train_unembed?: boolean | undefined
+  /** `adamw` by default */
+  readonly optimizer_config?: Model.OptimizerConfig | undefined
   readonly user_metadata?: { readonly [key: string]: string } | undefined
 }
 
@@ -45,6 +54,10 @@ export interface LoraOptions {
  * @category models
  */
 export interface StateOptions {
+  /** the checkpoint's own by default; another one must be compatible with it */
+  readonly base_model?: string | undefined
+  /** the key of the account that the checkpoint belongs to, where that is another one */
+  readonly weights_access_token?: Redacted.Redacted | undefined
   readonly user_metadata?: { readonly [key: string]: string } | undefined
 }
 
@@ -76,7 +89,7 @@ export interface Service {
   ) => Effect.Effect<TrainingClient.TrainingClient, TinkerError.TinkerError, Scope.Scope>
   /** Samples from saved sampler weights, or from a base model. */
   readonly createSamplingClient: (
-    options: { readonly model_path: string } | { readonly base_model: string }
+    options: ({ readonly model_path: string } | { readonly base_model: string }) & SamplingClient.ClientOptions
   ) => Effect.Effect<SamplingClient.SamplingClient, TinkerError.TinkerError>
 }
 
@@ -98,9 +111,45 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
     const session = yield* Session.Session
     const session_id = session.sessionId
 
-    const createLoraTrainingClient: Service["createLoraTrainingClient"] = Effect.fn(
-      "ServiceClient.createLoraTrainingClient"
-    )(function* (options) {
+    const limits = sessionLimits.of(session)
+
+    /** Submits what makes a model, and waits for its result. */
+    const create = <A, I>(
+      method: string,
+      about: string,
+      operation: {
+        readonly type: Future.RequestType
+        readonly schema: Schema.Schema<A, I>
+        readonly send: (
+          options: Pick<TinkerClient.CallOptions, "method" | "onRetry">
+        ) => Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
+      }
+    ): Effect.Effect<A, TinkerError.TinkerError> =>
+      Effect.gen(function* () {
+        const noProgressLimit = yield* TinkerFuture.NoProgressLimit
+        const queue = yield* QueueState.make(about)
+        return yield* observe.operation(`ServiceClient.${method}`, {}, (running) =>
+          Effect.gen(function* () {
+            const { request_id } = yield* RetryPolicy.retryUnreadable(
+              operation.send({ method, onRetry: running.retried })
+            )
+            yield* running.accepted
+            return yield* retrieve(client, {
+              method,
+              requestId: request_id,
+              type: operation.type,
+              schema: operation.schema,
+              queue,
+              responses: limits.responses,
+              running,
+              progress: progress.make(),
+              noProgressLimit
+            })
+          })
+        )
+      })
+
+    const createLoraTrainingClient: Service["createLoraTrainingClient"] = Effect.fnUntraced(function* (options) {
       const method = "createLoraTrainingClient"
       const invalid = (path: string, reason: string) => new TinkerError.InvalidInput({ method, path, reason })
       if (options.base_model.trim() === "") return yield* invalid("base_model", "is empty: name a base model")
@@ -114,70 +163,90 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
       if (!lora_config.train_attn && !lora_config.train_mlp && !lora_config.train_unembed) {
         return yield* invalid("train_attn, train_mlp, train_unembed", "are all false: train one of them")
       }
-      const { request_id } = yield* client.call(
-        TinkerApi.createModel,
-        {
-          session_id,
-          model_seq_id: yield* session.nextModelSeqId,
-          base_model: options.base_model,
-          lora_config,
-          ...(options.user_metadata === undefined ? {} : { user_metadata: options.user_metadata }),
-          type: "create_model"
-        },
-        { method }
-      )
-      const { model_id } = yield* retrieve(client, {
-        method,
-        requestId: request_id,
+      const model_seq_id = yield* session.nextModelSeqId
+      const { model_id } = yield* create(method, `Creation of a model on ${options.base_model}`, {
         type: "CreateModel",
-        schema: Model.CreateModelResponse
+        schema: Model.CreateModelResponse,
+        send: (call) =>
+          client.call(
+            TinkerApi.createModel,
+            {
+              session_id,
+              model_seq_id,
+              base_model: options.base_model,
+              lora_config,
+              ...(options.optimizer_config === undefined ? {} : { optimizer_config: options.optimizer_config }),
+              ...(options.user_metadata === undefined ? {} : { user_metadata: options.user_metadata }),
+              type: "create_model"
+            },
+            call
+          )
       })
       return yield* TrainingClient.make({ client, session, modelId: model_id, baseModel: options.base_model })
     })
 
+    const createsByLoading = session.clientConfig.create_model_via_load_weights
+
     const fromState = (
       method: "createTrainingClientFromState" | "createTrainingClientFromStateWithOptimizer"
     ): Service["createTrainingClientFromState"] =>
-      Effect.fn(`ServiceClient.${method}`)(function* (path, { user_metadata } = {}) {
+      Effect.fn(`ServiceClient.${method}`)(function* (
+        path,
+        { base_model, user_metadata, weights_access_token: token } = {}
+      ) {
         yield* TrainingClient.checkStatePath(method, path)
-        const info = yield* client.call(OperationsApi.weightsInfo, { tinker_path: path }, { method })
+        const optimizer = method === "createTrainingClientFromStateWithOptimizer"
+        const info = yield* client.call(
+          OperationsApi.weightsInfo,
+          { tinker_path: path },
+          // the owner's key opens what belongs to another account
+          { method, ...(token === undefined ? {} : { headers: { "x-api-key": Redacted.value(token) } }) }
+        )
+        if (createsByLoading) {
+          const model_seq_id = yield* session.nextModelSeqId
+          const loaded = yield* create(method, `Creation of a model from ${path}`, {
+            type: "LoadWeights",
+            schema: Weights.LoadWeightsResponse,
+            send: (call) =>
+              client.call(
+                TinkerApi.loadWeights,
+                {
+                  session_id,
+                  model_seq_id,
+                  path,
+                  optimizer,
+                  ...(base_model === undefined ? {} : { base_model }),
+                  ...(user_metadata === undefined ? {} : { user_metadata }),
+                  ...(token === undefined ? {} : { weights_access_token: Redacted.value(token) }),
+                  type: "load_weights"
+                },
+                call
+              )
+          })
+          return yield* TrainingClient.make({
+            client,
+            session,
+            // a model that loading creates has this id
+            modelId: loaded.model_id ?? `${session_id}:train:${model_seq_id}`,
+            baseModel: base_model ?? info.base_model
+          })
+        }
         const training = yield* createLoraTrainingClient({
-          base_model: info.base_model,
+          base_model: base_model ?? info.base_model,
           rank: info.lora_rank,
           train_attn: info.train_attn,
           train_mlp: info.train_mlp,
           train_unembed: info.train_unembed,
+          optimizer_config: info.optimizer_config,
           user_metadata
         })
-        yield* yield* method === "createTrainingClientFromState"
-          ? training.loadState(path)
-          : training.loadStateWithOptimizer(path)
+        const options = { weights_access_token: token }
+        yield* yield* optimizer ? training.loadStateWithOptimizer(path, options) : training.loadState(path, options)
         return training
       })
 
-    const createSamplingClient: Service["createSamplingClient"] = Effect.fn("ServiceClient.createSamplingClient")(
-      function* (options) {
-        const method = "createSamplingClient"
-        if (
-          "model_path" in options &&
-          !Option.exists(TinkerPath.parse(options.model_path), ({ kind }) => kind === "sampler_weights")
-        ) {
-          return yield* new TinkerError.InvalidInput({
-            method,
-            path: "model_path",
-            reason: `is ${JSON.stringify(options.model_path)}: give "tinker://<training run>/sampler_weights/<name>"`
-          })
-        }
-        const request: typeof Sampling.CreateSamplingSessionRequest.Type = {
-          session_id,
-          sampling_session_seq_id: yield* session.nextSamplingSeqId,
-          ...("model_path" in options ? { model_path: options.model_path } : { base_model: options.base_model }),
-          type: "create_sampling_session"
-        }
-        const created = yield* client.call(TinkerApi.createSamplingSession, request, { method })
-        return yield* SamplingClient.make(client, created.sampling_session_id)
-      }
-    )
+    const createSamplingClient: Service["createSamplingClient"] = (options) =>
+      SamplingClient.create({ client, session, ...options })
 
     return {
       sessionId: session_id,

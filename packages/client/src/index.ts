@@ -1,5 +1,7 @@
 export * as CheckpointDownload from "./CheckpointDownload.ts"
+export * as ClientMetrics from "./ClientMetrics.ts"
 export * as Credentials from "./Credentials.ts"
+export * as CustomLoss from "./CustomLoss.ts"
 export * as Flags from "./Flags.ts"
 export * as Pipeline from "./Pipeline.ts"
 export * as QueueState from "./QueueState.ts"

@@ -247,9 +247,10 @@ describe("a pass", () => {
         headers: { "content-type": ProtobufCodec.contentType }
       })
       const cut = yield* run({ "/retrieve_future": [json({ model_id: "m" }), broken] }, (training) =>
-        Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), Fiber.await)
+        Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), settle)
       )
       assert.strictEqual(failure(cut.value)?._tag, "DecodeError")
+      assert.strictEqual((yield* cut.http.requestsTo("/retrieve_future")).length, 1 + 4, "garbled answers are doubted")
     })
   )
 })

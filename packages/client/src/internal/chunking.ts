@@ -1,4 +1,5 @@
 import type * as Datum from "@effect-tinker/api/Datum"
+import type * as ModelInput from "@effect-tinker/api/ModelInput"
 
 /** @internal */
 export interface Limits {
@@ -6,13 +7,12 @@ export interface Limits {
   readonly maxBytes: number
 }
 
-/** The bytes that a datum is counted as; images and sound count as their files do. @internal */
-export const estimate = (datum: Datum.Datum): number => {
+const estimateInput = (input: ModelInput.ModelInput, bytesPerToken: number): number => {
   let bytes = 0
-  for (const chunk of datum.model_input.chunks) {
+  for (const chunk of input.chunks) {
     switch (chunk.type) {
       case "encoded_text":
-        bytes += 4 * chunk.tokens.length
+        bytes += bytesPerToken * chunk.tokens.length
         break
       case "image":
         bytes += chunk.data.byteLength
@@ -25,6 +25,15 @@ export const estimate = (datum: Datum.Datum): number => {
         break
     }
   }
+  return bytes
+}
+
+/** The bytes that a prompt is counted as: it goes as JSON. @internal */
+export const estimatePrompt = (prompt: ModelInput.ModelInput): number => estimateInput(prompt, 10)
+
+/** The bytes that a datum is counted as; images and sound count as their files do. @internal */
+export const estimate = (datum: Datum.Datum): number => {
+  let bytes = estimateInput(datum.model_input, 4)
   for (const tensor of Object.values(datum.loss_fn_inputs)) {
     bytes += (tensor.dtype === "int64" ? 8 : 4) * tensor.data.length
     bytes += 8 * ((tensor.sparse_crow_indices?.length ?? 0) + (tensor.sparse_col_indices?.length ?? 0))

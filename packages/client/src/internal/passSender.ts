@@ -11,7 +11,7 @@ import type * as TinkerClient from "../TinkerClient.ts"
 export interface PassSender {
   readonly send: (
     pass: ProtobufCodec.PassRequest,
-    options: Pick<TinkerClient.CallOptions, "method" | "policy">
+    options: Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry">
   ) => Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
 }
 

@@ -4,73 +4,121 @@ import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
-import type * as Either from "effect/Either"
 import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as QueueState from "../QueueState.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import * as TinkerClient from "../TinkerClient.ts"
+import type { Budget } from "./budget.ts"
 import * as codec from "./codec.ts"
+import type { Running } from "./observe.ts"
+import * as progress from "./progress.ts"
 
-const decodeTryAgain = Schema.decodeUnknownOption(Future.TryAgain)
-const decodeFailed = Schema.decodeUnknownOption(Future.RequestFailed)
-const tagOf = (body: unknown, key: "type" | "status"): unknown =>
-  typeof body === "object" && body !== null ? (body as Record<string, unknown>)[key] : undefined
+/** @internal */
+export interface Options<A, I> {
+  readonly method: string
+  readonly requestId: string
+  readonly type: Future.RequestType
+  readonly schema: Schema.Schema<A, I>
+  readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
+  readonly queue?: QueueState.Observer | undefined
+  /** for large results */
+  readonly responses: Budget
+  readonly running: Running
+  readonly progress: progress.Progress
+  readonly noProgressLimit: Duration.DurationInput
+  /** from building the request to its acceptance */
+  readonly roundtripSeconds?: number | undefined
+}
 
-type Step<A> = { readonly done: true; readonly value: A } | { readonly done: false; readonly heldMillis: number }
+const decodePending = Schema.decodeUnknownOption(Schema.Struct(Future.TryAgain.fields).pipe(Schema.omit("type")))
+const decodeMetadata = Schema.decodeUnknownOption(Future.CompleteMetadata)
+const decodeJson = Schema.decodeUnknownOption(Schema.parseJson())
 
 /** One poll: the service holds it for as long as it likes, but for less than this. */
 const pollPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "45 seconds" }
 
-// A service that holds a poll is asked again at once; one that answers at once is asked after growing pauses.
-const whilePending = Schedule.exponential("10 millis").pipe(
-  Schedule.union(Schedule.spaced("1 second")),
-  Schedule.intersect(Schedule.identity<Step<unknown>>()),
-  Schedule.modifyDelay(([, step], delay) =>
-    step.done ? delay : Duration.subtract(delay, Duration.millis(step.heldMillis))
-  )
-)
+// how a service that means "not yet" may put it; what it calls a result has no `status`
+const notYet = new Set(["pending", "queued", "running", "processing", "in_progress", "not_ready"])
 
-// a lost poll loses nothing: it is repeated until the service answers
-const whileLost = RetryPolicy.backoff("1 second", "30 seconds")
+// so many answers that may be a failure or a garbled result are asked for again
+const doubtsAllowed = 3
 
-// the service held the poll for longer than it or we would wait: the result is not there yet
-const isHeld = (error: TinkerError.TinkerError) =>
-  (error._tag === "TransportError" && error.reason === "Timeout") ||
-  (error._tag === "ServerError" && error.status === 408)
+// a poll that was held for as long was held: it is repeated at once
+const heldMillis = 1000
 
-const held = Symbol("held")
+type Found<A> =
+  | { readonly _tag: "Result"; readonly value: A }
+  | { readonly _tag: "Pending" }
+  | { readonly _tag: "Metadata"; readonly size: number }
 
-const category = (value: string | undefined): Future.Category =>
-  value === "user" || value === "server" ? value : "unknown"
+const category = (value: unknown): Future.Category => (value === "user" || value === "server" ? value : "unknown")
 
-/** Waits for the result of an operation. @internal */
+const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
+
+/**
+ * Waits for the result of an operation that the service has accepted. A poll loses nothing, so it is repeated until the
+ * service gives the result, says that it failed, or nothing gets on any more.
+ *
+ * @internal
+ */
 export const retrieve = <A, I>(
   client: TinkerClient.Service,
-  options: {
-    readonly method: string
-    readonly requestId: string
-    readonly type: Future.RequestType
-    readonly schema: Schema.Schema<A, I>
-    readonly queue?: QueueState.Observer | undefined
-    readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
-  }
+  options: Options<A, I>
 ): Effect.Effect<A, TinkerError.TinkerError> => {
-  const { method, requestId } = options
+  const { method, requestId, running } = options
+  running.requestId = requestId
   const decode = Schema.decodeUnknown(options.schema)
-  const observe = (pending: Option.Option<Future.TryAgain>) =>
-    options.queue === undefined || Option.isNone(pending) || pending.value.queue_state === undefined
+  const unreadable = (reason: string) => new TinkerError.DecodeError({ method, requestId, reason })
+  const failed = (reason: unknown, who: unknown, cause?: unknown) =>
+    new TinkerError.RequestFailed({
+      method,
+      requestId,
+      reason: typeof reason === "string" ? reason : JSON.stringify(reason),
+      category: category(who),
+      ...(cause === undefined ? {} : { cause })
+    })
+
+  const observe = (body: unknown) => {
+    if (options.queue === undefined) return Effect.void
+    const pending = decodePending(body)
+    return Option.isNone(pending) || pending.value.queue_state === undefined
       ? Effect.void
       : options.queue.observe({ state: pending.value.queue_state, reason: pending.value.queue_state_reason })
+  }
+  const pending = (body: unknown): Effect.Effect<Found<A>> => Effect.as(observe(body), { _tag: "Pending" })
+
+  const interpret = (body: unknown, metadataAllowed: boolean): Effect.Effect<Found<A>, TinkerError.TinkerError> => {
+    if (body instanceof TinkerClient.Decoded) return Effect.succeed({ _tag: "Result", value: body.value as A })
+    if (!isRecord(body)) return unreadable(`the result is ${body === null ? "null" : "no object"}`)
+    if (body["type"] === "try_again") return pending(body)
+    const status = body["status"]
+    if (status === "complete_metadata" && metadataAllowed) {
+      const size = Option.getOrUndefined(decodeMetadata(body))?.response_payload_size
+      return Effect.succeed({ _tag: "Metadata", size: Math.max(0, size ?? 0) })
+    }
+    if (body["error"] !== undefined && body["error"] !== null) return failed(body["error"], body["category"])
+    if (typeof status === "string") {
+      return notYet.has(status) ? pending(body) : unreadable(`status: ${JSON.stringify(status)} is not known`)
+    }
+    return Effect.mapBoth(decode(body), {
+      onFailure: (error) => unreadable(codec.reason(error)),
+      onSuccess: (value) => ({ _tag: "Result", value })
+    })
+  }
+
   return Effect.suspend(() => {
-    let iteration = 0
-    let allow_metadata_only = true
-    const poll: Effect.Effect<Step<A>, TinkerError.TinkerError> = Effect.gen(function* () {
-      const start = yield* Clock.currentTimeMillis
-      const body = yield* client
-        .call(
+    let lost = 0
+    let quick = 0
+    let doubts = 0
+    let queueSeen = false
+
+    const poll = (allow_metadata_only: boolean) =>
+      Effect.suspend(() => {
+        const iteration = running.polls++
+        return client.call(
           TinkerApi.retrieveFuture,
           { request_id: requestId, allow_metadata_only },
           {
@@ -79,44 +127,113 @@ export const retrieve = <A, I>(
             policy: pollPolicy,
             protobuf: options.protobuf,
             headers: {
-              "x-tinker-request-iteration": String(iteration++),
-              "x-tinker-request-type": options.type
+              "x-tinker-request-iteration": String(iteration),
+              "x-tinker-request-type": options.type,
+              ...(iteration === 0 && options.roundtripSeconds !== undefined
+                ? { "x-tinker-create-promise-roundtrip-time": String(options.roundtripSeconds) }
+                : {})
             }
           }
         )
-        .pipe(Effect.catchIf(isHeld, () => Effect.succeed(held)))
-      if (body instanceof TinkerClient.Decoded) return { done: true, value: body.value as A }
-      const pending: Step<A> = { done: false, heldMillis: (yield* Clock.currentTimeMillis) - start }
-      if (body === held) return pending
-      if (tagOf(body, "type") === "try_again") {
-        yield* observe(decodeTryAgain(body))
-        return pending
-      }
-      if (tagOf(body, "status") === "complete_metadata" && allow_metadata_only) {
-        allow_metadata_only = false
-        return pending
-      }
-      const failed = decodeFailed(body)
-      if (failed._tag === "Some") {
-        return yield* new TinkerError.RequestFailed({
-          method,
-          requestId,
-          reason: failed.value.error,
-          category: category(failed.value.category)
-        })
-      }
-      const value = yield* decode(body).pipe(
-        Effect.mapError((error) => new TinkerError.DecodeError({ method, requestId, reason: codec.reason(error) }))
+      })
+
+    // what to do about a poll without a result: wait and ask again, or fail
+    const again = (
+      error: TinkerError.TinkerError
+    ): Effect.Effect<"held" | { readonly delay: number }, TinkerError.TinkerError> => {
+      const backOff = Effect.map(
+        Effect.suspend(() => RetryPolicy.jittered(1000, 30_000, lost++)),
+        (delay) => ({ delay: error.retryAfter === undefined ? delay : Duration.toMillis(error.retryAfter) })
       )
-      return { done: true, value }
+      switch (error._tag) {
+        case "TransportError":
+          return error.reason === "Timeout" ? Effect.succeed("held") : error.isRetryable ? backOff : Effect.fail(error)
+        case "ServerError":
+          return error.status === 408
+            ? Effect.as(observe(Option.getOrUndefined(decodeJson(error.detail))), "held" as const)
+            : backOff
+        case "RateLimited":
+          return backOff
+        case "BadRequest":
+          if (error.status !== 400 && !error.isRetryable) return Effect.fail(error)
+          // so do some servers say that the operation failed
+          return doubts < doubtsAllowed
+            ? (doubts++, backOff)
+            : failed(error.detail || "no reason given", undefined, error)
+        case "DecodeError":
+          // the answer may have been garbled on its way; the result can be fetched again
+          return doubts < doubtsAllowed ? (doubts++, backOff) : Effect.fail(error)
+        default:
+          return error.isRetryable ? backOff : Effect.fail(error)
+      }
+    }
+
+    const loop = (
+      allowMetadata: boolean,
+      watch: progress.Watch
+    ): Effect.Effect<Exclude<Found<A>, { _tag: "Pending" }>, TinkerError.TinkerError> =>
+      Effect.gen(function* () {
+        while (true) {
+          const start = yield* Clock.currentTimeMillis
+          const answer = yield* Effect.either(poll(allowMetadata))
+          let next: "held" | "pending" | { readonly delay: number }
+          if (answer._tag === "Left") {
+            running.retried()
+            next = yield* again(answer.left)
+          } else {
+            const found = yield* interpret(answer.right, allowMetadata)
+            if (found._tag !== "Pending") return found
+            next = "pending"
+          }
+          queueSeen = true
+          yield* watch.check
+          if (typeof next === "object") {
+            yield* Effect.sleep(next.delay)
+            continue
+          }
+          lost = 0
+          const held = (yield* Clock.currentTimeMillis) - start
+          if (held >= heldMillis) {
+            quick = 0
+          } else {
+            // a service that answers at once is asked after growing pauses
+            const pause = (yield* RetryPolicy.jittered(10, heldMillis, quick++)) - held
+            if (pause > 0) yield* Effect.sleep(pause)
+          }
+        }
+      })
+
+    return Effect.flatMap(Clock.currentTimeMillis, (startMillis) => {
+      const watch = progress.watch({
+        method,
+        requestId,
+        progress: options.progress,
+        limit: options.noProgressLimit,
+        startMillis,
+        queue: options.queue
+      })
+      return loop(true, watch).pipe(
+        Effect.flatMap((found) => {
+          if (found._tag === "Result") return Effect.succeed(found.value)
+          // what was waited for is the program's own room, not the service
+          doubts = 0
+          return loop(false, watch).pipe(
+            Effect.map((found) => (found as Extract<Found<A>, { _tag: "Result" }>).value),
+            options.responses.withCost(found.size)
+          )
+        }),
+        Effect.tap(() =>
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            options.progress.lastMillis = now
+          })
+        ),
+        // whatever it was waiting for, it waits no longer
+        Effect.ensuring(
+          Effect.suspend(() =>
+            queueSeen && options.queue !== undefined ? options.queue.observe(QueueState.active) : Effect.void
+          )
+        )
+      )
     })
-    return poll.pipe(
-      Effect.retry({ schedule: whileLost, while: (error) => error.isRetryable }),
-      Effect.repeat({ schedule: whilePending, until: (step) => step.done }),
-      // the schedule's last output is the step that ended it
-      Effect.map(([, step]) => (step as Extract<Step<A>, { done: true }>).value),
-      // whatever it was waiting for, it waits no longer
-      Effect.ensuring(options.queue === undefined ? Effect.void : options.queue.observe(QueueState.active))
-    )
   })
 }

@@ -48,7 +48,13 @@ for (const service of [scripted, embedded]) {
         })
 
         assert.deepStrictEqual(result.seqIds, [[1, 2], [3], [4]])
-        const passes = (yield* bodies(http, "/forward_backward")).map((body) => decodeTraining(body))
+        // the first chunk comes last, so that the service takes the whole batch at once
+        const arrived = (yield* bodies(http, "/forward_backward")).map((body) => decodeTraining(body))
+        assert.deepStrictEqual(
+          arrived.map((pass) => pass.seq_id),
+          [2, 1]
+        )
+        const passes = arrived.toReversed()
         assert.deepStrictEqual(
           passes.map((pass) => [
             pass.model_id,

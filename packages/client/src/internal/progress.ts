@@ -1,0 +1,51 @@
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as QueueState from "../QueueState.ts"
+
+/**
+ * When a client last got somewhere: the end of any of its operations counts for all that are under way.
+ *
+ * @internal
+ */
+export interface Progress {
+  lastMillis: number
+}
+
+/** @internal */
+export const make = (): Progress => ({ lastMillis: Number.NEGATIVE_INFINITY })
+
+/** Fails once nothing has got on for as long as the limit says. @internal */
+export interface Watch {
+  readonly check: Effect.Effect<void, TinkerError.NoProgress>
+}
+
+/** @internal */
+export const watch = (options: {
+  readonly method: string
+  readonly requestId?: string | undefined
+  readonly progress: Progress
+  readonly limit: Duration.DurationInput
+  readonly startMillis: number
+  readonly queue?: QueueState.Observable | undefined
+}): Watch => {
+  const limit = Duration.toMillis(options.limit)
+  return {
+    check: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const waited = now - Math.max(options.startMillis, options.progress.lastMillis)
+      if (waited < limit) return Effect.void
+      return Effect.flatMap(
+        options.queue === undefined ? Effect.succeed(QueueState.active) : options.queue.current,
+        ({ reason, state }) =>
+          new TinkerError.NoProgress({
+            method: options.method,
+            ...(options.requestId === undefined ? {} : { requestId: options.requestId }),
+            waitedMillis: waited,
+            queueState: state,
+            ...(reason === undefined ? {} : { queueStateReason: reason })
+          })
+      )
+    })
+  }
+}
