@@ -88,7 +88,10 @@ for (const name of readdirSync(join(root, "packages")).sort()) {
     .sort()
   // what needs a platform is imported by its own path, or everyone would need that platform
   const portable = modules.filter(
-    (module) => !/^import .* from "@effect\/platform-node/m.test(readFileSync(join(source, `${module}.ts`), "utf8"))
+    (module) =>
+      !/^import .* from "(?:@effect\/platform-node|node:|undici")/m.test(
+        readFileSync(join(source, `${module}.ts`), "utf8")
+      )
   )
   for (const module of modules) {
     const path = join(source, `${module}.ts`)
