@@ -6,10 +6,10 @@ import * as random from "../src/internal/random.ts"
 const off = { temperature: 1, topK: -1, topP: 1 }
 
 const histogram = (logits: ReadonlyArray<number>, choice: distribution.Choice, draws = 20_000): Array<number> => {
-  const logprobs = distribution.logprobs(Float32Array.from(logits))
+  const given = Float32Array.from(logits)
   const key = random.key(1, "test")
   const counts = logits.map(() => 0)
-  for (let i = 0; i < draws; i++) counts[distribution.choose(logprobs, choice, key, i)]!++
+  for (let i = 0; i < draws; i++) counts[distribution.draw(given, choice, key, i).token]!++
   return counts.map((count) => count / draws)
 }
 
@@ -17,7 +17,7 @@ const close = (actual: ReadonlyArray<number>, expected: ReadonlyArray<number>) =
   expected.forEach((p, i) => (p === 0 ? assert.strictEqual(actual[i], 0) : assert.approximately(actual[i]!, p, 0.015)))
 }
 
-describe("choose", () => {
+describe("draw", () => {
   // probabilities of 0.1, 0.4, 0.2, 0.3
   const logits = [0.1, 0.4, 0.2, 0.3].map(Math.log)
 
@@ -55,8 +55,13 @@ describe("choose", () => {
     ],
     ([logits, choice, index]) => {
       const logprobs = distribution.logprobs(Float32Array.from(logits))
-      const token = distribution.choose(logprobs, choice, random.key(index, "x"), index)
+      const { logprob, token } = distribution.draw(Float32Array.from(logits), choice, random.key(index, "x"), index)
       assert.isTrue(token >= 0 && token < logits.length)
+      assert.approximately(logprob, logprobs[token]!, 1e-12)
+      // values that differ by less than rounding may change places
+      const isOnly = choice.temperature === 0 || choice.topP < 1e-3
+      const kept = isOnly ? 1 : choice.topK >= 1 ? Math.min(choice.topK, logits.length) : logits.length
+      assert.isAtLeast(logprob, distribution.top(logprobs, kept)[kept - 1]![1] - 1e-9)
       assert.approximately(
         logprobs.reduce((sum, value) => sum + Math.exp(value), 0),
         1,
@@ -64,6 +69,14 @@ describe("choose", () => {
       )
     }
   )
+})
+
+describe("a model that has come apart", () => {
+  it("gives a token that has no logprob", () => {
+    const drawn = distribution.draw(Float32Array.of(1, Number.NaN, 2), { ...off, topK: 2 }, random.key(0, "x"), 0)
+    assert.isTrue(drawn.token >= 0 && drawn.token < 3)
+    assert.isNaN(drawn.logprob)
+  })
 })
 
 describe("random numbers", () => {

@@ -12,14 +12,18 @@ export const logprobs = (logits: Float32Array): Float64Array => {
   return out
 }
 
-const descending = (values: Float64Array, count: number): Array<number> =>
-  Array.from(values.keys())
-    .sort((a, b) => values[b]! - values[a]! || a - b)
-    .slice(0, count)
+/** The places of the largest values, the largest first, the lower place first among equals. */
+const largest = (values: Float64Array, count: number, atLeast = -Infinity): Array<number> => {
+  // few places are sorted by hand, and all the values as numbers alone, which is fast
+  const least = count < values.length ? Math.max(values.slice().sort()[values.length - count]!, atLeast) : atLeast
+  const places: Array<number> = []
+  for (let i = 0; i < values.length; i++) if (values[i]! >= least) places.push(i)
+  return places.sort((a, b) => values[b]! - values[a]! || a - b).slice(0, count)
+}
 
 /** The most likely tokens with their logprobs, the likeliest first, the lower id first among equals. @internal */
 export const top = (logprobs: Float64Array, count: number): Array<readonly [token: number, logprob: number]> =>
-  descending(logprobs, count).map((token) => [token, logprobs[token]!] as const)
+  largest(logprobs, count).map((token) => [token, logprobs[token]!] as const)
 
 /** @internal */
 export interface Choice {
@@ -31,10 +35,21 @@ export interface Choice {
   readonly topP: number
 }
 
-const likeliest = (logprobs: Float64Array): number => {
-  let best = 0
-  for (let i = 1; i < logprobs.length; i++) if (logprobs[i]! > logprobs[best]!) best = i
-  return best
+/** @internal */
+export interface Drawn {
+  readonly token: number
+  /** of the model's own distribution, before temperature, `topK` and `topP` */
+  readonly logprob: number
+}
+
+/** A place by its share of the weights of the first `count` places. */
+const pick = (weights: Float64Array, count: number, sum: number, random: number): number => {
+  let rest = random * sum
+  for (let i = 0; i < count - 1; i++) {
+    rest -= weights[i]!
+    if (rest < 0) return i
+  }
+  return count - 1
 }
 
 /**
@@ -42,36 +57,34 @@ const likeliest = (logprobs: Float64Array): number => {
  *
  * @internal
  */
-export const choose = (logprobs: Float64Array, choice: Choice, key: number, index: number): number => {
+export const draw = (logits: Float32Array, choice: Choice, key: number, index: number): Drawn => {
   const { temperature, topK, topP } = choice
-  if (temperature === 0) return likeliest(logprobs)
-  const limited = topK >= 1 && topK < logprobs.length
-  const filtered = limited || topP < 1
-  const order = filtered ? descending(logprobs, limited ? topK : logprobs.length) : undefined
-  const count = order?.length ?? logprobs.length
-  const at = (i: number) => (order === undefined ? i : order[i]!)
-  const weights = new Float64Array(count)
-  const best = order === undefined ? likeliest(logprobs) : order[0]!
-  let sum = 0
-  for (let i = 0; i < count; i++) {
-    weights[i] = Math.exp((logprobs[at(i)]! - logprobs[best]!) / temperature)
-    sum += weights[i]!
-  }
-  let last = count - 1
+  const size = logits.length
+  let best = 0
+  for (let i = 1; i < size; i++) if (logits[i]! > logits[best]!) best = i
+  const most = logits[best]!
+  const shares = new Float64Array(size)
+  let total = 0
+  for (let i = 0; i < size; i++) total += shares[i] = Math.exp(logits[i]! - most)
+  const drawn = (token: number): Drawn => ({ token, logprob: logits[token]! - most - Math.log(total) })
+  if (temperature === 0 || Number.isNaN(total)) return drawn(best)
+
+  const weights = temperature === 1 ? shares : Float64Array.from(logits, (x) => Math.exp((x - most) / temperature))
+  const whole = temperature === 1 ? total : weights.reduce((sum, weight) => sum + weight, 0)
+  const limited = topK >= 1 && topK < size
+  const number = random.uniform(key, index)
+  if (!limited && topP >= 1) return drawn(pick(weights, size, whole, number))
+
+  // all that weigh less than this together weigh less than topP leaves out
+  const negligible = limited ? 0 : ((1 - topP) * whole * (1 - 1e-9)) / size
+  const order = largest(weights, limited ? topK : size, negligible)
+  const kept = Float64Array.from(order, (token) => weights[token]!)
+  let count = kept.length
   if (topP < 1) {
-    const whole = sum
+    const bound = topP * (limited ? kept.reduce((sum, weight) => sum + weight, 0) : whole)
     let before = 0
-    for (last = 0; last < count - 1; last++) {
-      before += weights[last]!
-      if (before >= topP * whole) break
-    }
-    sum = 0
-    for (let i = 0; i <= last; i++) sum += weights[i]!
+    for (count = 0; count < kept.length && (count === 0 || before < bound); count++) before += kept[count]!
   }
-  let rest = random.uniform(key, index) * sum
-  for (let i = 0; i < last; i++) {
-    rest -= weights[i]!
-    if (rest < 0) return at(i)
-  }
-  return at(last)
+  const sum = kept.subarray(0, count).reduce((sum, weight) => sum + weight, 0)
+  return drawn(order[pick(kept, count, sum, number)]!)
 }

@@ -8,7 +8,7 @@ import * as cache from "./cache.ts"
 import * as decoder from "./decoder.ts"
 import * as distribution from "./distribution.ts"
 import { userError } from "./errors.ts"
-import type { Stored } from "./executor.ts"
+import type { Data, Stored } from "./executor.ts"
 import { macrotask } from "./macrotask.ts"
 import * as packing from "./packing.ts"
 import * as random from "./random.ts"
@@ -108,10 +108,9 @@ interface Plan {
 
 /** Chooses a sequence's next token, and says whether the sequence goes on. */
 const extend = (sequence: Sequence, logits: Float32Array, plan: Plan): boolean => {
-  const logprobs = distribution.logprobs(logits)
-  const token = distribution.choose(logprobs, plan.choice, sequence.key, sequence.tokens.length)
+  const { logprob, token } = distribution.draw(logits, plan.choice, sequence.key, sequence.tokens.length)
   sequence.tokens.push(token)
-  sequence.logprobs.push(logprobs[token]!)
+  sequence.logprobs.push(logprob)
   if (plan.isEnd(sequence.tokens)) {
     sequence.stop_reason = "stop"
     return false
@@ -144,25 +143,27 @@ const generate = (
       rowsFor(active.length),
       packing.bucket(length + 1, smallestCache)
     )
+    /** What reads tokens after a cache: the inputs that stay while its rows and capacity do, the mask changed in place. */
+    const reader = (kept: cache.Cache) =>
+      Effect.map(base.executor.compile(decoder.decode(model, kept.rows, kept.capacity)), ({ run }) => {
+        const mask = new Float32Array(kept.capacity).fill(packing.hidden)
+        mask.fill(0, 0, length)
+        const inputs: Record<string, Data | Stored> = { ...weights, mask }
+        kept.keys.forEach((data, layer) => (inputs[`keys.${layer}`] = data))
+        kept.values.forEach((data, layer) => (inputs[`values.${layer}`] = data))
+        return { run, mask, inputs }
+      })
+    let { inputs, mask, run } = yield* reader(kept)
     while (active.length > 0) {
       const { capacity, rows } = kept
-      const executable = yield* base.executor.compile(decoder.decode(model, rows, capacity))
-      const mask = new Float32Array(capacity).fill(packing.hidden)
-      mask.fill(0, 0, length)
-      const keys = kept.keys.map((data, layer) => [`keys.${layer}`, data] as const)
-      const values = kept.values.map((data, layer) => [`values.${layer}`, data] as const)
-      const [logits, ...fresh] = yield* executable.run({
-        ...weights,
-        x: baseModel.embed(
-          base,
-          rows,
-          active.map(({ tokens }, row) => [row, tokens[tokens.length - 1]!] as const)
-        ),
-        ...baseModel.rotations(base, [length]),
-        mask,
-        ...Object.fromEntries([...keys, ...values])
-      })
+      inputs["x"] = baseModel.embed(
+        base,
+        rows,
+        active.map(({ tokens }, row) => [row, tokens[tokens.length - 1]!] as const)
+      )
+      const [logits, ...fresh] = yield* run(Object.assign(inputs, baseModel.rotations(base, [length])))
       for (let row = 0; row < active.length; row++) cache.write(model, kept, row, length, fresh, row, 1)
+      mask[length] = 0
       length += 1
       const left: Array<number> = []
       for (let row = 0; row < active.length; row++) {
@@ -171,6 +172,7 @@ const generate = (
       const larger = length === capacity ? capacity * 2 : capacity
       if (left.length > 0 && (left.length < active.length || larger > capacity)) {
         kept = cache.select(model, kept, left, length, rowsFor(left.length), larger)
+        ;({ inputs, mask, run } = yield* reader(kept))
       }
       active = left.map((row) => active[row]!)
       yield* macrotask
