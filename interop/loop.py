@@ -322,7 +322,7 @@ def archive() -> str:
         location = error.headers["Location"]
     with tarfile.open(fileobj=io.BytesIO(urllib.request.urlopen(location).read())) as files:
         listed = {member.name: member.size for member in files}
-    assert set(listed) == {"adapter_model.safetensors", "adapter_config.json"}, listed
+    assert set(listed) == {"adapter_model.safetensors", "adapter_config.json", "checkpoint_complete"}, listed
     return str(listed)
 
 

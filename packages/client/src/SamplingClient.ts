@@ -11,6 +11,9 @@ import * as TensorData from "@effect-tinker/api/TensorData"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import type * as Hub from "@effect-tinker/tokenizers/Hub"
+import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -89,6 +92,12 @@ export interface SamplingClient {
   readonly computeLogprobs: (prompt: ModelInput.ModelInput) => Effect.Effect<Float32Array, TinkerError.TinkerError>
   /** What is sampled from. */
   readonly getBaseModel: Effect.Effect<string, TinkerError.TinkerError>
+  /** The tokenizer of the model that is sampled from, as its name says. */
+  readonly getTokenizer: Effect.Effect<
+    Tokenizer.Service,
+    TinkerError.TinkerError | Tokenizer.TokenizerError | Hub.HubError,
+    Tokenizers.Tokenizers
+  >
   /** why results keep one waiting */
   readonly queueState: QueueState.Observable
 }
@@ -266,6 +275,11 @@ export const make = Effect.fnUntraced(function* (
       })
     })
 
+  const baseModel = (method: string) =>
+    Effect.map(
+      client.call(RestApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } }),
+      ({ base_model }) => base_model
+    )
   return {
     samplingSessionId,
     sample: (prompt, options = {}) => sampleAs("sample", prompt, options),
@@ -277,12 +291,9 @@ export const make = Effect.fnUntraced(function* (
             ? new TinkerError.DecodeError({ method: "computeLogprobs", reason: "prompt_logprobs: is missing" })
             : Effect.succeed(prompt_logprobs)
       ),
-    getBaseModel: Effect.map(
-      client.call(RestApi.getSampler, undefined as never, {
-        method: "getBaseModel",
-        path: { sampler_id: samplingSessionId }
-      }),
-      ({ base_model }) => base_model
+    getBaseModel: baseModel("getBaseModel"),
+    getTokenizer: Effect.flatMap(baseModel("getTokenizer"), (name) =>
+      Effect.flatMap(Tokenizers.Tokenizers, (tokenizers) => tokenizers.forModel(name))
     ),
     queueState: { current: queueState.current, changes: queueState.changes }
   }

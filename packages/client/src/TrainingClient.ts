@@ -15,6 +15,9 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Training from "@effect-tinker/api/Training"
 import * as Weights from "@effect-tinker/api/Weights"
+import type * as Hub from "@effect-tinker/tokenizers/Hub"
+import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -164,6 +167,12 @@ export interface TrainingClient {
   /** why results keep one waiting */
   readonly queueState: QueueState.Observable
   readonly getInfo: Effect.Effect<Model.GetInfoResponse, TinkerError.TinkerError>
+  /** The tokenizer of the model, as the service and the model's name say. */
+  readonly getTokenizer: Effect.Effect<
+    Tokenizer.Service,
+    TinkerError.TinkerError | Tokenizer.TokenizerError | Hub.HubError,
+    Tokenizers.Tokenizers
+  >
 }
 
 /**
@@ -594,6 +603,13 @@ export const make = Effect.fnUntraced(function* (options: {
     createSamplingClient: (model_path, clientOptions) =>
       SamplingClient.create({ client, session, model_path, ...clientOptions }),
     queueState: { current: queueState.current, changes: queueState.changes },
-    getInfo: client.call(TinkerApi.getInfo, { model_id, type: "get_info" }, { method: "getInfo" })
+    getInfo: client.call(TinkerApi.getInfo, { model_id, type: "get_info" }, { method: "getInfo" }),
+    getTokenizer: Effect.flatMap(
+      client.call(TinkerApi.getInfo, { model_id, type: "get_info" }, { method: "getTokenizer" }),
+      ({ model_data, model_name }) =>
+        Effect.flatMap(Tokenizers.Tokenizers, (tokenizers) =>
+          tokenizers.forModel(model_data.model_name ?? model_name ?? options.baseModel, model_data.tokenizer_id)
+        )
+    )
   }
 })

@@ -33,8 +33,9 @@ const pinned: { readonly [repo: string]: string } = {
 export const select = (model_name: string, tokenizer_id?: string): Hub.Ref => {
   const name = model_name.split(":", 1)[0]!
   const parts = name.split("/")
+  const given = tokenizer_id?.split(":", 1)[0]
   const chosen =
-    tokenizer_id ??
+    given ||
     (name.startsWith("meta-llama/Llama-3")
       ? "thinkingmachineslabinc/meta-llama-3-instruct-tokenizer"
       : parts.length === 3

@@ -21,6 +21,8 @@ describe("select", () => {
     ["meta-llama/Llama-3.1-8B", undefined, { repo: "thinkingmachineslabinc/meta-llama-3-instruct-tokenizer" }],
     ["meta-llama/Llama-2-7b", undefined, { repo: "meta-llama/Llama-2-7b" }],
     ["meta-llama/Llama-3.1-8B", "own/tokenizer", { repo: "own/tokenizer" }],
+    ["meta-llama/Llama-3.1-8B", "own/tokenizer:x", { repo: "own/tokenizer" }],
+    ["a/b", "", { repo: "a/b" }],
     ["gpt2", undefined, { repo: "gpt2" }],
     [
       "x",
