@@ -22,7 +22,7 @@ import * as bigram from "./internal/bigram.ts"
 export const baseModel = "effect-tinker/test"
 
 /**
- * The number of tokens that the models know.
+ * The number of tokens that the models know, unless another is asked for.
  *
  * @since 0.1.0
  * @category constants
@@ -75,8 +75,12 @@ export interface Operation {
 export interface Options {
   /** names of the base models; all are the same model */
   readonly models?: ReadonlyArray<string> | undefined
+  /** how many tokens the models know: fewer, and each operation is faster; 256 */
+  readonly vocabularySize?: number | undefined
   /** runs before each operation: waits, or fails in its place */
   readonly before?: ((operation: Operation) => Effect.Effect<void, Engine.EngineError>) | undefined
+  /** whether `operations` remembers them; it does by default */
+  readonly record?: boolean | undefined
 }
 
 /**
@@ -93,54 +97,67 @@ export interface TestEngine {
 }
 
 const weightName = "base_model.model.bigram.weight"
-const area = vocabularySize * vocabularySize
 
 const userError = (reason: string) => new Engine.EngineError({ reason, category: "user" })
-
-const emptyTable = (): bigram.Table => ({ size: vocabularySize, values: new Float32Array(area) })
-const emptyAdam = (): bigram.Adam => ({ step: 0, first: new Float32Array(area), second: new Float32Array(area) })
-
-const checkTokens = (tokens: ArrayLike<number | bigint>, what: string) => {
-  const index = bigram.unknownToken(tokens, vocabularySize)
-  return index < 0
-    ? Effect.void
-    : userError(`${what}[${index}] is ${tokens[index]}, but the vocabulary has ${vocabularySize} tokens`)
-}
 
 const checkLength = (length: number, what: string) =>
   length <= maxContextLength
     ? Effect.void
     : userError(`${what} has ${length} tokens, but the context length is ${maxContextLength}`)
 
-const checkInput = (input: ModelInput.ModelInput, what: string): Effect.Effect<Int32Array, Engine.EngineError> =>
-  Effect.suspend(() => {
-    if (!ModelInput.isText(input)) return userError(`${what} has chunks that are not text`)
-    const tokens = ModelInput.toTokens(input)
-    return tokens.length === 0
-      ? userError(`${what} is empty`)
-      : Effect.as(Effect.zipRight(checkLength(tokens.length, what), checkTokens(tokens, what)), tokens)
-  })
+/** What depends on the number of tokens. */
+const vocabulary = (size: number) => {
+  const area = size * size
+  const moments = (values: Float32Array | undefined) =>
+    values === undefined ? new Float32Array(area) : Float32Array.from(values)
 
-const checkData = (data: ReadonlyArray<Datum.Datum>) =>
-  Effect.forEach(
-    data,
-    (datum, index) => {
-      const targets = datum.loss_fn_inputs["target_tokens"]!
-      return Effect.zipRight(
-        targets.shape !== undefined && targets.shape.length > 1
-          ? userError(`data[${index}].loss_fn_inputs.target_tokens has more than one dimension`)
-          : checkTokens(targets.data, `data[${index}].loss_fn_inputs.target_tokens`),
-        checkInput(datum.model_input, `data[${index}].model_input`)
-      )
-    },
-    { discard: true }
-  )
+  const checkTokens = (tokens: ArrayLike<number | bigint>, what: string) => {
+    const index = bigram.unknownToken(tokens, size)
+    return index < 0
+      ? Effect.void
+      : userError(`${what}[${index}] is ${tokens[index]}, but the vocabulary has ${size} tokens`)
+  }
 
-const tableOf = (adapter: Engine.Adapter): Effect.Effect<bigram.Table, Engine.EngineError> => {
-  const weight = adapter.weights[weightName]
-  return weight === undefined || weight.data.length !== area
-    ? Effect.fail(userError(`the adapter has no ${weightName} of ${area} values`))
-    : Effect.succeed({ size: vocabularySize, values: weight.data.slice() })
+  const checkInput = (input: ModelInput.ModelInput, what: string): Effect.Effect<Int32Array, Engine.EngineError> =>
+    Effect.suspend(() => {
+      if (!ModelInput.isText(input)) return userError(`${what} has chunks that are not text`)
+      const tokens = ModelInput.toTokens(input)
+      return tokens.length === 0
+        ? userError(`${what} is empty`)
+        : Effect.as(Effect.zipRight(checkLength(tokens.length, what), checkTokens(tokens, what)), tokens)
+    })
+
+  return {
+    size,
+    checkInput,
+    checkData: (data: ReadonlyArray<Datum.Datum>) =>
+      Effect.forEach(
+        data,
+        (datum, index) => {
+          const targets = datum.loss_fn_inputs["target_tokens"]!
+          return Effect.zipRight(
+            targets.shape !== undefined && targets.shape.length > 1
+              ? userError(`data[${index}].loss_fn_inputs.target_tokens has more than one dimension`)
+              : checkTokens(targets.data, `data[${index}].loss_fn_inputs.target_tokens`),
+            checkInput(datum.model_input, `data[${index}].model_input`)
+          )
+        },
+        { discard: true }
+      ),
+    emptyTable: (): bigram.Table => ({ size, values: new Float32Array(area) }),
+    emptyGradient: () => new Float32Array(area),
+    adamOf: (state: Engine.OptimizerState | undefined): bigram.Adam => ({
+      step: state?.step ?? 0,
+      first: moments(state?.first[weightName]),
+      second: moments(state?.second[weightName])
+    }),
+    tableOf: (adapter: Engine.Adapter): Effect.Effect<bigram.Table, Engine.EngineError> => {
+      const weight = adapter.weights[weightName]
+      return weight === undefined || weight.data.length !== area
+        ? Effect.fail(userError(`the adapter has no ${weightName} of ${area} values`))
+        : Effect.succeed({ size, values: weight.data.slice() })
+    }
+  }
 }
 
 /**
@@ -153,15 +170,17 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
   Effect.sync(() => {
     const operations: Array<Operation> = []
     const live = { models: 0, samplers: 0 }
+    let count = 0
     let models = 0
     let samplers = 0
 
     const names = options.models ?? [baseModel]
+    const words = vocabulary(options.vocabularySize ?? vocabularySize)
 
     const begin = (name: OperationName, target: number, input: unknown) =>
       Effect.suspend(() => {
-        const operation = { index: operations.length, name, target, input }
-        operations.push(operation)
+        const operation = { index: count++, name, target, input }
+        if (options.record !== false) operations.push(operation)
         return options.before === undefined ? Effect.void : options.before(operation)
       })
 
@@ -184,9 +203,9 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
       yield* checkBaseModel(base_model)
       yield* begin("createModel", target, { base_model, lora_config })
       yield* counted("models")
-      let table = emptyTable()
-      let adam = emptyAdam()
-      const gradient = new Float32Array(area)
+      let table = words.emptyTable()
+      let adam = words.adamOf(undefined)
+      const gradient = words.emptyGradient()
       let busy = false
 
       // the service promises that one fiber at a time uses a model
@@ -214,7 +233,7 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
           Effect.suspend(() => {
             const { data, loss_fn, loss_fn_config } = options
             if (!bigram.isLoss(loss_fn)) return userError(`no loss function ${loss_fn}`)
-            return Effect.map(checkData(data), () => bigram.pass(table, data, loss_fn, loss_fn_config, into))
+            return Effect.map(words.checkData(data), () => bigram.pass(table, data, loss_fn, loss_fn_config, into))
           })
         )
 
@@ -238,7 +257,7 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
             base_model,
             lora_config,
             lora_alpha: 32,
-            weights: { [weightName]: { shape: [vocabularySize, vocabularySize], data: table.values.slice() } }
+            weights: { [weightName]: { shape: [words.size, words.size], data: table.values.slice() } }
           }))
         ),
         optimizer: alone(
@@ -254,16 +273,9 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
           alone(
             "load",
             { adapter, optimizer },
-            Effect.map(tableOf(adapter), (loaded) => {
+            Effect.map(words.tableOf(adapter), (loaded) => {
               table = loaded
-              adam =
-                optimizer === undefined
-                  ? emptyAdam()
-                  : {
-                      step: optimizer.step,
-                      first: Float32Array.from(optimizer.first[weightName] ?? new Float32Array(area)),
-                      second: Float32Array.from(optimizer.second[weightName] ?? new Float32Array(area))
-                    }
+              adam = words.adamOf(optimizer)
               gradient.fill(0)
             })
           )
@@ -276,11 +288,11 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
       yield* checkBaseModel(base_model)
       yield* begin("createSampler", target, { base_model, adapter })
       yield* counted("samplers")
-      const table = adapter === undefined ? emptyTable() : yield* tableOf(adapter)
+      const table = adapter === undefined ? words.emptyTable() : yield* words.tableOf(adapter)
       const sampler: Engine.EngineSampler = {
         sample: Effect.fnUntraced(function* (options) {
           yield* begin("sample", target, options)
-          const prompt = yield* checkInput(options.prompt, "prompt")
+          const prompt = yield* words.checkInput(options.prompt, "prompt")
           const { max_tokens, seed } = options.sampling_params
           const count = max_tokens ?? maxContextLength - prompt.length
           yield* checkLength(prompt.length + count, "the prompt with the tokens to sample")
