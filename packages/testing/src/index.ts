@@ -1,3 +1,7 @@
+export * as Fault from "./Fault.ts"
 export * as ScriptedHttpClient from "./ScriptedHttpClient.ts"
+export * as Simulation from "./Simulation.ts"
+export * as Simulator from "./Simulator.ts"
 export * as TestEngine from "./TestEngine.ts"
 export * as TestServer from "./TestServer.ts"
+export * as Weather from "./Weather.ts"

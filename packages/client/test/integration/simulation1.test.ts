@@ -1,0 +1,3 @@
+import { testSeeds } from "../utils/randomSeeds.ts"
+
+testSeeds(0, 1000)

@@ -1,0 +1,87 @@
+import * as Simulation from "@effect-tinker/testing/Simulation"
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Deferred, Effect, Exit, Fiber, Random, Schedule } from "effect"
+
+describe("Simulation", () => {
+  it.effect("takes no real time for virtual time, and wakes fibers in the order of their times", () =>
+    Effect.gen(function* () {
+      const report = yield* Simulation.run(
+        Effect.gen(function* () {
+          const log: Array<string> = []
+          const at = (name: string, millis: number) =>
+            Effect.delay(
+              Effect.sync(() => log.push(name)),
+              millis
+            )
+          yield* Effect.all([at("c", 86_400_000), at("a", 10), at("b", 20)], { concurrency: "unbounded" })
+          return [log, yield* Clock.currentTimeMillis] as const
+        })
+      )
+      assert.deepStrictEqual(report, {
+        exit: Exit.succeed<readonly [Array<string>, number]>([["a", "b", "c"], 86_400_000]),
+        millis: 86_400_000,
+        ended: "done",
+        left: { fibers: [], timers: 0 }
+      })
+    })
+  )
+
+  it.effect("repeats itself for the same seed, and shuffles turns for others", () =>
+    Effect.gen(function* () {
+      const program = Effect.gen(function* () {
+        const log: Array<number> = []
+        yield* Effect.forEach(
+          [0, 1, 2, 3, 4],
+          (n) =>
+            Effect.zipRight(
+              Effect.yieldNow(),
+              Effect.sync(() => log.push(n))
+            ),
+          { concurrency: "unbounded" }
+        )
+        return [...log, yield* Random.nextInt].join()
+      })
+      const outcome = (seed: number) =>
+        Effect.flatMap(Simulation.run(program, { seed, turns: "shuffled" }), ({ exit }) => exit)
+      const all = yield* Effect.forEach([1, 2, 3, 4, 5, 1], outcome)
+      assert.strictEqual(all[0], all[5])
+      assert.isAbove(new Set(all.map((line) => line.slice(0, 9))).size, 2)
+      const fair = yield* Effect.flatMap(Simulation.run(program), ({ exit }) => exit)
+      assert.isTrue(fair.startsWith("0,1,2,3,4,"))
+    })
+  )
+
+  it.effect("tells of programs that wait for nobody, for too long, or do not let time go on", () =>
+    Effect.gen(function* () {
+      const stuck = yield* Simulation.run(Effect.flatMap(Deferred.make<void>(), Deferred.await))
+      assert.strictEqual(stuck.ended, "stuck")
+      const late = yield* Simulation.run(Effect.repeat(Effect.void, Schedule.spaced("1 second")), { limit: "1 minute" })
+      assert.strictEqual(late.ended, "late")
+      assert.isTrue(Exit.isInterrupted(late.exit))
+      assert.deepStrictEqual(late.left, { fibers: [], timers: 0 })
+      const spinning = yield* Simulation.run(Effect.forever(Effect.sleep(0)))
+      assert.strictEqual(spinning.ended, "spinning")
+    })
+  )
+
+  it.effect("counts the fibers and timers that outlive the program", () =>
+    Effect.gen(function* () {
+      const report = yield* Simulation.run(
+        Effect.zipRight(Effect.forkDaemon(Effect.sleep("1 hour")), Effect.fork(Effect.never))
+      )
+      assert.strictEqual(report.left.fibers.length, 1)
+      assert.strictEqual(report.left.timers, 1)
+      const counted = yield* Simulation.run(
+        Simulation.counting((left) =>
+          Effect.gen(function* () {
+            const fiber = yield* Effect.withSpan(Effect.fork(Effect.never), "waiting")
+            const before = yield* left
+            yield* Fiber.interrupt(fiber)
+            return [before.map((line) => line.replace(/#\d+ /, "")), yield* left]
+          })
+        )
+      )
+      assert.deepStrictEqual(counted.exit, Exit.succeed([["in waiting"], []]))
+    })
+  )
+})

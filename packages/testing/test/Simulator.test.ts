@@ -1,0 +1,181 @@
+import * as Datum from "@effect-tinker/api/Datum"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
+import * as Fault from "@effect-tinker/testing/Fault"
+import * as Simulation from "@effect-tinker/testing/Simulation"
+import * as Simulator from "@effect-tinker/testing/Simulator"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as Weather from "@effect-tinker/testing/Weather"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
+
+const datum = Datum.fromPromptCompletion([1, 2], [3])
+
+/** Runs a program on one training client, in virtual time. */
+const run = <A, E>(
+  options: Simulator.Options,
+  program: (training: TrainingClient.TrainingClient, simulator: Simulator.Simulator) => Effect.Effect<A, E, Scope.Scope>
+) =>
+  Effect.flatMap(
+    Simulation.run(
+      Effect.gen(function* () {
+        const simulator = yield* Simulator.make({ engine: { vocabularySize: 16 }, ...options })
+        const value = yield* Effect.gen(function* () {
+          const service = yield* ServiceClient.ServiceClient
+          const training = yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel })
+          return yield* program(training, simulator)
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: "http://service.test" }).pipe(
+              Layer.provide(simulator.layer)
+            )
+          )
+        )
+        return { value, applied: yield* simulator.applied, deliveries: yield* simulator.deliveries }
+      }).pipe(Effect.scoped)
+    ),
+    ({ exit, left, millis }) => Effect.map(exit, (result) => ({ ...result, left, millis }))
+  )
+
+const step = (training: TrainingClient.TrainingClient) =>
+  Effect.zipWith(
+    training.forwardBackward([datum], "cross_entropy"),
+    training.optimStep({ learning_rate: 0.1 }),
+    (forward, update) => Fiber.zip(forward, update)
+  )
+
+const steps = (count: number) => (training: TrainingClient.TrainingClient) =>
+  Effect.repeatN(
+    Effect.flatMap(step(training), (fiber) => Fiber.join(fiber)),
+    count - 1
+  )
+
+const order = (applied: ReadonlyArray<Simulator.Applied>) => applied.map(({ seq_id, type }) => `${seq_id} ${type}`)
+const threeSteps = [
+  "0 CreateModel",
+  "1 ForwardBackward",
+  "2 OptimStep",
+  "3 ForwardBackward",
+  "4 OptimStep",
+  "5 ForwardBackward",
+  "6 OptimStep"
+]
+
+const passing: ReadonlyArray<readonly [string, Fault.Fault]> = [
+  ["lost requests", Fault.on("optim_step").nth(2).loseRequest],
+  ["lost answers", Fault.on("forward_backward").first(2).loseAnswer],
+  ["swallowed requests", Fault.on("forward_backward").nth(1).swallow],
+  ["silence", Fault.on("optim_step").nth(1).silence],
+  ["errors before the work", Fault.on("forward_backward", "optim_step").every(2).answer(503)],
+  ["errors after the work", Fault.on("forward_backward").nth(3).answerAfter(502)],
+  ["cut bodies", Fault.on("optim_step").nth(3).cutBody],
+  ["duplicates", Fault.on("forward_backward", "optim_step").duplicate("1 second")],
+  ["delays", Fault.on("retrieve_future").nth(3).delay("10 seconds")],
+  ["paused queues", Fault.on("retrieve_future").during(0, "1 minute").pause("paused_capacity", "a rack is down")],
+  ["empty 400s", Fault.on("retrieve_future").nth(2).answer(400, { body: "" })]
+]
+
+describe("Simulator", () => {
+  for (const [name, fault] of passing) {
+    it.effect(`applies each step once, in order, in spite of ${name}`, () =>
+      Effect.gen(function* () {
+        const { applied, deliveries, left } = yield* run({ faults: [fault] }, steps(3))
+        assert.deepStrictEqual(order(applied), threeSteps)
+        assert.isTrue(deliveries.some((delivery) => delivery.fault === fault.action._tag))
+        assert.deepStrictEqual(left, { fibers: [], timers: 0 })
+      })
+    )
+  }
+
+  it.effect("tells which requests met with what", () =>
+    Effect.gen(function* () {
+      const { deliveries } = yield* run({ faults: [Fault.on("optim_step").nth(1).answer(503)] }, steps(1))
+      const sent = deliveries.filter(({ endpoint }) => endpoint === "optim_step")
+      assert.deepStrictEqual(
+        sent.map(({ fault, outcome, status }) => [fault, outcome, status]),
+        [
+          ["Answer", "answered", 503],
+          [undefined, "answered", 200]
+        ]
+      )
+    })
+  )
+
+  it.effect("lets results expire and sessions end, and the program is told", () =>
+    Effect.gen(function* () {
+      const isOptim = (request: Fault.Request) => request.headers["x-tinker-request-type"] === "OptimStep"
+      const expired = yield* run({ faults: [Fault.on("retrieve_future").where(isOptim).expire] }, (training) =>
+        Effect.flatMap(training.optimStep(), Fiber.await)
+      )
+      assert.strictEqual(Exit.isFailure(expired.value) && expired.value.cause._tag, "Fail")
+      assert.include(String(expired.value), "FutureExpired")
+      assert.deepStrictEqual(order(expired.applied), ["0 CreateModel", "1 OptimStep"])
+
+      const ended = yield* run({ faults: [Fault.on("forward_backward").nth(1).endSession] }, (training) =>
+        Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), Fiber.await)
+      )
+      assert.isTrue(Exit.isFailure(ended.value))
+      assert.deepStrictEqual(order(ended.applied), ["0 CreateModel"])
+    })
+  )
+
+  it.effect("garbles JSON and protobuf", () =>
+    Effect.gen(function* () {
+      const garbled = yield* run({ faults: [Fault.on("retrieve_future").from(2).garble] }, (training) =>
+        Effect.flatMap(step(training), (fiber) => Effect.exit(Fiber.join(fiber)))
+      )
+      assert.include(String(garbled.value), "DecodeError")
+    })
+  )
+
+  it.effect("works in cycles: a pass and its step in one, the next step in the next", () =>
+    Effect.gen(function* () {
+      const { applied } = yield* run({ cycle: "10 seconds" }, (training) =>
+        Effect.gen(function* () {
+          const fibers = [yield* step(training), yield* step(training)]
+          yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber))
+          yield* Fiber.join(yield* training.forwardBackward([datum], "cross_entropy"))
+          yield* Fiber.join(yield* training.optimStep())
+        })
+      )
+      assert.deepStrictEqual(
+        applied.map(({ millis }) => millis),
+        [0, 10_000, 10_000, 20_000, 20_000, 30_000, 30_000]
+      )
+    })
+  )
+
+  it.effect("records samples with their session and number", () =>
+    Effect.gen(function* () {
+      const { applied } = yield* run({}, (training) =>
+        Effect.flatMap(training.saveWeightsAndGetSamplingClient(), (sampling) =>
+          sampling.sample(ModelInput.fromTokens([1]), { sampling_params: { max_tokens: 1 } })
+        )
+      )
+      const sample = applied[applied.length - 1]!
+      assert.strictEqual(sample.type, "Sample")
+      assert.match(sample.sampling_session_id!, /:sample:0$/)
+      assert.strictEqual(sample.model_id, undefined)
+    })
+  )
+
+  it.effect("repeats a bad day for the same seed, and has another for another", () =>
+    Effect.gen(function* () {
+      const day = (seed: number) =>
+        Effect.map(run({ seed, weather: Weather.badDay }, steps(4)), ({ deliveries }) => JSON.stringify(deliveries))
+      assert.strictEqual(yield* day(3), yield* day(3))
+      assert.notStrictEqual(yield* day(3), yield* day(4))
+    })
+  )
+
+  it.effect("is calm when told so", () =>
+    Effect.gen(function* () {
+      const { deliveries } = yield* run({ faults: [Fault.on("optim_step").answer(503)] }, (training, simulator) =>
+        Effect.zipRight(simulator.calm, steps(2)(training))
+      )
+      assert.isTrue(deliveries.every(({ fault }) => fault === undefined))
+    })
+  )
+})
