@@ -84,6 +84,8 @@ export const Info = Schema.Struct({
   expires_at: Schema.optionalWith(Schema.Int, { exact: true }),
   /** of the tensors */
   size_bytes: Schema.Int,
+  /** whose it is; absent where it belongs to all who may ask the service */
+  owner: Schema.optionalWith(Schema.String, { exact: true }),
   /** whether it is published; absent when it is not */
   public: Schema.optionalWith(Schema.Boolean, { exact: true })
 })
@@ -111,6 +113,7 @@ export interface Checkpoint {
 export interface SaveOptions {
   readonly path: TinkerPath.TinkerPath
   readonly adapter: Engine.Adapter
+  readonly owner?: string | undefined
   readonly optimizer?: Engine.OptimizerState | undefined
   readonly overwrite?: boolean | undefined
   /** absent: for good */
@@ -161,6 +164,7 @@ const describe = (options: SaveOptions, now: number): Info => ({
   lora_alpha: options.adapter.lora_alpha,
   ...(options.optimizer === undefined ? {} : { optimizer_step: options.optimizer.step }),
   ...(options.user_metadata === undefined ? {} : { user_metadata: options.user_metadata }),
+  ...(options.owner === undefined ? {} : { owner: options.owner }),
   created_at: now,
   ...(options.ttl_seconds === undefined ? {} : { expires_at: now + options.ttl_seconds * 1000 }),
   size_bytes: files.sizeOf(options.adapter, options.optimizer)

@@ -90,6 +90,6 @@ export const layer = (
  * @category layers
  */
 export const layerClient = (
-  options: Pick<TinkerServer.Options, "apiKeys" | "maxCompressedSize" | "maxDecompressedSize"> = {}
+  options: TinkerServer.HandlerOptions = {}
 ): Layer.Layer<HttpClient.HttpClient, never, TinkerService.TinkerService> =>
   Layer.scoped(HttpClient.HttpClient, make(TinkerServer.layerHandlers(options)))

@@ -21,6 +21,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import type * as CheckpointStore from "./CheckpointStore.ts"
@@ -28,6 +29,7 @@ import type * as Engine from "./Engine.ts"
 import * as apiErrors from "./internal/apiErrors.ts"
 import * as apiKeys from "./internal/apiKeys.ts"
 import * as bodies from "./internal/bodies.ts"
+import * as caller from "./internal/caller.ts"
 import { Api } from "./internal/contract.ts"
 import * as downloads from "./internal/downloads.ts"
 import * as operations from "./internal/operations.ts"
@@ -39,26 +41,37 @@ import * as TinkerService from "./TinkerService.ts"
  * @category models
  */
 export interface Options extends TinkerService.Options {
-  /** `X-API-Key` must be one of these; without any, every request is allowed */
+  /**
+   * `X-API-Key` must be one of these. Each is a user: what one makes, the others neither see nor change, but for
+   * checkpoints that are published, which all may read. Without keys every request is allowed, and sees everything.
+   */
   readonly apiKeys?: ReadonlyArray<Redacted.Redacted<string>> | undefined
+  /**
+   * keys are exchanged for tokens that live so long (`pjwt_auth_enabled`); by default there are none. Keys work all the
+   * same
+   */
+  readonly tokenLifetime?: Duration.DurationInput | undefined
   /** bytes of a body that is compressed with zstd; 64 MiB */
   readonly maxCompressedSize?: number | undefined
   /** bytes of what such a body holds; 256 MiB */
   readonly maxDecompressedSize?: number | undefined
 }
 
-const service = HttpApiBuilder.group(Api, "service", (handlers) =>
-  Effect.map(TinkerService.TinkerService, (tinker) =>
-    handlers
-      .handle("clientConfig", () => Effect.succeed(tinker.clientConfig))
-      .handle("healthz", () => Effect.succeed({ status: "ok" as const }))
-      .handle("getServerCapabilities", () => Effect.succeed(tinker.capabilities))
-      .handle("createSession", ({ payload }) => tinker.createSession(payload))
-      .handle("sessionHeartbeat", ({ payload }) =>
-        Effect.as(tinker.sessionHeartbeat(payload.session_id), { type: "session_heartbeat" })
-      )
+const service = (tokens: boolean) =>
+  HttpApiBuilder.group(Api, "service", (handlers) =>
+    Effect.map(TinkerService.TinkerService, (tinker) =>
+      handlers
+        .handle("clientConfig", () =>
+          Effect.succeed({ ...tinker.clientConfig, ...(tokens ? { pjwt_auth_enabled: true } : {}) })
+        )
+        .handle("healthz", () => Effect.succeed({ status: "ok" as const }))
+        .handle("getServerCapabilities", () => Effect.succeed(tinker.capabilities))
+        .handle("createSession", ({ payload }) => tinker.createSession(payload))
+        .handle("sessionHeartbeat", ({ payload }) =>
+          Effect.as(tinker.sessionHeartbeat(payload.session_id), { type: "session_heartbeat" })
+        )
+    )
   )
-)
 
 const models = HttpApiBuilder.group(Api, "models", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
@@ -143,11 +156,16 @@ const futures = HttpApiBuilder.group(Api, "futures", (handlers) =>
   )
 )
 
-const unauthorized = apiErrors.toResponse({
-  status: 401,
-  detail: "the key in X-API-Key is missing or wrong",
-  tag: "UnauthorizedResponse"
-})
+const unauthorized = (key: string | undefined) => {
+  const token = key?.startsWith("eyJ") === true
+  const response = apiErrors.toResponse({
+    status: 401,
+    detail: token ? "the token in X-API-Key is wrong, or has expired" : "the key in X-API-Key is missing or wrong",
+    tag: "UnauthorizedResponse"
+  })
+  // by this clients know that another token helps
+  return token ? HttpServerResponse.setHeader(response, "www-authenticate", 'Bearer error="invalid_token"') : response
+}
 
 /** The number of an operation whose body could not be decoded is used up all the same. */
 const burn = (tinker: TinkerService.Service, request: HttpServerRequest.HttpServerRequest, detail: string) =>
@@ -175,7 +193,7 @@ const withHints = (response: HttpServerResponse.HttpServerResponse) => {
 interface Guards {
   readonly tinker: TinkerService.Service
   readonly zstd: Zstd.Service
-  readonly keys: ReadonlyArray<Redacted.Redacted<string>>
+  readonly keys: apiKeys.ApiKeys
   readonly limits: { readonly compressed: number; readonly decompressed: number }
 }
 
@@ -200,15 +218,25 @@ const guard =
         }),
         Effect.map(withHints)
       )
-    return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      keys.length > 0 && !downloads.isDownload(request) && !apiKeys.isAllowed(keys, request.headers["x-api-key"])
-        ? Effect.succeed(unauthorized)
-        : Effect.matchEffect(bodies.plain(zstd, request, limits), {
-            onFailure: (answer) => Effect.succeed(apiErrors.toResponse(answer)),
-            onSuccess: run
-          })
-    )
+    return Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const key = request.headers["x-api-key"]
+      const user = downloads.isDownload(request) ? caller.everyone : yield* keys.identify(key)
+      if (user === undefined) return unauthorized(key)
+      return yield* Effect.matchEffect(bodies.plain(zstd, request, limits), {
+        onFailure: (answer) => Effect.succeed(apiErrors.toResponse(answer)),
+        onSuccess: run
+      }).pipe(Effect.provideService(caller.Caller, user))
+    })
   }
+
+/**
+ * Who may ask, and how much at a time.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type HandlerOptions = Pick<Options, "apiKeys" | "tokenLifetime" | "maxCompressedSize" | "maxDecompressedSize">
 
 /**
  * The endpoints over a `TinkerService` that is there already.
@@ -217,20 +245,21 @@ const guard =
  * @category layers
  */
 export const layerHandlers = (
-  options: Pick<Options, "apiKeys" | "maxCompressedSize" | "maxDecompressedSize"> = {}
-): Layer.Layer<HttpApi.Api, never, TinkerService.TinkerService> =>
-  Layer.merge(
+  options: HandlerOptions = {}
+): Layer.Layer<HttpApi.Api, never, TinkerService.TinkerService> => {
+  const keys = apiKeys.make(options.apiKeys ?? [], options.tokenLifetime)
+  return Layer.merge(
     HttpApiBuilder.api(Api).pipe(
-      Layer.provide([service, models, training, sampling, futures]),
-      Layer.provide([...operations.layers]),
+      Layer.provide([service(options.tokenLifetime !== undefined), models, training, sampling, futures]),
+      Layer.provide([...operations.layers(keys)]),
       Layer.provide([...rest.layers(downloads.make(options.apiKeys ?? []))])
     ),
     HttpApiBuilder.middleware(
-      Effect.map(Effect.all([TinkerService.TinkerService, Zstd.make]), ([tinker, zstd]) =>
+      Effect.map(Effect.all([TinkerService.TinkerService, Zstd.make, keys]), ([tinker, zstd, keys]) =>
         guard({
           tinker,
           zstd,
-          keys: options.apiKeys ?? [],
+          keys,
           limits: {
             compressed: options.maxCompressedSize ?? 64 * 1024 * 1024,
             decompressed: options.maxDecompressedSize ?? Zstd.maxBytes
@@ -239,6 +268,7 @@ export const layerHandlers = (
       )
     )
   )
+}
 
 /**
  * The endpoints with a service of their own.

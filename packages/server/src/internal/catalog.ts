@@ -12,6 +12,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as CheckpointStore from "../CheckpointStore.ts"
+import * as caller from "./caller.ts"
 import * as files from "./checkpointFiles.ts"
 import * as checkpoints from "./checkpoints.ts"
 import type { Environment } from "./environment.ts"
@@ -30,9 +31,9 @@ export interface Catalog {
   readonly getSession: (id: string) => Refused<Session.GetSessionResponse>
   readonly assignProject: (id: string, project: string) => Refused<void>
   readonly listTrainingRuns: (
-    page: Page & { readonly project_id?: string | undefined }
+    page: Page & { readonly project_id?: string | undefined; readonly access_scope?: Scope }
   ) => Effect.Effect<TrainingRun.TrainingRunsResponse>
-  readonly getTrainingRun: (id: string) => Refused<TrainingRun.TrainingRun>
+  readonly getTrainingRun: (id: string, scope?: Scope) => Refused<TrainingRun.TrainingRun>
   readonly listCheckpoints: (run: string) => Refused<Checkpoint.CheckpointsListResponse>
   readonly listUserCheckpoints: (page: Page) => Effect.Effect<Checkpoint.CheckpointsListResponse>
   readonly searchCheckpoints: (
@@ -52,8 +53,7 @@ export interface Catalog {
   readonly storageUsage: Effect.Effect<Billing.StorageUsageResponse>
 }
 
-// one service has one owner, and projects are names that its clients give
-const owner = "local"
+// projects are names that clients give
 const defaultProject = "default"
 
 const at = (millis: number): DateTime.Utc => DateTime.unsafeMake(millis)
@@ -91,8 +91,20 @@ const includesAll = (
   given: { readonly [key: string]: string } | undefined
 ): boolean => Object.entries(wanted).every(([key, value]) => given?.[key] === value)
 
-const isOurs = (searched: Pagination.SearchOwner): boolean =>
-  searched.type !== "user" || searched.owner_urns.includes(owner)
+type Scope = Pagination.AccessScope | undefined
+
+/** What a listing shows: the caller's own, or with them what is published. */
+const isListed = (user: caller.User, scope: Scope, owner: string | undefined, isPublic: boolean | undefined): boolean =>
+  caller.owns(user, owner) || (scope === "accessible" && isPublic === true)
+
+const isWanted = (
+  user: caller.User,
+  searched: Pagination.SearchOwner,
+  owner: string | undefined,
+  isPublic: boolean | undefined
+): boolean =>
+  isListed(user, searched.type === "own" ? "owned" : "accessible", owner, isPublic) &&
+  (searched.type !== "user" || searched.owner_urns.includes(caller.shown(owner)))
 
 /** Newest first; of the same moment, by name backwards. */
 const newestFirst = <A>(items: ReadonlyArray<A>, key: (item: A) => readonly [number, string]): ReadonlyArray<A> =>
@@ -143,7 +155,9 @@ export const make = (
   const stored = Effect.orDie(store.list)
 
   /** Runs by id: models of this service's life, and those that checkpoints tell of. */
-  const runs = Effect.map(stored, (infos) => {
+  const runsOf = Effect.fnUntraced(function* (scope: Scope) {
+    const user = yield* caller.Caller
+    const infos = (yield* stored).filter((info) => isListed(user, scope, info.owner, info.public))
     const byRun = new Map<string, Array<CheckpointStore.Info>>()
     for (const info of infos) {
       const list = byRun.get(info.training_run_id)
@@ -159,7 +173,7 @@ export const make = (
       out.set(id, {
         training_run_id: id,
         base_model: record?.base.model_name ?? list[0]!.base_model,
-        model_owner: owner,
+        model_owner: caller.shown(record?.session.memory.owner ?? list[0]?.owner),
         is_lora: true,
         corrupted: record?.state._tag === "Failed",
         lora_rank: (record?.lora_config ?? list[0]!.lora_config).rank,
@@ -169,23 +183,29 @@ export const make = (
         user_metadata: record?.user_metadata
       })
     }
-    for (const record of parts.models.all()) add(record.id, record, byRun.get(record.id) ?? [])
+    for (const record of parts.models.all()) {
+      const list = byRun.get(record.id) ?? []
+      if (list.length > 0 || caller.owns(user, record.session.memory.owner)) add(record.id, record, list)
+    }
     for (const [id, list] of byRun) if (!out.has(id)) add(id, undefined, list)
     return out
   })
 
   /** Sessions of this service's life, and those that checkpoints tell of. */
-  const allSessions = Effect.map(stored, (infos) => {
+  const allSessions = Effect.gen(function* () {
+    const user = yield* caller.Caller
+    const infos = (yield* stored).filter((info) => caller.owns(user, info.owner))
     const byId = new Map<string, SessionSearch.SessionSummary & { readonly status: sessions.Status | undefined }>()
-    const sums = new Map<string, { count: number; bytes: number; oldest: number }>()
+    const sums = new Map<string, { count: number; bytes: number; oldest: number; owner: string | undefined }>()
     for (const info of infos) {
       const id = sessionOf(info.training_run_id)
       if (id === undefined) continue
-      const before = sums.get(id) ?? { count: 0, bytes: 0, oldest: Infinity }
+      const before = sums.get(id) ?? { count: 0, bytes: 0, oldest: Infinity, owner: info.owner }
       sums.set(id, {
         count: before.count + 1,
         bytes: before.bytes + info.size_bytes,
-        oldest: Math.min(before.oldest, info.created_at)
+        oldest: Math.min(before.oldest, info.created_at),
+        owner: before.owner
       })
     }
     const add = (id: string, memory: sessions.Memory | undefined) => {
@@ -193,7 +213,7 @@ export const make = (
       byId.set(id, {
         session_id: id,
         created_at: at(memory?.created_at ?? sum!.oldest),
-        owner,
+        owner: caller.shown(memory === undefined ? sum?.owner : memory.owner),
         project_id: memory?.project_id ?? defaultProject,
         status: memory?.status,
         checkpoints_count: sum?.count ?? 0,
@@ -202,7 +222,7 @@ export const make = (
         checkpoint_storage_bytes: sum?.bytes ?? 0
       })
     }
-    for (const memory of parts.sessions.all()) add(memory.id, memory)
+    for (const memory of parts.sessions.all()) if (caller.owns(user, memory.owner)) add(memory.id, memory)
     for (const id of sums.keys()) if (!byId.has(id)) add(id, undefined)
     return newestFirst(Array.from(byId.values()), sessionKey)
   })
@@ -214,6 +234,7 @@ export const make = (
     const { cursor, display_name, limit, project_ids, session_id, statuses, user_metadata } = request
     const named = session_id === undefined && display_name === undefined
     const wanted = words(display_name ?? "")
+    const { owner } = request
     const matching = (yield* allSessions).filter((summary) => {
       const name = words(summary.display_name ?? "")
       return (
@@ -223,7 +244,7 @@ export const make = (
         (project_ids === undefined || project_ids.includes(summary.project_id)) &&
         includesAll(user_metadata, summary.user_metadata) &&
         matchesStatus(summary.status, statuses) &&
-        isOurs(request.owner)
+        (owner.type !== "user" || owner.owner_urns.includes(summary.owner))
       )
     })
     const start = cursor && { time: cursor.last_created_at, name: cursor.last_session_id }
@@ -243,6 +264,7 @@ export const make = (
 
   const searchCheckpoints: Catalog["searchCheckpoints"] = Effect.fnUntraced(function* (request) {
     const { base_models, checkpoint_type, cursor, limit, project_ids, user_metadata } = request
+    const user = yield* caller.Caller
     const projectOf = (info: CheckpointStore.Info) =>
       parts.sessions.recall(sessionOf(info.training_run_id) ?? "")?.project_id ?? defaultProject
     const matching = newestFirst(yield* stored, checkpointKey).filter(
@@ -251,7 +273,7 @@ export const make = (
         (base_models === undefined || base_models.includes(info.base_model)) &&
         (project_ids === undefined || project_ids.includes(projectOf(info))) &&
         includesAll(user_metadata, info.user_metadata) &&
-        isOurs(request.owner)
+        isWanted(user, request.owner, info.owner, info.public)
     )
     const start = cursor && { time: cursor.last_created_at, name: cursor.last_checkpoint_uuid }
     const rest = yield* after(matching, checkpointKey, start)
@@ -277,6 +299,7 @@ export const make = (
     }
     const now = yield* Clock.currentTimeMillis
     const expires_at = seconds === null ? undefined : now + seconds * 1000
+    yield* checkpoints.findOwn(store, path)
     yield* checkpoints.orRefuse(store.update(path, { expires_at }))
   })
 
@@ -295,11 +318,13 @@ export const make = (
     if (parts.models.all().some(({ id }) => id === run)) {
       return yield* responses.conflict(`model_seq_id ${model_seq_id} was used for a model`)
     }
+    yield* checkpoints.find(store, source)
     const { adapter, info, optimizer } = yield* checkpoints.orRefuse(store.load(source))
+    const { id: owner } = yield* caller.Caller
     const path = { ...source, training_run_id: run }
     const { user_metadata } = info
     return yield* store
-      .save({ path, adapter, optimizer, ttl_seconds, user_metadata, overwrite: true })
+      .save({ path, owner, adapter, optimizer, ttl_seconds, user_metadata, overwrite: true })
       .pipe(Effect.orDie, Effect.as({ tinker_path: TinkerPath.format(path) }))
   })
 
@@ -309,30 +334,32 @@ export const make = (
         sessions: slice(all, page, 20).items.map(({ session_id }) => session_id)
       })),
     searchSessions,
-    getSession: (id) =>
-      Effect.flatMap(runs, (known) => {
-        const memory = parts.sessions.recall(id)
-        const training_run_ids = Array.from(known.keys()).filter((run) => sessionOf(run) === id)
-        if (memory === undefined && training_run_ids.length === 0) return noSession(id)
-        return Effect.succeed({
-          training_run_ids,
-          sampler_ids: parts.samplers.idsOf(id),
-          user_metadata: memory?.user_metadata,
-          display_name: memory?.display_name
-        })
-      }),
+    getSession: Effect.fnUntraced(function* (id) {
+      const user = yield* caller.Caller
+      const known = yield* runsOf("owned")
+      const recalled = parts.sessions.recall(id)
+      const memory = recalled !== undefined && caller.owns(user, recalled.owner) ? recalled : undefined
+      const training_run_ids = Array.from(known.keys()).filter((run) => sessionOf(run) === id)
+      if (memory === undefined && training_run_ids.length === 0) return yield* noSession(id)
+      return {
+        training_run_ids,
+        sampler_ids: memory === undefined ? [] : parts.samplers.idsOf(id),
+        user_metadata: memory?.user_metadata,
+        display_name: memory?.display_name
+      }
+    }),
     assignProject: (id, project) =>
-      Effect.suspend((): Refused<void> => {
+      Effect.flatMap(caller.Caller, (user): Refused<void> => {
         const memory = parts.sessions.recall(id)
-        if (memory === undefined) return noSession(id)
+        if (memory === undefined || !caller.owns(user, memory.owner)) return noSession(id)
         if (memory.project_id !== undefined && memory.project_id !== project) {
           return responses.conflict(`session ${id} is in project ${memory.project_id}, and stays there`)
         }
         memory.project_id = project
         return Effect.void
       }),
-    listTrainingRuns: ({ project_id, ...page }) =>
-      Effect.map(runs, (known) => {
+    listTrainingRuns: ({ access_scope, project_id, ...page }) =>
+      Effect.map(runsOf(access_scope), (known) => {
         const all = newestFirst(Array.from(known.values()), (run) => [
           run.last_request_time.epochMillis,
           run.training_run_id
@@ -344,32 +371,39 @@ export const make = (
         const { cursor, items } = slice(all, page, 20)
         return { training_runs: items, cursor }
       }),
-    getTrainingRun: (id) =>
-      Effect.flatMap(runs, (known) => {
+    getTrainingRun: (id, scope) =>
+      Effect.flatMap(runsOf(scope), (known) => {
         const run = known.get(id)
         return run === undefined ? responses.notFound(`there is no training run ${id}`) : Effect.succeed(run)
       }),
     listCheckpoints: (run) =>
-      Effect.flatMap(stored, (infos) => {
-        const own = infos.filter(({ training_run_id }) => training_run_id === run)
-        return own.length === 0 && !parts.models.all().some(({ id }) => id === run)
+      Effect.flatMap(Effect.all([stored, caller.Caller]), ([infos, user]) => {
+        // what is published may be listed by those who know the run
+        const own = infos.filter(
+          (info) => info.training_run_id === run && isListed(user, "accessible", info.owner, info.public)
+        )
+        const known = parts.models
+          .all()
+          .some(({ id, session }) => id === run && caller.owns(user, session.memory.owner))
+        return own.length === 0 && !known
           ? responses.notFound(`there is no training run ${run}`)
           : Effect.succeed({ checkpoints: own.map(toCheckpoint) })
       }),
     listUserCheckpoints: (page) =>
-      Effect.map(stored, (infos) => {
-        const { cursor, items } = slice(infos, page, 100)
+      Effect.map(Effect.all([stored, caller.Caller]), ([infos, user]) => {
+        const own = infos.filter(({ owner }) => caller.owns(user, owner))
+        const { cursor, items } = slice(own, page, 100)
         return { checkpoints: items.map(toCheckpoint), cursor }
       }),
     searchCheckpoints,
     deleteCheckpoint: (path) =>
-      Effect.map(checkpoints.orRefuse(store.remove(path)), () => {
+      Effect.map(Effect.zipRight(checkpoints.findOwn(store, path), checkpoints.orRefuse(store.remove(path))), () => {
         // the name is free again
         const record = parts.models.all().find(({ id }) => id === path.training_run_id)
         record?.names.delete(TinkerPath.checkpointId(path))
       }),
     setPublic: (path, isPublic) =>
-      Effect.flatMap(checkpoints.find(store, path), (info) =>
+      Effect.flatMap(checkpoints.findOwn(store, path), (info) =>
         (info.public ?? false) === isPublic
           ? responses.conflict(`${TinkerPath.format(path)} is ${isPublic ? "published already" : "not published"}`)
           : Effect.asVoid(checkpoints.orRefuse(store.update(path, { public: isPublic })))
@@ -396,10 +430,18 @@ export const make = (
       })),
     getSampler: (id) =>
       Effect.suspend(() => {
-        const found = parts.samplers.describe(id)
-        return found === undefined ? responses.notFound(`there is no sampler ${id}`) : Effect.succeed(found)
+        const missing = () => responses.notFound(`there is no sampler ${id}`)
+        const described = parts.samplers.describe(id)
+        if (described === undefined) return missing()
+        const { owner, ...found } = described
+        return caller.orElse<Sampling.GetSamplerResponse, responses.Refusal>(
+          owner,
+          () => Effect.succeed(found),
+          missing
+        )
       }),
-    storageUsage: Effect.map(stored, (infos) => {
+    storageUsage: Effect.map(Effect.all([stored, caller.Caller]), ([all, user]) => {
+      const infos = all.filter(({ owner }) => caller.owns(user, owner))
       const size_bytes = infos.reduce((sum, info) => sum + info.size_bytes, 0)
       return {
         data:

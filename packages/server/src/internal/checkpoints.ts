@@ -2,6 +2,7 @@ import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as CheckpointStore from "../CheckpointStore.ts"
+import * as caller from "./caller.ts"
 import * as responses from "./responses.ts"
 
 /** @internal */
@@ -28,8 +29,30 @@ export const orRefuse = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect
     error._tag === "CheckpointNotFound" ? responses.notFound(error.message) : Effect.die(error)
   )
 
-/** @internal */
+/** A checkpoint that the caller may read: an own one, or a published one. @internal */
 export const find = (
   store: CheckpointStore.Service,
   path: TinkerPath.TinkerPath
-): Effect.Effect<CheckpointStore.Info, responses.Refusal> => orRefuse(store.info(path))
+): Effect.Effect<CheckpointStore.Info, responses.Refusal> =>
+  Effect.flatMap(orRefuse(store.info(path)), (info) => readable(path, info))
+
+/** @internal */
+export const readable = (
+  path: TinkerPath.TinkerPath,
+  info: CheckpointStore.Info
+): Effect.Effect<CheckpointStore.Info, responses.Refusal> =>
+  info.public === true ? Effect.succeed(info) : owned(path, info)
+
+/** A checkpoint that the caller may change. @internal */
+export const findOwn = (
+  store: CheckpointStore.Service,
+  path: TinkerPath.TinkerPath
+): Effect.Effect<CheckpointStore.Info, responses.Refusal> =>
+  Effect.flatMap(orRefuse(store.info(path)), (info) => owned(path, info))
+
+const owned = (path: TinkerPath.TinkerPath, info: CheckpointStore.Info) =>
+  caller.orElse<CheckpointStore.Info, responses.Refusal>(
+    info.owner,
+    () => Effect.succeed(info),
+    () => responses.notFound(`there is no checkpoint ${TinkerPath.format(path)}`)
+  )

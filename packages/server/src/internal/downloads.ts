@@ -50,8 +50,6 @@ export const isDownload = ({ method, url }: Request): boolean =>
 
 const archiveName = ({ name }: TinkerPath.TinkerPath): string => `${name}.tar`
 
-const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text))
-
 /** All of a file, or the part of it that is asked for; `changed` tells its versions apart. */
 const answer = (
   { headers }: Request,
@@ -79,27 +77,11 @@ const answer = (
   })
 }
 
-/** A signature that only those who know the keys can make. */
-const makeSign = (keys: ReadonlyArray<Redacted.Redacted<string>>) => {
-  const algorithm = { name: "HMAC", hash: "SHA-256" }
-  const secret = utf8(["effect-tinker downloads", ...keys.map(Redacted.value)].join("\n"))
-  return Effect.map(
-    Effect.cached(Effect.promise(() => crypto.subtle.importKey("raw", secret, algorithm, false, ["sign"]))),
-    (key) => (message: string) =>
-      Effect.flatMap(key, (imported) =>
-        Effect.map(
-          Effect.promise(() => crypto.subtle.sign(algorithm, imported, utf8(message))),
-          (signature) => Array.from(new Uint8Array(signature), (byte) => byte.toString(16).padStart(2, "0")).join("")
-        )
-      )
-  )
-}
-
 /** @internal */
 export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
   Effect.gen(function* () {
     const { catalog } = yield* TinkerService.TinkerService
-    const sign = yield* makeSign(keys)
+    const sign = yield* apiKeys.makeSign(keys, "downloads")
 
     const place = (path: TinkerPath.TinkerPath, file: string): string =>
       [path.training_run_id, path.kind, path.name, file].map(encodeURIComponent).join("/")

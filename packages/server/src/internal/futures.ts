@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
+import * as caller from "./caller.ts"
 import * as responses from "./responses.ts"
 
 /** How an operation ended. @internal */
@@ -62,6 +63,7 @@ export interface Ticket {
 
 /** How many operations of a session have no result yet. @internal */
 export interface Load {
+  readonly owner: string | undefined
   pending: number
 }
 
@@ -140,7 +142,13 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
         Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Entry, responses.NotFound | responses.Gone> => {
           prune(now)
           const entry = entries.get(id)
-          if (entry !== undefined) return Effect.succeed(entry)
+          if (entry !== undefined) {
+            return caller.orElse(
+              entry.load.owner,
+              () => Effect.succeed(entry),
+              () => responses.notFound(`there is no request ${id}`)
+            )
+          }
           return dropped.has(id)
             ? responses.gone(`the result of request ${id} is no longer held`)
             : responses.notFound(`there is no request ${id}`)

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type * as Engine from "../Engine.ts"
+import * as caller from "./caller.ts"
 import * as checkpoints from "./checkpoints.ts"
 import {
   categoryOf,
@@ -323,7 +324,10 @@ export const make = (environment: Environment): Models => {
     find: (id) =>
       Effect.suspend(() => {
         const record = records.get(id)
-        return record === undefined ? responses.notFound(`there is no model ${id}`) : Effect.succeed(record)
+        const missing = () => responses.notFound(`there is no model ${id}`)
+        return record === undefined
+          ? missing()
+          : caller.orElse(record.session.memory.owner, () => Effect.succeed(record), missing)
       }),
     submit
   }

@@ -1,19 +1,29 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import * as TinkerService from "../TinkerService.ts"
+import type * as apiKeys from "./apiKeys.ts"
 import { Api } from "./contract.ts"
 import * as responses from "./responses.ts"
 
-const client = HttpApiBuilder.group(Api, "client", (handlers) =>
-  handlers
-    .handle("clientDynamicConfig", () => Effect.succeed({}))
-    .handle("authToken", () =>
-      responses.badRequest("this service takes keys as they are: pjwt_auth_enabled is off, and there are no tokens")
+const client = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
+  HttpApiBuilder.group(Api, "client", (handlers) =>
+    Effect.map(keys, ({ token }) =>
+      handlers
+        .handle("clientDynamicConfig", () => Effect.succeed({}))
+        .handle("authToken", () =>
+          Effect.flatMap(token, (jwt) =>
+            jwt === undefined
+              ? responses.badRequest(
+                  "this service takes keys as they are: pjwt_auth_enabled is off, and there are no tokens"
+                )
+              : Effect.succeed({ jwt })
+          )
+        )
+        .handle("getApiKey", () => responses.notFound("this service knows nothing of a key but whose it is"))
+        .handle("deleteApiKey", () => responses.notFound("the keys of this service are those that it was started with"))
+        .handle("sendTelemetry", () => Effect.succeed({ status: "accepted" as const }))
     )
-    .handle("getApiKey", () => responses.notFound("this service knows nothing of a key but whether it is allowed"))
-    .handle("deleteApiKey", () => responses.notFound("the keys of this service are those that it was started with"))
-    .handle("sendTelemetry", () => Effect.succeed({ status: "accepted" as const }))
-)
+  )
 
 const polling = HttpApiBuilder.group(Api, "polling", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
@@ -55,4 +65,5 @@ const weightsOperations = HttpApiBuilder.group(Api, "weightsOperations", (handle
 )
 
 /** Handlers of `OperationsApi`. @internal */
-export const layers = [client, polling, modelOperations, weightsOperations] as const
+export const layers = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
+  [client(keys), polling, modelOperations, weightsOperations] as const

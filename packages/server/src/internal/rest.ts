@@ -29,7 +29,9 @@ const trainingRuns = HttpApiBuilder.group(Api, "trainingRuns", (handlers) =>
   Effect.map(TinkerService.TinkerService, ({ catalog }) =>
     handlers
       .handle("listTrainingRuns", ({ urlParams }) => catalog.listTrainingRuns(urlParams))
-      .handle("getTrainingRun", ({ path }) => catalog.getTrainingRun(path.training_run_id))
+      .handle("getTrainingRun", ({ path, urlParams }) =>
+        catalog.getTrainingRun(path.training_run_id, urlParams.access_scope)
+      )
   )
 )
 

@@ -14,6 +14,8 @@ import * as RcMap from "effect/RcMap"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Engine from "../Engine.ts"
+import * as caller from "./caller.ts"
+import * as checkpoints from "./checkpoints.ts"
 import {
   currentParent,
   type Environment,
@@ -89,7 +91,7 @@ export interface Samplers {
     atMost: Duration.Duration
   ) => Effect.Effect<Future.RetrieveFuturesResponse, responses.Refusal>
   /** what a sampler was made of, also when its session has ended */
-  readonly describe: (id: string) => Sampling.GetSamplerResponse | undefined
+  readonly describe: (id: string) => ({ readonly owner: string | undefined } & Sampling.GetSamplerResponse) | undefined
   /** the samplers that a session made */
   readonly idsOf: (session: string) => ReadonlyArray<string>
   /** forgets the sampling sessions of a session */
@@ -104,7 +106,14 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
     const { engine, settings, store } = environment
     const records = new Map<string, SamplerRecord>()
     // of samples that name a base model or a path themselves
-    const unowned: futures.Load = { pending: 0 }
+    const unowned = new Map<string | undefined, futures.Load>()
+    const loadOf = ({ id: owner }: caller.User): futures.Load => {
+      const before = unowned.get(owner)
+      if (before !== undefined) return before
+      const fresh = { owner, pending: 0 }
+      unowned.set(owner, fresh)
+      return fresh
+    }
     const free = yield* Effect.makeSemaphore(Math.max(1, settings.sampleConcurrency))
 
     // samplers of the engine are made when needed, and released when idle: the record is enough to make them again
@@ -144,13 +153,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
           `${model_path} holds no sampler weights: give the path that save_weights_for_sampler answered`
         )
       }
-      const info = yield* store
-        .info(path)
-        .pipe(
-          Effect.catchAll((error) =>
-            error._tag === "CheckpointNotFound" ? responses.notFound(error.message) : Effect.die(error)
-          )
-        )
+      const info = yield* checkpoints.find(store, path)
       if (base_model !== undefined && base_model !== info.base_model) {
         return yield* responses.badRequest(`${model_path} is of base model ${info.base_model}, not of ${base_model}`)
       }
@@ -166,12 +169,12 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
 
     const idOf = (session: sessions.Session, seqId: number) => `${session.id}:sample:${seqId}`
 
-    const described = new Map<string, Sampling.GetSamplerResponse>()
+    const described = new Map<string, { readonly owner: string | undefined } & Sampling.GetSamplerResponse>()
     const bySession = new Map<string, Array<string>>()
 
     const remember = (session: sessions.Session, id: string, { base_model, path }: Source) => {
       const model_path = path === undefined ? undefined : TinkerPath.format(path)
-      described.set(id, { sampler_id: id, base_model, model_path })
+      described.set(id, { owner: session.memory.owner, sampler_id: id, base_model, model_path })
       const ids = bySession.get(session.id)
       if (ids === undefined) bySession.set(session.id, [id])
       else ids.push(id)
@@ -232,9 +235,14 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
     const find = (id: string): Effect.Effect<SamplerRecord, responses.Refusal> =>
       Effect.suspend(() => {
         const record = records.get(id)
-        return record?.source === undefined
-          ? responses.notFound(`there is no sampling session ${id}`)
-          : Effect.succeed(record)
+        const missing = () => responses.notFound(`there is no sampling session ${id}`)
+        return record?.source === undefined || record.session === undefined
+          ? missing()
+          : caller.orElse<SamplerRecord, responses.Refusal>(
+              record.session.memory.owner,
+              () => Effect.succeed(record),
+              missing
+            )
       })
 
     const addressed = (request: Sampling.SampleRequest): Effect.Effect<SamplerRecord, responses.Refusal> =>
@@ -310,6 +318,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       const problem = promptProblem(request, record.source!)
       if (session !== undefined) yield* session.touch
       const parent = yield* currentParent
+      const load = session?.load ?? loadOf(yield* caller.Caller)
       return yield* Effect.suspend((): Effect.Effect<futures.Ticket, responses.Refusal> => {
         const slot = numbered === undefined ? undefined : slots.get(numbered)
         if (slot !== undefined) {
@@ -318,7 +327,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
             : responses.conflict(`sampling session ${id}: seq_id ${numbered} was used for another request`)
         }
         if (problem !== undefined) return responses.badRequest(problem)
-        const tooMuch = overload(environment, session?.load ?? unowned)
+        const tooMuch = overload(environment, load)
         if (tooMuch !== undefined) return tooMuch
         if (session?.isLive() === false) return responses.notFound(`there is no sampling session ${id}`)
         const requestId = `${id}:${numbered ?? `unnumbered-${record.unnumbered++}`}`
@@ -328,7 +337,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
         const entry = environment.futures.unsafeAdd({
           ticket,
           touch: session?.touch ?? Effect.void,
-          load: session?.load ?? unowned,
+          load,
           state: () =>
             started
               ? { queue_state: "active" }

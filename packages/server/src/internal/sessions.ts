@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import * as caller from "./caller.ts"
 import type { Environment } from "./environment.ts"
 import type * as futures from "./futures.ts"
 import * as ids from "./ids.ts"
@@ -18,6 +19,7 @@ export type Status = Extract<SessionSearch.SessionStatus, { readonly type: "acti
 /** What is remembered of a session, also when it has ended. @internal */
 export interface Memory {
   readonly id: string
+  readonly owner: string | undefined
   /** milliseconds since the epoch */
   readonly created_at: number
   readonly user_metadata: { readonly [key: string]: string } | undefined
@@ -71,6 +73,7 @@ export const make = (environment: Environment): Sessions => {
 
   const create = Effect.fnUntraced(function* (request: typeof Wire.CreateSessionRequest.Type) {
     const id = yield* ids.uuid
+    const { id: owner } = yield* caller.Caller
     const scope = yield* Scope.fork(environment.scope, ExecutionStrategy.sequential)
     const resources = yield* Scope.fork(scope, ExecutionStrategy.sequential)
     const workers = yield* Scope.fork(scope, ExecutionStrategy.parallel)
@@ -79,6 +82,7 @@ export const make = (environment: Environment): Sessions => {
 
     const memory: Memory = {
       id,
+      owner,
       created_at: lastSeen,
       user_metadata: request.user_metadata ?? undefined,
       display_name: request.display_name,
@@ -89,7 +93,7 @@ export const make = (environment: Environment): Sessions => {
     const session: Session = {
       id,
       memory,
-      load: { pending: 0 },
+      load: { owner, pending: 0 },
       isLive: () => live.has(id),
       resources,
       workers,
@@ -140,19 +144,21 @@ export const make = (environment: Environment): Sessions => {
     all: () => Array.from(memories.values()),
     recall: (id) => memories.get(id),
     finish: (id, status) =>
-      Effect.suspend((): Effect.Effect<void, responses.NotFound> => {
+      Effect.flatMap(caller.Caller, (user): Effect.Effect<void, responses.NotFound> => {
         const memory = memories.get(id)
-        if (memory === undefined) return responses.notFound(`no session ${id}`)
+        if (memory === undefined || !caller.owns(user, memory.owner)) return responses.notFound(`no session ${id}`)
         const scope = scopes.get(id)
         if (scope === undefined || memory.status.type !== "active") return Effect.void
         memory.status = status
         return Effect.uninterruptible(Scope.close(scope, Exit.void))
       }),
     find: (id) =>
-      Effect.suspend((): Effect.Effect<Session, responses.NotFound | responses.Gone> => {
+      Effect.flatMap(caller.Caller, (user): Effect.Effect<Session, responses.NotFound | responses.Gone> => {
         const session = live.get(id)
-        if (session !== undefined) return Effect.succeed(session)
-        return memories.has(id) ? responses.gone(`session ${id} has ended`) : responses.notFound(`no session ${id}`)
+        const memory = memories.get(id)
+        const visible = memory !== undefined && caller.owns(user, memory.owner)
+        if (session !== undefined && visible) return Effect.succeed(session)
+        return visible ? responses.gone(`session ${id} has ended`) : responses.notFound(`no session ${id}`)
       })
   }
 }

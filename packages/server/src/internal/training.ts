@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Engine from "../Engine.ts"
+import * as checkpoints from "./checkpoints.ts"
 import type { Environment } from "./environment.ts"
 import * as futures from "./futures.ts"
 import type * as models from "./models.ts"
@@ -153,7 +154,15 @@ export const saveWeights = (
         const path = pathOf(seqId)
         const adapter = yield* model.adapter
         const optimizer = yield* model.optimizer
-        yield* environment.store.save({ path, adapter, optimizer, overwrite, ttl_seconds, user_metadata })
+        yield* environment.store.save({
+          path,
+          owner: record.session.memory.owner,
+          adapter,
+          optimizer,
+          overwrite,
+          ttl_seconds,
+          user_metadata
+        })
         return futures.done({ json: () => encodeSaved({ path: TinkerPath.format(path), type: "save_weights" }) })
       }).pipe(Effect.onError(() => release(seqId)))
   }
@@ -182,7 +191,13 @@ export const saveWeightsForSampler = (
         Effect.gen(function* () {
           const path = pathOf(seqId)
           const adapter = yield* model.adapter
-          yield* environment.store.save({ path, adapter, ttl_seconds, user_metadata })
+          yield* environment.store.save({
+            path,
+            owner: record.session.memory.owner,
+            adapter,
+            ttl_seconds,
+            user_metadata
+          })
           const body = { path: TinkerPath.format(path), type: "save_weights_for_sampler" } as const
           return futures.done({ json: () => encodeSampler(body) })
         }).pipe(Effect.onError(() => release(seqId)))
@@ -241,7 +256,12 @@ export const saveWeightsExternal = (
       Effect.gen(function* () {
         const path = pathOf(seqId)
         const adapter = yield* model.adapter
-        const { size_bytes } = yield* environment.store.save({ path, adapter, ttl_seconds })
+        const { size_bytes } = yield* environment.store.save({
+          path,
+          owner: record.session.memory.owner,
+          adapter,
+          ttl_seconds
+        })
         const body = { path: TinkerPath.format(path), size_bytes, type: "save_weights_external" } as const
         return futures.done({ json: () => encodeExternal(body) })
       }).pipe(Effect.onError(() => release(seqId)))
@@ -271,7 +291,7 @@ export const loadWeights = (
       // a checkpoint of this model that is about to be saved will be there in time
       if (path.training_run_id === record.id && record.names.has(TinkerPath.checkpointId(path))) return Effect.void
       return Effect.matchEffect(environment.store.info(path), {
-        onSuccess: () => Effect.void,
+        onSuccess: (info) => Effect.asVoid(checkpoints.readable(path, info)),
         onFailure: (error) => (error._tag === "CheckpointNotFound" ? responses.notFound(error.message) : Effect.void)
       })
     }),
