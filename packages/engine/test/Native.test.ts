@@ -144,10 +144,13 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
         x: { shape: [8, 512], dtype: "float32" },
         w: { shape: [520, 512], dtype: "float32" },
         v: { shape: [512], dtype: "float32" },
-        u: { shape: [1, 512], dtype: "float32" }
+        u: { shape: [1, 512], dtype: "float32" },
+        t: { shape: [512, 16], dtype: "float32" },
+        s: { shape: [512, 600], dtype: "float32" }
       },
       trace: (inputs) => {
         const [x, w, v, u] = [inputs["x"]!, inputs["w"]!, inputs["v"]!, inputs["u"]!]
+        const [t, s] = [inputs["t"]!, inputs["s"]!]
         const product = np.matmul(x.ref, w.transpose())
         return [
           product.ref.reshape([2, 4, 520]).sum(1),
@@ -159,7 +162,11 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
           normal(x.ref, 0, 1 / 512).mul(v.ref),
           normal(x.ref.reshape([8, 2, 256]), -1, 1 / 256).mul(v.reshape([2, 256])),
           np.reciprocal(np.exp(x.ref.neg()).add(1)),
-          np.reciprocal(np.exp(x).add(1))
+          np.reciprocal(np.exp(x.ref).add(1)),
+          // as in the gradient of an adapter of low rank: both would have to be turned
+          np.matmul(t.ref.transpose(), s.ref),
+          np.matmul(s.ref.transpose(), t),
+          np.matmul(x, s)
         ]
       }
     }

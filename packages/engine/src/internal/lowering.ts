@@ -353,7 +353,7 @@ class Lowering {
     return this.matmul(x, y, last)
   }
 
-  private matmul(x: View, y: View, last: number): View {
+  private matmul(x: View, y: View, last: number, mayExchange = true): View {
     const { shape } = x
     const [xOrder, yOrder] = [realAxes(x), realAxes(y)]
     const xOnly = xOrder.filter((i) => y.axes[i]! < 0)
@@ -364,15 +364,16 @@ class Lowering {
     const batch = leads(xOrder) || !leads(yOrder) ? batchOf(xOrder) : batchOf(yOrder)
     const sizesOf = (axes: ReadonlyArray<number>) => axes.map((i) => shape[i]!)
     // of a matrix that has to be turned, rather the one with fewer rows
-    if (batch.length === 0 && xOrder[0] === last && sizeOf(sizesOf(xOnly)) > sizeOf(sizesOf(yOnly))) {
-      return this.matmul(y, x, last)
+    const [xRows, yRows] = [sizeOf(sizesOf(xOnly)), sizeOf(sizesOf(yOnly))]
+    if (mayExchange && batch.length === 0 && xOrder[0] === last && xRows > yRows) {
+      return this.matmul(y, x, last, false)
     }
     const depth = shape[last]!
     const batches = sizeOf(sizesOf(batch))
     // ONNX Runtime copies the second matrix into another order, which takes longer than the product with few rows
-    const few = sizeOf(sizesOf(xOnly))
-    if (batch.length === 0 && 4 <= few && few <= 16 && sizeOf(sizesOf(yOnly)) * depth >= largeMatrix) {
-      const flipped = this.matmul(y, x, last)
+    const isLarge = yRows * depth >= largeMatrix && yOrder[yOrder.length - 1] === last
+    if (mayExchange && batch.length === 0 && isLarge && 4 <= xRows && xRows <= 16) {
+      const flipped = this.matmul(y, x, last, false)
       const order = [...xOnly, ...yOnly]
       return { ...flipped, ...this.ordered(flipped, order), axes: range(last).map((i) => order.indexOf(i)) }
     }
@@ -397,7 +398,7 @@ class Lowering {
         ? this.graph.node("Gemm", [a.tensor, b.tensor], attributes)
         : this.graph.node("FusedMatMul", [a.tensor, b.tensor], attributes, "com.microsoft")
     const order = [...batch, ...xOnly, ...yOnly]
-    const matrix = [sizeOf(sizesOf(xOnly)), sizeOf(sizesOf(yOnly))]
+    const matrix = [xRows, yRows]
     const sizes = sizesOf(order)
     return {
       tensor: this.reshapeTensor(product, batch.length === 0 ? matrix : [batches, ...matrix], sizes),
