@@ -22,6 +22,7 @@ import * as Engine from "./Engine.ts"
 import * as catalogs from "./internal/catalog.ts"
 import type * as environments from "./internal/environment.ts"
 import * as futures from "./internal/futures.ts"
+import * as ledger from "./internal/ledger.ts"
 import * as models from "./internal/models.ts"
 import * as responses from "./internal/responses.ts"
 import * as samplers from "./internal/samplers.ts"
@@ -175,6 +176,7 @@ export const make = (
       engine: yield* Engine.Engine,
       store: yield* CheckpointStore.CheckpointStore,
       futures: yield* futures.make(settings.resultRetention),
+      ledger: ledger.make(),
       settings,
       scope: yield* Effect.scope
     }
@@ -254,9 +256,11 @@ export const make = (
           type: "get_info"
         })),
       forward: ({ forward_input, model_id, seq_id }) =>
-        submit(model_id, (record) => training.pass(record, seq_id, "Forward", forward_input)),
+        submit(model_id, (record) => training.pass(environment, record, seq_id, "Forward", forward_input)),
       forwardBackward: ({ forward_backward_input, model_id, seq_id }) =>
-        submit(model_id, (record) => training.pass(record, seq_id, "ForwardBackward", forward_backward_input)),
+        submit(model_id, (record) =>
+          training.pass(environment, record, seq_id, "ForwardBackward", forward_backward_input)
+        ),
       optimStep: (request) =>
         submit(request.model_id, () =>
           "adam_params" in request

@@ -94,7 +94,51 @@ describe("what is looked up", () => {
         assert.strictEqual(yield* statusOf(post("/weights_info", { tinker_path: "x" })), 400)
         const storage = yield* ok(get("/billing/usage/checkpoints/current"))
         assert.strictEqual(storage.data[0].checkpoint_count, 2)
-        assert.deepStrictEqual(yield* ok(get("/audit")), { entries: [] })
+        const { entries } = yield* ok(get("/audit"))
+        assert.deepStrictEqual(
+          entries.map((entry: { event: string }) => entry.event),
+          ["checkpoint_created", "checkpoint_created"]
+        )
+        assert.deepStrictEqual(yield* ok(get("/audit?day=1970-01-02")), { entries: [] })
+        assert.deepStrictEqual(yield* ok(get("/audit?event_type=teams")), { entries: [] })
+        assert.strictEqual(yield* statusOf(get("/audit?day=1970-13-99")), 400)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("usage counts the tokens that were trained on and sampled, by the hour", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({ sessionTimeout: "2 hours" })
+      yield* Effect.gen(function* () {
+        const { model_id, session_id } = yield* trained
+        const data = client.input(client.datum([1, 2, 3]), client.datum([1, 2, 3, 4, 5]))
+        yield* run("/forward", { model_id, forward_input: data })
+        yield* run("/forward_backward", { model_id, forward_backward_input: data })
+        yield* TestClock.adjust("1 hour")
+        yield* run("/forward", { model_id, forward_input: data })
+        const { sampling_session_id } = yield* run("/save_weights_for_sampler", { model_id })
+        yield* run("/asample", client.sampleRequest(sampling_session_id, 0, { num_samples: 3 }))
+        const usage = (query: string) => get(`/billing/usage/events?${query}`)
+        const body = yield* ok(usage("starting_on=1970-01-01T00:00:00Z&ending_before=1970-01-02T00:00:00Z"))
+        assert.deepStrictEqual(
+          body.data.map(({ bucket_start, event_info }: { bucket_start: string; event_info: object }) => [
+            bucket_start.slice(11, 13),
+            event_info
+          ]),
+          [
+            ["00", { type: "training", token_count: 12 }],
+            ["00", { type: "checkpoint", count: 2 }],
+            ["01", { type: "sampling_sample", token_count: 12 }],
+            ["01", { type: "training", token_count: 6 }],
+            ["01", { type: "sampling_prefill", cached: false, token_count: 2 }]
+          ]
+        )
+        assert.deepStrictEqual(body.sessions, { [session_id]: { user_metadata: { suite: "rest" } } })
+        assert.strictEqual(body.data[0].project_id, "p")
+        const later = yield* ok(usage("starting_on=1970-01-01T01:00:00Z&ending_before=1970-01-01T02:00:00Z"))
+        assert.strictEqual(later.data.length, 3)
+        const long = usage("starting_on=1970-01-01T00:00:00Z&ending_before=1970-02-01T00:00:00Z")
+        assert.strictEqual(yield* statusOf(long), 400)
       }).pipe(Effect.provide(layer))
     })
   )

@@ -1,3 +1,4 @@
+import type * as Audit from "@effect-tinker/api/Audit"
 import type * as Billing from "@effect-tinker/api/Billing"
 import type * as Checkpoint from "@effect-tinker/api/Checkpoint"
 import type * as Pagination from "@effect-tinker/api/Pagination"
@@ -50,8 +51,13 @@ export interface Catalog {
     readonly created_at: number
   }>
   readonly getSampler: (id: string) => Refused<Sampling.GetSamplerResponse>
+  readonly usage: (window: typeof Billing.UsageParams.Type) => Refused<Billing.UsageResponse>
+  readonly auditLog: (params: typeof Audit.Params.Type) => Refused<Audit.AuditLogResponse>
   readonly storageUsage: Effect.Effect<Billing.StorageUsageResponse>
 }
+
+const dayMillis = 24 * 60 * 60 * 1000
+const longestWindow = 14 * dayMillis
 
 // projects are names that clients give
 const defaultProject = "default"
@@ -150,7 +156,7 @@ export const make = (
   environment: Environment,
   parts: { readonly sessions: sessions.Sessions; readonly models: models.Models; readonly samplers: samplers.Samplers }
 ): Catalog => {
-  const { store } = environment
+  const { ledger, store } = environment
   // a store that fails is the service's fault
   const stored = Effect.orDie(store.list)
 
@@ -299,8 +305,9 @@ export const make = (
     }
     const now = yield* Clock.currentTimeMillis
     const expires_at = seconds === null ? undefined : now + seconds * 1000
-    yield* checkpoints.findOwn(store, path)
+    const { owner } = yield* checkpoints.findOwn(store, path)
     yield* checkpoints.orRefuse(store.update(path, { expires_at }))
+    yield* ledger.note(owner, "checkpoint_ttl_changed", path, { ttl_seconds: seconds })
   })
 
   const copyWeights: Catalog["copyWeights"] = Effect.fnUntraced(function* (request) {
@@ -325,7 +332,11 @@ export const make = (
     const { user_metadata } = info
     return yield* store
       .save({ path, owner, adapter, optimizer, ttl_seconds, user_metadata, overwrite: true })
-      .pipe(Effect.orDie, Effect.as({ tinker_path: TinkerPath.format(path) }))
+      .pipe(
+        Effect.orDie,
+        Effect.zipRight(ledger.note(owner, "checkpoint_copied", path, { source_path })),
+        Effect.as({ tinker_path: TinkerPath.format(path) })
+      )
   })
 
   return {
@@ -396,18 +407,24 @@ export const make = (
         return { checkpoints: items.map(toCheckpoint), cursor }
       }),
     searchCheckpoints,
-    deleteCheckpoint: (path) =>
-      Effect.map(Effect.zipRight(checkpoints.findOwn(store, path), checkpoints.orRefuse(store.remove(path))), () => {
-        // the name is free again
-        const record = parts.models.all().find(({ id }) => id === path.training_run_id)
-        record?.names.delete(TinkerPath.checkpointId(path))
-      }),
-    setPublic: (path, isPublic) =>
-      Effect.flatMap(checkpoints.findOwn(store, path), (info) =>
-        (info.public ?? false) === isPublic
-          ? responses.conflict(`${TinkerPath.format(path)} is ${isPublic ? "published already" : "not published"}`)
-          : Effect.asVoid(checkpoints.orRefuse(store.update(path, { public: isPublic })))
-      ),
+    deleteCheckpoint: Effect.fnUntraced(function* (path) {
+      const { owner } = yield* checkpoints.findOwn(store, path)
+      yield* checkpoints.orRefuse(store.remove(path))
+      // the name is free again
+      const record = parts.models.all().find(({ id }) => id === path.training_run_id)
+      record?.names.delete(TinkerPath.checkpointId(path))
+      yield* ledger.note(owner, "checkpoint_deleted", path)
+    }),
+    setPublic: Effect.fnUntraced(function* (path, isPublic) {
+      const info = yield* checkpoints.findOwn(store, path)
+      if ((info.public ?? false) === isPublic) {
+        return yield* responses.conflict(
+          `${TinkerPath.format(path)} is ${isPublic ? "published already" : "not published"}`
+        )
+      }
+      yield* checkpoints.orRefuse(store.update(path, { public: isPublic }))
+      yield* ledger.note(info.owner, isPublic ? "checkpoint_published" : "checkpoint_unpublished", path)
+    }),
     setTtl,
     copyWeights,
     weightsInfo: (path) =>
@@ -440,6 +457,30 @@ export const make = (
           missing
         )
       }),
+    usage: Effect.fnUntraced(function* ({ ending_before, starting_on }) {
+      const [from, to] = [starting_on.epochMillis, ending_before.epochMillis]
+      if (from >= to || to - from > longestWindow) {
+        return yield* responses.badRequest("starting_on, ending_before: give a window of 14 days at most")
+      }
+      const events = yield* ledger.usage(from, to)
+      const ids = new Set(events.flatMap(({ session_id }) => session_id ?? []))
+      return {
+        data: events.map((event) => ({
+          ...event,
+          project_id: parts.sessions.recall(event.session_id ?? "")?.project_id ?? defaultProject
+        })),
+        sessions: Object.fromEntries(
+          Array.from(ids, (id) => [id, { user_metadata: parts.sessions.recall(id)?.user_metadata }])
+        )
+      }
+    }),
+    auditLog: Effect.fnUntraced(function* ({ day, event_type = "all" }) {
+      const now = yield* Clock.currentTimeMillis
+      const start = day === undefined ? now - (now % dayMillis) : Date.parse(`${day}T00:00:00Z`)
+      if (Number.isNaN(start)) return yield* responses.badRequest(`day: ${day} is no day of the calendar`)
+      const isShown = event_type === "all" || event_type === "checkpoints"
+      return { entries: isShown ? yield* ledger.notes(start, start + dayMillis) : [] }
+    }),
     storageUsage: Effect.map(Effect.all([stored, caller.Caller]), ([all, user]) => {
       const infos = all.filter(({ owner }) => caller.owns(user, owner))
       const size_bytes = infos.reduce((sum, info) => sum + info.size_bytes, 0)

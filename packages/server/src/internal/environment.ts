@@ -7,6 +7,7 @@ import * as Tracer from "effect/Tracer"
 import type * as CheckpointStore from "../CheckpointStore.ts"
 import type * as Engine from "../Engine.ts"
 import * as futures from "./futures.ts"
+import type * as ledger from "./ledger.ts"
 import * as responses from "./responses.ts"
 
 /** @internal */
@@ -27,6 +28,7 @@ export interface Environment {
   readonly engine: Engine.Service
   readonly store: CheckpointStore.Service
   readonly futures: futures.Futures
+  readonly ledger: ledger.Ledger
   readonly settings: Settings
   /** the service's own */
   readonly scope: Scope.Scope

@@ -67,12 +67,11 @@ const samplers = HttpApiBuilder.group(Api, "samplers", (handlers) =>
   )
 )
 
-// nothing is billed or audited here
 const admin = HttpApiBuilder.group(Api, "admin", (handlers) =>
   Effect.map(TinkerService.TinkerService, ({ catalog }) =>
     handlers
-      .handle("getAuditLog", () => Effect.succeed({ entries: [] }))
-      .handle("getBillingUsage", () => Effect.succeed({ data: [], sessions: {} }))
+      .handle("getAuditLog", ({ urlParams }) => catalog.auditLog(urlParams))
+      .handle("getBillingUsage", ({ urlParams }) => catalog.usage(urlParams))
       .handle("getCheckpointStorage", () => catalog.storageUsage)
   )
 )

@@ -355,6 +355,15 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
             sampler.sample({ num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs })
           ),
           Effect.scoped,
+          Effect.tap(({ sequences }) => {
+            const account = { owner: load.owner, session_id: session?.id, base_model: record.source!.base_model }
+            const sampled = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
+            const read = Either.getOrElse(ModelInput.lengthEither(prompt), () => 0)
+            return Effect.zipRight(
+              environment.ledger.use({ ...account, type: "sampling_prefill", count: read }),
+              environment.ledger.use({ ...account, type: "sampling_sample", count: sampled })
+            )
+          }),
           Effect.map((response) =>
             futures.done({
               json: () => encodeSample(response),

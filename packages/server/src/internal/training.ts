@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as CheckpointStore from "../CheckpointStore.ts"
 import * as Engine from "../Engine.ts"
 import * as checkpoints from "./checkpoints.ts"
 import type { Environment } from "./environment.ts"
@@ -24,6 +25,8 @@ const encodeSampler = Schema.encodeSync(Weights.SaveWeightsForSamplerResponse)
 const encodeExternal = Schema.encodeSync(Weights.SaveWeightsExternalResponse)
 const encodeLoaded = Schema.encodeSync(Weights.LoadWeightsResponse)
 
+const lengthOf = (input: ModelInput.ModelInput): number => Either.getOrElse(ModelInput.lengthEither(input), () => 0)
+
 const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): string | undefined => {
   const { data, loss_fn } = input
   if (!LossFn.isKnown(loss_fn)) return `loss_fn ${loss_fn} is not known`
@@ -31,7 +34,7 @@ const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): s
   for (let i = 0; i < data.length; i++) {
     const problem = Datum.problem(data[i]!, loss_fn)
     if (problem !== undefined) return `data[${i}].${problem.path} ${problem.reason}`
-    const length = Either.getOrElse(ModelInput.lengthEither(data[i]!.model_input), () => 0)
+    const length = lengthOf(data[i]!.model_input)
     if (length > maxLength) {
       return `data[${i}].model_input has ${length} tokens, but the model's context length is ${maxLength}`
     }
@@ -39,8 +42,29 @@ const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): s
   return undefined
 }
 
+/** Whom what is done on a model is put down to. */
+const accountOf = ({ base, session }: models.ModelRecord) => ({
+  owner: session.memory.owner,
+  session_id: session.id,
+  base_model: base.model_name
+})
+
+/** Saves a model's state, and puts it down. */
+const save = (
+  environment: Environment,
+  record: models.ModelRecord,
+  options: Omit<CheckpointStore.SaveOptions, "owner">
+) =>
+  Effect.tap(environment.store.save({ ...options, owner: record.session.memory.owner }), () =>
+    Effect.zipRight(
+      environment.ledger.use({ ...accountOf(record), type: "checkpoint", count: 1 }),
+      environment.ledger.note(record.session.memory.owner, "checkpoint_created", options.path)
+    )
+  )
+
 /** A forward pass, with or without the gradient. @internal */
 export const pass = (
+  environment: Environment,
   record: models.ModelRecord,
   seqId: number | undefined,
   type: "Forward" | "ForwardBackward",
@@ -60,11 +84,15 @@ export const pass = (
       loss_fn_config: LossFn.numericConfig(input.loss_fn_config ?? {})
     }
     const output = type === "Forward" ? model.forward(options) : model.forwardBackward(options)
-    return Effect.map(output, (result) =>
-      futures.done({
-        json: () => encodePass(result),
-        protobuf: () => ProtobufCodec.encodeForwardBackwardOutput(result)
-      })
+    const count = input.data.reduce((sum, { model_input }) => sum + lengthOf(model_input), 0)
+    return output.pipe(
+      Effect.tap(() => environment.ledger.use({ ...accountOf(record), type: "training", count })),
+      Effect.map((result) =>
+        futures.done({
+          json: () => encodePass(result),
+          protobuf: () => ProtobufCodec.encodeForwardBackwardOutput(result)
+        })
+      )
     )
   }
 })
@@ -154,15 +182,7 @@ export const saveWeights = (
         const path = pathOf(seqId)
         const adapter = yield* model.adapter
         const optimizer = yield* model.optimizer
-        yield* environment.store.save({
-          path,
-          owner: record.session.memory.owner,
-          adapter,
-          optimizer,
-          overwrite,
-          ttl_seconds,
-          user_metadata
-        })
+        yield* save(environment, record, { path, adapter, optimizer, overwrite, ttl_seconds, user_metadata })
         return futures.done({ json: () => encodeSaved({ path: TinkerPath.format(path), type: "save_weights" }) })
       }).pipe(Effect.onError(() => release(seqId)))
   }
@@ -191,13 +211,7 @@ export const saveWeightsForSampler = (
         Effect.gen(function* () {
           const path = pathOf(seqId)
           const adapter = yield* model.adapter
-          yield* environment.store.save({
-            path,
-            owner: record.session.memory.owner,
-            adapter,
-            ttl_seconds,
-            user_metadata
-          })
+          yield* save(environment, record, { path, adapter, ttl_seconds, user_metadata })
           const body = { path: TinkerPath.format(path), type: "save_weights_for_sampler" } as const
           return futures.done({ json: () => encodeSampler(body) })
         }).pipe(Effect.onError(() => release(seqId)))
@@ -256,12 +270,7 @@ export const saveWeightsExternal = (
       Effect.gen(function* () {
         const path = pathOf(seqId)
         const adapter = yield* model.adapter
-        const { size_bytes } = yield* environment.store.save({
-          path,
-          owner: record.session.memory.owner,
-          adapter,
-          ttl_seconds
-        })
+        const { size_bytes } = yield* save(environment, record, { path, adapter, ttl_seconds })
         const body = { path: TinkerPath.format(path), size_bytes, type: "save_weights_external" } as const
         return futures.done({ json: () => encodeExternal(body) })
       }).pipe(Effect.onError(() => release(seqId)))
