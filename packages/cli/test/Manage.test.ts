@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -209,6 +209,28 @@ layer(ServiceLive, { excludeTestServices: true })("tinker", (it) => {
       failed(yield* tinker(["checkpoint", "delete", path, "--type", "weights"]), "require --run-id")
       failed(yield* tinker(["checkpoint", "delete", "--run-id", id, "--type", "x"]), "Invalid checkpoint type: x")
       failed(yield* tinker(["checkpoint", "delete", "--run-id", id, "--before", "soon"]), "Invalid date: soon")
+    })
+  )
+
+  it.scoped("checkpoint download", () =>
+    Effect.gen(function* () {
+      const id = yield* trained()
+      const cwd = yield* directory
+      const path = `tinker://${id}/sampler_weights/final`
+      const found = json(yield* tinker(["-f", "json", "checkpoint", "download", path, "-o", "models"], { cwd }))
+      const destination = join(cwd, "models", `${id}_sampler_weights_final`)
+      assert.strictEqual(found.checkpoint_path, path)
+      assert.isTrue(found.destination.endsWith(`/models/${id}_sampler_weights_final`))
+      assert.isAbove(found.file_size_bytes, 0)
+      assert.isAbove(readdirSync(destination).length, 0)
+      failed(
+        yield* tinker(["checkpoint", "download", path, "-o", "models"], { cwd }),
+        "Target directory already exists"
+      )
+      writeFileSync(join(destination, "old"), "")
+      const again = ok(yield* tinker(["checkpoint", "download", "--force", path, "--output", "models"], { cwd }))
+      assert.match(again, /│ Checkpoint Path +│ tinker:/)
+      assert.notInclude(readdirSync(destination), "old")
     })
   )
 

@@ -141,6 +141,16 @@ const checkpoint = group("checkpoint", "Manage checkpoints.", [
       yes: flag("yes", "Skip the confirmation").pipe(Options.withAlias("y"))
     },
     () => import("./handlers/checkpoint.ts").then((m) => m.remove)
+  ),
+  leaf(
+    "download",
+    "Download a checkpoint into a directory named after it.",
+    {
+      path,
+      output: optionalText("output", "Parent of the directory (default: the current one)").pipe(Options.withAlias("o")),
+      force: flag("force", "Replace the directory if it exists")
+    },
+    () => import("./handlers/download.ts").then((m) => m.download)
   )
 ])
 
