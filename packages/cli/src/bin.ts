@@ -37,6 +37,14 @@ const IoLive = Layer.effect(
     const widthOf = (stream: NodeJS.WriteStream) =>
       given > 0 ? given : stream.isTTY ? stream.columns || 80 : undefined
 
+    // one reader for all lines: what it has read ahead is not lost
+    const lines = yield* Effect.cached(
+      Effect.map(
+        Effect.promise(() => import("node:readline")),
+        ({ createInterface }) => createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+      )
+    )
+
     return {
       out: write(process.stdout),
       err: write(process.stderr),
@@ -50,16 +58,11 @@ const IoLive = Layer.effect(
         Effect.sync(() => {
           secrets.push(secret)
         }),
-      readLine: Effect.acquireUseRelease(
-        Effect.promise(() => import("node:readline")).pipe(
-          Effect.map(({ createInterface }) => createInterface({ input: process.stdin }))
-        ),
-        (lines) =>
-          Effect.async<string | undefined>((resume) => {
-            lines.once("line", (line) => resume(Effect.succeed(line)))
-            lines.once("close", () => resume(Effect.succeed(undefined)))
-          }),
-        (lines) => Effect.sync(() => lines.close())
+      readLine: Effect.flatMap(lines, (iterator) =>
+        Effect.map(
+          Effect.promise(() => iterator.next()),
+          ({ done, value }) => (done === true ? undefined : value)
+        )
       )
     }
   })

@@ -204,8 +204,103 @@ const model = group("model", "List available models.", [
   )
 ])
 
+const number = (name: string, fallback: number, description: string) =>
+  Options.float(name).pipe(
+    Options.withDescription(`${description} (default: ${fallback})`),
+    Options.withDefault(fallback)
+  )
+const integer = (name: string, fallback: number, description: string) =>
+  Options.integer(name).pipe(
+    Options.withDescription(`${description} (default: ${fallback})`),
+    Options.withDefault(fallback)
+  )
+
 const checkpoints = text("checkpoints", "Where the embedded service keeps checkpoints (default: ./checkpoints)").pipe(
   Options.withDefault("checkpoints")
+)
+
+const modelDir = text(
+  "model-dir",
+  "A base model of the embedded service in Hugging Face's form, as DIR or NAME=DIR; can be repeated. " +
+    "effect-tinker/nano is always there"
+).pipe(Options.repeated)
+
+const baseModel = optionalText("model", "Base model (default: TINKER_BASE_MODEL, or effect-tinker/nano)").pipe(
+  Options.withAlias("m")
+)
+
+/** Which service, and which tokenizer. */
+const connection = {
+  embedded: flag("embedded", "Use the embedded service, whatever the environment says"),
+  modelDir,
+  checkpoints,
+  tokenizer: optionalText("tokenizer", "Directory with the model's tokenizer.json (default: from the Hugging Face hub)")
+}
+
+const train = leaf(
+  "train",
+  "Fine-tune a model on a JSON Lines file of conversations, or of prompts and completions. Without a key it trains here.",
+  {
+    file: argument("file", '{"messages": [...]} or {"prompt": ..., "completion": ...} a line'),
+    model: baseModel,
+    rank: integer("rank", 16, "Rank of the adapter"),
+    learningRate: Options.float("learning-rate").pipe(
+      Options.withAlias("l"),
+      Options.withDescription("At the first step; it falls to 0 (default: 2e-4, 5e-3 for effect-tinker/nano)"),
+      Options.optional
+    ),
+    batchSize: integer("batch-size", 16, "Examples of a step"),
+    epochs: number("epochs", 3, "Times that each example is trained on"),
+    steps: Options.integer("steps").pipe(Options.withDescription("Steps, in place of epochs"), Options.optional),
+    seed: integer("seed", 0, "Of the adapter and the order of examples"),
+    heldOut: number("held-out", 0.1, "Share of the records to hold out, where they do not say it as split: test"),
+    saveEvery: integer("save-every", 50, "Save the state to go on from after so many steps, 0 for never"),
+    name: text("name", "Name of the checkpoints at the end (default: final)").pipe(Options.withDefault("final")),
+    output: optionalText("output", "Directory for metrics and plot (default: ./tinker-<file>)").pipe(
+      Options.withAlias("o")
+    ),
+    resume: flag("resume", "Go on with the run in the output directory from its last saved state"),
+    ...connection
+  },
+  () => import("./handlers/train.ts").then((m) => m.train)
+)
+
+const sampling = {
+  model: baseModel,
+  checkpoint: optionalText("checkpoint", "Sample from saved weights: tinker://<run id>/sampler_weights/<name>").pipe(
+    Options.withAlias("c")
+  ),
+  maxTokens: integer("max-tokens", 256, "Tokens of an answer, at most"),
+  temperature: number("temperature", 1, "0 takes the most likely token"),
+  topP: number("top-p", 1, "Sample from the most likely tokens of this share"),
+  topK: integer("top-k", -1, "Sample from so many of the most likely tokens, -1 for all"),
+  seed: Options.integer("seed").pipe(Options.withDescription("Makes samples repeatable"), Options.optional),
+  stop: text("stop", "Text that ends an answer; can be repeated").pipe(Options.repeated),
+  stream: flag(
+    "stream",
+    "Show text as it comes, in several requests; the default on a terminal with the embedded service"
+  ),
+  noStream: flag("no-stream", "Show text when it is whole"),
+  ...connection
+}
+
+const sample = leaf(
+  "sample",
+  "Sample from a base model or a checkpoint.",
+  {
+    prompt: argument("prompt", "The prompt (default: standard input)").pipe(Args.optional),
+    num: integer("num-samples", 1, "Independent samples").pipe(Options.withAlias("n")),
+    chat: flag("chat", "The prompt is a message, to be answered: apply the chat template"),
+    ...sampling
+  },
+  () => import("./handlers/sample.ts").then((m) => m.sample)
+)
+
+const chat = leaf(
+  "chat",
+  "Talk with a base model or a checkpoint, a line a message.",
+  { system: optionalText("system", "The system's message"), ...sampling },
+  () => import("./handlers/sample.ts").then((m) => m.chat)
 )
 
 const serve = leaf(
@@ -219,21 +314,17 @@ const serve = leaf(
       Options.withDescription("Port to listen on, 0 for any free one (default: 8700)"),
       Options.withDefault(8700)
     ),
-    modelDir: text(
-      "model-dir",
-      "A base model in Hugging Face's form, as DIR or NAME=DIR; can be repeated. effect-tinker/nano is always there"
-    ).pipe(Options.repeated),
+    modelDir,
     checkpoints,
-    key: Options.redacted("key").pipe(
-      Options.withDescription("Take requests with this key alone; can be repeated"),
-      Options.repeated
-    )
+    key: text("key", "Take requests with this key alone; can be repeated").pipe(Options.repeated)
   },
   () => import("./handlers/serve.ts").then((m) => m.serve)
 )
 
 /** @internal */
-export const tinker = root.pipe(Command.withSubcommands([billing, checkpoint, model, run, serve, session, version]))
+export const tinker = root.pipe(
+  Command.withSubcommands([billing, chat, checkpoint, model, run, sample, serve, session, train, version])
+)
 
 const top = new Set(HashMap.keys(Command.getSubcommands(tinker)))
 

@@ -20,6 +20,7 @@ export class Service extends Context.Tag("test/Service")<
     /** A run of its own with the checkpoints `weights/first` and `sampler_weights/final`. */
     readonly train: (metadata?: { readonly [name: string]: string }) => Effect.Effect<string, unknown>
     readonly sessionId: string
+    readonly models: Effect.Effect<ReadonlyArray<string>>
   }
 >() {}
 
@@ -38,11 +39,13 @@ export const layer = Layer.scoped(
       ServiceClient.layer({ apiKey: Redacted.make(key), baseUrl }).pipe(Layer.provide(FetchHttpClient.layer))
     )
     const service = Context.get(context, ServiceClient.ServiceClient)
-    const models = yield* service.getServerCapabilities
-    const base_model = models.supported_models[0]!.model_name!
+    const capabilities = yield* service.getServerCapabilities
+    const models = capabilities.supported_models.map(({ model_name }) => model_name!)
+    const base_model = models[0]!
     return {
       env: { TINKER_BASE_URL: baseUrl, TINKER_API_KEY: key },
       sessionId: service.sessionId,
+      models: Effect.succeed(models),
       train: (user_metadata) =>
         Effect.gen(function* () {
           const training = yield* service.createLoraTrainingClient({ base_model, rank: 8, user_metadata })

@@ -1,9 +1,12 @@
 import type * as Scope from "effect/Scope"
 import * as Effect from "effect/Effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { createRequire } from "node:module"
+import { fileURLToPath, pathToFileURL } from "node:url"
 
 const bin = fileURLToPath(new URL("../../build/bundle/tinker.js", import.meta.url))
+
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 export interface Options {
   readonly env?: { readonly [name: string]: string | undefined }
@@ -34,7 +37,7 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}): Effec
       Effect.sync(() =>
         spawn(
           process.execPath,
-          [...(options.local ? ["--conditions=effect-tinker-source", "--import", "tsx"] : []), bin, ...args],
+          [...(options.local ? ["--conditions=effect-tinker-source", "--import", tsx] : []), bin, ...args],
           {
             cwd: options.cwd,
             env: { PATH: process.env["PATH"], HOME: "/nonexistent", TZ: "America/New_York", ...options.env },

@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import { UsageError } from "../cliError.ts"
 import type { Global } from "../commands.ts"
 import * as embedded from "../embedded.ts"
@@ -12,7 +11,7 @@ interface Options extends Global {
   readonly port: number
   readonly modelDir: ReadonlyArray<string>
   readonly checkpoints: string
-  readonly key: ReadonlyArray<Redacted.Redacted>
+  readonly key: ReadonlyArray<string>
 }
 
 /** What a client sends where the service takes every key. */
@@ -26,7 +25,7 @@ export const serve = (options: Options) =>
       if (options.port < 0 || options.port > 65_535) {
         return yield* new UsageError({ reason: `--port is ${options.port}: give 0 for any free one, or up to 65535` })
       }
-      const keys = options.key.map((key) => Redacted.value(key).trim()).filter((key) => key !== "")
+      const keys = options.key.map((key) => key.trim()).filter((key) => key !== "")
       yield* Effect.forEach(keys, io.hide)
       const { url } = yield* embedded.start({
         host: options.host,

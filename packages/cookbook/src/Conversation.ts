@@ -1,0 +1,122 @@
+/**
+ * Records of training files, conversations or prompts with completions, and the datums that they become: the model reads
+ * everything, and is trained on what the assistant says.
+ *
+ * @since 0.1.0
+ */
+import * as Datum from "@effect-tinker/api/Datum"
+import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Dataset from "./Dataset.ts"
+
+/**
+ * A message; what else it holds is for the model's chat template.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Message = Schema.Struct(
+  { role: Schema.NonEmptyString, content: Schema.String },
+  { key: Schema.String, value: Schema.Unknown }
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Message = typeof Message.Type
+
+/**
+ * A conversation in which the assistant says something.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Conversation = Schema.Struct({
+  messages: Schema.NonEmptyArray(Message).pipe(
+    Schema.filter((messages) => messages.some(({ role }) => role === "assistant"), {
+      message: () => "holds no message of the role assistant"
+    })
+  ),
+  split: Schema.optionalWith(Schema.Literal("train", "test"), { exact: true })
+})
+
+/**
+ * A line of a training file: `{"messages": […]}`, or `{"prompt": …, "completion": …}`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Record = Schema.Union(Conversation, Dataset.PromptCompletion)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Record = typeof Record.Type
+
+/**
+ * What of a tokenizer is needed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Encoder = Pick<Tokenizer.Service, "encode" | "encodeChat" | "eos">
+
+type SupervisedDatum = Datum.For<"cross_entropy">
+
+const startsWith = (tokens: ReadonlyArray<number>, prefix: ReadonlyArray<number>): boolean =>
+  prefix.length <= tokens.length && prefix.every((token, i) => tokens[i] === token)
+
+const masked = (tokens: ReadonlyArray<number>, weights: Float32Array): SupervisedDatum =>
+  Datum.forLoss("cross_entropy", {
+    model_input: tokens.slice(0, -1),
+    loss_fn_inputs: { target_tokens: tokens.slice(1), weights: weights.slice(1) }
+  })
+
+/**
+ * The datum of a conversation: all that the assistant says has weight 1. Some chat templates write earlier turns in
+ * another way once there are later ones (they drop what the model thought); then the last turn alone counts.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const fromMessages = (
+  messages: ReadonlyArray<Message>,
+  encoder: Encoder
+): Effect.Effect<SupervisedDatum, Tokenizer.ChatTemplateError> =>
+  Effect.gen(function* () {
+    const last = messages.findLastIndex(({ role }) => role === "assistant")
+    const tokens = yield* encoder.encodeChat(messages.slice(0, last + 1))
+    const weights = new Float32Array(tokens.length)
+    for (const [i, { role }] of messages.slice(0, last + 1).entries()) {
+      if (role !== "assistant") continue
+      const head = yield* encoder.encodeChat(messages.slice(0, i), { addGenerationPrompt: true })
+      const through = i === last ? tokens : yield* encoder.encodeChat(messages.slice(0, i + 1))
+      if (startsWith(tokens, head) && startsWith(tokens, through)) weights.fill(1, head.length, through.length)
+      else if (i === last) {
+        const from = head.findIndex((token, at) => tokens[at] !== token)
+        weights.fill(1, from < 0 ? head.length : from)
+      }
+    }
+    return masked(tokens, weights)
+  })
+
+/**
+ * The datum of a record. A completion ends with the token that ends a text, where the tokenizer has one.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toDatum = (
+  record: Record,
+  encoder: Encoder
+): Effect.Effect<SupervisedDatum, Tokenizer.ChatTemplateError> => {
+  if ("messages" in record) return fromMessages(record.messages, encoder)
+  const prompt = encoder.encode(record.prompt)
+  const completion = encoder.encode(record.completion, { addSpecialTokens: false })
+  return Effect.sync(() =>
+    Datum.fromPromptCompletion(prompt, encoder.eos === undefined ? completion : [...completion, encoder.eos.id])
+  )
+}

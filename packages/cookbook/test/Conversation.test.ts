@@ -1,0 +1,92 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import { assert, describe, it } from "@effect/vitest"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Effect from "effect/Effect"
+import { fileURLToPath } from "node:url"
+import * as Conversation from "../src/Conversation.ts"
+import * as Dataset from "../src/Dataset.ts"
+
+const nano = Tokenizer.fromDirectory(fileURLToPath(new URL("../../engine/models/nano", import.meta.url))).pipe(
+  Effect.provide(NodeContext.layer)
+)
+
+/** The texts that a datum trains on, apart from each other. */
+const trainedOn = (
+  tokenizer: Tokenizer.Service,
+  datum: Effect.Effect.Success<ReturnType<typeof Conversation.toDatum>>
+) => {
+  const targets = Array.from(datum.loss_fn_inputs.target_tokens.data, Number)
+  const weights = Array.from(datum.loss_fn_inputs.weights.data, Number)
+  assert.strictEqual(ModelInput.length(datum.model_input), targets.length)
+  const texts: Array<Array<number>> = []
+  weights.forEach((weight, i) => {
+    if (weight === 0) return
+    if (i === 0 || weights[i - 1] === 0) texts.push([])
+    texts.at(-1)!.push(targets[i]!)
+  })
+  return texts.map((tokens) => tokenizer.decode(tokens))
+}
+
+const messages = [
+  { role: "system", content: "be brief" },
+  { role: "user", content: "one?" },
+  { role: "assistant", content: "1" },
+  { role: "user", content: "two?" },
+  { role: "assistant", content: "2" }
+] as const
+
+describe("Conversation", () => {
+  it.effect("trains on everything that the assistant says", () =>
+    Effect.gen(function* () {
+      const tokenizer = yield* nano
+      const datum = yield* Conversation.toDatum({ messages: [...messages] }, tokenizer)
+      assert.deepStrictEqual(
+        trainedOn(tokenizer, datum).map((text) => text.trim()),
+        ["1<|im_end|>", "2<|im_end|>"]
+      )
+    })
+  )
+
+  it.effect("leaves out what comes after the assistant's last word", () =>
+    Effect.gen(function* () {
+      const tokenizer = yield* nano
+      const datum = yield* Conversation.toDatum({ messages: messages.slice(0, 4) as never }, tokenizer)
+      assert.notInclude(tokenizer.decode(Array.from(ModelInput.toTokens(datum.model_input))), "two?")
+      assert.strictEqual(trainedOn(tokenizer, datum).length, 1)
+    })
+  )
+
+  it.effect("trains on the last turn alone where the template writes earlier ones in another way", () =>
+    Effect.gen(function* () {
+      const tokenizer = yield* nano
+      // what the assistant said is left out once there is more
+      const template =
+        "{% for m in messages %}{% if m.role != 'assistant' or loop.last %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}" +
+        "{% if add_generation_prompt %}<assistant>{% endif %}"
+      const encoder: Conversation.Encoder = {
+        ...tokenizer,
+        encodeChat: (messages, options) => tokenizer.encodeChat(messages, { ...options, template })
+      }
+      const datum = yield* Conversation.toDatum({ messages: [...messages] }, encoder)
+      assert.deepStrictEqual(trainedOn(tokenizer, datum), ["2"])
+    })
+  )
+
+  it.effect("ends a completion with the token that ends a text", () =>
+    Effect.gen(function* () {
+      const tokenizer = yield* nano
+      const datum = yield* Conversation.toDatum({ prompt: "a", completion: "b" }, tokenizer)
+      assert.deepStrictEqual(trainedOn(tokenizer, datum), [`b${tokenizer.eos!.token}`])
+    })
+  )
+
+  it.effect("says why a line is no record", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        Dataset.parse(Conversation.Record, '{"messages":[{"role":"user","content":"a"}]}', "data.jsonl")
+      )
+      assert.match(error.message, /^data\.jsonl:1: /)
+    })
+  )
+})
