@@ -5,8 +5,7 @@
  */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
-import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
-import type * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
+import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import type * as Engine from "@effect-tinker/server/Engine"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClient from "@effect/platform/HttpClient"
@@ -53,9 +52,10 @@ const layerOffered = Layer.unwrapEffect(
   Effect.gen(function* () {
     const service = yield* ServiceClient.ServiceClient
     const wanted = yield* Effect.orElseSucceed(Config.option(Config.nonEmptyString("TINKER_BASE_MODEL")), Option.none)
-    if (Option.isSome(wanted)) return wanted.value === JaxEngine.nano ? BaseModel.layerNano : BaseModel.layerConfig
+    if (Option.isSome(wanted))
+      return wanted.value === ModelDirectory.nanoName ? BaseModel.layerNano : BaseModel.layerConfig
     const { supported_models } = yield* service.getServerCapabilities
-    const offered = supported_models.some(({ model_name }) => model_name === JaxEngine.nano)
+    const offered = supported_models.some(({ model_name }) => model_name === ModelDirectory.nanoName)
     return offered ? BaseModel.layerNano : BaseModel.layerConfig
   })
 )

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
@@ -104,7 +103,7 @@ export const layerNano: Layer.Layer<BaseModel, BaseModelError, FileSystem.FileSy
   BaseModel,
   ModelDirectory.nano.pipe(
     Effect.mapError(({ path, reason }) => new BaseModelError({ path, reason })),
-    Effect.flatMap((directory) => fromDirectory(JaxEngine.nano, directory))
+    Effect.flatMap((directory) => fromDirectory(ModelDirectory.nanoName, directory))
   )
 )
 

@@ -50,7 +50,7 @@ import * as ModelDirectory from "./ModelDirectory.ts"
  * @since 0.1.0
  * @category constants
  */
-export const nano = "effect-tinker/nano"
+export const nano = ModelDirectory.nanoName
 
 /**
  * A base model on offer, from a directory in Hugging Face's form.

@@ -236,6 +236,14 @@ export const weights = Effect.fn("ModelDirectory.weights")(function* (model: Mod
 })
 
 /**
+ * The name by which the small model that ships with this package is on offer.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const nanoName = "effect-tinker/nano"
+
+/**
  * The path of the small model that ships with this package.
  *
  * @since 0.1.0
