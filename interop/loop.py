@@ -371,6 +371,21 @@ def cli(*words: str) -> Callable[[], str]:
     return call
 
 
+def cli_version() -> str:
+    said = subprocess.run([str(Path(sys.executable).with_name("tinker")), "version"], capture_output=True, text=True, timeout=60)
+    assert said.stdout.strip() == f"tinker {version('tinker')}", said
+    return said.stdout.strip()
+
+
+def cli_download() -> str:
+    # it makes a session and a model of its own, saves that for other programs, and deletes it again
+    target = tempfile.mkdtemp()
+    said = cli("checkpoint", "download", "{weights}", "--output", target)()
+    files = sorted(path.name for path in Path(target).rglob("*") if path.is_file())
+    assert "adapter_model.safetensors" in files and "adapter_config.json" in files, files
+    return f"{said}, {files}"
+
+
 def close() -> str:
     client.close("success", detail="done").result()
     return "finished"
@@ -405,6 +420,11 @@ STEPS: list[tuple[str, Callable[[], Any]]] = [
     ("tinker run info", cli("run", "info", "{run}")),
     ("tinker checkpoint list", cli("checkpoint", "list", "--run-id", "{run}")),
     ("tinker checkpoint info", cli("checkpoint", "info", "{weights}")),
+    ("tinker checkpoint download", cli_download),
+    ("tinker model list", cli("model", "list")),
+    ("tinker billing usage", cli("billing", "usage", "2026-05-27T00:00:00Z", "2026-05-28T00:00:00Z")),
+    ("tinker billing checkpoint-storage", cli("billing", "checkpoint-storage")),
+    ("tinker version", cli_version),
     ("finish", close),
 ]
 

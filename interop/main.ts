@@ -14,6 +14,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { fileURLToPath } from "node:url"
 
@@ -36,8 +37,10 @@ const prepare = Effect.gen(function* () {
     if ((yield* run("python3", "-m", "venv", path(".venv"))) !== 0) return "no virtual environment could be made"
   }
   const requirements = path("requirements.txt")
-  const code = yield* run(inEnvironment("python"), "-m", "pip", "install", "--quiet", "-r", requirements)
-  return code === 0 ? undefined : "the official client could not be installed"
+  const code = yield* run(inEnvironment("python"), "-m", "pip", "install", "--quiet", "-r", requirements).pipe(
+    Effect.timeoutOption("2 minutes")
+  )
+  return Option.getOrElse(code, () => 1) === 0 ? undefined : "the official client could not be installed"
 })
 
 const engine = Effect.gen(function* () {

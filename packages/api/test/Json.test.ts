@@ -14,6 +14,16 @@ const schemas = Object.entries(Api).flatMap(([module, members]) =>
     .map(([name, schema]) => [`${module}.${name}`, schema] as const)
 )
 
+/** The value with one of its parts replaced, at any depth. */
+const broken = (value: unknown, other: unknown, at: number): unknown => {
+  if (typeof value !== "object" || value === null) return other
+  const keys = Object.keys(value)
+  if (keys.length === 0 || at % (keys.length + 1) === keys.length) return other
+  const key = keys[at % (keys.length + 1)]!
+  const part = broken((value as Record<string, unknown>)[key], other, Math.floor(at / (keys.length + 1)))
+  return Array.isArray(value) ? Object.assign([...value], { [key]: part }) : { ...value, [key]: part }
+}
+
 describe("JSON bodies", () => {
   it.each(schemas)("%s reads back what it writes", (_name, schema) => {
     const encode = Schema.encodeUnknownSync(schema)
@@ -24,6 +34,20 @@ describe("JSON bodies", () => {
         same(text === undefined ? undefined : decode(JSON.parse(text)), value)
       }),
       { numRuns: 50 }
+    )
+  })
+
+  it.each(schemas)("%s takes any other value, or a broken one of its own, without a throw", (_name, schema) => {
+    const decode = Schema.decodeUnknownEither(schema)
+    const encode = Schema.encodeUnknownSync(schema)
+    FastCheck.assert(
+      FastCheck.property(Arbitrary.make(schema), FastCheck.jsonValue(), FastCheck.nat(), (value, other, at) => {
+        // a left is a ParseError; anything that is thrown fails the property
+        decode(other)
+        const text = JSON.stringify(encode(value))
+        if (text !== undefined) decode(broken(JSON.parse(text), other, at))
+      }),
+      { numRuns: 25 }
     )
   })
 })
