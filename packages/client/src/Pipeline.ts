@@ -17,7 +17,6 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -78,7 +77,7 @@ export const steps: {
           if (waiting.length === 0) {
             const pulled = yield* Effect.exit(pull)
             if (Exit.isFailure(pulled)) return yield* stop(pulled.cause)
-            waiting.push(...Chunk.toReadonlyArray(pulled.value))
+            for (const batch of pulled.value) waiting.push(batch)
             return
           }
           // once it is submitted, it must also be known here
