@@ -46,8 +46,8 @@ export interface Options {
   /** what goes wrong by plan; it comes before the weather */
   readonly faults?: ReadonlyArray<Fault.Fault> | undefined
   /**
-   * Models work at the ends of cycles of this length, as on the hosted service: in each the passes that wait, and one
-   * optimizer step. Without it, work takes no time.
+   * Models work in cycles of this length, as on the hosted service: of what waits when a cycle begins, the passes and one
+   * optimizer step behind them are done when it ends. Without it, work takes no time.
    */
   readonly cycle?: Duration.DurationInput | undefined
   /** settings of the service */
@@ -163,7 +163,8 @@ export const make = (options: Options = {}): Effect.Effect<Simulator, never, Sco
         const now = (yield* Clock.currentTimeMillis) - start
         const last = lastWork.get(operation.target)
         if (last === undefined || last.end !== now || last.stepped) {
-          yield* Effect.sleep(cycle - (now % cycle))
+          // until the next cycle begins, and until it ends
+          yield* Effect.sleep((now % cycle === 0 ? 0 : cycle - (now % cycle)) + cycle)
         }
         lastWork.set(operation.target, { end: (yield* Clock.currentTimeMillis) - start, stepped: isStep })
       })
