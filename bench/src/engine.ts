@@ -4,8 +4,8 @@
  * most memory that the process held, and the time from the start of the process to the end of the first step.
  *
  * JAX and the executors each have a process of their own, all pinned to one core where the system has `taskset`, and
- * take turns, one repetition each. Rates are per second of processor time, of all threads of the process together, so
- * that other work on the machine counts little. A figure is the median of its repetitions; its ratio is to JAX. Python with JAX is looked for in packages/engine/reference/.venv, or as PYTHON
+ * take turns, one repetition each. Seconds are of processor time, of all threads of the process together, so that other
+ * work on the machine counts little. A figure is the median of its repetitions; its ratio is to JAX. Python with JAX is looked for in packages/engine/reference/.venv, or as PYTHON
  * says; without it the figures have no ratio.
  *
  * `ENGINE_SIZES=1M,10M` and `ENGINE_EXECUTORS=native` choose among sizes and executors: at 100M WebAssembly takes
@@ -153,6 +153,8 @@ const generate = (config: { readonly [name: string]: number }): string => {
 
 const adam = { learning_rate: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-12, weight_decay: 0, grad_clip_norm: 0 }
 
+const seconds = ({ system, user }: NodeJS.CpuUsage): number => (system + user) / 1e6
+
 /** Answers lines of standard input as reference/bench_engine.py does. */
 const serve = (executor: Executor, directory: string | undefined, batch: number, sampled: number) =>
   Effect.gen(function* () {
@@ -175,7 +177,7 @@ const serve = (executor: Executor, directory: string | undefined, batch: number,
       model.optimStep(adam)
     )
     yield* train
-    console.log(JSON.stringify({ name: executor, first: performance.now() / 1000 }))
+    console.log(JSON.stringify({ name: executor, first: seconds(process.cpuUsage()) }))
 
     const sample = yield* Effect.cached(
       Effect.gen(function* () {
@@ -197,8 +199,7 @@ const serve = (executor: Executor, directory: string | undefined, batch: number,
       else {
         const start = process.cpuUsage()
         yield* line.value === "train" ? train : Effect.flatten(sample)
-        const { system, user } = process.cpuUsage(start)
-        console.log((system + user) / 1e6)
+        console.log(seconds(process.cpuUsage(start)))
       }
     }
   }).pipe(
@@ -291,20 +292,20 @@ const compare = async (size: Size, executors: ReadonlyArray<Executor>, print: (l
       else contestants.push([kind, found])
     }
     const measured = new Map<string, { training: number; sampling: number; memory: number; first: number }>()
-    const seconds = new Map<string, Array<number>>()
+    const times = new Map<string, Array<number>>()
     for (const task of ["train", "sample"]) {
       for (let i = 0; i <= size.repetitions; i++) {
         for (const [kind, { ask }] of contestants) {
           const taken = await ask(task)
           // the first has to compile
-          if (i > 0) seconds.set(`${task} ${kind}`, [...(seconds.get(`${task} ${kind}`) ?? []), taken])
+          if (i > 0) times.set(`${task} ${kind}`, [...(times.get(`${task} ${kind}`) ?? []), taken])
         }
       }
     }
     for (const [kind, { ask, first }] of contestants) {
       measured.set(kind, {
-        training: (size.batch[kind] * length) / median(seconds.get(`train ${kind}`)!),
-        sampling: (sequences * size.sampled[kind]) / median(seconds.get(`sample ${kind}`)!),
+        training: (size.batch[kind] * length) / median(times.get(`train ${kind}`)!),
+        sampling: (sequences * size.sampled[kind]) / median(times.get(`sample ${kind}`)!),
         memory: await ask("memory"),
         first
       })

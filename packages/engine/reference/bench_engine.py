@@ -7,7 +7,8 @@ Driven line by line over standard input, so that its measurements and another pr
               `jax.jit` draws the tokens; keys and values are updated in place; prints the same
     memory    prints the most memory that the process has held, in megabytes
 
-Prints one line of JSON when it starts: versions, and the seconds from the start of the process to the end of the first step.
+Prints one line of JSON when it starts: the version, and the processor time from the start of the process to the end of the
+first step.
 """
 
 from __future__ import annotations
@@ -138,8 +139,7 @@ def main() -> None:
         jax.block_until_ready(generate(params, prompt, args.sequences, jax.random.key(0)))
 
     train()
-    started = time.time() - process_start()
-    print(json.dumps({"name": f"jax-{jax.__version__}", "first": started}), flush=True)
+    print(json.dumps({"name": f"jax-{jax.__version__}", "first": time.process_time()}), flush=True)
     for line in sys.stdin:
         command = line.strip()
         if command == "memory":
@@ -149,18 +149,6 @@ def main() -> None:
             {"train": train, "sample": sample}[command]()
             print(time.process_time() - start, flush=True)
 
-
-def process_start() -> float:
-    """When this process started, in seconds of the clock; where the system does not say, when this module did."""
-    try:
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        boot = next(int(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
-        return boot + ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, StopIteration):
-        return STARTED
-
-
-STARTED = time.time()
 
 if __name__ == "__main__":
     main()

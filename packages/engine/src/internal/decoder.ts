@@ -25,7 +25,10 @@ const rmsNorm = (x: Traced, weight: Traced, eps: number): Traced => {
   return x.mul(np.reciprocal(np.sqrt(square.add(eps)))).mul(weight)
 }
 
-const silu = (x: Traced): Traced => x.ref.mul(np.reciprocal(np.exp(x.neg()).add(1)))
+/** Beyond this, exp(-x) could be infinite, and the gradient 0 times that. */
+const steepest = 80
+
+const silu = (x: Traced): Traced => x.ref.mul(np.reciprocal(np.exp(np.minimum(x.neg(), steepest)).add(1)))
 
 /** A layer's linear maps by name, with or without an adapter. */
 type Project = (x: Traced, name: string) => Traced

@@ -159,11 +159,13 @@ class Lowering {
     return undefined
   }
 
-  /** The x of 1 + exp(-x). */
+  /** The x of 1 + exp(-x), or of 1 + exp(min(-x, c)) where c is so large that the reciprocal is about 0 from there on. */
   private logisticOf(tensor: string): string | undefined {
     const sum = this.withNumber(tensor, "Add")
     if (sum?.[1] !== 1) return undefined
-    return this.inputsOf(this.inputsOf(sum[0], "Exp")[0] ?? "", "Neg")[0]
+    const exponent = this.inputsOf(sum[0], "Exp")[0] ?? ""
+    const limited = this.withNumber(exponent, "Min")
+    return this.inputsOf(limited !== undefined && limited[1] >= 60 ? limited[0] : exponent, "Neg")[0]
   }
 
   /**
