@@ -321,9 +321,16 @@ const serve = leaf(
   () => import("./handlers/serve.ts").then((m) => m.serve)
 )
 
+const doctor = leaf(
+  "doctor",
+  "Check the key, the URL, the clock, the service and the tokenizer, and say what to do.",
+  { model: baseModel },
+  () => import("./handlers/doctor.ts").then((m) => m.doctor)
+)
+
 /** @internal */
 export const tinker = root.pipe(
-  Command.withSubcommands([billing, chat, checkpoint, model, run, sample, serve, session, train, version])
+  Command.withSubcommands([billing, chat, checkpoint, doctor, model, run, sample, serve, session, train, version])
 )
 
 const top = new Set(HashMap.keys(Command.getSubcommands(tinker)))
