@@ -14,6 +14,8 @@ from tinker import types
 url, count = sys.argv[1], int(sys.argv[2])
 service = tinker.ServiceClient(base_url=url, api_key="tml-bench")
 sampling = service.create_sampling_client(base_model="bench")
+if hasattr(sampling, "result"):
+    sampling = sampling.result()
 prompt = types.ModelInput.from_ints(list(range(128)))
 params = types.SamplingParams(max_tokens=16)
 

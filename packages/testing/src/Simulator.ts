@@ -26,7 +26,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { PCGRandom } from "effect/Utils"
 import type * as Fault from "./Fault.ts"
 import * as network from "./internal/network.ts"
@@ -144,7 +144,8 @@ const notEffects = new Set<TestEngine.OperationName>(["optimizer", "createSample
  */
 export const make = (options: Options = {}): Effect.Effect<Simulator, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Effect.scope
+    // of its own, so that it takes what clients say while the scope around both closes
+    const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const start = yield* Clock.currentTimeMillis
     const chance = new PCGRandom(options.seed ?? 0)
     const weather = options.weather ?? Weather.fair
