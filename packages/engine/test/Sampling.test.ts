@@ -12,6 +12,7 @@ import * as fixtures from "./utils/fixtures.ts"
 
 const qwen = fixtures.read<fixtures.Tiny>("tiny-qwen3.json")
 const loadQwen = fixtures.load(fixtures.path("tiny-qwen3"))
+const loadOn = (executor: "wasm" | "native") => fixtures.load(fixtures.path("tiny-qwen3"), undefined, executor)
 
 const params: Sampling.SamplingParams = { max_tokens: 20, temperature: 1, top_k: -1, top_p: 1, seed: 1 }
 
@@ -82,24 +83,26 @@ describe("sampling against the reference", () => {
 })
 
 describe("sampled sequences", () => {
-  it.scoped("have the logprobs of training's forward pass, however long and whatever the filters", () =>
-    Effect.gen(function* () {
-      const base = yield* loadQwen
-      const adapter = fixtures.adapterOf(fixtures.peft(qwen.lora), qwen.rank)
-      const model = yield* trainer.make(base, adapter.lora_config)
-      yield* model.load(adapter, undefined)
-      const merged = snapshots.make(base, 1)
-      // long enough for the cache to grow twice, and texts that end at different places
-      const options = full({ num_samples: 5, params: { max_tokens: 200, temperature: 1.5, top_p: 0.99 } })
-      const response = yield* merged.use(adapter, (weights) => sampler.sample(base, weights, options))
-      const lengths = response.sequences.map(({ tokens }) => tokens.length)
-      assert.isAbove(Math.max(...lengths), 130)
-      assert.isAbove(new Set(lengths).size, 1)
-      for (const { logprobs, tokens } of response.sequences) {
-        const expected = (yield* scored(model, [10, 11, 12, 13, ...tokens])).slice(3)
-        fixtures.near(logprobs!, expected, "logprobs", 1e-5)
-      }
-    })
+  it.scoped.each(fixtures.executorsHere)(
+    "have the logprobs of training's forward pass, however long and whatever the filters, on %s",
+    (executor) =>
+      Effect.gen(function* () {
+        const base = yield* loadOn(executor)
+        const adapter = fixtures.adapterOf(fixtures.peft(qwen.lora), qwen.rank)
+        const model = yield* trainer.make(base, adapter.lora_config)
+        yield* model.load(adapter, undefined)
+        const merged = snapshots.make(base, 1)
+        // long enough for the cache to grow twice, and texts that end at different places
+        const options = full({ num_samples: 5, params: { max_tokens: 200, temperature: 1.5, top_p: 0.99 } })
+        const response = yield* merged.use(adapter, (weights) => sampler.sample(base, weights, options))
+        const lengths = response.sequences.map(({ tokens }) => tokens.length)
+        assert.isAbove(Math.max(...lengths), 130)
+        assert.isAbove(new Set(lengths).size, 1)
+        for (const { logprobs, tokens } of response.sequences) {
+          const expected = (yield* scored(model, [10, 11, 12, 13, ...tokens])).slice(3)
+          fixtures.near(logprobs!, expected, "logprobs", 1e-5)
+        }
+      })
   )
 
   it.scoped("depend on their own seed alone", () =>

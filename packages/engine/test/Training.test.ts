@@ -375,6 +375,49 @@ describe("a model", () => {
     })
   )
 
+  it.scoped("learns the same to the bit whatever other models of the same base do meanwhile", () =>
+    Effect.gen(function* () {
+      const base = yield* loadQwen()
+      const make = (seed: number) => trainer.make(base, { rank: 4, seed, ...fixtures.switches })
+      const alone = yield* make(7)
+      yield* train(alone, 3)
+
+      const [model, idle, other] = [yield* make(7), yield* make(8), yield* make(9)]
+      const before = yield* idle.adapter
+      // the other decays, accumulates and fails in between
+      const disturb = Effect.gen(function* () {
+        yield* other.forwardBackward(crossEntropy(data.slice(0, 1)))
+        yield* other.optimStep({ ...fixtures.adamParams, learning_rate: 0.1, weight_decay: 0.5 })
+        yield* other.forwardBackward(crossEntropy(data))
+        yield* Effect.flip(other.forward({ ...crossEntropy(data), loss_fn: "none" }))
+      })
+      for (let i = 0; i < 3; i++) {
+        yield* disturb
+        yield* model.forwardBackward(crossEntropy(data))
+        yield* disturb
+        yield* model.optimStep(fixtures.adamParams)
+      }
+      assert.deepStrictEqual(yield* model.adapter, yield* alone.adapter)
+      assert.deepStrictEqual(yield* model.optimizer, yield* alone.optimizer)
+      assert.deepStrictEqual(yield* idle.adapter, before)
+    })
+  )
+
+  it.scoped("learns the same to the bit when models train at the same time", () =>
+    Effect.gen(function* () {
+      const base = yield* loadQwen(64)
+      const run = (seed: number) =>
+        Effect.gen(function* () {
+          const model = yield* trainer.make(base, { rank: 4, seed, ...fixtures.switches })
+          yield* train(model, 3)
+          return yield* model.adapter
+        })
+      const seeds = [1, 2, 3]
+      const together = yield* Effect.forEach(seeds, run, { concurrency: "unbounded" })
+      assert.deepStrictEqual(together, yield* Effect.forEach(seeds, run))
+    })
+  )
+
   it.scoped("starts as PEFT does, and a smaller rank as the beginning of a larger one", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
