@@ -26,7 +26,7 @@ const titleOf = (error: TinkerError.TinkerError): string => {
     case "TransportError":
       return error.reason === "Timeout" ? "Request timeout" : "Connection failed"
     case "InvalidInput":
-      return error.method === "TinkerConfig" ? "Configuration error" : "Invalid input"
+      return error.method === "TinkerConfig" || error.method === "Credentials" ? "Configuration error" : "Invalid input"
     default:
       return "API error occurred"
   }
