@@ -71,12 +71,19 @@ const check = (
   return Effect.succeed(Redacted.make(key))
 }
 
-const live = (path: string, credential: Redacted.Redacted) =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    now < jwt.expiresAt(Redacted.value(credential))
-      ? Effect.succeed(credential)
-      : invalid(path, "is a token that has expired: give a new one, or a TINKER_CREDENTIAL_CMD that prints one")
-  )
+const live = (
+  path: string,
+  credential: Redacted.Redacted
+): Effect.Effect<Redacted.Redacted, TinkerError.InvalidInput> => {
+  const expiry = jwt.expiresAt(Redacted.value(credential))
+  return expiry === Number.POSITIVE_INFINITY
+    ? Effect.succeed(credential)
+    : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        now < expiry
+          ? Effect.succeed(credential)
+          : invalid(path, "is a token that has expired: give a new one, or a TINKER_CREDENTIAL_CMD that prints one")
+      )
+}
 
 // how long a plain key that a command printed is taken for the newest
 const keptMillis = Duration.toMillis("5 minutes")
@@ -171,10 +178,11 @@ export const make = (sources: Sources): Effect.Effect<Credentials, TinkerError.I
           ? yield* storedKey(sources.file)
           : undefined
     if (key === undefined && command === undefined) return yield* invalid("apiKey", missing)
+    const given = key === undefined ? undefined : live("apiKey", key)
     return {
       get: ({ commandFirst, fresh }) =>
-        key === undefined || (commandFirst && command !== undefined && !jwt.isToken(Redacted.value(key)))
+        given === undefined || (commandFirst && command !== undefined && !jwt.isToken(Redacted.value(key!)))
           ? command!(fresh)
-          : live("apiKey", key)
+          : given
     }
   })

@@ -5,7 +5,7 @@
  *
  * - Small answers are collected before they are given out; large ones and those of unknown length are given out with
  *   their head, and read as they are asked for: at once, or as a stream with back-pressure.
- * - A timeout that `TinkerClient` asks for is kept by the dispatcher, without a fiber for each request.
+ * - The timeouts of `TinkerClient`'s policies are kept by the dispatcher, without a fiber for each request.
  * - Interruption aborts the request, also while its body is read.
  * - Redirects are followed, for GET and HEAD, unless `FetchHttpClient.RequestInit` says otherwise; no credential goes to
  *   another origin.
@@ -38,7 +38,7 @@ import * as Stream from "effect/Stream"
 import { Readable, type Transform } from "node:stream"
 import * as Zlib from "node:zlib"
 import * as Undici from "undici"
-import { enforcesTimeout, Timeout } from "./internal/transport.ts"
+import { direct } from "./internal/transport.ts"
 
 /**
  * @since 0.1.0
@@ -427,30 +427,42 @@ export const fromDispatcher = (
 ): HttpClient.HttpClient => {
   const defaultMillis = Duration.toMillis(options.timeout ?? "5 minutes")
 
+  /** The request as it goes out; `InvalidUrl` where it cannot. */
+  const prepare = (request: HttpClientRequest.HttpClientRequest) => {
+    const made = UrlParams.makeUrl(request.url, request.urlParams, request.hash)
+    if (Either.isLeft(made)) {
+      return new HttpClientError.RequestError({ request, reason: "InvalidUrl", cause: made.left })
+    }
+    const url = made.right
+    if (url.protocol !== "http:" && url.protocol !== "https:") {
+      return new HttpClientError.RequestError({ request, reason: "InvalidUrl", description: url.protocol })
+    }
+    const headers: Record<string, string> = { ...request.headers }
+    // a part of a compressed body cannot be decompressed
+    if (headers["accept-encoding"] === undefined && headers["range"] === undefined) {
+      headers["accept-encoding"] = accepted
+    }
+    return { url, headers }
+  }
+
+  const executeDirectly = (request: HttpClientRequest.HttpClientRequest, millis: number) => {
+    const prepared = prepare(request)
+    return "url" in prepared ? dispatch(dispatcher, request, prepared.url, prepared.headers, millis) : prepared
+  }
+
   const execute = (
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<Response, HttpClientError.RequestError> =>
     Effect.withFiberRuntime((fiber) => {
-      const made = UrlParams.makeUrl(request.url, request.urlParams, request.hash)
-      if (Either.isLeft(made)) {
-        return new HttpClientError.RequestError({ request, reason: "InvalidUrl", cause: made.left })
-      }
-      const url = made.right
-      if (url.protocol !== "http:" && url.protocol !== "https:") {
-        return new HttpClientError.RequestError({ request, reason: "InvalidUrl", description: url.protocol })
-      }
+      const prepared = prepare(request)
+      if (!("url" in prepared)) return prepared
+      const { headers, url } = prepared
       const context = fiber.getFiberRef(FiberRef.currentContext)
-      const millis = Context.get(context as Context.Context<never>, Timeout) ?? defaultMillis
       const init = Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
-      const headers: Record<string, string> = { ...request.headers }
-      // a part of a compressed body cannot be decompressed
-      if (headers["accept-encoding"] === undefined && headers["range"] === undefined) {
-        headers["accept-encoding"] = accepted
-      }
-      const first = dispatch(dispatcher, request, url, headers, millis)
+      const first = dispatch(dispatcher, request, url, headers, defaultMillis)
       return init?.redirect === "manual" || (request.method !== "GET" && request.method !== "HEAD")
         ? first
-        : Effect.flatMap(first, (response) => follow(response, url, headers, millis, 0))
+        : Effect.flatMap(first, (response) => follow(response, url, headers, defaultMillis, 0))
     })
 
   const follow = (
@@ -485,7 +497,7 @@ export const fromDispatcher = (
     HttpClientError.HttpClientError,
     never
   >((request) => Effect.flatMap(request, execute), Effect.succeed)
-  return Object.assign(client, { [enforcesTimeout]: true })
+  return Object.assign(client, { [direct]: executeDirectly })
 }
 
 /**

@@ -22,7 +22,7 @@ import * as ScheduleDecision from "effect/ScheduleDecision"
 
 /**
  * Delays double from `first` up to `cap`, each shortened by up to a quarter at random; a wait that the server asks for
- * replaces the delay. No attempt starts once `total` has passed.
+ * replaces the delay. No attempt starts once `total` has passed since the first failure.
  *
  * @since 0.1.0
  * @category models
@@ -145,13 +145,22 @@ export const apply =
   (policy: RetryPolicy, onRetry?: (error: TinkerError.TinkerError) => Effect.Effect<void>) =>
   <A, R>(self: Effect.Effect<A, TinkerError.TinkerError, R>): Effect.Effect<A, TinkerError.TinkerError, R> => {
     if (Duration.toMillis(policy.total) === 0) return self
-    const schedule = toSchedule(policy)
-    return Effect.retry(
-      self,
-      onRetry === undefined
-        ? schedule
-        : Schedule.onDecision(schedule, (error, decision) =>
-            ScheduleDecision.isContinue(decision) ? onRetry(error) : Effect.void
-          )
-    )
+    // most requests succeed at once, and need no schedule
+    return Effect.catchAll(self, (first) => {
+      if (!(policy.isRetryable?.(first) ?? first.isRetryable)) return Effect.fail(first)
+      let failed = false
+      const schedule = toSchedule(policy)
+      return Effect.retry(
+        Effect.suspend(() => {
+          if (failed) return self
+          failed = true
+          return Effect.fail(first)
+        }),
+        onRetry === undefined
+          ? schedule
+          : Schedule.onDecision(schedule, (error, decision) =>
+              ScheduleDecision.isContinue(decision) ? onRetry(error) : Effect.void
+            )
+      )
+    })
   }

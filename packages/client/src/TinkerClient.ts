@@ -14,6 +14,7 @@ import * as Headers from "@effect/platform/Headers"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -32,7 +33,7 @@ import * as codec from "./internal/codec.ts"
 import * as jwt from "./internal/jwt.ts"
 import { machine } from "./internal/machine.ts"
 import * as Tokens from "./internal/tokens.ts"
-import { enforcesTimeout, Timeout } from "./internal/transport.ts"
+import { direct, type Direct } from "./internal/transport.ts"
 import { uuid } from "./internal/uuid.ts"
 import { userAgent, version } from "./internal/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -175,6 +176,23 @@ const billingDelay = Duration.seconds(5)
 
 const telemetryPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "5 seconds", billingPause: false }
 
+interface About {
+  readonly method: string
+  readonly requestId?: string
+}
+
+/** A request under way. */
+interface Sending {
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly endpoint: string
+  readonly about: About
+  readonly policy: RetryPolicy.RetryPolicy
+  /** `given` is in the request already */
+  readonly credential: "current" | "plain" | "given" | Redacted.Redacted
+  attempts: number
+  readonly onRetry: CallOptions["onRetry"]
+}
+
 const isRejectedToken = (answer: Answer) =>
   answer.status === 401 && /error="?invalid_token"?/.test(answer.headers["www-authenticate"] ?? "")
 
@@ -200,7 +218,10 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const scope = yield* Effect.scope
     // a platform's own where it has one
     const zstd = Option.getOrUndefined(yield* Effect.serviceOption(Zstd.Zstd)) ?? (yield* Zstd.make)
-    const transportTimes = enforcesTimeout in http
+    const transport = direct in http ? (http as HttpClient.HttpClient & Direct)[direct] : undefined
+    // with the number of the call, the idempotency key
+    const identity = yield* uuid
+    let calls = 0
 
     const always = {
       "user-agent": userAgent,
@@ -219,43 +240,41 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const deprecations = new Set<string>()
     const billing = Billing.make(() => (flags ?? Flags.clientDefaults).billing_exception_max_pause_duration_sec)
 
+    const lost = (url: string, about: About, reason: "Connection" | "Timeout" | "InvalidUrl", cause?: unknown) =>
+      new TinkerError.TransportError({ ...about, reason, url, ...(cause === undefined ? {} : { cause }) })
+
+    const received = (request: HttpClientRequest.HttpClientRequest, response: HttpClientResponse.HttpClientResponse) =>
+      Effect.map(response.arrayBuffer, (body): Answer => ({
+        url: request.url,
+        status: response.status,
+        headers: response.headers,
+        body: new Uint8Array(body)
+      }))
+
     /** One attempt: whatever was answered, or that nothing was. */
     const exchange = (
       request: HttpClientRequest.HttpClientRequest,
-      about: { readonly method: string; readonly requestId?: string },
+      about: About,
       policy: RetryPolicy.RetryPolicy
     ): Effect.Effect<Answer, TinkerError.TinkerError> => {
-      const lost = (reason: "Connection" | "Timeout" | "InvalidUrl", cause?: unknown) =>
-        new TinkerError.TransportError({
-          ...about,
-          reason,
-          url: request.url,
-          ...(cause === undefined ? {} : { cause })
-        })
       const millis = Duration.toMillis(policy.timeout)
-      const answered = http.execute(request).pipe(
-        Effect.flatMap((response) =>
-          Effect.map(response.arrayBuffer, (body): Answer => ({
-            url: request.url,
-            status: response.status,
-            headers: response.headers,
-            body: new Uint8Array(body)
-          }))
-        ),
+      const answered = (
+        transport === undefined
+          ? // fetch would take the key along to wherever a redirect leads
+            Effect.provideService(http.execute(request), FetchHttpClient.RequestInit, { redirect: "manual" })
+          : transport(request, millis)
+      ).pipe(
+        Effect.flatMap((response) => received(request, response)),
         Effect.mapError((error) =>
           error._tag === "RequestError" && error.reason === "InvalidUrl"
-            ? lost("InvalidUrl")
-            : lost(isTimeout(error.cause) ? "Timeout" : "Connection", error.cause)
-        ),
-        // fetch would take the key along to wherever a redirect leads
-        Effect.provide(
-          Context.make(FetchHttpClient.RequestInit, { redirect: "manual" }).pipe(Context.add(Timeout, millis))
+            ? lost(request.url, about, "InvalidUrl")
+            : lost(request.url, about, isTimeout(error.cause) ? "Timeout" : "Connection", error.cause)
         )
       )
-      return transportTimes
+      return transport !== undefined
         ? answered
         : answered.pipe(
-            Effect.timeoutFail({ duration: millis, onTimeout: () => lost("Timeout") }),
+            Effect.timeoutFail({ duration: millis, onTimeout: () => lost(request.url, about, "Timeout") }),
             Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
           )
     }
@@ -269,20 +288,23 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     }
 
     /** A success or a redirect as it is, the error that anything else stands for. */
-    const judge = Effect.fnUntraced(function* (
-      answer: Answer,
-      about: { readonly method: string; readonly requestId?: string },
-      key: Redacted.Redacted | undefined
-    ) {
-      if ("x-deprecation-note" in answer.headers) yield* noteDeprecation(about.method, answer)
-      if (answer.status >= 200 && answer.status < 400) {
-        if (edgeRejections > 0) edgeRejections--
-        return answer
-      }
+    const judge = (answer: Answer, about: About, key: Redacted.Redacted | undefined) => {
+      const judged = answer.status >= 200 && answer.status < 400 ? succeeded(answer) : refuse(answer, about, key)
+      return "x-deprecation-note" in answer.headers
+        ? Effect.zipRight(noteDeprecation(about.method, answer), judged)
+        : judged
+    }
+
+    const succeeded = (answer: Answer) => {
+      if (edgeRejections > 0) edgeRejections--
+      return Effect.succeed(answer)
+    }
+
+    const refuse = Effect.fnUntraced(function* (answer: Answer, about: About, key: Redacted.Redacted | undefined) {
       if (answer.status === 400 && answer.body.length === 0 && edgeRejections < maxEdgeRejections) {
         // an edge proxy's rejection, not the service's
         edgeRejections++
-        return yield* new TinkerError.TransportError({ ...about, reason: "Connection", url: answer.url })
+        return yield* lost(answer.url, about, "Connection")
       }
       const text = new TextDecoder().decode(answer.body)
       return yield* TinkerError.fromAnswer({
@@ -304,67 +326,72 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         )
     })
 
-    /** Attempts until there is a success, under a policy. `credential` is sent in place of the current key. */
-    const send = (
-      request: HttpClientRequest.HttpClientRequest,
-      options: {
-        readonly endpoint: string
-        readonly about: { readonly method: string; readonly requestId?: string }
-        readonly policy: RetryPolicy.RetryPolicy
-        readonly credential?: Redacted.Redacted | undefined
-        readonly onRetry?: CallOptions["onRetry"]
-      }
-    ): Effect.Effect<Answer, TinkerError.TinkerError> => {
-      const { about, endpoint, onRetry, policy } = options
-      const fixed = options.credential !== undefined || "x-api-key" in request.headers
-      const bare = fixed || withCredential.has(endpoint)
-      const told = telemetry.enabled && !background.has(endpoint)
-      let attempt = 0
+    const withKey = (request: HttpClientRequest.HttpClientRequest, key: Redacted.Redacted) =>
+      HttpClientRequest.setHeader(request, "x-api-key", Redacted.value(key))
 
-      const once: Effect.Effect<Answer, TinkerError.TinkerError> = Effect.gen(function* () {
-        const numbered = HttpClientRequest.setHeader(request, "x-stainless-retry-count", String(attempt++))
-        const key = options.credential ?? (fixed ? undefined : yield* bare ? tokens.plain : tokens.current)
-        const withKey = (value: Redacted.Redacted | undefined) =>
-          value === undefined ? numbered : HttpClientRequest.setHeader(numbered, "x-api-key", Redacted.value(value))
-        const answer = yield* exchange(withKey(key), about, policy)
-        if (bare || key === undefined || !isRejectedToken(answer)) return yield* judge(answer, about, key)
+    /** One attempt, and another where the service rejects the token. */
+    const attempt = Effect.fnUntraced(function* (sending: Sending) {
+      const { about, credential, policy } = sending
+      const request = HttpClientRequest.setHeader(
+        sending.request,
+        "x-stainless-retry-count",
+        String(sending.attempts++)
+      )
+      if (credential === "given") return yield* judge(yield* exchange(request, about, policy), about, undefined)
+      const key = yield* credential === "current"
+        ? tokens.current
+        : credential === "plain"
+          ? tokens.plain
+          : Effect.succeed(credential)
+      const answer = yield* exchange(withKey(request, key), about, policy)
+      if (credential === "current" && isRejectedToken(answer)) {
         const other = yield* tokens.replace(key)
-        return Redacted.value(other) === Redacted.value(key)
-          ? yield* judge(answer, about, key)
-          : yield* judge(yield* exchange(withKey(other), about, policy), about, other)
-      })
-
-      const attempted = told
-        ? Effect.tapError(once, (error) =>
-            telemetry.event(
-              "InternalClientHolder.execute_with_retries.exception",
-              { func: about.method, attempt_count: attempt, ...Telemetry.describe(error) },
-              error.category === "user" ? "WARNING" : "ERROR"
-            )
-          )
-        : once
-
-      const again = (error: TinkerError.TinkerError) => {
-        onRetry?.(error)
-        return Effect.logDebug(`${about.method} is tried again (attempt ${attempt} failed): ${error.message}`)
+        if (Redacted.value(other) !== Redacted.value(key)) {
+          return yield* judge(yield* exchange(withKey(request, other), about, policy), about, other)
+        }
       }
+      return yield* judge(answer, about, key)
+    })
 
-      const paying: Effect.Effect<Answer, TinkerError.TinkerError> = attempted.pipe(
-        RetryPolicy.apply(policy, again),
+    const tell = (sending: Sending, error: TinkerError.TinkerError) =>
+      background.has(sending.endpoint)
+        ? Effect.void
+        : telemetry.event(
+            "InternalClientHolder.execute_with_retries.exception",
+            { func: sending.about.method, attempt_count: sending.attempts, ...Telemetry.describe(error) },
+            error.category === "user" ? "WARNING" : "ERROR"
+          )
+
+    const again = (sending: Sending, error: TinkerError.TinkerError) => {
+      sending.onRetry?.(error)
+      return Effect.logDebug(
+        `${sending.about.method} is tried again (attempt ${sending.attempts} failed): ${error.message}`
+      )
+    }
+
+    const pause = (
+      sending: Sending,
+      error: TinkerError.PaymentRequired
+    ): Effect.Effect<Answer, TinkerError.TinkerError> =>
+      Effect.flatMap(billing.mayPause(error), (may) =>
+        may
+          ? again(sending, error).pipe(
+              Effect.zipRight(Effect.sleep(error.retryAfter ?? billingDelay)),
+              Effect.zipRight(send(sending))
+            )
+          : Effect.fail(error)
+      )
+
+    /** Attempts until there is a success, under a policy. */
+    const send = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> => {
+      const { policy } = sending
+      return Effect.suspend(() => attempt(sending)).pipe(
+        Effect.tapError((error) => tell(sending, error)),
+        RetryPolicy.apply(policy, (error) => again(sending, error)),
         Effect.catchTag("PaymentRequired", (error) =>
-          policy.billingPause && error.shouldRetry !== false
-            ? Effect.flatMap(billing.mayPause(error), (may) =>
-                may
-                  ? again(error).pipe(
-                      Effect.zipRight(Effect.sleep(error.retryAfter ?? billingDelay)),
-                      Effect.zipRight(paying)
-                    )
-                  : Effect.fail(error)
-              )
-            : Effect.fail(error)
+          policy.billingPause && error.shouldRetry !== false ? pause(sending, error) : Effect.fail(error)
         )
       )
-      return paying
     }
 
     const build = Effect.fnUntraced(function* (
@@ -387,7 +414,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         accept: options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
         "x-stainless-read-timeout": String(Duration.toSeconds(policy.timeout))
       }
-      if (endpoint.method !== "GET") headers["x-idempotency-key"] = `effect-tinker-${yield* uuid}`
+      if (endpoint.method !== "GET") headers["x-idempotency-key"] = `effect-tinker-${identity}-${++calls}`
       if (!background.has(endpoint.name)) {
         headers["x-sdk-method"] = `${owners[endpoint.name] ?? "RestClient"}.${method}`
       }
@@ -410,10 +437,15 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       Effect.gen(function* () {
         const policy = options.policy ?? (yield* RetryPolicy.CurrentRetryPolicy)
         const built = yield* build(of, payload, options as CallOptions & Params<never>, policy)
-        return yield* send(built, {
-          endpoint: (of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name,
+        const endpoint = (of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name
+        return yield* send({
+          request: built,
+          endpoint,
           about: aboutOf(of, options),
           policy,
+          credential:
+            built.headers["x-api-key"] !== undefined ? "given" : withCredential.has(endpoint) ? "plain" : "current",
+          attempts: 0,
           onRetry: options.onRetry
         })
       })
@@ -429,7 +461,15 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         if (next.protocol !== "https:" && next.protocol !== "http:") break
         const get = HttpClientRequest.get(next).pipe(HttpClientRequest.setHeader("accept", "application/json"))
         answer = yield* next.origin === new URL(config.baseUrl).origin
-          ? send(HttpClientRequest.setHeaders(get, always), { endpoint: method, about: { method }, policy })
+          ? send({
+              request: HttpClientRequest.setHeaders(get, always),
+              endpoint: method,
+              about: { method },
+              policy,
+              credential: "current",
+              attempts: 0,
+              onRetry: undefined
+            })
           : exchange(HttpClientRequest.setHeader(get, "user-agent", userAgent), { method }, policy).pipe(
               Effect.flatMap((found) => judge(found, { method }, undefined)),
               RetryPolicy.apply(policy)
@@ -476,7 +516,15 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         Effect.gen(function* () {
           const method = "authToken"
           const built = yield* build(OperationsApi.authToken, {}, {}, policy)
-          const answer = yield* send(built, { endpoint: method, about: { method }, policy, credential })
+          const answer = yield* send({
+            request: built,
+            endpoint: method,
+            about: { method },
+            policy,
+            credential,
+            attempts: 0,
+            onRetry: undefined
+          })
           const { jwt: text } = yield* readToken(new TextDecoder().decode(answer.body)).pipe(
             Effect.mapError(() => new TinkerError.DecodeError({ method, reason: "jwt: is missing" }))
           )

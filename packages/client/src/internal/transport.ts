@@ -1,13 +1,20 @@
-import * as Context from "effect/Context"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Effect from "effect/Effect"
+
+/** @internal */
+export const direct: unique symbol = Symbol.for("~@effect-tinker/client/direct")
 
 /**
- * An `HttpClient` that has this ends a request by itself after `Timeout`, so that no fiber need watch each of them.
+ * The short way through an `HttpClient`: it follows no redirect, and keeps the time by itself (milliseconds until the
+ * answer's head, and between any two parts of its body), so that no fiber need watch each request.
  *
  * @internal
  */
-export const enforcesTimeout: unique symbol = Symbol.for("~@effect-tinker/client/enforcesTimeout")
-
-/** Milliseconds until the answer's head, and between any two parts of its body. @internal */
-export class Timeout extends Context.Reference<Timeout>()("@effect-tinker/client/transport/Timeout", {
-  defaultValue: (): number | undefined => undefined
-}) {}
+export interface Direct {
+  readonly [direct]: (
+    request: HttpClientRequest.HttpClientRequest,
+    millis: number
+  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.RequestError>
+}
