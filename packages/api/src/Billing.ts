@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { metadata, nullish, other } from "./internal/schemas.ts"
+import { metadata, nullish, other, tagged } from "./internal/schemas.ts"
 import * as Timestamp from "./internal/timestamp.ts"
 
 /**
@@ -14,7 +14,8 @@ import * as Timestamp from "./internal/timestamp.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const EventInfo = Schema.Union(
+export const EventInfo = tagged(
+  "type",
   Schema.Struct({ type: Schema.Literal("training"), token_count: Schema.Int }),
   Schema.Struct({ type: Schema.Literal("sampling_prefill"), cached: Schema.Boolean, token_count: Schema.Int }),
   Schema.Struct({ type: Schema.Literal("sampling_sample"), token_count: Schema.Int }),

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { json, nullish, optionalKey, other, type } from "./internal/schemas.ts"
+import { json, nullish, optionalKey, other, tagged, type } from "./internal/schemas.ts"
 import * as Session from "./Session.ts"
 
 /**
@@ -13,7 +13,8 @@ import * as Session from "./Session.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const OptimizerConfig = Schema.Union(
+export const OptimizerConfig = tagged(
+  "type",
   Schema.Struct({ type: Schema.Literal("adamw") }),
   Schema.Struct({
     type: Schema.Literal("dimuon"),

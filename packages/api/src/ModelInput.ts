@@ -8,7 +8,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as arbitraries from "./internal/arbitraries.ts"
 import * as numbers from "./internal/numbers.ts"
-import { nullish } from "./internal/schemas.ts"
+import { nullish, tagged } from "./internal/schemas.ts"
 import * as tensorContainer from "./internal/tensorContainer.ts"
 
 const TokensEncoded: Schema.Schema<ReadonlyArray<number>> = Schema.declare(
@@ -134,7 +134,7 @@ export type DmelChunk = typeof DmelChunk.Type
  * @since 0.1.0
  * @category schemas
  */
-export const Chunk = Schema.Union(EncodedTextChunk, ImageChunk, ImageAssetPointerChunk, DmelChunk)
+export const Chunk = tagged("type", EncodedTextChunk, ImageChunk, ImageAssetPointerChunk, DmelChunk)
 
 /**
  * @since 0.1.0

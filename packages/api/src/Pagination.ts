@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { open } from "./internal/schemas.ts"
+import { open, tagged } from "./internal/schemas.ts"
 
 /**
  * Where a page lies: `offset` and `limit` as asked for, and how many items there are in all.
@@ -57,7 +57,8 @@ export type AccessScope = typeof AccessScope.Type
  * @since 0.1.0
  * @category schemas
  */
-export const SearchOwner = Schema.Union(
+export const SearchOwner = tagged(
+  "type",
   Schema.Struct({ type: Schema.Literal("own") }),
   Schema.Struct({ type: Schema.Literal("accessible") }),
   Schema.Struct({

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { metadata, nullish, open, other } from "./internal/schemas.ts"
+import { metadata, nullish, open, other, tagged } from "./internal/schemas.ts"
 import * as Timestamp from "./internal/timestamp.ts"
 import * as Pagination from "./Pagination.ts"
 import * as Session from "./Session.ts"
@@ -30,7 +30,8 @@ export const FailedReason = Schema.Struct({
  * @since 0.1.0
  * @category schemas
  */
-export const SessionStatus = Schema.Union(
+export const SessionStatus = tagged(
+  "type",
   Schema.Struct({ type: Schema.Literal("active") }),
   Schema.Struct({ type: Schema.Literal("cancelled"), detail: nullish(Schema.String) }),
   Schema.Struct({
@@ -59,7 +60,8 @@ export type SessionStatus = typeof SessionStatus.Type
  * @since 0.1.0
  * @category schemas
  */
-export const SessionStatusQuery = Schema.Union(
+export const SessionStatusQuery = tagged(
+  "type",
   Schema.Struct({ type: Schema.Literal("active", "cancelled", "failed") }),
   Schema.Struct({
     type: Schema.Literal("client_finished"),

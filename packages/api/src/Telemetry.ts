@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { json, nullish, open } from "./internal/schemas.ts"
+import { json, nullish, open, tagged } from "./internal/schemas.ts"
 import * as Timestamp from "./internal/timestamp.ts"
 
 const common = {
@@ -20,7 +20,8 @@ const common = {
  * @since 0.1.0
  * @category schemas
  */
-export const Event = Schema.Union(
+export const Event = tagged(
+  "event",
   Schema.Struct({ event: Schema.Literal("SESSION_START"), ...common }),
   Schema.Struct({ event: Schema.Literal("SESSION_END"), ...common, duration: Schema.String }),
   Schema.Struct({

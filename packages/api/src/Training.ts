@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as Datum from "./Datum.ts"
-import { json, metrics, nullish, other, type } from "./internal/schemas.ts"
+import { json, metrics, nullish, other, tagged, type } from "./internal/schemas.ts"
 import * as LossFn from "./LossFn.ts"
 import * as TensorData from "./TensorData.ts"
 
@@ -147,7 +147,7 @@ export const OtherOptimizerParams = Schema.Struct({ type: other("dimuon") }, { k
  * @since 0.1.0
  * @category schemas
  */
-export const OptimizerParams = Schema.Union(DimuonParams, OtherOptimizerParams)
+export const OptimizerParams = tagged("type", DimuonParams, OtherOptimizerParams)
 
 /**
  * @since 0.1.0

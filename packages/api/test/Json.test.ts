@@ -49,5 +49,8 @@ describe("JSON bodies", () => {
       }),
       { numRuns: 25 }
     )
+    // what has no text of its own, and what is nested too deep to make one
+    const deep = JSON.parse("[".repeat(20_000) + "]".repeat(20_000))
+    for (const tag of [{ toString: "" }, [{ toString: "" }], deep]) decode({ type: tag, event: tag })
   })
 })

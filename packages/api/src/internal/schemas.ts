@@ -37,3 +37,24 @@ export const measure: Schema.Schema<number, number | null> = Schema.transform(
 
 /** Measurements by name. @internal */
 export const metrics = Schema.Record({ key: Schema.String, value: measure })
+
+const isPlain = (value: unknown): boolean => typeof value !== "object" && typeof value !== "function"
+
+/**
+ * A union whose members are told apart by a field. The library makes a text of whatever stands there, which throws for
+ * some objects: these are refused before.
+ *
+ * @internal
+ */
+export const tagged = <const Members extends ReadonlyArray<Schema.Schema.AnyNoContext>>(
+  tag: string,
+  ...members: Members
+): Schema.Schema<Schema.Schema.Type<Members[number]>, Schema.Schema.Encoded<Members[number]>> => {
+  const readable = Schema.Unknown.pipe(
+    Schema.filter((value) => {
+      const found = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[tag] : undefined
+      return found === null || isPlain(found) || { path: [tag], message: "is no text" }
+    })
+  )
+  return Schema.compose(readable, Schema.Union(...members), { strict: false }) as never
+}

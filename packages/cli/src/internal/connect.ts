@@ -47,10 +47,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           Layer.provide(FetchHttpClient.layer)
         )
       }
-      const local = yield* embedded.load
-      const key = local.freshKey()
-      const { url } = yield* embedded.start({ models: directories, checkpoints: options.checkpoints, keys: [key] })
-      const config = { apiKey: Redacted.make(key), baseUrl: url }
+      // without keys: whatever is in the directory belongs to whoever may read it
+      const { url } = yield* embedded.start({ models: directories, checkpoints: options.checkpoints, keys: [] })
+      const config = { apiKey: Redacted.make(embedded.anyKey), baseUrl: url }
       return Layer.mergeAll(ServiceClient.layer(config), RestClient.layer(config)).pipe(
         Layer.provide(FetchHttpClient.layer)
       )

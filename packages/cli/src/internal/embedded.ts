@@ -5,6 +5,9 @@ import { CliError } from "./cliError.ts"
 import * as Io from "./io.ts"
 import type * as local from "./local.ts"
 
+/** What a client sends where the service takes every key. @internal */
+export const anyKey = "tml-local"
+
 /** Loads what runs the embedded service. @internal */
 export const load = Effect.tryPromise({
   try: () => import("./local.ts"),

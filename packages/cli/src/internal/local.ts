@@ -14,7 +14,6 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import { randomBytes } from "node:crypto"
 
 /** @internal */
 export interface Options {
@@ -40,9 +39,6 @@ export const shipped = async (): Promise<{ readonly name: string; readonly direc
   name: JaxEngine.nano,
   directory: await Effect.runPromise(Effect.provide(ModelDirectory.nano, NodeContext.layer))
 })
-
-/** A key that nobody else knows. @internal */
-export const freshKey = (): string => `tml-${randomBytes(24).toString("hex")}`
 
 /** Rejects with the reason why there is no service. @internal */
 export const start = async (options: Options): Promise<Local> => {

@@ -14,9 +14,6 @@ interface Options extends Global {
   readonly key: ReadonlyArray<string>
 }
 
-/** What a client sends where the service takes every key. */
-const anyKey = "tml-local"
-
 /** @internal */
 export const serve = (options: Options) =>
   Effect.scoped(
@@ -36,8 +33,8 @@ export const serve = (options: Options) =>
       })
       const open = keys.length === 0
       yield* output.text(options.format, {
-        json: { TINKER_BASE_URL: url, ...(open ? { TINKER_API_KEY: anyKey } : {}) },
-        text: `export TINKER_BASE_URL=${url}\n${open ? `export TINKER_API_KEY=${anyKey}` : "# export TINKER_API_KEY= one of the keys that were given"}\n`
+        json: { TINKER_BASE_URL: url, ...(open ? { TINKER_API_KEY: embedded.anyKey } : {}) },
+        text: `export TINKER_BASE_URL=${url}\n${open ? `export TINKER_API_KEY=${embedded.anyKey}` : "# export TINKER_API_KEY= one of the keys that were given"}\n`
       })
       if (io.errIsTerminal) {
         yield* io.err(`Listening on ${url}; checkpoints are kept in ${options.checkpoints}. Ctrl-C ends it.\n`)
