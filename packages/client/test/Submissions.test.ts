@@ -346,6 +346,9 @@ describe("a future", () => {
         assert.strictEqual(failure(value)?._tag, "DecodeError", JSON.stringify(body))
         assert.strictEqual(failure(value)?.requestId, "OptimStep")
       }
+      // nested deeper than what can be shown
+      const deep = ScriptedHttpClient.text(`{"metrics":${"[".repeat(20_000)}${"]".repeat(20_000)}}`)
+      assert.strictEqual(failure((yield* step([deep], "2 seconds")).value)?._tag, "DecodeError")
     })
   )
 

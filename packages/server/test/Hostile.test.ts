@@ -76,6 +76,10 @@ const makeAttacks = (options: {
   const pick = <A>(items: ReadonlyArray<A>): A => items[int(items.length)]!
   const bytes = (length: number) => Uint8Array.from({ length }, () => int(256))
   const utf8 = (text: string) => new TextEncoder().encode(text)
+  // nested deeper than what recursion can write, so that it is put in as text
+  const deep = "<deep>"
+  const json = (value: unknown) =>
+    utf8(JSON.stringify(value).replaceAll(`"${deep}"`, `${"[".repeat(20_000)}${"]".repeat(20_000)}`))
 
   const nasty: ReadonlyArray<() => unknown> = [
     () => null,
@@ -90,7 +94,7 @@ const makeAttacks = (options: {
     () => true,
     () => Array.from({ length: int(20_000) }, () => int(1e6)),
     () => Array.from({ length: 300 }, () => ({ type: "encoded_text", tokens: [int(100)] })),
-    () => JSON.parse(`${"[".repeat(2000)}${"]".repeat(2000)}`),
+    () => deep,
     () => ({ __proto__: null, constructor: { prototype: {} }, toString: 1 }),
     () => JSON.parse('{"__proto__":{"polluted":true}}'),
     () => options.model,
@@ -104,7 +108,7 @@ const makeAttacks = (options: {
     model_input: {
       chunks: [
         {
-          type: pick(["encoded_text", "image", "dmel", "x"]),
+          type: pick(["encoded_text", "image", "dmel", "x", { toString: "" }]),
           tokens: pick([[1, 2], ["a"], [1.5], [-1], [1e9]]),
           data: "AA",
           format: "png"
@@ -277,7 +281,7 @@ const makeAttacks = (options: {
         "content-type": "application/x-protobuf"
       }),
     // JSON of every wrong form
-    () => post(postPath(), utf8(JSON.stringify(pick(nasty)()))),
+    () => post(postPath(), json(pick(nasty)())),
     () =>
       post(
         postPath(),
@@ -285,11 +289,11 @@ const makeAttacks = (options: {
       ),
     () => {
       const path = pick(Object.keys(bodies))
-      return post(path, utf8(JSON.stringify(bodies[path]!())))
+      return post(path, json(bodies[path]!()))
     },
     () => {
       const path = pick(Object.keys(bodies))
-      return post(path, utf8(JSON.stringify(mutated(bodies[path]!()))))
+      return post(path, json(mutated(bodies[path]!())))
     },
     // bombs, and bodies above the limit
     () =>

@@ -58,7 +58,16 @@ export const of = (endpoint: HttpApiEndpoint.HttpApiEndpoint.Any): Codec => {
   return codec
 }
 
-const issues = (error: ParseResult.ParseError) => ParseResult.ArrayFormatter.formatErrorSync(error)
+const issues = (
+  error: ParseResult.ParseError
+): ReadonlyArray<Pick<ParseResult.ArrayFormatterIssue, "path" | "message">> => {
+  try {
+    return ParseResult.ArrayFormatter.formatErrorSync(error)
+  } catch {
+    // the value is shown by recursion
+    return [{ path: [], message: "is nested too deeply" }]
+  }
+}
 
 const pathOf = (path: ReadonlyArray<PropertyKey>): string =>
   path

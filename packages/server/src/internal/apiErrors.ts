@@ -77,6 +77,10 @@ export const fromCause = (cause: Cause.Cause<unknown>): Answer | undefined => {
   if (isRefusal(error)) return fromRefusal(error)
   if (error instanceof HttpApiError.HttpApiDecodeError) return unprocessable(describeIssues(error))
   if (error instanceof ProtobufCodec.ProtobufDecodeError) return unprocessable(error.message)
+  // a value that is refused is shown, by recursion
+  if (error instanceof RangeError && error.message.includes("call stack")) {
+    return unprocessable("the body is nested too deeply")
+  }
   if (HttpServerError.isServerError(error)) {
     if (error._tag === "RouteNotFound") {
       const { method, url } = error.request
