@@ -48,7 +48,7 @@ const length = 128
 const sizes: ReadonlyArray<Size> = [
   {
     name: "1M",
-    repetitions: 9,
+    repetitions: 25,
     batch: { native: 8, wasm: 8, jax: 8 },
     sampled: { native: sampled, wasm: sampled, jax: sampled }
   },

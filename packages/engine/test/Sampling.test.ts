@@ -125,6 +125,30 @@ describe("sampled sequences", () => {
     })
   )
 
+  it.scoped.each(fixtures.executorsHere)("do not depend on what was sampled before, on %s", (executor) =>
+    Effect.gen(function* () {
+      const options = { num_samples: 3, params: { max_tokens: 80 } }
+      const fresh = yield* sample(yield* loadOn(executor), options)
+      const base = yield* loadOn(executor)
+      yield* sample(base, {
+        num_samples: 4,
+        prompt: Array.from({ length: 50 }, (_, i) => i),
+        params: { max_tokens: 60 }
+      })
+      // a model that has diverged
+      const broken = { ...base.stored }
+      for (const [name, { spec }] of Object.entries(base.stored)) {
+        if (!name.endsWith("v_proj.weight")) continue
+        broken[name] = yield* base.executor.store(
+          new Float32Array(spec.shape[0]! * spec.shape[1]!).fill(NaN),
+          spec.shape
+        )
+      }
+      yield* sampler.sample(base, broken, full(options))
+      assert.deepStrictEqual(yield* sample(base, options), fresh)
+    })
+  )
+
   it.scoped("are the likeliest at temperature 0, and under a top_k of 1 or a tiny top_p", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen

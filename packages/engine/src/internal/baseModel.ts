@@ -1,6 +1,7 @@
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as ModelDirectory from "../ModelDirectory.ts"
+import * as cache from "./cache.ts"
 import * as config from "./config.ts"
 import { userError } from "./errors.ts"
 import type { Data, Executor, Stored } from "./executor.ts"
@@ -18,6 +19,7 @@ export interface BaseModel {
   readonly rope: rope.RopeTables
   /** 0, 1, 2 … up to the size of the vocabulary */
   readonly vocabulary: Stored
+  readonly caches: cache.Pool
   /** how many positions a run may have */
   readonly maxTokensPerRun: number
 }
@@ -63,15 +65,20 @@ export const make = (
       stored,
       rope: rope.tables(model),
       vocabulary,
+      caches: cache.makePool(),
       maxTokensPerRun: maxTokensPerRun ?? tokensPerRun(model)
     }
   })
 
-/** The embeddings of tokens at given rows of an output of `rows` rows; other rows are 0. @internal */
-export const embed = (base: BaseModel, rows: number, tokens: ReadonlyArray<readonly [row: number, token: number]>) => {
+/** The embeddings of tokens at given rows of an output of `rows` rows; other rows are left as they are. @internal */
+export const embed = (
+  base: BaseModel,
+  rows: number,
+  tokens: ReadonlyArray<readonly [row: number, token: number]>,
+  out = new Float32Array(rows * base.config.hidden_size)
+) => {
   const width = base.config.hidden_size
   const table = base.weights[config.embedding]!.data
-  const out = new Float32Array(rows * width)
   for (const [row, token] of tokens) out.set(table.subarray(token * width, (token + 1) * width), row * width)
   return out
 }

@@ -21,6 +21,37 @@ export const make = (model: ModelConfig, rows: number, capacity: number): Cache 
 }
 
 /**
+ * Caches that are not in use. They are held weakly: memory that is needed elsewhere is not kept, and allocations of this
+ * size, which would have the garbage collected every few requests, are few.
+ *
+ * @internal
+ */
+export interface Pool {
+  /** One that is all 0. */
+  readonly take: (model: ModelConfig, rows: number, capacity: number) => Cache
+  readonly give: (cache: Cache) => void
+}
+
+/** @internal */
+export const makePool = (): Pool => {
+  const idle = new Map<string, WeakRef<Cache>>()
+  const keyOf = (rows: number, capacity: number) => `${rows} ${capacity}`
+  return {
+    take: (model, rows, capacity) => {
+      const key = keyOf(rows, capacity)
+      const found = idle.get(key)?.deref()
+      if (found === undefined) return make(model, rows, capacity)
+      idle.delete(key)
+      for (const data of [...found.keys, ...found.values]) data.fill(0)
+      return found
+    },
+    give: (cache) => {
+      idle.set(keyOf(cache.rows, cache.capacity), new WeakRef(cache))
+    }
+  }
+}
+
+/**
  * Writes what a program put out for some positions of one row: keys and values (positions, KV, HD), layer by layer.
  * `from` is the first position in `fresh`, `at` the first place in the cache.
  *
@@ -45,24 +76,24 @@ export const write = (
         for (let head = 0; head < heads; head++) {
           const start = ((from + position) * heads + head) * width
           const place = ((row * heads + head) * cache.capacity + at + position) * width
-          target.set(source.subarray(start, start + width), place)
+          // a view for each of so few numbers would take longer than to copy them
+          for (let i = 0; i < width; i++) target[place + i] = source[start + i]!
         }
       }
     }
   }
 }
 
-/** Some rows of a cache in a new one, with `length` positions each. Rows beyond those given stay 0. @internal */
+/** Copies some rows of a cache, `length` positions each, to the first rows of another. @internal */
 export const select = (
   model: ModelConfig,
   cache: Cache,
   chosen: ReadonlyArray<number>,
   length: number,
-  rows: number,
-  capacity: number
+  out: Cache
 ): Cache => {
   const { head_dim: width, num_kv_heads: heads } = model
-  const out = make(model, rows, capacity)
+  const { capacity } = out
   const copy = (source: Float32Array, target: Float32Array) => {
     chosen.forEach((from, to) => {
       for (let head = 0; head < heads; head++) {

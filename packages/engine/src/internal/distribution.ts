@@ -42,6 +42,17 @@ export interface Drawn {
   readonly logprob: number
 }
 
+/** Writes exp((logit - most) / temperature) of all, and gives the sum. */
+const weigh = (logits: Float32Array, most: number, temperature: number, out: Float64Array): number => {
+  let sum = 0
+  for (let i = 0; i < logits.length; i++) {
+    const weight = Math.exp((logits[i]! - most) / temperature)
+    out[i] = weight
+    sum += weight
+  }
+  return sum
+}
+
 /** A place by its share of the weights of the first `count` places. */
 const pick = (weights: Float64Array, count: number, sum: number, random: number): number => {
   let rest = random * sum
@@ -53,24 +64,28 @@ const pick = (weights: Float64Array, count: number, sum: number, random: number)
 }
 
 /**
- * A token by the random number at a place. The temperature comes first, then `topK`, then `topP`.
+ * A token by the random number at a place. The temperature comes first, then `topK`, then `topP`. `weights` is written
+ * over; one array may serve for many.
  *
  * @internal
  */
-export const draw = (logits: Float32Array, choice: Choice, key: number, index: number): Drawn => {
+export const draw = (
+  logits: Float32Array,
+  choice: Choice,
+  key: number,
+  index: number,
+  weights = new Float64Array(logits.length)
+): Drawn => {
   const { temperature, topK, topP } = choice
   const size = logits.length
   let best = 0
   for (let i = 1; i < size; i++) if (logits[i]! > logits[best]!) best = i
   const most = logits[best]!
-  const shares = new Float64Array(size)
-  let total = 0
-  for (let i = 0; i < size; i++) total += shares[i] = Math.exp(logits[i]! - most)
+  const total = weigh(logits, most, 1, weights)
   const drawn = (token: number): Drawn => ({ token, logprob: logits[token]! - most - Math.log(total) })
   if (temperature === 0 || Number.isNaN(total)) return drawn(best)
 
-  const weights = temperature === 1 ? shares : Float64Array.from(logits, (x) => Math.exp((x - most) / temperature))
-  const whole = temperature === 1 ? total : weights.reduce((sum, weight) => sum + weight, 0)
+  const whole = temperature === 1 ? total : weigh(logits, most, temperature, weights)
   const limited = topK >= 1 && topK < size
   const number = random.uniform(key, index)
   if (!limited && topP >= 1) return drawn(pick(weights, size, whole, number))

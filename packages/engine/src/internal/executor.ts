@@ -34,10 +34,14 @@ export interface Program {
 
 /** @internal */
 export interface Executable {
-  /** The outputs in the program's order, each row-major. Inputs are not kept. */
-  readonly run: (inputs: {
-    readonly [name: string]: Data | Stored
-  }) => Effect.Effect<ReadonlyArray<Float32Array>, Engine.EngineError>
+  /**
+   * The outputs in the program's order, each row-major: in new arrays, or in those given. Inputs are not kept. Timers and
+   * I/O have their turn in every run, so that a caller need not yield between runs.
+   */
+  readonly run: (
+    inputs: { readonly [name: string]: Data | Stored },
+    into?: ReadonlyArray<Float32Array>
+  ) => Effect.Effect<ReadonlyArray<Float32Array>, Engine.EngineError>
 }
 
 /**

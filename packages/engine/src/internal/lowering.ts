@@ -496,8 +496,8 @@ class Lowering {
 /** @internal */
 export interface Lowered {
   readonly model: Uint8Array
-  /** how many outputs there are: `out0`, `out1` … */
-  readonly outputs: number
+  /** the shapes of `out0`, `out1` … */
+  readonly outputs: ReadonlyArray<ReadonlyArray<number>>
 }
 
 /**
@@ -517,5 +517,5 @@ export const lower = (jaxpr: Jaxpr, zeros: number, names: ReadonlyArray<string>)
   })
   const outputs = lowering.run(jaxpr, inputs)
   outputs.forEach((view, i) => lowering.graph.output(`out${i}`, lowering.expanded(view), view.dtype, view.shape))
-  return { model: lowering.graph.finish(), outputs: outputs.length }
+  return { model: lowering.graph.finish(), outputs: outputs.map(({ shape }) => shape) }
 }

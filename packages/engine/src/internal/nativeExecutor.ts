@@ -29,7 +29,10 @@ interface Tensor {
 
 interface Session {
   readonly inputNames: ReadonlyArray<string>
-  readonly run: (feeds: Record<string, Tensor>) => Promise<{ readonly [name: string]: Tensor }>
+  readonly run: (
+    feeds: Record<string, Tensor>,
+    fetches: Record<string, Tensor | null>
+  ) => Promise<{ readonly [name: string]: Tensor }>
   readonly release: () => Promise<void>
 }
 
@@ -150,11 +153,16 @@ export const make = (threads: number): Effect.Effect<Executor, Engine.EngineErro
         const { model, outputs } = compile(program)
         const session = await runtime.InferenceSession.create(model, options)
         const executable: Executable = {
-          run: (inputs) =>
+          run: (inputs, into) =>
             lock.withPermits(1)(
               attempt(`ran ${program.key}`, async () => {
-                const results = await session.run(bind(program, session, inputs))
-                return Array.from({ length: outputs }, (_, i) => results[`out${i}`]!.data as Float32Array)
+                const fetches: Record<string, Tensor | null> = {}
+                outputs.forEach((shape, i) => {
+                  fetches[`out${i}`] = into === undefined ? null : new runtime.Tensor("float32", into[i]!, shape)
+                })
+                // starts in a turn of the event loop of its own
+                const results = await session.run(bind(program, session, inputs), fetches)
+                return outputs.map((_, i) => results[`out${i}`]!.data as Float32Array)
               })
             )
         }

@@ -9,7 +9,6 @@ import * as decoder from "./decoder.ts"
 import * as distribution from "./distribution.ts"
 import { userError } from "./errors.ts"
 import type { Data, Stored } from "./executor.ts"
-import { macrotask } from "./macrotask.ts"
 import * as packing from "./packing.ts"
 import * as random from "./random.ts"
 
@@ -93,7 +92,6 @@ const readPrompt = (
       mask: packing.mask({ rows: 1, length, places }, [prompt.length]),
       ...(all ? {} : { last })
     })
-    yield* macrotask
     return { length, logits: logits!, kept }
   })
 
@@ -104,11 +102,12 @@ interface Plan {
   readonly maxTokens: number
   readonly choice: distribution.Choice
   readonly isEnd: IsEnd
+  readonly weights: Float64Array<ArrayBuffer>
 }
 
 /** Chooses a sequence's next token, and says whether the sequence goes on. */
 const extend = (sequence: Sequence, logits: Float32Array, plan: Plan): boolean => {
-  const { logprob, token } = distribution.draw(logits, plan.choice, sequence.key, sequence.tokens.length)
+  const { logprob, token } = distribution.draw(logits, plan.choice, sequence.key, sequence.tokens.length, plan.weights)
   sequence.tokens.push(token)
   sequence.logprobs.push(logprob)
   if (plan.isEnd(sequence.tokens)) {
@@ -140,10 +139,10 @@ const generate = (
       first,
       active.map(() => 0),
       length,
-      rowsFor(active.length),
-      packing.bucket(length + 1, smallestCache)
+      base.caches.take(model, rowsFor(active.length), packing.bucket(length + 1, smallestCache))
     )
-    /** What reads tokens after a cache: the inputs that stay while its rows and capacity do, the mask changed in place. */
+    const { head_dim: width, num_kv_heads: heads, num_layers: layers, vocab_size: vocabulary } = model
+    /** What reads tokens after a cache: arrays that stay while its rows and capacity do, and are written over. */
     const reader = (kept: cache.Cache) =>
       Effect.map(base.executor.compile(decoder.decode(model, kept.rows, kept.capacity)), ({ run }) => {
         const mask = new Float32Array(kept.capacity).fill(packing.hidden)
@@ -151,32 +150,36 @@ const generate = (
         const inputs: Record<string, Data | Stored> = { ...weights, mask }
         kept.keys.forEach((data, layer) => (inputs[`keys.${layer}`] = data))
         kept.values.forEach((data, layer) => (inputs[`values.${layer}`] = data))
-        return { run, mask, inputs }
+        const x = (inputs["x"] = new Float32Array(kept.rows * model.hidden_size))
+        const logits = new Float32Array(kept.rows * vocabulary)
+        const fresh = Array.from({ length: 2 * layers }, () => new Float32Array(kept.rows * heads * width))
+        return { run, mask, inputs, x, logits, fresh, outputs: [logits, ...fresh] }
       })
-    let { inputs, mask, run } = yield* reader(kept)
+    let reading = yield* reader(kept)
     while (active.length > 0) {
       const { capacity, rows } = kept
-      inputs["x"] = baseModel.embed(
-        base,
-        rows,
-        active.map(({ tokens }, row) => [row, tokens[tokens.length - 1]!] as const)
-      )
-      const [logits, ...fresh] = yield* run(Object.assign(inputs, baseModel.rotations(base, [length])))
+      const { fresh, inputs, logits, mask, outputs, run, x } = reading
+      const last = active.map(({ tokens }, row) => [row, tokens[tokens.length - 1]!] as const)
+      baseModel.embed(base, rows, last, x)
+      yield* run(Object.assign(inputs, baseModel.rotations(base, [length])), outputs)
       for (let row = 0; row < active.length; row++) cache.write(model, kept, row, length, fresh, row, 1)
       mask[length] = 0
       length += 1
       const left: Array<number> = []
       for (let row = 0; row < active.length; row++) {
-        if (extend(active[row]!, rowOf(base, logits!, row), plan)) left.push(row)
+        if (extend(active[row]!, rowOf(base, logits, row), plan)) left.push(row)
       }
       const larger = length === capacity ? capacity * 2 : capacity
       if (left.length > 0 && (left.length < active.length || larger > capacity)) {
-        kept = cache.select(model, kept, left, length, rowsFor(left.length), larger)
-        ;({ inputs, mask, run } = yield* reader(kept))
+        const next = base.caches.take(model, rowsFor(left.length), larger)
+        cache.select(model, kept, left, length, next)
+        base.caches.give(kept)
+        kept = next
+        reading = yield* reader(kept)
       }
       active = left.map((row) => active[row]!)
-      yield* macrotask
     }
+    base.caches.give(kept)
   })
 
 const checkPrompt = (base: baseModel.BaseModel, options: Engine.SampleOptions) =>
@@ -218,7 +221,8 @@ export const sample = (
     const plan: Plan = {
       maxTokens,
       choice: { temperature: params.temperature, topK: params.top_k, topP: params.top_p },
-      isEnd
+      isEnd,
+      weights: new Float64Array(base.config.vocab_size)
     }
     const all = prompt_logprobs || topk_prompt_logprobs > 0
     const read = yield* readPrompt(base, weights, prompt, all)

@@ -12,7 +12,6 @@ import { userError } from "./errors.ts"
 import type { Data, Stored } from "./executor.ts"
 import * as lora from "./lora.ts"
 import * as losses from "./losses.ts"
-import { macrotask } from "./macrotask.ts"
 import * as packing from "./packing.ts"
 
 const orUserError = <A>(either: Either.Either<A, string>): Effect.Effect<A, Engine.EngineError> =>
@@ -164,7 +163,6 @@ export const make = (
               const { offset } = layout.parts[i]!
               for (let j = 0; j < part.length; j++) sum[offset + j] = sum[offset + j]! + part[j]!
             })
-            yield* macrotask
           }
         }
         return {

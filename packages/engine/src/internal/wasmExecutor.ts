@@ -13,6 +13,7 @@ import {
   type Spec,
   type Stored
 } from "./executor.ts"
+import { macrotask } from "./macrotask.ts"
 
 const device = "wasm"
 
@@ -100,7 +101,19 @@ export const make: Effect.Effect<Executor, Engine.EngineError, Scope.Scope> = Ef
       fn(...bind(program, inputs)).map((output) => output.dataSync() as Float32Array)
     return {
       executable: {
-        run: (inputs) => Effect.try({ try: () => runNow(inputs), catch: failed(`ran ${program.key}`) })
+        run: (inputs, into) =>
+          Effect.zipLeft(
+            Effect.try({
+              try: () => {
+                const outputs = runNow(inputs)
+                if (into === undefined) return outputs
+                outputs.forEach((output, i) => into[i]!.set(output))
+                return into
+              },
+              catch: failed(`ran ${program.key}`)
+            }),
+            macrotask
+          )
       },
       dispose: () => fn.dispose()
     }
