@@ -5,6 +5,7 @@
  */
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
+import * as WorkerEngine from "@effect-tinker/engine/WorkerEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Node from "@effect-tinker/server/Node"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -55,7 +56,10 @@ export const start = async (options: Options): Promise<Local> => {
     port: options.port,
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
-    Layer.provide([JaxEngine.layer({ models: options.models }), CheckpointStore.layerFileSystem(options.checkpoints)]),
+    Layer.provide([
+      WorkerEngine.layer({ models: options.models }),
+      CheckpointStore.layerFileSystem(options.checkpoints)
+    ]),
     Layer.provide(NodeContext.layer),
     Layer.provide(logger)
   )
