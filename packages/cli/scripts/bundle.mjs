@@ -25,6 +25,8 @@ export const bundle = async ({ local, outdir }) => {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
+    // for one command alone; it brings WebAssembly of its own
+    external: ["@huggingface/hub"],
     logLevel: "warning",
     // what is CommonJS asks for Node's modules
     banner: {

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Io from "./internal/io.ts"
 import * as Tinker from "./Tinker.ts"
+import { hostname } from "node:os"
 
 const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
@@ -45,6 +46,15 @@ const IoLive = Layer.effect(
       )
     )
 
+    // a terminal is put into the mode in which it echoes nothing, and what readline would echo goes nowhere
+    const silently = Effect.promise(async () => {
+      const [{ createInterface }, { Writable }] = await Promise.all([import("node:readline"), import("node:stream")])
+      const output = new Writable({ write: (_chunk, _encoding, done) => done() })
+      const reader = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY === true })
+      reader.on("SIGINT", () => process.kill(process.pid, "SIGINT"))
+      return [reader[Symbol.asyncIterator](), () => reader.close()] as const
+    })
+
     return {
       out: write(process.stdout),
       err: write(process.stderr),
@@ -58,6 +68,13 @@ const IoLive = Layer.effect(
         Effect.sync(() => {
           secrets.push(secret)
         }),
+      readSecret: Effect.flatMap(silently, ([iterator, close]) =>
+        Effect.promise(() => iterator.next()).pipe(
+          Effect.map(({ done, value }) => (done === true ? undefined : value)),
+          Effect.ensuring(Effect.sync(close))
+        )
+      ),
+      machine: hostname().split(".")[0] || "unknown",
       readLine: Effect.flatMap(lines, (iterator) =>
         Effect.map(
           Effect.promise(() => iterator.next()),

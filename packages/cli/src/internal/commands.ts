@@ -151,6 +151,28 @@ const checkpoint = group("checkpoint", "Manage checkpoints.", [
       force: flag("force", "Replace the directory if it exists")
     },
     () => import("./handlers/download.ts").then((m) => m.download)
+  ),
+  leaf(
+    "push-hf",
+    "Upload a checkpoint to the Hugging Face hub, as an adapter that PEFT opens.",
+    {
+      path,
+      repo: optionalText("repo", "Repository, such as you/my-adapter (default: named after the run)").pipe(
+        Options.withAlias("r")
+      ),
+      public: flag("public", "Make a new repository public (default: private)"),
+      revision: optionalText("revision", "Branch to upload to; made when it is not there"),
+      commitMessage: optionalText("commit-message", "Message of the commit"),
+      createPr: flag("create-pr", "Open a pull request instead of uploading to the branch"),
+      allowPattern: text("allow-pattern", "Upload only files whose names match; can be repeated").pipe(
+        Options.repeated
+      ),
+      ignorePattern: text("ignore-pattern", "Leave out files whose names match; can be repeated").pipe(
+        Options.repeated
+      ),
+      noModelCard: flag("no-model-card", "Do not write a README.md")
+    },
+    () => import("./handlers/pushHf.ts").then((m) => m.pushHf)
   )
 ])
 
@@ -201,6 +223,19 @@ const model = group("model", "List available models.", [
       substring: argument("substring", "Only models whose name contains this, ignoring case").pipe(Args.optional)
     },
     () => import("./handlers/model.ts").then((m) => m.list)
+  )
+])
+
+const auth = group("auth", "Manage the stored API key.", [
+  leaf("login", "Store an API key, which commands and programs then use.", {}, () =>
+    import("./handlers/auth.ts").then((m) => m.login)
+  ),
+  leaf("logout", "Remove the stored API key.", {}, () => import("./handlers/auth.ts").then((m) => m.logout)),
+  leaf("status", "Check that there are credentials, and that the service takes them.", {}, () =>
+    import("./handlers/auth.ts").then((m) => m.status)
+  ),
+  leaf("whoami", "Show the user and the organization of the credentials.", {}, () =>
+    import("./handlers/auth.ts").then((m) => m.whoami)
   )
 ])
 
@@ -330,7 +365,7 @@ const doctor = leaf(
 
 /** @internal */
 export const tinker = root.pipe(
-  Command.withSubcommands([billing, chat, checkpoint, doctor, model, run, sample, serve, session, train, version])
+  Command.withSubcommands([auth, billing, chat, checkpoint, doctor, model, run, sample, serve, session, train, version])
 )
 
 const top = new Set(HashMap.keys(Command.getSubcommands(tinker)))

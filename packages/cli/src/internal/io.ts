@@ -20,6 +20,10 @@ export interface Service {
   readonly hide: (secret: string) => Effect.Effect<void>
   /** one line of standard input, without its end; none when there is no more */
   readonly readLine: Effect.Effect<string | undefined>
+  /** the same, and a terminal does not show what is typed */
+  readonly readSecret: Effect.Effect<string | undefined>
+  /** the name of this computer */
+  readonly machine: string
 }
 
 /** @internal */
