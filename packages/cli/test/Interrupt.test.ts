@@ -52,7 +52,7 @@ describe("tinker, asking a service that does not answer", () => {
             const home = yield* directory
             writeFileSync(join(cwd, "data.jsonl"), '{"prompt":"a","completion":"b"}\n'.repeat(20))
             const files = readdirSync(cwd)
-            const { child, result, until } = yield* start([...command.split(" ")], {
+            const { child, result, until } = yield* start(command.split(" "), {
               cwd,
               ...(input === undefined ? {} : { input }),
               env: {
