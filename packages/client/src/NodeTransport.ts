@@ -104,11 +104,18 @@ class Incoming {
   }
   end() {
     this.ended = true
+    this.settled()
     this.reader?.onEnd()
   }
   fail(cause: unknown) {
     this.failure = { cause }
+    this.settled()
     this.reader?.onError(cause)
+  }
+  // nothing is left to abort
+  private settled() {
+    this.controller = undefined
+    forgotten.unregister(this)
   }
   read(reader: Reader) {
     this.reader = reader
@@ -121,7 +128,7 @@ class Incoming {
     if (this.controller?.paused === true) this.controller.resume()
   }
   abort(reason: Error) {
-    if (!this.ended && this.failure === undefined) this.controller?.abort(reason)
+    this.controller?.abort(reason)
   }
 }
 
@@ -169,7 +176,6 @@ class Response extends Inspectable.Class implements HttpClientResponse.HttpClien
     this.setCookies = setCookies
     this.incoming = incoming
     this.encoding = encoding
-    if (!incoming.ended) forgotten.register(this, incoming)
   }
 
   private failed(cause: unknown) {
@@ -345,8 +351,12 @@ const dispatch = (
       const give = () => {
         if (resumed) return
         resumed = true
+        const given = response!
+        // what `incoming` reaches must not reach the response, which would then never be forgotten
+        response = undefined
+        if (!incoming.ended) forgotten.register(given, incoming, incoming)
         // not within the parser, whose business is not done yet
-        queueMicrotask(() => resume(Effect.succeed(response!)))
+        queueMicrotask(() => resume(Effect.succeed(given)))
       }
       dispatcher.dispatch(
         {

@@ -5,9 +5,11 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Either, Fiber, Layer, Redacted, type Scope, Stream } from "effect"
+import { Chunk, Deferred, Effect, Either, Fiber, Layer, Option, Redacted, type Scope, Stream } from "effect"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as Zlib from "node:zlib"
 
 type Answer = (request: Http.IncomingMessage, response: Http.ServerResponse, body: Buffer) => void
@@ -18,6 +20,11 @@ interface Received {
   readonly headers: Http.IncomingHttpHeaders
   readonly body: Buffer
 }
+
+const collectGarbage = Effect.sync(() => {
+  setFlagsFromString("--expose-gc")
+  ;(runInNewContext("gc") as () => void)()
+})
 
 const listen = (answer: Answer) =>
   Effect.gen(function* () {
@@ -237,6 +244,37 @@ describe("the transport", () => {
             yield* Effect.sleep("100 millis")
             yield* Fiber.interrupt(half)
             yield* Deferred.await(cut)
+          })
+      )
+    })
+  )
+
+  it.scopedLive("forgets an answer that nobody holds: one that was read, and one that was not, with its socket", () =>
+    Effect.gen(function* () {
+      const closed = yield* Deferred.make<void>()
+      yield* using(
+        (request, response) => {
+          response.writeHead(200)
+          if (request.url === "/read") {
+            response.end("whole")
+            return
+          }
+          response.on("close", () => Deferred.unsafeDone(closed, Effect.void))
+          response.write("half")
+        },
+        (client, { url }) =>
+          Effect.gen(function* () {
+            const read = Effect.flatMap(client.get(`${url}/read`), (answer) =>
+              Effect.as(answer.text, new WeakRef(answer))
+            )
+            const answers = yield* Effect.all(Array.from({ length: 20 }, () => read))
+            yield* Effect.asVoid(client.get(`${url}/unread`))
+            yield* collectGarbage.pipe(
+              Effect.zipRight(Effect.sleep("10 millis")),
+              Effect.repeat({ until: () => Effect.map(Deferred.poll(closed), Option.isSome) })
+            )
+            // the last one may still stand on a stack
+            assert.isAtMost(answers.filter((answer) => answer.deref() !== undefined).length, 1)
           })
       )
     })
