@@ -5,11 +5,7 @@
  * @since 0.1.0
  */
 import * as Metric from "effect/Metric"
-import * as MetricBoundaries from "effect/MetricBoundaries"
-
-const seconds = MetricBoundaries.fromIterable([
-  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200
-])
+import * as keys from "./internal/metricKeys.ts"
 
 /**
  * Operations that ended; the tag `outcome` says `success`, `failure` or `interrupted`.
@@ -17,9 +13,7 @@ const seconds = MetricBoundaries.fromIterable([
  * @since 0.1.0
  * @category metrics
  */
-export const operations = Metric.counter("tinker.client.operations", {
-  description: "operations that ended, by outcome"
-})
+export const operations = Metric.fromMetricKey(keys.operations)
 
 /**
  * Operations that failed; the tag `error` is the error's own.
@@ -27,7 +21,7 @@ export const operations = Metric.counter("tinker.client.operations", {
  * @since 0.1.0
  * @category metrics
  */
-export const failures = Metric.counter("tinker.client.failures", { description: "operations that failed, by error" })
+export const failures = Metric.fromMetricKey(keys.failures)
 
 /**
  * Requests for a result that was not there yet, or came.
@@ -35,7 +29,7 @@ export const failures = Metric.counter("tinker.client.failures", { description: 
  * @since 0.1.0
  * @category metrics
  */
-export const polls = Metric.counter("tinker.client.polls", { description: "requests for results" })
+export const polls = Metric.fromMetricKey(keys.polls)
 
 /**
  * Requests that were sent again, because an answer was lost or the service said so.
@@ -43,7 +37,7 @@ export const polls = Metric.counter("tinker.client.polls", { description: "reque
  * @since 0.1.0
  * @category metrics
  */
-export const retries = Metric.counter("tinker.client.retries", { description: "requests that were sent again" })
+export const retries = Metric.fromMetricKey(keys.retries)
 
 /**
  * Operations between their call and their end.
@@ -51,7 +45,7 @@ export const retries = Metric.counter("tinker.client.retries", { description: "r
  * @since 0.1.0
  * @category metrics
  */
-export const inFlight = Metric.gauge("tinker.client.in_flight", { description: "operations under way" })
+export const inFlight = Metric.fromMetricKey(keys.inFlight)
 
 /**
  * From the call to the result, in seconds.
@@ -59,11 +53,7 @@ export const inFlight = Metric.gauge("tinker.client.in_flight", { description: "
  * @since 0.1.0
  * @category metrics
  */
-export const duration = Metric.histogram(
-  "tinker.client.duration",
-  seconds,
-  "seconds from the call of an operation to its end"
-)
+export const duration = Metric.fromMetricKey(keys.duration)
 
 /**
  * From the call until the service has accepted it, in seconds: the wait for its turn and for room, and the sending.
@@ -71,11 +61,7 @@ export const duration = Metric.histogram(
  * @since 0.1.0
  * @category metrics
  */
-export const queueTime = Metric.histogram(
-  "tinker.client.queue_time",
-  seconds,
-  "seconds from the call of an operation until the service has accepted it"
-)
+export const queueTime = Metric.fromMetricKey(keys.queueTime)
 
 /**
  * Clients whose results are held up, by the `state` that the service gives as the reason.

@@ -38,7 +38,7 @@ import * as Stream from "effect/Stream"
 import { Readable, type Transform } from "node:stream"
 import * as Zlib from "node:zlib"
 import * as Undici from "undici"
-import { direct } from "./internal/transport.ts"
+import { direct, type Direct, type Incoming as Whole, type NoAnswer, type Outgoing } from "./internal/transport.ts"
 
 /**
  * @since 0.1.0
@@ -132,8 +132,8 @@ class Incoming {
   }
 }
 
+/** A copy: a small part would keep the buffer that it came in. */
 const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  if (chunks.length === 1) return chunks[0]!
   let length = 0
   for (const chunk of chunks) length += chunk.length
   const bytes = new Uint8Array(length)
@@ -425,6 +425,74 @@ const dispatch = (
     })
   )
 
+const failed = (cause: unknown): Effect.Effect<never, NoAnswer> => Effect.fail({ _tag: "NoAnswer", cause })
+
+/** What comes in an encoding, decoded. */
+const decoded = (decoder: Transform, bytes: Uint8Array): Effect.Effect<Uint8Array, NoAnswer> =>
+  Effect.async((resume) => {
+    const chunks: Array<Uint8Array> = []
+    decoder.on("data", (chunk: Uint8Array) => chunks.push(chunk))
+    decoder.on("end", () => resume(Effect.sync(() => concat(chunks))))
+    decoder.on("error", (cause) => resume(failed(cause)))
+    decoder.end(bytes)
+    return Effect.sync(() => decoder.destroy())
+  })
+
+/** One request and its answer, whole. */
+const ask = (dispatcher: Undici.Dispatcher, request: Outgoing, millis: number): Effect.Effect<Whole, NoAnswer> =>
+  Effect.async((resume) => {
+    let controller: Undici.Dispatcher.DispatchController | undefined
+    // an interruption may come before there is a connection
+    let cancelled = false
+    let status = 0
+    const headers: Record<string, string | undefined> = {}
+    const chunks: Array<Uint8Array> = []
+    dispatcher.dispatch(
+      {
+        origin: request.origin,
+        path: request.path,
+        method: request.method,
+        headers: request.headers as Array<string>,
+        body: request.body ?? null,
+        headersTimeout: millis,
+        bodyTimeout: millis
+      },
+      {
+        onRequestStart: (given) => {
+          controller = given
+          if (cancelled) given.abort(aborted())
+        },
+        onResponseStart: (_, code, received) => {
+          // an interim answer
+          if (code < 200) return
+          status = code
+          for (const name in received) {
+            const value = received[name]
+            headers[name] = typeof value === "object" ? value.join(", ") : value
+          }
+        },
+        onResponseData: (_, chunk) => {
+          chunks.push(chunk)
+        },
+        onResponseEnd: () => {
+          const encoding = headers["content-encoding"]
+          const decoder = encoding === undefined ? undefined : decoders[encoding.trim().toLowerCase()]
+          const body = concat(chunks)
+          resume(
+            decoder === undefined
+              ? Effect.succeed({ status, headers, body })
+              : Effect.map(decoded(decoder(), body), (body) => ({ status, headers, body }))
+          )
+        },
+        onResponseError: (_, cause) => resume(failed(cause))
+      }
+    )
+    return Effect.sync(() => {
+      cancelled = true
+      controller?.abort(aborted())
+    })
+  })
+
 /**
  * A client over any dispatcher of undici, such as a `ProxyAgent`, an agent with certificates of its own, or a mock.
  *
@@ -453,11 +521,6 @@ export const fromDispatcher = (
       headers["accept-encoding"] = accepted
     }
     return { url, headers }
-  }
-
-  const executeDirectly = (request: HttpClientRequest.HttpClientRequest, millis: number) => {
-    const prepared = prepare(request)
-    return "url" in prepared ? dispatch(dispatcher, request, prepared.url, prepared.headers, millis) : prepared
   }
 
   const execute = (
@@ -507,7 +570,13 @@ export const fromDispatcher = (
     HttpClientError.HttpClientError,
     never
   >((request) => Effect.flatMap(request, execute), Effect.succeed)
-  return Object.assign(client, { [direct]: executeDirectly })
+  const short: Direct = {
+    [direct]: {
+      headers: ["accept-encoding", accepted],
+      ask: (request, millis) => ask(dispatcher, request, millis)
+    }
+  }
+  return Object.assign(client, short)
 }
 
 /**

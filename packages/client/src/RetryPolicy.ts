@@ -19,6 +19,7 @@ import { dual } from "effect/Function"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
+import { millis } from "./internal/millis.ts"
 
 /**
  * Delays double from `first` up to `cap`, each shortened by up to a quarter at random; a wait that the server asks for
@@ -144,7 +145,7 @@ export const toSchedule = (policy: RetryPolicy): Schedule.Schedule<TinkerError.T
 export const apply =
   (policy: RetryPolicy, onRetry?: (error: TinkerError.TinkerError) => Effect.Effect<void>) =>
   <A, R>(self: Effect.Effect<A, TinkerError.TinkerError, R>): Effect.Effect<A, TinkerError.TinkerError, R> => {
-    if (Duration.toMillis(policy.total) === 0) return self
+    if (millis(policy.total) === 0) return self
     // most requests succeed at once, and need no schedule
     return Effect.catchAll(self, (first) => {
       if (!(policy.isRetryable?.(first) ?? first.isRetryable)) return Effect.fail(first)

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Future from "@effect-tinker/api/Future"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as RestApi from "@effect-tinker/api/RestApi"
@@ -14,15 +15,17 @@ import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as Hub from "@effect-tinker/tokenizers/Hub"
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import { Budget } from "./internal/budget.ts"
 import * as chunking from "./internal/chunking.ts"
 import * as codec from "./internal/codec.ts"
 import * as sessionLimits from "./internal/limits.ts"
+import { millis } from "./internal/millis.ts"
 import * as observe from "./internal/observe.ts"
 import * as progress from "./internal/progress.ts"
 import { retrieve } from "./internal/retrieve.ts"
@@ -111,6 +114,26 @@ export const SamplingClient = Context.GenericTag<SamplingClient>("@effect-tinker
 const invalid = (method: string, path: string, reason: string) => new TinkerError.InvalidInput({ method, path, reason })
 const readParams = codec.input("sample", "sampling_params", Sampling.SamplingParams)
 
+// most samples of a program are taken alike
+const recent = new Map<string, ReturnType<typeof readParams>>()
+
+const readSamplingParams = (params: SampleOptions["sampling_params"] = {}): ReturnType<typeof readParams> => {
+  let key = ""
+  for (const [name, value] of Object.entries(params)) {
+    if (typeof value !== "number") return readParams(params)
+    key += `${name}=${value};`
+  }
+  let read = recent.get(key)
+  if (read === undefined) {
+    read = readParams(params)
+    if (recent.size >= 64) recent.clear()
+    recent.set(key, read)
+  }
+  return read
+}
+
+const backpressure = { "x-tinker-sampling-backpressure": "1" }
+
 const counts = ["topk_prompt_logprobs", "topk_sample_logprobs", "prompt_alt_tokens_k"] as const
 
 const checkOptions = (prompt: ModelInput.ModelInput, options: SampleOptions): TinkerError.InvalidInput | undefined => {
@@ -169,8 +192,8 @@ export const make = Effect.fnUntraced(function* (
   const inProgress = progress.make()
   const stuckDetection = flags.sample_enable_stuck_detection
   const noRetries = flags.sample_no_retries
-  const first = Duration.toMillis(options.resubmitFirst ?? "500 millis")
-  const cap = Duration.toMillis(options.resubmitCap ?? "10 seconds")
+  const first = millis(options.resubmitFirst ?? "500 millis")
+  const cap = millis(options.resubmitCap ?? "10 seconds")
   let nextSeqId = 0
 
   const sampleAs = (
@@ -178,27 +201,36 @@ export const make = Effect.fnUntraced(function* (
     prompt: ModelInput.ModelInput,
     given: SampleOptions
   ): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> =>
-    Effect.gen(function* () {
+    Effect.withFiberRuntime((fiber) => {
       const problem = checkOptions(prompt, given)
-      if (problem !== undefined) return yield* problem
-      const sampling_params = yield* readParams(given.sampling_params ?? {})
-      const policy = yield* RetryPolicy.CurrentRetryPolicy
-      const limit = stuckDetection ? yield* TinkerFuture.NoProgressLimit : Duration.infinity
+      if (problem !== undefined) return problem
+      const params = readSamplingParams(given.sampling_params)
+      if (Either.isLeft(params)) return params.left
+      const sampling_params = params.right
+      const context = fiber.getFiberRef(FiberRef.currentContext)
+      const policy = Context.get(context, RetryPolicy.CurrentRetryPolicy)
+      const limit = stuckDetection ? Context.get(context, TinkerFuture.NoProgressLimit) : Duration.infinity
       const resubmit = options.resubmit ?? !(noRetries && method === "sample")
-      const resubmits = resubmit && Duration.toMillis(policy.total) > 0
+      const retries = millis(policy.total) > 0
       const bytes = chunking.estimatePrompt(prompt)
 
-      return yield* observe.operation(`SamplingClient.${method}`, attributes, (running) => {
-        running.bytes = bytes
-        const attempt = (
-          watch: progress.Watch,
-          count: number
-        ): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> =>
-          Effect.suspend(() => {
-            const seq_id = nextSeqId++
-            // the same number over all of these: the service knows the request again
-            const post = client
-              .call(
+      const run = (running: observe.Running): ReturnType<SamplingClient["sample"]> => {
+        const { clock } = running
+        const watch = progress.watch({
+          method,
+          progress: inProgress,
+          limit,
+          startMillis: clock.unsafeCurrentTimeMillis(),
+          queue: queueState
+        })
+        const attempt = (count: number): ReturnType<SamplingClient["sample"]> => {
+          const seq_id = nextSeqId++
+          const start = clock.unsafeCurrentTimeMillis()
+          // the same number over all of these: the service knows the request again
+          const submitted = limits.samples.submit(
+            bytes,
+            Effect.suspend(() =>
+              client.call(
                 TinkerApi.asample,
                 {
                   num_samples: given.num_samples ?? 1,
@@ -215,33 +247,22 @@ export const make = Effect.fnUntraced(function* (
                   ...set("record_stability_info", given.record_stability_info),
                   type: "sample"
                 },
-                { method, policy: oneAttempt(policy), headers: { "x-tinker-sampling-backpressure": "1" } }
+                { method, policy: oneAttempt(policy), headers: backpressure }
               )
-              .pipe(Effect.tapError(() => Effect.sync(running.retried)))
-            const submitted = limits.samples.submit(bytes, post)
-            // the service wants less: all samplers of the session wait, without counting it as a failure
-            const patient: typeof submitted = Effect.catchTag(submitted, "RateLimited", (error) =>
-              Duration.toMillis(policy.total) === 0 || error.shouldRetry === false
-                ? Effect.fail(error)
-                : Effect.flatMap(Clock.currentTimeMillis, (now) => {
-                    limits.samples.pause(now, bytes, error.retryAfter)
-                    return Effect.zipRight(watch.check, patient)
-                  })
             )
-            return Effect.gen(function* () {
-              const start = yield* Clock.currentTimeMillis
-              const envelope = yield* Effect.catchAll(patient, (error) => {
-                if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
-                // schedules cost something, so they begin with the first failure
-                let failure: TinkerError.TinkerError | undefined = error
-                return Effect.suspend(() => {
-                  const known = failure
-                  failure = undefined
-                  return known === undefined ? patient : Effect.fail(known)
-                }).pipe(RetryPolicy.retryUnreadable, RetryPolicy.apply(policy))
-              })
-              yield* running.accepted
-              const response = yield* retrieve(client, {
+          )
+          const failed = (error: TinkerError.TinkerError): typeof submitted => {
+            running.retried()
+            // the service wants less: all samplers of the session wait, without counting it as a failure
+            if (error._tag !== "RateLimited" || !retries || error.shouldRetry === false) return Effect.fail(error)
+            limits.samples.pause(clock.unsafeCurrentTimeMillis(), bytes, error.retryAfter)
+            return Effect.zipRight(watch.check, patient)
+          }
+          const patient: typeof submitted = Effect.suspend(() => Effect.catchAll(submitted, failed))
+          const wait = (envelope: Future.FutureEnvelope) => {
+            running.accepted()
+            return Effect.map(
+              retrieve(client, {
                 method,
                 requestId: envelope.request_id,
                 type: "Sample",
@@ -252,26 +273,45 @@ export const make = Effect.fnUntraced(function* (
                 running,
                 progress: inProgress,
                 noProgressLimit: limit,
-                roundtripSeconds: ((yield* Clock.currentTimeMillis) - start) / 1000
-              })
-              return withSequenceIds(response, envelope.sample_sequence_ids)
-            }).pipe(
-              Effect.catchIf(
-                (error) => resubmits && (error._tag === "FutureExpired" || error.isRetryable),
-                () =>
-                  Effect.flatMap(watch.check, () =>
-                    Effect.flatMap(RetryPolicy.jittered(first, cap, count), (delay) =>
-                      Effect.zipRight(Effect.sleep(delay), attempt(watch, count + 1))
+                roundtripSeconds: (clock.unsafeCurrentTimeMillis() - start) / 1000
+              }),
+              (response) => withSequenceIds(response, envelope.sample_sequence_ids)
+            )
+          }
+          /** Schedules cost something, so they begin with the first failure. */
+          const persist = (first: TinkerError.TinkerError): typeof submitted =>
+            Effect.catchAll(failed(first), (error) => {
+              if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
+              let failure: TinkerError.TinkerError | undefined = error
+              return Effect.suspend(() => {
+                const known = failure
+                failure = undefined
+                return known === undefined ? patient : Effect.fail(known)
+              }).pipe(RetryPolicy.retryUnreadable, RetryPolicy.apply(policy))
+            })
+          const again = (error: TinkerError.TinkerError): ReturnType<SamplingClient["sample"]> =>
+            resubmit && retries && (error._tag === "FutureExpired" || error.isRetryable)
+              ? Effect.zipRight(
+                  watch.check,
+                  Effect.flatMap(RetryPolicy.jittered(first, cap, count), (delay) =>
+                    Effect.zipRight(
+                      Effect.sleep(delay),
+                      Effect.suspend(() => attempt(count + 1))
                     )
                   )
-              )
-            )
+                )
+              : Effect.fail(error)
+          return Effect.matchEffect(submitted, {
+            onFailure: (error) => Effect.catchAll(Effect.flatMap(persist(error), wait), again),
+            onSuccess: (envelope) => Effect.catchAll(wait(envelope), again)
           })
-        return underWay.withCost(1)(
-          Effect.flatMap(Clock.currentTimeMillis, (startMillis) =>
-            attempt(progress.watch({ method, progress: inProgress, limit, startMillis, queue: queueState }), 0)
-          )
-        )
+        }
+        return attempt(0)
+      }
+
+      return observe.operation(`SamplingClient.${method}`, attributes, (running) => {
+        running.bytes = bytes
+        return underWay.withCost(1)(Effect.suspend(() => run(running)))
       })
     })
 

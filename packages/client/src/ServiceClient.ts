@@ -133,7 +133,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
             const { request_id } = yield* RetryPolicy.retryUnreadable(
               operation.send({ method, onRetry: running.retried })
             )
-            yield* running.accepted
+            running.accepted()
             return yield* retrieve(client, {
               method,
               requestId: request_id,

@@ -14,7 +14,6 @@ import * as Headers from "@effect/platform/Headers"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -32,8 +31,9 @@ import * as Billing from "./internal/billing.ts"
 import * as codec from "./internal/codec.ts"
 import * as jwt from "./internal/jwt.ts"
 import { machine } from "./internal/machine.ts"
+import { millis } from "./internal/millis.ts"
 import * as Tokens from "./internal/tokens.ts"
-import { direct, type Direct } from "./internal/transport.ts"
+import { direct, type Direct, type Outgoing } from "./internal/transport.ts"
 import { uuid } from "./internal/uuid.ts"
 import { userAgent, version } from "./internal/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -41,6 +41,7 @@ import * as Telemetry from "./Telemetry.ts"
 import * as TinkerConfig from "./TinkerConfig.ts"
 
 const { prefix } = TinkerApi
+const text = new TextDecoder()
 const readToken = Schema.decodeUnknown(Schema.parseJson(Auth.AuthTokenResponse))
 
 /**
@@ -183,7 +184,8 @@ interface About {
 
 /** A request under way. */
 interface Sending {
-  readonly request: HttpClientRequest.HttpClientRequest
+  /** without its credential, unless that is given */
+  readonly request: Outgoing
   readonly endpoint: string
   readonly about: About
   readonly policy: RetryPolicy.RetryPolicy
@@ -191,6 +193,12 @@ interface Sending {
   readonly credential: "current" | "plain" | "given" | Redacted.Redacted
   attempts: number
   readonly onRetry: CallOptions["onRetry"]
+}
+
+/** Where a header stands, or -1. */
+const indexOf = (headers: Outgoing["headers"], name: string): number => {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return i
+  return -1
 }
 
 const isRejectedToken = (answer: Answer) =>
@@ -218,21 +226,32 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const scope = yield* Effect.scope
     // a platform's own where it has one
     const zstd = Option.getOrUndefined(yield* Effect.serviceOption(Zstd.Zstd)) ?? (yield* Zstd.make)
-    const transport = direct in http ? (http as HttpClient.HttpClient & Direct)[direct] : undefined
+    const short = direct in http ? (http as HttpClient.HttpClient & Direct)[direct] : undefined
     // with the number of the call, the idempotency key
     const identity = yield* uuid
     let calls = 0
 
-    const always = {
-      "user-agent": userAgent,
-      "x-sdk-version": version,
-      "x-stainless-package-version": version,
-      "x-stainless-os": machine.os,
-      "x-stainless-arch": machine.arch,
-      "x-stainless-runtime": machine.runtime,
-      "x-stainless-runtime-version": machine.runtimeVersion,
-      ...Object.fromEntries(Object.entries(config.headers).map(([name, value]) => [name, Redacted.value(value)]))
-    }
+    const base = new URL(config.baseUrl)
+    const basePath = `${base.pathname.replace(/\/+$/, "")}${prefix}`
+
+    const always: ReadonlyArray<string> = [
+      ...(short?.headers ?? []),
+      "user-agent",
+      userAgent,
+      "x-sdk-version",
+      version,
+      "x-stainless-package-version",
+      version,
+      "x-stainless-os",
+      machine.os,
+      "x-stainless-arch",
+      machine.arch,
+      "x-stainless-runtime",
+      machine.runtime,
+      "x-stainless-runtime-version",
+      machine.runtimeVersion,
+      ...Object.entries(config.headers).flatMap(([name, value]) => [name, Redacted.value(value)])
+    ]
     const secretNames = ["x-api-key", "x-tinker-weights-access-token", ...Object.keys(config.headers)]
 
     let flags: Flags.ClientConfig | undefined
@@ -243,40 +262,50 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const lost = (url: string, about: About, reason: "Connection" | "Timeout" | "InvalidUrl", cause?: unknown) =>
       new TinkerError.TransportError({ ...about, reason, url, ...(cause === undefined ? {} : { cause }) })
 
-    const received = (request: HttpClientRequest.HttpClientRequest, response: HttpClientResponse.HttpClientResponse) =>
-      Effect.map(response.arrayBuffer, (body): Answer => ({
-        url: request.url,
-        status: response.status,
-        headers: response.headers,
-        body: new Uint8Array(body)
-      }))
+    const toPlatform = ({ body, headers: flat, method, origin, path }: Outgoing) => {
+      const headers: Record<string, string> = {}
+      for (let i = 0; i < flat.length; i += 2) headers[flat[i]!] = flat[i + 1]!
+      const request = HttpClientRequest.make(method as "POST")(`${origin}${path}`, { headers })
+      if (body === undefined) return request
+      const contentType = headers["content-type"]!
+      return typeof body === "string"
+        ? HttpClientRequest.bodyText(request, body, contentType)
+        : HttpClientRequest.bodyUint8Array(request, body, contentType)
+    }
 
     /** One attempt: whatever was answered, or that nothing was. */
     const exchange = (
-      request: HttpClientRequest.HttpClientRequest,
+      request: Outgoing,
       about: About,
       policy: RetryPolicy.RetryPolicy
     ): Effect.Effect<Answer, TinkerError.TinkerError> => {
-      const millis = Duration.toMillis(policy.timeout)
-      const answered = (
-        transport === undefined
-          ? // fetch would take the key along to wherever a redirect leads
-            Effect.provideService(http.execute(request), FetchHttpClient.RequestInit, { redirect: "manual" })
-          : transport(request, millis)
-      ).pipe(
-        Effect.flatMap((response) => received(request, response)),
+      const limit = millis(policy.timeout)
+      const url = `${request.origin}${request.path}`
+      if (short !== undefined) {
+        return Effect.matchEffect(short.ask(request, limit), {
+          onFailure: ({ cause }) => lost(url, about, isTimeout(cause) ? "Timeout" : "Connection", cause),
+          onSuccess: ({ body, headers, status }) => Effect.succeed<Answer>({ url, status, headers, body })
+        })
+      }
+      return http.execute(toPlatform(request)).pipe(
+        // fetch would take the key along to wherever a redirect leads
+        Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+        Effect.flatMap((response) =>
+          Effect.map(response.arrayBuffer, (body): Answer => ({
+            url,
+            status: response.status,
+            headers: response.headers,
+            body: new Uint8Array(body)
+          }))
+        ),
         Effect.mapError((error) =>
           error._tag === "RequestError" && error.reason === "InvalidUrl"
-            ? lost(request.url, about, "InvalidUrl")
-            : lost(request.url, about, isTimeout(error.cause) ? "Timeout" : "Connection", error.cause)
-        )
+            ? lost(url, about, "InvalidUrl")
+            : lost(url, about, isTimeout(error.cause) ? "Timeout" : "Connection", error.cause)
+        ),
+        Effect.timeoutFail({ duration: limit, onTimeout: () => lost(url, about, "Timeout") }),
+        Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
       )
-      return transport !== undefined
-        ? answered
-        : answered.pipe(
-            Effect.timeoutFail({ duration: millis, onTimeout: () => lost(request.url, about, "Timeout") }),
-            Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
-          )
     }
 
     const noteDeprecation = (method: string, answer: Answer) => {
@@ -306,52 +335,44 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         edgeRejections++
         return yield* lost(answer.url, about, "Connection")
       }
-      const text = new TextDecoder().decode(answer.body)
+      const body = text.decode(answer.body)
       return yield* TinkerError.fromAnswer({
         ...about,
         status: answer.status,
         headers: answer.headers,
-        body: key === undefined ? text : text.replaceAll(Redacted.value(key), "<redacted>"),
+        body: key === undefined ? body : body.replaceAll(Redacted.value(key), "<redacted>"),
         now: yield* Clock.currentTimeMillis
       })
     })
 
-    const setBody = Effect.fnUntraced(function* ({ bytes, compress = false, contentType }: Body) {
-      if (!compress) return HttpClientRequest.bodyUint8Array(bytes, contentType)
-      const frame = yield* zstd.compress(bytes)
-      return (request: HttpClientRequest.HttpClientRequest) =>
-        request.pipe(
-          HttpClientRequest.bodyUint8Array(frame, contentType),
-          HttpClientRequest.setHeader("content-encoding", Zstd.contentEncoding)
-        )
-    })
-
-    const withKey = (request: HttpClientRequest.HttpClientRequest, key: Redacted.Redacted) =>
-      HttpClientRequest.setHeader(request, "x-api-key", Redacted.value(key))
-
     /** One attempt, and another where the service rejects the token. */
-    const attempt = Effect.fnUntraced(function* (sending: Sending) {
-      const { about, credential, policy } = sending
-      const request = HttpClientRequest.setHeader(
-        sending.request,
-        "x-stainless-retry-count",
-        String(sending.attempts++)
-      )
-      if (credential === "given") return yield* judge(yield* exchange(request, about, policy), about, undefined)
-      const key = yield* credential === "current"
-        ? tokens.current
-        : credential === "plain"
-          ? tokens.plain
-          : Effect.succeed(credential)
-      const answer = yield* exchange(withKey(request, key), about, policy)
-      if (credential === "current" && isRejectedToken(answer)) {
-        const other = yield* tokens.replace(key)
-        if (Redacted.value(other) !== Redacted.value(key)) {
-          return yield* judge(yield* exchange(withKey(request, other), about, policy), about, other)
-        }
+    const attempt = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> => {
+      const { about, credential, policy, request } = sending
+      const retries = String(sending.attempts++)
+      if (credential === "given") {
+        const headers = [...request.headers, "x-stainless-retry-count", retries]
+        return Effect.flatMap(exchange({ ...request, headers }, about, policy), (answer) =>
+          judge(answer, about, undefined)
+        )
       }
-      return yield* judge(answer, about, key)
-    })
+      const withKey = (key: Redacted.Redacted) => {
+        const headers = [...request.headers, "x-stainless-retry-count", retries, "x-api-key", Redacted.value(key)]
+        return exchange({ ...request, headers }, about, policy)
+      }
+      const key =
+        credential === "current" ? tokens.current : credential === "plain" ? tokens.plain : Effect.succeed(credential)
+      return Effect.flatMap(key, (key) =>
+        Effect.flatMap(withKey(key), (answer) =>
+          credential === "current" && isRejectedToken(answer)
+            ? Effect.flatMap(tokens.replace(key), (other) =>
+                Redacted.value(other) === Redacted.value(key)
+                  ? judge(answer, about, key)
+                  : Effect.flatMap(withKey(other), (answer) => judge(answer, about, other))
+              )
+            : judge(answer, about, key)
+        )
+      )
+    }
 
     const tell = (sending: Sending, error: TinkerError.TinkerError) =>
       background.has(sending.endpoint)
@@ -377,78 +398,117 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         may
           ? again(sending, error).pipe(
               Effect.zipRight(Effect.sleep(error.retryAfter ?? billingDelay)),
-              Effect.zipRight(send(sending))
+              Effect.zipRight(Effect.suspend(() => send(sending)))
             )
           : Effect.fail(error)
       )
 
     /** Attempts until there is a success, under a policy. */
-    const send = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> => {
-      const { policy } = sending
-      return Effect.suspend(() => attempt(sending)).pipe(
-        Effect.tapError((error) => tell(sending, error)),
-        RetryPolicy.apply(policy, (error) => again(sending, error)),
-        Effect.catchTag("PaymentRequired", (error) =>
-          policy.billingPause && error.shouldRetry !== false ? pause(sending, error) : Effect.fail(error)
+    const send = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> =>
+      Effect.catchAll(attempt(sending), (first) => {
+        const { policy } = sending
+        // most requests succeed at once, and need nothing of this
+        let failure: TinkerError.TinkerError | undefined = first
+        return Effect.suspend(() => {
+          const known = failure
+          failure = undefined
+          return known === undefined ? attempt(sending) : Effect.fail(known)
+        }).pipe(
+          Effect.tapError((error) => tell(sending, error)),
+          RetryPolicy.apply(policy, (error) => again(sending, error)),
+          Effect.catchTag("PaymentRequired", (error) =>
+            policy.billingPause && error.shouldRetry !== false ? pause(sending, error) : Effect.fail(error)
+          )
         )
-      )
-    }
+      })
 
-    const build = Effect.fnUntraced(function* (
+    const build = (
       of: HttpApiEndpoint.HttpApiEndpoint.Any,
       payload: unknown,
       options: CallOptions & Params<HttpApiEndpoint.HttpApiEndpoint.Any>,
       policy: RetryPolicy.RetryPolicy
-    ) {
+    ): Either.Either<Outgoing, TinkerError.InvalidInput> => {
       const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
       const method = options.method ?? endpoint.name
       const { encode, query } = codec.of(of)
-      const json =
-        options.body === undefined
-          ? yield* encode(payload).pipe(Effect.mapError((error) => codec.invalid(method, error)))
-          : undefined
-      const path = yield* codec.path(method, endpoint.path, options.path as never)
-      const search = yield* query(options.urlParams).pipe(Effect.mapError((error) => codec.invalid(method, error)))
-      const headers: Record<string, string> = {
+      const path = codec.path(method, endpoint.path, options.path as never)
+      if (Either.isLeft(path)) return Either.left(path.left)
+      const search = query(options.urlParams)
+      if (Either.isLeft(search)) return Either.left(codec.invalid(method, search.left))
+      const headers = [
         ...always,
-        accept: options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
-        "x-stainless-read-timeout": String(Duration.toSeconds(policy.timeout))
-      }
-      if (endpoint.method !== "GET") headers["x-idempotency-key"] = `effect-tinker-${identity}-${++calls}`
+        "accept",
+        options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
+        "x-stainless-read-timeout",
+        String(millis(policy.timeout) / 1000)
+      ]
+      if (endpoint.method !== "GET") headers.push("x-idempotency-key", `effect-tinker-${identity}-${++calls}`)
       if (!background.has(endpoint.name)) {
-        headers["x-sdk-method"] = `${owners[endpoint.name] ?? "RestClient"}.${method}`
+        headers.push("x-sdk-method", `${owners[endpoint.name] ?? "RestClient"}.${method}`)
       }
-      const base = HttpClientRequest.make(endpoint.method)(`${config.baseUrl}${prefix}${path}${search}`, {
-        headers: options.headers === undefined ? headers : Object.assign(headers, options.headers)
-      })
-      return options.body !== undefined
-        ? (yield* setBody(options.body))(base)
-        : json === undefined
-          ? base
-          : HttpClientRequest.bodyText(base, json, "application/json")
-    })
+      for (const given in options.headers) {
+        const name = given.toLowerCase()
+        const at = indexOf(headers, name)
+        if (at < 0) headers.push(name, options.headers[given]!)
+        else headers[at + 1] = options.headers[given]!
+      }
+      let body: Outgoing["body"]
+      if (options.body !== undefined) {
+        body = options.body.bytes
+        headers.push("content-type", options.body.contentType)
+        if (options.body.compress === true) headers.push("content-encoding", Zstd.contentEncoding)
+      } else {
+        const json = encode(payload)
+        if (Either.isLeft(json)) return Either.left(codec.invalid(method, json.left))
+        body = json.right
+        if (body !== undefined) headers.push("content-type", "application/json")
+      }
+      const outgoing = { method: endpoint.method, origin: base.origin, path: `${basePath}${path.right}${search.right}` }
+      return Either.right({ ...outgoing, headers, body })
+    }
 
     const aboutOf = (endpoint: HttpApiEndpoint.HttpApiEndpoint.Any, options: CallOptions) => ({
       method: options.method ?? (endpoint as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name,
       ...(options.requestId === undefined ? {} : { requestId: options.requestId })
     })
 
-    const request: Service["request"] = (of, payload, options = {}) =>
-      Effect.gen(function* () {
-        const policy = options.policy ?? (yield* RetryPolicy.CurrentRetryPolicy)
-        const built = yield* build(of, payload, options as CallOptions & Params<never>, policy)
-        const endpoint = (of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name
-        return yield* send({
-          request: built,
+    const start = (
+      of: HttpApiEndpoint.HttpApiEndpoint.Any,
+      payload: unknown,
+      options: CallOptions & Params<never>,
+      policy: RetryPolicy.RetryPolicy
+    ): Effect.Effect<Answer, TinkerError.TinkerError> => {
+      const built = build(of, payload, options, policy)
+      if (Either.isLeft(built)) return built.left
+      const request = built.right
+      const endpoint = (of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name
+      const sendIt = (request: Outgoing) =>
+        send({
+          request,
           endpoint,
           about: aboutOf(of, options),
           policy,
           credential:
-            built.headers["x-api-key"] !== undefined ? "given" : withCredential.has(endpoint) ? "plain" : "current",
+            options.headers !== undefined && indexOf(request.headers, "x-api-key") >= 0
+              ? "given"
+              : withCredential.has(endpoint)
+                ? "plain"
+                : "current",
           attempts: 0,
           onRetry: options.onRetry
         })
-      })
+      return options.body?.compress === true
+        ? Effect.flatMap(zstd.compress(options.body.bytes), (body) => sendIt({ ...request, body }))
+        : sendIt(request)
+    }
+
+    const request: Service["request"] = (of, payload, options = {}) => {
+      const given = options as CallOptions & Params<never>
+      const { policy } = given
+      return policy === undefined
+        ? Effect.flatMap(RetryPolicy.CurrentRetryPolicy, (policy) => start(of, payload, given, policy))
+        : Effect.suspend(() => start(of, payload, given, policy))
+    }
 
     /** Where the redirects of a GET lead; neither key nor headers go further than the service itself. */
     const follow = Effect.fnUntraced(function* (first: Answer, method: string) {
@@ -459,10 +519,16 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         if (location === undefined || !URL.canParse(location, answer.url)) break
         const next = new URL(location, answer.url)
         if (next.protocol !== "https:" && next.protocol !== "http:") break
-        const get = HttpClientRequest.get(next).pipe(HttpClientRequest.setHeader("accept", "application/json"))
-        answer = yield* next.origin === new URL(config.baseUrl).origin
+        const get = (headers: Outgoing["headers"]): Outgoing => ({
+          method: "GET",
+          origin: next.origin,
+          path: `${next.pathname}${next.search}`,
+          headers: [...headers, "accept", "application/json"],
+          body: undefined
+        })
+        answer = yield* next.origin === base.origin
           ? send({
-              request: HttpClientRequest.setHeaders(get, always),
+              request: get(always),
               endpoint: method,
               about: { method },
               policy,
@@ -470,7 +536,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
               attempts: 0,
               onRetry: undefined
             })
-          : exchange(HttpClientRequest.setHeader(get, "user-agent", userAgent), { method }, policy).pipe(
+          : exchange(get([...(short?.headers ?? []), "user-agent", userAgent]), { method }, policy).pipe(
               Effect.flatMap((found) => judge(found, { method }, undefined)),
               RetryPolicy.apply(policy)
             )
@@ -478,26 +544,30 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       return answer
     })
 
-    const call: Service["call"] = (of, payload, options = {}) =>
-      Effect.gen(function* () {
-        const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
-        const { decode } = codec.of(endpoint)
-        const about = aboutOf(of, options)
-        const first = yield* request(of, payload, options)
-        const answer = endpoint.method === "GET" && first.status >= 300 ? yield* follow(first, about.method) : first
-        const unreadable = (reason: string) => new TinkerError.DecodeError({ ...about, reason })
+    const call: Service["call"] = (of, payload, options = {}) => {
+      const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
+      const about = aboutOf(of, options)
+      const unreadable = (reason: string) => new TinkerError.DecodeError({ ...about, reason })
+      const read = (answer: Answer): Effect.Effect<unknown, TinkerError.DecodeError> => {
         if (answer.status >= 300) {
-          return yield* unreadable(`status ${answer.status} to ${answer.headers["location"] ?? "an unknown place"}`)
+          return unreadable(`status ${answer.status} to ${answer.headers["location"] ?? "an unknown place"}`)
         }
         if (ProtobufCodec.isProtobuf(answer.headers["content-type"])) {
-          if (options.protobuf === undefined) return yield* unreadable("protobuf came where JSON was asked for")
-          const read = options.protobuf(answer.body)
-          return Either.isRight(read) ? new Decoded({ value: read.right }) : yield* unreadable(read.left.message)
+          if (options.protobuf === undefined) return unreadable("protobuf came where JSON was asked for")
+          const value = options.protobuf(answer.body)
+          return Either.isRight(value)
+            ? Effect.succeed(new Decoded({ value: value.right }))
+            : unreadable(value.left.message)
         }
-        return yield* decode(new TextDecoder().decode(answer.body)).pipe(
-          Effect.mapError((error) => unreadable(codec.reason(error)))
-        )
-      }) as never
+        const value = codec.of(of).decode(text.decode(answer.body))
+        return Either.isRight(value) ? Effect.succeed(value.right) : unreadable(codec.reason(value.left))
+      }
+      return Effect.flatMap(request(of, payload, options), (answer) =>
+        endpoint.method === "GET" && answer.status >= 300
+          ? Effect.flatMap(follow(answer, about.method), read)
+          : read(answer)
+      ) as never
+    }
 
     const flagsLock = yield* Effect.makeSemaphore(1)
     const askFlags = call(TinkerApi.clientConfig, { sdk_version: version }).pipe(
@@ -525,10 +595,10 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
             attempts: 0,
             onRetry: undefined
           })
-          const { jwt: text } = yield* readToken(new TextDecoder().decode(answer.body)).pipe(
+          const { jwt } = yield* readToken(text.decode(answer.body)).pipe(
             Effect.mapError(() => new TinkerError.DecodeError({ method, reason: "jwt: is missing" }))
           )
-          return text
+          return jwt
         })
     })
 

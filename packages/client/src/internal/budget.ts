@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 interface Ticket {
   readonly cost: number
   admitted: boolean
-  readonly admit: () => void
+  admit: (() => void) | undefined
 }
 
 /**
@@ -49,7 +49,7 @@ export class Budget {
       this.#line.delete(ticket)
       this.#balance -= ticket.cost
       ticket.admitted = true
-      ticket.admit()
+      ticket.admit?.()
     }
   }
 
@@ -59,33 +59,46 @@ export class Budget {
     this.#serve()
   }
 
-  readonly withCost =
-    (cost: number) =>
+  #join(cost: number): Ticket {
+    const ticket: Ticket = { cost, admitted: false, admit: undefined }
+    if (this.#line.size === 0 && this.#balance >= this.#least) {
+      this.#balance -= cost
+      ticket.admitted = true
+    } else {
+      this.#line.add(ticket)
+    }
+    return ticket
+  }
+
+  /** The costs of several budgets, one after the other: those before are held while the next is waited for. */
+  static withCosts =
+    (costs: ReadonlyArray<readonly [budget: Budget, cost: number]>) =>
     <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.suspend(() => {
-          if (this.#line.size === 0 && this.#balance >= this.#least) {
-            this.#balance -= cost
-            return Effect.ensuring(
-              restore(self),
-              Effect.sync(() => {
-                this.#balance += cost
-                this.#serve()
-              })
-            )
-          }
-          let resume: (effect: Effect.Effect<void>) => void = () => undefined
-          const ticket: Ticket = { cost, admitted: false, admit: () => resume(Effect.void) }
-          this.#line.add(ticket)
-          const admission = Effect.async<void>((callback) => {
-            if (ticket.admitted) callback(Effect.void)
-            else resume = callback
+          // a ticket knows whether it was admitted, whenever an interruption comes
+          const tickets: Array<Ticket> = []
+          const admitted: Effect.Effect<A, E, R> = Effect.suspend(() => {
+            while (tickets.length < costs.length) {
+              const [budget, cost] = costs[tickets.length]!
+              const ticket = budget.#join(cost)
+              tickets.push(ticket)
+              if (!ticket.admitted) return Effect.zipRight(admission(ticket), admitted)
+            }
+            return self
           })
-          // the ticket knows whether it was admitted, whenever the interruption comes
-          return Effect.ensuring(
-            restore(Effect.zipRight(admission, self)),
-            Effect.sync(() => this.#leave(ticket))
-          )
+          return Effect.flatMap(Effect.exit(restore(admitted)), (exit) => {
+            tickets.forEach((ticket, i) => costs[i]![0].#leave(ticket))
+            return exit
+          })
         })
       )
+
+  readonly withCost = (cost: number) => Budget.withCosts([[this, cost]])
 }
+
+const admission = (ticket: Ticket) =>
+  Effect.async<void>((resume) => {
+    if (ticket.admitted) resume(Effect.void)
+    else ticket.admit = () => resume(Effect.void)
+  })

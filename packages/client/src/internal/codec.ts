@@ -1,21 +1,26 @@
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
-import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as shortCodecs from "./shortCodecs.ts"
 
 type AnySchema = Schema.Schema<unknown, unknown>
 
 /** The encoder and decoder of an endpoint's JSON bodies. @internal */
 export interface Codec {
   /** `undefined` where the endpoint takes no body */
-  readonly encode: (payload: unknown) => Effect.Effect<string | undefined, ParseResult.ParseError>
-  readonly decode: (body: string) => Effect.Effect<unknown, ParseResult.ParseError>
+  readonly encode: (payload: unknown) => Either.Either<string | undefined, ParseResult.ParseError>
+  readonly decode: (body: string) => Either.Either<unknown, ParseResult.ParseError>
   /** what stands behind the path, from `?` on; empty where there is nothing */
-  readonly query: (params: unknown) => Effect.Effect<string, ParseResult.ParseError>
+  readonly query: (params: unknown) => Either.Either<string, ParseResult.ParseError>
 }
+
+const nothing = Either.right(undefined)
+const noQuery = Either.right("")
 
 /** In form encoding; what is absent is left out. */
 const toQuery = (params: object): string => {
@@ -25,22 +30,49 @@ const toQuery = (params: object): string => {
   return query === "" ? "" : `?${query}`
 }
 
+const shortOf = new Map<
+  object,
+  {
+    readonly encode?: (payload: unknown) => string | undefined
+    readonly decode?: (body: string) => unknown
+  }
+>([
+  [TinkerApi.asample, { encode: shortCodecs.encodeSampleRequest, decode: shortCodecs.decodeEnvelope }],
+  [TinkerApi.retrieveFuture, { encode: shortCodecs.encodeRetrieveFuture }]
+])
+
+const orElse = <I, A>(
+  short: ((input: I) => A | undefined) | undefined,
+  long: (input: I) => Either.Either<A, ParseResult.ParseError>
+): typeof long =>
+  short === undefined
+    ? long
+    : (input) => {
+        const found = short(input)
+        return found === undefined ? long(input) : Either.right(found)
+      }
+
 const make = (endpoint: HttpApiEndpoint.HttpApiEndpoint.AnyWithProps): Codec => {
   const success = endpoint.successSchema as unknown as AnySchema
   const encode = Option.map(endpoint.payloadSchema as Option.Option<unknown>, (schema) =>
-    Schema.encode(schema as AnySchema)
+    Schema.encodeEither(schema as AnySchema)
   )
-  return {
+  const long: Pick<Codec, "encode" | "decode"> = {
     encode: Option.match(encode, {
-      onNone: () => () => Effect.succeed(undefined),
-      onSome: (encode) => (payload) => Effect.map(encode(payload), (value) => JSON.stringify(value))
+      onNone: () => () => nothing,
+      onSome: (encode) => (payload) => Either.map(encode(payload), (value) => JSON.stringify(value))
     }),
-    decode: HttpApiSchema.isVoid(success.ast) ? () => Effect.void : Schema.decodeUnknown(Schema.parseJson(success)),
+    decode: HttpApiSchema.isVoid(success.ast) ? () => nothing : Schema.decodeUnknownEither(Schema.parseJson(success))
+  }
+  const short = shortOf.get(endpoint)
+  return {
+    encode: orElse(short?.encode, long.encode),
+    decode: orElse(short?.decode, long.decode),
     query: Option.match(endpoint.urlParamsSchema as Option.Option<unknown>, {
-      onNone: () => () => Effect.succeed(""),
+      onNone: () => () => noQuery,
       onSome: (schema) => {
-        const encode = Schema.encode(schema as AnySchema)
-        return (params) => Effect.map(encode(params ?? {}), (encoded) => toQuery(encoded as object))
+        const encode = Schema.encodeEither(schema as AnySchema)
+        return (params) => Either.map(encode(params ?? {}), (encoded) => toQuery(encoded as object))
       }
     })
   }
@@ -85,7 +117,8 @@ export const path = (
   method: string,
   template: string,
   parts: { readonly [name: string]: unknown } = {}
-): Effect.Effect<string, TinkerError.InvalidInput> => {
+): Either.Either<string, TinkerError.InvalidInput> => {
+  if (!template.includes(":")) return Either.right(template)
   const out: Array<string> = []
   for (const segment of template.split("/")) {
     const name = /^:(\w+)$/.exec(segment)?.[1]
@@ -95,13 +128,13 @@ export const path = (
     }
     const value = String(parts[name] ?? "")
     if (value === "" || /[^\x21-\x7e]|[/\\?#%]/.test(value) || /^\.+$/.test(value)) {
-      return Effect.fail(
+      return Either.left(
         new TinkerError.InvalidInput({ method, path: name, reason: `is ${JSON.stringify(value)}, which is no id` })
       )
     }
     out.push(value)
   }
-  return Effect.succeed(out.join("/"))
+  return Either.right(out.join("/"))
 }
 
 /** The first problem, as a sentence that names the field. @internal */
@@ -123,9 +156,9 @@ export const invalid = (method: string, error: ParseResult.ParseError, root = "r
 
 /** Reads a user's value, fills in the defaults, and names the field at fault. @internal */
 export const input = <A, I>(method: string, root: string, schema: Schema.Schema<A, I>) => {
-  const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error" })
-  return (value: I): Effect.Effect<A, TinkerError.InvalidInput> =>
-    Effect.mapError(decode(value), (error) => {
+  const decode = Schema.decodeUnknownEither(schema, { onExcessProperty: "error" })
+  return (value: I): Either.Either<A, TinkerError.InvalidInput> =>
+    Either.mapLeft(decode(value), (error) => {
       const found = invalid(method, error, root)
       return found.path === root
         ? found

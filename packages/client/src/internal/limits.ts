@@ -60,35 +60,35 @@ export class Throttle {
     this.#until = Math.max(this.#until, now + millis)
   }
 
-  readonly #waitOut: Effect.Effect<void> = Effect.suspend(() =>
-    this.#until === Number.NEGATIVE_INFINITY
-      ? Effect.void
-      : Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          now < this.#until ? Effect.zipRight(Effect.sleep(this.#until - now), this.#waitOut) : Effect.void
-        )
+  readonly #waitOut: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    now < this.#until ? Effect.zipRight(Effect.sleep(this.#until - now), this.#waitOut) : Effect.void
   )
 
-  readonly #careIsDue = Effect.suspend(() =>
-    this.#until === Number.NEGATIVE_INFINITY
-      ? Effect.succeed(false)
-      : Effect.map(Clock.currentTimeMillis, (now) => now - this.#until < careMillis)
-  )
+  readonly #careIsDue = Effect.map(Clock.currentTimeMillis, (now) => now - this.#until < careMillis)
 
   /** Submits once there is room and no pause. */
   submit<A, E, R>(bytes: number, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.zipRight(
-      this.#waitOut,
-      Effect.flatMap(this.#careIsDue, (careful) =>
-        careful
-          ? // whoever stood in line meanwhile may have been told to pause
-            Effect.zipRight(this.#waitOut, self).pipe(
-              this.#bytes.withCost(bytes * careFactor),
-              this.#careful.withCost(1),
-              this.#submissions.withCost(1)
-            )
-          : Effect.zipRight(this.#waitOut, self).pipe(this.#bytes.withCost(bytes), this.#submissions.withCost(1))
-      )
+    // whoever stood in line meanwhile may have been told to pause
+    const patient = Effect.suspend(() => (this.#isFree ? self : Effect.zipRight(this.#waitOut, self)))
+    const submitted = (careful: boolean) =>
+      careful
+        ? Budget.withCosts([
+            [this.#submissions, 1],
+            [this.#careful, 1],
+            [this.#bytes, bytes * careFactor]
+          ])(patient)
+        : Budget.withCosts([
+            [this.#submissions, 1],
+            [this.#bytes, bytes]
+          ])(patient)
+    return Effect.suspend(() =>
+      this.#isFree ? submitted(false) : Effect.flatMap(Effect.zipRight(this.#waitOut, this.#careIsDue), submitted)
     )
+  }
+
+  /** the service never asked for less */
+  get #isFree() {
+    return this.#until === Number.NEGATIVE_INFINITY
   }
 }
 

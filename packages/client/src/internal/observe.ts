@@ -1,10 +1,16 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
-import type * as Tracer from "effect/Tracer"
-import * as ClientMetrics from "../ClientMetrics.ts"
+import * as MetricKey from "effect/MetricKey"
+import type * as MetricKeyType from "effect/MetricKeyType"
+import * as MetricLabel from "effect/MetricLabel"
+import * as Tracer from "effect/Tracer"
+import * as keys from "./metricKeys.ts"
 
 /** What is counted while an operation is under way. @internal */
 export interface Running {
@@ -15,28 +21,32 @@ export interface Running {
   requestId: string | undefined
   /** a lost answer, whatever became of its request */
   readonly retried: () => void
+  /** that of the operation's fiber */
+  readonly clock: Clock.Clock
   /** the service has accepted the operation: it has its number, and will run */
-  readonly accepted: Effect.Effect<void>
+  readonly accepted: () => void
   /** ends the span and counts; once */
-  readonly end: (exit: Exit.Exit<unknown, unknown>, attributes?: Attributes) => Effect.Effect<void>
+  readonly end: (exit: Exit.Exit<unknown, unknown>, attributes?: Attributes) => void
 }
 
 type Attributes = { readonly [name: string]: unknown }
 
 const metricsOf = (operation: string) => {
-  const of = <T, I, O>(metric: Metric.Metric<T, I, O>) => Metric.tagged(metric, "operation", operation)
-  const operations = of(ClientMetrics.operations)
-  const failures = of(ClientMetrics.failures)
+  const of = <Type extends MetricKeyType.MetricKeyType<any, any>>(
+    key: MetricKey.MetricKey<Type>,
+    ...tags: ReadonlyArray<MetricLabel.MetricLabel>
+  ) => Metric.fromMetricKey(MetricKey.taggedWithLabels(key, [MetricLabel.make("operation", operation), ...tags]))
+  const outcome = (name: string) => of(keys.operations, MetricLabel.make("outcome", name))
   return {
-    success: Metric.tagged(operations, "outcome", "success"),
-    failure: Metric.tagged(operations, "outcome", "failure"),
-    interrupted: Metric.tagged(operations, "outcome", "interrupted"),
-    failedWith: (tag: string) => Metric.tagged(failures, "error", tag),
-    polls: of(ClientMetrics.polls),
-    retries: of(ClientMetrics.retries),
-    inFlight: of(ClientMetrics.inFlight),
-    duration: of(ClientMetrics.duration),
-    queueTime: of(ClientMetrics.queueTime)
+    success: outcome("success"),
+    failure: outcome("failure"),
+    interrupted: outcome("interrupted"),
+    failedWith: (tag: string) => of(keys.failures, MetricLabel.make("error", tag)),
+    polls: of(keys.polls),
+    retries: of(keys.retries),
+    inFlight: of(keys.inFlight),
+    duration: of(keys.duration),
+    queueTime: of(keys.queueTime)
   }
 }
 
@@ -51,10 +61,60 @@ const metricsFor = (operation: string) => {
   return metrics
 }
 
-// a test clock that stands between two nanoseconds has no whole number of them to give otherwise
-const nowNanos = Clock.clockWith((clock) => Effect.sync(() => clock.unsafeCurrentTimeNanos()))
-
 const seconds = (nanos: bigint) => Number(nanos) / 1e9
+
+const begin = (
+  operation: string,
+  span: Tracer.Span,
+  clock: Clock.Clock,
+  tags: ReadonlyArray<MetricLabel.MetricLabel>
+) => {
+  const metrics = metricsFor(operation)
+  const startTime = span.status.startTime
+  let queued: number | undefined
+  let ended = false
+  const running: Running = {
+    span,
+    polls: 0,
+    retries: 0,
+    bytes: 0,
+    requestId: undefined,
+    retried: () => {
+      running.retries++
+    },
+    clock,
+    accepted: () => {
+      queued ??= seconds(clock.unsafeCurrentTimeNanos() - startTime)
+      metrics.queueTime.unsafeUpdate(queued, tags)
+    },
+    end: (exit, more) => {
+      if (ended) return
+      ended = true
+      const now = clock.unsafeCurrentTimeNanos()
+      if (more !== undefined) for (const name in more) span.attribute(name, more[name])
+      span.attribute("tinker.polls", running.polls)
+      span.attribute("tinker.retries", running.retries)
+      if (running.bytes > 0) span.attribute("tinker.bytes", running.bytes)
+      if (running.requestId !== undefined) span.attribute("tinker.request_id", running.requestId)
+      if (queued !== undefined) span.attribute("tinker.queue_seconds", queued)
+      span.end(now, exit)
+      if (Exit.isSuccess(exit)) {
+        metrics.success.unsafeUpdate(1, tags)
+      } else if (Cause.isInterruptedOnly(exit.cause)) {
+        metrics.interrupted.unsafeUpdate(1, tags)
+      } else {
+        metrics.failure.unsafeUpdate(1, tags)
+        metrics.failedWith(tagOf(Cause.squash(exit.cause))).unsafeUpdate(1, tags)
+      }
+      metrics.inFlight.unsafeModify(-1, tags)
+      metrics.duration.unsafeUpdate(seconds(now - startTime), tags)
+      metrics.polls.unsafeUpdate(running.polls, tags)
+      if (running.retries > 0) metrics.retries.unsafeUpdate(running.retries, tags)
+    }
+  }
+  metrics.inFlight.unsafeModify(1, tags)
+  return running
+}
 
 /**
  * Begins the span and the figures of one operation, from its call to its end. The span is a child of the caller's.
@@ -62,57 +122,19 @@ const seconds = (nanos: bigint) => Number(nanos) / 1e9
  * @internal
  */
 export const start = (operation: string, attributes: Attributes): Effect.Effect<Running> =>
-  Effect.flatMap(Effect.makeSpan(operation, { attributes, kind: "client" }), (span) => {
-    const metrics = metricsFor(operation)
-    const startTime = span.status.startTime
-    let queued: number | undefined
-    let ended = false
-    const running: Running = {
-      span,
-      polls: 0,
-      retries: 0,
-      bytes: 0,
-      requestId: undefined,
-      retried: () => {
-        running.retries++
-      },
-      accepted: Effect.flatMap(nowNanos, (now) => {
-        queued ??= seconds(now - startTime)
-        return Metric.update(metrics.queueTime, queued)
-      }),
-      end: (exit, more) =>
-        Effect.suspend(() => {
-          if (ended) return Effect.void
-          ended = true
-          return Effect.flatMap(nowNanos, (now) => {
-            for (const [name, value] of Object.entries(more ?? {})) span.attribute(name, value)
-            span.attribute("tinker.polls", running.polls)
-            span.attribute("tinker.retries", running.retries)
-            if (running.bytes > 0) span.attribute("tinker.bytes", running.bytes)
-            if (running.requestId !== undefined) span.attribute("tinker.request_id", running.requestId)
-            if (queued !== undefined) span.attribute("tinker.queue_seconds", queued)
-            span.end(now, exit)
-            const outcome = Exit.isSuccess(exit)
-              ? Metric.increment(metrics.success)
-              : Cause.isInterruptedOnly(exit.cause)
-                ? Metric.increment(metrics.interrupted)
-                : Effect.zipRight(
-                    Metric.increment(metrics.failure),
-                    Metric.increment(metrics.failedWith(tagOf(Cause.squash(exit.cause))))
-                  )
-            return outcome.pipe(
-              Effect.zipRight(Metric.modify(metrics.inFlight, -1)),
-              Effect.zipRight(Metric.update(metrics.duration, seconds(now - startTime))),
-              Effect.zipRight(Metric.incrementBy(metrics.polls, running.polls)),
-              Effect.zipRight(
-                running.retries === 0 ? Effect.void : Metric.incrementBy(metrics.retries, running.retries)
-              )
-            )
-          })
-        })
-    }
-    return Effect.as(Metric.modify(metrics.inFlight, 1), running)
-  })
+  // where a span is made is known: here
+  Effect.flatMap(Effect.makeSpan(operation, { attributes, kind: "client", captureStackTrace: false }), (span) =>
+    Effect.withFiberRuntime((fiber) =>
+      Effect.succeed(
+        begin(
+          operation,
+          span,
+          Context.get(fiber.getFiberRef(DefaultServices.currentServices), Clock.Clock),
+          fiber.getFiberRef(FiberRef.currentMetricLabels)
+        )
+      )
+    )
+  )
 
 const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "Defect"
@@ -125,9 +147,19 @@ export const operation = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(start(name, attributes), (running) =>
-      restore(use(running)).pipe(
-        Effect.withParentSpan(running.span),
-        Effect.onExit((exit) => running.end(exit))
-      )
+      Effect.withFiberRuntime<A, E, R>((fiber) => {
+        const context = fiber.getFiberRef(FiberRef.currentContext)
+        return Effect.flatMap(
+          // what `withParentSpan` does, without a region of its own
+          Effect.zipRight(
+            FiberRef.set(FiberRef.currentContext, Context.add(context, Tracer.ParentSpan, running.span)),
+            Effect.exit(restore(use(running)))
+          ),
+          (exit) => {
+            running.end(exit)
+            return Effect.zipRight(FiberRef.set(FiberRef.currentContext, context), exit)
+          }
+        )
+      })
     )
   )

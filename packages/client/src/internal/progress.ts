@@ -1,8 +1,9 @@
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as QueueState from "../QueueState.ts"
+import { millis } from "./millis.ts"
 
 /**
  * When a client last got somewhere: the end of any of its operations counts for all that are under way.
@@ -30,7 +31,7 @@ export const watch = (options: {
   readonly startMillis: number
   readonly queue?: QueueState.Observable | undefined
 }): Watch => {
-  const limit = Duration.toMillis(options.limit)
+  const limit = millis(options.limit)
   return {
     check: Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const waited = now - Math.max(options.startMillis, options.progress.lastMillis)

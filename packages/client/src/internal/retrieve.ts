@@ -2,11 +2,11 @@ import * as Future from "@effect-tinker/api/Future"
 import type { ProtobufDecodeError } from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Either from "effect/Either"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as QueueState from "../QueueState.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
@@ -49,6 +49,17 @@ const doubtsAllowed = 3
 // a poll that was held for as long was held: it is repeated at once
 const heldMillis = 1000
 
+const decoders = new WeakMap<object, (body: unknown) => Either.Either<unknown, ParseResult.ParseError>>()
+
+const decoderOf = <A, I>(schema: Schema.Schema<A, I>) => {
+  let decode = decoders.get(schema)
+  if (decode === undefined) {
+    decode = Schema.decodeUnknownEither(schema)
+    decoders.set(schema, decode)
+  }
+  return decode as (body: unknown) => Either.Either<A, ParseResult.ParseError>
+}
+
 type Found<A> =
   | { readonly _tag: "Result"; readonly value: A }
   | { readonly _tag: "Pending" }
@@ -70,7 +81,7 @@ export const retrieve = <A, I>(
 ): Effect.Effect<A, TinkerError.TinkerError> => {
   const { method, requestId, running } = options
   running.requestId = requestId
-  const decode = Schema.decodeUnknown(options.schema)
+  const decode = decoderOf(options.schema)
   const unreadable = (reason: string) => new TinkerError.DecodeError({ method, requestId, reason })
   const failed = (reason: unknown, who: unknown, cause?: unknown) =>
     new TinkerError.RequestFailed({
@@ -91,7 +102,6 @@ export const retrieve = <A, I>(
   const pending = (body: unknown): Effect.Effect<Found<A>> => Effect.as(observe(body), { _tag: "Pending" })
 
   const interpret = (body: unknown, metadataAllowed: boolean): Effect.Effect<Found<A>, TinkerError.TinkerError> => {
-    if (body instanceof TinkerClient.Decoded) return Effect.succeed({ _tag: "Result", value: body.value as A })
     if (!isRecord(body)) return unreadable(`the result is ${body === null ? "null" : "no object"}`)
     if (body["type"] === "try_again") return pending(body)
     const status = body["status"]
@@ -103,39 +113,39 @@ export const retrieve = <A, I>(
     if (typeof status === "string") {
       return notYet.has(status) ? pending(body) : unreadable(`status: ${JSON.stringify(status)} is not known`)
     }
-    return Effect.mapBoth(decode(body), {
-      onFailure: (error) => unreadable(codec.reason(error)),
-      onSuccess: (value) => ({ _tag: "Result", value })
-    })
+    const value = decode(body)
+    return Either.isRight(value)
+      ? Effect.succeed({ _tag: "Result", value: value.right })
+      : unreadable(codec.reason(value.left))
   }
 
   return Effect.suspend(() => {
+    const { clock } = running
     let lost = 0
     let quick = 0
     let doubts = 0
     let queueSeen = false
 
-    const poll = (allow_metadata_only: boolean) =>
-      Effect.suspend(() => {
-        const iteration = running.polls++
-        return client.call(
-          TinkerApi.retrieveFuture,
-          { request_id: requestId, allow_metadata_only },
-          {
-            method,
-            requestId,
-            policy: pollPolicy,
-            protobuf: options.protobuf,
-            headers: {
-              "x-tinker-request-iteration": String(iteration),
-              "x-tinker-request-type": options.type,
-              ...(iteration === 0 && options.roundtripSeconds !== undefined
-                ? { "x-tinker-create-promise-roundtrip-time": String(options.roundtripSeconds) }
-                : {})
-            }
+    const poll = (allow_metadata_only: boolean) => {
+      const iteration = running.polls++
+      return client.call(
+        TinkerApi.retrieveFuture,
+        { request_id: requestId, allow_metadata_only },
+        {
+          method,
+          requestId,
+          policy: pollPolicy,
+          protobuf: options.protobuf,
+          headers: {
+            "x-tinker-request-iteration": String(iteration),
+            "x-tinker-request-type": options.type,
+            ...(iteration === 0 && options.roundtripSeconds !== undefined
+              ? { "x-tinker-create-promise-roundtrip-time": String(options.roundtripSeconds) }
+              : {})
           }
-        )
-      })
+        }
+      )
+    }
 
     // what to do about a poll without a result: wait and ask again, or fail
     const again = (
@@ -168,71 +178,71 @@ export const retrieve = <A, I>(
       }
     }
 
-    const loop = (
-      allowMetadata: boolean,
-      watch: progress.Watch
-    ): Effect.Effect<Exclude<Found<A>, { _tag: "Pending" }>, TinkerError.TinkerError> =>
-      Effect.gen(function* () {
-        while (true) {
-          const start = yield* Clock.currentTimeMillis
-          const answer = yield* Effect.either(poll(allowMetadata))
-          let next: "held" | "pending" | { readonly delay: number }
-          if (answer._tag === "Left") {
-            running.retried()
-            next = yield* again(answer.left)
-          } else {
-            const found = yield* interpret(answer.right, allowMetadata)
-            if (found._tag !== "Pending") return found
-            next = "pending"
-          }
-          queueSeen = true
-          yield* watch.check
-          if (typeof next === "object") {
-            yield* Effect.sleep(next.delay)
-            continue
-          }
-          lost = 0
-          const held = (yield* Clock.currentTimeMillis) - start
-          if (held >= heldMillis) {
-            quick = 0
-          } else {
-            // a service that answers at once is asked after growing pauses
-            const pause = (yield* RetryPolicy.jittered(10, heldMillis, quick++)) - held
-            if (pause > 0) yield* Effect.sleep(pause)
-          }
-        }
-      })
+    type Done = Exclude<Found<A>, { _tag: "Pending" }>
+    type Step = Effect.Effect<Done, TinkerError.TinkerError>
 
-    return Effect.flatMap(Clock.currentTimeMillis, (startMillis) => {
-      const watch = progress.watch({
-        method,
-        requestId,
-        progress: options.progress,
-        limit: options.noProgressLimit,
-        startMillis,
-        queue: options.queue
-      })
-      return loop(true, watch).pipe(
-        Effect.flatMap((found) => {
-          if (found._tag === "Result") return Effect.succeed(found.value)
-          // what was waited for is the program's own room, not the service
-          doubts = 0
-          return loop(false, watch).pipe(
-            Effect.map((found) => (found as Extract<Found<A>, { _tag: "Result" }>).value),
-            options.responses.withCost(found.size)
-          )
-        }),
-        Effect.tap(() =>
-          Effect.map(Clock.currentTimeMillis, (now) => {
-            options.progress.lastMillis = now
-          })
-        ),
-        // whatever it was waiting for, it waits no longer
-        Effect.ensuring(
-          Effect.suspend(() =>
-            queueSeen && options.queue !== undefined ? options.queue.observe(QueueState.active) : Effect.void
-          )
+    const watch = progress.watch({
+      method,
+      requestId,
+      progress: options.progress,
+      limit: options.noProgressLimit,
+      startMillis: clock.unsafeCurrentTimeMillis(),
+      queue: options.queue
+    })
+
+    /** Whatever the operation was waiting for, at its end it waits no longer. */
+    const covered = (then: Step): Step => {
+      if (queueSeen || options.queue === undefined) return then
+      queueSeen = true
+      return Effect.ensuring(then, options.queue.observe(QueueState.active))
+    }
+
+    const step = (allowMetadata: boolean): Step => {
+      const start = clock.unsafeCurrentTimeMillis()
+      const next: Step = Effect.suspend(() => step(allowMetadata))
+      const held = Effect.suspend(() => {
+        lost = 0
+        const took = clock.unsafeCurrentTimeMillis() - start
+        if (took >= heldMillis) {
+          quick = 0
+          return next
+        }
+        // a service that answers at once is asked after growing pauses
+        return Effect.flatMap(RetryPolicy.jittered(10, heldMillis, quick++), (delay) =>
+          delay > took ? Effect.zipRight(Effect.sleep(delay - took), next) : next
         )
+      })
+      return Effect.matchEffect(poll(allowMetadata), {
+        onFailure: (error) => {
+          running.retried()
+          return covered(
+            Effect.flatMap(again(error), (how) =>
+              Effect.zipRight(watch.check, how === "held" ? held : Effect.zipRight(Effect.sleep(how.delay), next))
+            )
+          )
+        },
+        onSuccess: (body) =>
+          body instanceof TinkerClient.Decoded
+            ? Effect.succeed<Done>({ _tag: "Result", value: body.value as A })
+            : covered(
+                Effect.flatMap(interpret(body, allowMetadata), (found) =>
+                  found._tag === "Pending" ? Effect.zipRight(watch.check, held) : Effect.succeed(found)
+                )
+              )
+      })
+    }
+
+    const gotOn = (value: A): A => {
+      options.progress.lastMillis = clock.unsafeCurrentTimeMillis()
+      return value
+    }
+    return Effect.flatMap(step(true), (found) => {
+      if (found._tag === "Result") return Effect.succeed(gotOn(found.value))
+      // what was waited for is the program's own room, not the service
+      doubts = 0
+      return Effect.suspend(() => step(false)).pipe(
+        Effect.map((found) => gotOn((found as Extract<Found<A>, { _tag: "Result" }>).value)),
+        options.responses.withCost(found.size)
       )
     })
   })

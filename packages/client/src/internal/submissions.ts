@@ -299,7 +299,7 @@ export const make = (options: {
           submit: (unit) =>
             request.submit(unit, running, noProgressLimit).pipe(
               Effect.withParentSpan(running.span),
-              Effect.tap(running.accepted),
+              Effect.tap(() => Effect.sync(running.accepted)),
               Effect.exit,
               Effect.flatMap((exit) =>
                 // not the end of the client, which would have ended this fiber
@@ -320,7 +320,7 @@ export const make = (options: {
           scope,
           run: Effect.flatten(Deferred.await(accepted)).pipe(
             Effect.withParentSpan(running.span),
-            Effect.onExit((exit) => running.end(exit, { "tinker.seq_ids": seqIds() }))
+            Effect.onExit((exit) => Effect.sync(() => running.end(exit, { "tinker.seq_ids": seqIds() })))
           )
         })
       }).pipe(Effect.annotateLogs(options.attributes), Effect.uninterruptible)

@@ -1,20 +1,49 @@
-import type * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Effect from "effect/Effect"
 
 /** @internal */
 export const direct: unique symbol = Symbol.for("~@effect-tinker/client/direct")
 
+/** @internal */
+export interface Outgoing {
+  readonly method: string
+  readonly origin: string
+  /** with the query */
+  readonly path: string
+  /** names, in lower case, and values in turns: half of what an object takes */
+  readonly headers: ReadonlyArray<string>
+  readonly body: Uint8Array | string | undefined
+}
+
+/** @internal */
+export interface Incoming {
+  readonly status: number
+  /** names are in lower case */
+  readonly headers: { readonly [name: string]: string | undefined }
+  readonly body: Uint8Array
+}
+
+/** Nothing was answered, or not all of it. @internal */
+export interface NoAnswer {
+  readonly _tag: "NoAnswer"
+  readonly cause: unknown
+}
+
 /**
- * The short way through an `HttpClient`: it follows no redirect, and keeps the time by itself (milliseconds until the
- * answer's head, and between any two parts of its body), so that no fiber need watch each request.
+ * The short way through an `HttpClient`, for answers that are wanted whole. It follows no redirect.
  *
  * @internal
  */
+export interface Short {
+  /** what each request says beside its own headers */
+  readonly headers: ReadonlyArray<string>
+  /**
+   * It keeps the time by itself (milliseconds until the answer's head, and between any two parts of its body), so that
+   * no fiber need watch each request.
+   */
+  readonly ask: (request: Outgoing, millis: number) => Effect.Effect<Incoming, NoAnswer>
+}
+
+/** @internal */
 export interface Direct {
-  readonly [direct]: (
-    request: HttpClientRequest.HttpClientRequest,
-    millis: number
-  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.RequestError>
+  readonly [direct]: Short
 }
