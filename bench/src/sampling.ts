@@ -2,11 +2,11 @@
  * 20,000 samples with 2,000 in flight, against a scripted service in another process: the SDK with all that it does
  * beside a bare undici loop that sends the same two requests for each sample, and the official Python client (fewer
  * samples) where interop/record.py has installed it, or where PYTHON names a Python that has it. Each runs in a process
- * of its own, in turns; the fastest of the turns counts.
+ * of its own, in turns; the fastest of the turns counts. The SDK is built first, and run as it is published.
  *
  * `SAMPLES` and `IN_FLIGHT` choose other numbers.
  */
-import { spawn, type ChildProcess } from "node:child_process"
+import { spawn, spawnSync, type ChildProcess } from "node:child_process"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { figure } from "./figure.ts"
@@ -18,7 +18,13 @@ const rounds = 3
 const pythonSamples = Math.min(count, 2000)
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const nodeArgs = ["--conditions=effect-tinker-source", "--import", "tsx"]
+const published = ["--import", "tsx"]
+const nodeArgs = ["--conditions=effect-tinker-source", ...published]
+
+const build = () => {
+  const { status } = spawnSync("npm", ["run", "--silent", "build"], { cwd: file("../.."), stdio: "inherit" })
+  if (status !== 0) throw new Error("the packages do not build")
+}
 
 const firstLine = (child: ChildProcess): Promise<string> =>
   new Promise((resolve, reject) => {
@@ -41,13 +47,14 @@ const best = (all: ReadonlyArray<Measured>): Measured =>
   all.reduce((a, b) => (b.samplesPerSecond > a.samplesPerSecond ? b : a))
 
 export default async (print: (line: string) => void = console.log): Promise<void> => {
+  build()
   const server = spawn(process.execPath, [...nodeArgs, file("sampling/server.ts")], {
     stdio: ["ignore", "pipe", "inherit", "ipc"]
   })
   try {
     const url = await firstLine(server)
     const node = (script: string) =>
-      measured(process.execPath, [...nodeArgs, file(script), url, String(count), String(inFlight)])
+      measured(process.execPath, [...published, file(script), url, String(count), String(inFlight)])
     const sdks: Array<Measured> = []
     const bares: Array<Measured> = []
     for (let round = 0; round < rounds; round++) {

@@ -247,7 +247,7 @@ export const make = Effect.fnUntraced(function* (
                   ...set("record_stability_info", given.record_stability_info),
                   type: "sample"
                 },
-                { method, policy: oneAttempt(policy), headers: backpressure }
+                { method, policy: oneAttempt(policy), headers: backpressure, span: running.span }
               )
             )
           )
@@ -309,7 +309,7 @@ export const make = Effect.fnUntraced(function* (
         return attempt(0)
       }
 
-      return observe.operation(`SamplingClient.${method}`, attributes, (running) => {
+      return observe.lean(`SamplingClient.${method}`, attributes, (running) => {
         running.bytes = bytes
         return underWay.withCost(1)(Effect.suspend(() => run(running)))
       })

@@ -20,12 +20,14 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
 import * as Flags from "./Flags.ts"
 import * as Billing from "./internal/billing.ts"
 import * as codec from "./internal/codec.ts"
@@ -80,6 +82,8 @@ export interface CallOptions {
   readonly body?: Body | undefined
   /** reads a protobuf answer, which is then asked for; its value comes back as `Decoded` */
   readonly protobuf?: ((bytes: Uint8Array) => Either.Either<unknown, ProtobufCodec.ProtobufDecodeError>) | undefined
+  /** the parent of the request's own span; the current one by default */
+  readonly span?: Tracer.AnySpan | undefined
   /** told why, whenever the request is about to be sent again, also after a billing pause */
   readonly onRetry?: ((error: TinkerError.TinkerError) => void) | undefined
 }
@@ -182,10 +186,16 @@ interface About {
   readonly requestId?: string
 }
 
+/** A request without what each attempt adds. */
+interface Prepared extends Outgoing {
+  /** what it says as all do, beside its own headers; no copy is kept while it is under way */
+  readonly common: Outgoing["headers"]
+}
+
 /** A request under way. */
 interface Sending {
   /** without its credential, unless that is given */
-  readonly request: Outgoing
+  readonly request: Prepared
   readonly endpoint: string
   readonly about: About
   readonly policy: RetryPolicy.RetryPolicy
@@ -193,13 +203,21 @@ interface Sending {
   readonly credential: "current" | "plain" | "given" | Redacted.Redacted
   attempts: number
   readonly onRetry: CallOptions["onRetry"]
+  readonly span: CallOptions["span"]
 }
+
+/** `Effect.flatMap`, at no cost where there is nothing to wait for. */
+const andThen = <A, B, E>(self: Effect.Effect<A, E>, f: (a: A) => Effect.Effect<B, E>): Effect.Effect<B, E> =>
+  Exit.isExit(self) && Exit.isSuccess(self) ? f(self.value as A) : Effect.flatMap(self, f)
 
 /** Where a header stands, or -1. */
 const indexOf = (headers: Outgoing["headers"], name: string): number => {
   for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return i
   return -1
 }
+
+const without = (headers: Outgoing["headers"], name: string): Outgoing["headers"] =>
+  headers.filter((_, i) => headers[i - (i % 2)] !== name)
 
 const isRejectedToken = (answer: Answer) =>
   answer.status === 401 && /error="?invalid_token"?/.test(answer.headers["www-authenticate"] ?? "")
@@ -277,14 +295,15 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const exchange = (
       request: Outgoing,
       about: About,
-      policy: RetryPolicy.RetryPolicy
+      policy: RetryPolicy.RetryPolicy,
+      then: (answer: Answer) => Effect.Effect<Answer, TinkerError.TinkerError>
     ): Effect.Effect<Answer, TinkerError.TinkerError> => {
       const limit = millis(policy.timeout)
       const url = `${request.origin}${request.path}`
       if (short !== undefined) {
         return Effect.matchEffect(short.ask(request, limit), {
           onFailure: ({ cause }) => lost(url, about, isTimeout(cause) ? "Timeout" : "Connection", cause),
-          onSuccess: ({ body, headers, status }) => Effect.succeed<Answer>({ url, status, headers, body })
+          onSuccess: ({ body, headers, status }) => then({ url, status, headers, body })
         })
       }
       return http.execute(toPlatform(request)).pipe(
@@ -304,7 +323,8 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
             : lost(url, about, isTimeout(error.cause) ? "Timeout" : "Connection", error.cause)
         ),
         Effect.timeoutFail({ duration: limit, onTimeout: () => lost(url, about, "Timeout") }),
-        Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
+        Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretNames]),
+        Effect.flatMap(then)
       )
     }
 
@@ -349,25 +369,20 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const attempt = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> => {
       const { about, credential, policy, request } = sending
       const retries = String(sending.attempts++)
-      if (credential === "given") {
-        const headers = [...request.headers, "x-stainless-retry-count", retries]
-        return Effect.flatMap(exchange({ ...request, headers }, about, policy), (answer) =>
-          judge(answer, about, undefined)
-        )
+      const ask = (key: Redacted.Redacted | undefined, then = (answer: Answer) => judge(answer, about, key)) => {
+        const headers = [...request.common, ...request.headers, "x-stainless-retry-count", retries]
+        if (key !== undefined) headers.push("x-api-key", Redacted.value(key))
+        const { body, method, origin, path } = request
+        return exchange({ method, origin, path, headers, body }, about, policy, then)
       }
-      const withKey = (key: Redacted.Redacted) => {
-        const headers = [...request.headers, "x-stainless-retry-count", retries, "x-api-key", Redacted.value(key)]
-        return exchange({ ...request, headers }, about, policy)
-      }
-      const key =
-        credential === "current" ? tokens.current : credential === "plain" ? tokens.plain : Effect.succeed(credential)
-      return Effect.flatMap(key, (key) =>
-        Effect.flatMap(withKey(key), (answer) =>
-          credential === "current" && isRejectedToken(answer)
+      if (credential === "given") return ask(undefined)
+      if (credential === "plain") return Effect.flatMap(tokens.plain, (key) => ask(key))
+      if (credential !== "current") return ask(credential)
+      return andThen(tokens.current(), (key) =>
+        ask(key, (answer) =>
+          isRejectedToken(answer)
             ? Effect.flatMap(tokens.replace(key), (other) =>
-                Redacted.value(other) === Redacted.value(key)
-                  ? judge(answer, about, key)
-                  : Effect.flatMap(withKey(other), (answer) => judge(answer, about, other))
+                Redacted.value(other) === Redacted.value(key) ? judge(answer, about, key) : ask(other)
               )
             : judge(answer, about, key)
         )
@@ -404,30 +419,43 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       )
 
     /** Attempts until there is a success, under a policy. */
-    const send = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> =>
-      Effect.catchAll(attempt(sending), (first) => {
-        const { policy } = sending
-        // most requests succeed at once, and need nothing of this
-        let failure: TinkerError.TinkerError | undefined = first
-        return Effect.suspend(() => {
-          const known = failure
-          failure = undefined
-          return known === undefined ? attempt(sending) : Effect.fail(known)
-        }).pipe(
-          Effect.tapError((error) => tell(sending, error)),
-          RetryPolicy.apply(policy, (error) => again(sending, error)),
-          Effect.catchTag("PaymentRequired", (error) =>
-            policy.billingPause && error.shouldRetry !== false ? pause(sending, error) : Effect.fail(error)
-          )
-        )
+    const send = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> => {
+      const { span } = sending
+      // the short way has no span of its own
+      const once = short === undefined && span !== undefined ? under(span, attempt(sending)) : attempt(sending)
+      return Effect.catchAll(once, (first) => {
+        const slow = persist(sending, first)
+        return span === undefined ? slow : under(span, slow)
       })
+    }
+
+    const under = <A, E>(span: Tracer.AnySpan, self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.withParentSpan(self, span)
+
+    /** What a policy says of a failure. */
+    const persist = (sending: Sending, first: TinkerError.TinkerError) => {
+      const { policy } = sending
+      // most requests succeed at once, and need nothing of this
+      let failure: TinkerError.TinkerError | undefined = first
+      return Effect.suspend(() => {
+        const known = failure
+        failure = undefined
+        return known === undefined ? attempt(sending) : Effect.fail(known)
+      }).pipe(
+        Effect.tapError((error) => tell(sending, error)),
+        RetryPolicy.apply(policy, (error) => again(sending, error)),
+        Effect.catchTag("PaymentRequired", (error) =>
+          policy.billingPause && error.shouldRetry !== false ? pause(sending, error) : Effect.fail(error)
+        )
+      )
+    }
 
     const build = (
       of: HttpApiEndpoint.HttpApiEndpoint.Any,
       payload: unknown,
       options: CallOptions & Params<HttpApiEndpoint.HttpApiEndpoint.Any>,
       policy: RetryPolicy.RetryPolicy
-    ): Either.Either<Outgoing, TinkerError.InvalidInput> => {
+    ): Either.Either<Prepared, TinkerError.InvalidInput> => {
       const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
       const method = options.method ?? endpoint.name
       const { encode, query } = codec.of(of)
@@ -436,7 +464,6 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       const search = query(options.urlParams)
       if (Either.isLeft(search)) return Either.left(codec.invalid(method, search.left))
       const headers = [
-        ...always,
         "accept",
         options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
         "x-stainless-read-timeout",
@@ -446,8 +473,10 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       if (!background.has(endpoint.name)) {
         headers.push("x-sdk-method", `${owners[endpoint.name] ?? "RestClient"}.${method}`)
       }
+      let common = always
       for (const given in options.headers) {
         const name = given.toLowerCase()
+        if (indexOf(common, name) >= 0) common = without(common, name)
         const at = indexOf(headers, name)
         if (at < 0) headers.push(name, options.headers[given]!)
         else headers[at + 1] = options.headers[given]!
@@ -464,7 +493,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         if (body !== undefined) headers.push("content-type", "application/json")
       }
       const outgoing = { method: endpoint.method, origin: base.origin, path: `${basePath}${path.right}${search.right}` }
-      return Either.right({ ...outgoing, headers, body })
+      return Either.right({ ...outgoing, common, headers, body })
     }
 
     const aboutOf = (endpoint: HttpApiEndpoint.HttpApiEndpoint.Any, options: CallOptions) => ({
@@ -482,7 +511,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       if (Either.isLeft(built)) return built.left
       const request = built.right
       const endpoint = (of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name
-      const sendIt = (request: Outgoing) =>
+      const sendIt = (request: Prepared) =>
         send({
           request,
           endpoint,
@@ -495,7 +524,8 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
                 ? "plain"
                 : "current",
           attempts: 0,
-          onRetry: options.onRetry
+          onRetry: options.onRetry,
+          span: options.span
         })
       return options.body?.compress === true
         ? Effect.flatMap(zstd.compress(options.body.bytes), (body) => sendIt({ ...request, body }))
@@ -510,6 +540,11 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         : Effect.suspend(() => start(of, payload, given, policy))
     }
 
+    const elsewhere = (request: Prepared): Outgoing => ({
+      ...request,
+      headers: [...request.common, ...request.headers]
+    })
+
     /** Where the redirects of a GET lead; neither key nor headers go further than the service itself. */
     const follow = Effect.fnUntraced(function* (first: Answer, method: string) {
       let answer = first
@@ -519,11 +554,12 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         if (location === undefined || !URL.canParse(location, answer.url)) break
         const next = new URL(location, answer.url)
         if (next.protocol !== "https:" && next.protocol !== "http:") break
-        const get = (headers: Outgoing["headers"]): Outgoing => ({
+        const get = (common: Outgoing["headers"]): Prepared => ({
           method: "GET",
           origin: next.origin,
           path: `${next.pathname}${next.search}`,
-          headers: [...headers, "accept", "application/json"],
+          common,
+          headers: ["accept", "application/json"],
           body: undefined
         })
         answer = yield* next.origin === base.origin
@@ -534,12 +570,15 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
               policy,
               credential: "current",
               attempts: 0,
-              onRetry: undefined
+              onRetry: undefined,
+              span: undefined
             })
-          : exchange(get([...(short?.headers ?? []), "user-agent", userAgent]), { method }, policy).pipe(
-              Effect.flatMap((found) => judge(found, { method }, undefined)),
-              RetryPolicy.apply(policy)
-            )
+          : exchange(
+              elsewhere(get([...(short?.headers ?? []), "user-agent", userAgent])),
+              { method },
+              policy,
+              (found) => judge(found, { method }, undefined)
+            ).pipe(RetryPolicy.apply(policy))
       }
       return answer
     })
@@ -581,6 +620,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const tokens = yield* Tokens.make({
       credentials: config.credentials,
       flags: clientConfig,
+      knownFlags: () => flags,
       scope,
       exchange: (credential, policy) =>
         Effect.gen(function* () {
@@ -593,7 +633,8 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
             policy,
             credential,
             attempts: 0,
-            onRetry: undefined
+            onRetry: undefined,
+            span: undefined
           })
           const { jwt } = yield* readToken(text.decode(answer.body)).pipe(
             Effect.mapError(() => new TinkerError.DecodeError({ method, reason: "jwt: is missing" }))
@@ -611,7 +652,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     return {
       config,
       clientConfig,
-      claims: Effect.map(tokens.current, (token) => jwt.claims(Redacted.value(token))),
+      claims: Effect.map(Effect.suspend(tokens.current), (token) => jwt.claims(Redacted.value(token))),
       telemetry,
       call,
       request

@@ -9,7 +9,7 @@ import * as Metric from "effect/Metric"
 import * as MetricKey from "effect/MetricKey"
 import type * as MetricKeyType from "effect/MetricKeyType"
 import * as MetricLabel from "effect/MetricLabel"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import * as keys from "./metricKeys.ts"
 
 /** What is counted while an operation is under way. @internal */
@@ -32,7 +32,7 @@ export interface Running {
 type Attributes = { readonly [name: string]: unknown }
 
 const metricsOf = (operation: string) => {
-  const of = <Type extends MetricKeyType.MetricKeyType<any, any>>(
+  const of = <Type extends MetricKeyType.MetricKeyType.Untyped>(
     key: MetricKey.MetricKey<Type>,
     ...tags: ReadonlyArray<MetricLabel.MetricLabel>
   ) => Metric.fromMetricKey(MetricKey.taggedWithLabels(key, [MetricLabel.make("operation", operation), ...tags]))
@@ -139,27 +139,29 @@ export const start = (operation: string, attributes: Attributes): Effect.Effect<
 const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "Defect"
 
-/** Runs an operation under its span, to its end. @internal */
-export const operation = <A, E, R>(
+/**
+ * Runs an operation to its end, without its span as the parent of what runs: where thousands are under way, only what may
+ * look for a parent is given one.
+ *
+ * @internal
+ */
+export const lean = <A, E, R>(
   name: string,
   attributes: Attributes,
   use: (running: Running) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(start(name, attributes), (running) =>
-      Effect.withFiberRuntime<A, E, R>((fiber) => {
-        const context = fiber.getFiberRef(FiberRef.currentContext)
-        return Effect.flatMap(
-          // what `withParentSpan` does, without a region of its own
-          Effect.zipRight(
-            FiberRef.set(FiberRef.currentContext, Context.add(context, Tracer.ParentSpan, running.span)),
-            Effect.exit(restore(use(running)))
-          ),
-          (exit) => {
-            running.end(exit)
-            return Effect.zipRight(FiberRef.set(FiberRef.currentContext, context), exit)
-          }
-        )
+      Effect.flatMap(Effect.exit(restore(use(running))), (exit) => {
+        running.end(exit)
+        return exit
       })
     )
   )
+
+/** Runs an operation under its span, to its end. @internal */
+export const operation = <A, E, R>(
+  name: string,
+  attributes: Attributes,
+  use: (running: Running) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => lean(name, attributes, (running) => Effect.withParentSpan(use(running), running.span))

@@ -135,6 +135,7 @@ export const retrieve = <A, I>(
           method,
           requestId,
           policy: pollPolicy,
+          span: running.span,
           protobuf: options.protobuf,
           headers: {
             "x-tinker-request-iteration": String(iteration),
@@ -194,7 +195,7 @@ export const retrieve = <A, I>(
     const covered = (then: Step): Step => {
       if (queueSeen || options.queue === undefined) return then
       queueSeen = true
-      return Effect.ensuring(then, options.queue.observe(QueueState.active))
+      return Effect.ensuring(then, options.queue.observe(QueueState.active)).pipe(Effect.withParentSpan(running.span))
     }
 
     const step = (allowMetadata: boolean): Step => {

@@ -15,7 +15,7 @@ const againMillis = 60_000
 /** @internal */
 export interface Tokens {
   /** what to send instead of a key, where the service exchanges keys; else the credential itself */
-  readonly current: Effect.Effect<Redacted.Redacted, TinkerError.TinkerError>
+  readonly current: () => Effect.Effect<Redacted.Redacted, TinkerError.TinkerError>
   /** the credential itself */
   readonly plain: Effect.Effect<Redacted.Redacted, TinkerError.TinkerError>
   /** Another one in place of one that was rejected; all who held that share one exchange. */
@@ -31,6 +31,8 @@ interface Token {
 export const make = (options: {
   readonly credentials: Credentials
   readonly flags: Effect.Effect<Flags.ClientConfig, TinkerError.TinkerError>
+  /** the flags, once they have been asked for */
+  readonly knownFlags: () => Flags.ClientConfig | undefined
   /** asks the service for a token */
   readonly exchange: (
     credential: Redacted.Redacted,
@@ -39,7 +41,7 @@ export const make = (options: {
   readonly scope: Scope.Scope
 }): Effect.Effect<Tokens> =>
   Effect.gen(function* () {
-    const { credentials, exchange, flags, scope } = options
+    const { credentials, exchange, flags, knownFlags, scope } = options
     const lock = yield* Effect.makeSemaphore(1)
     let token: Token | undefined
     let refreshing = false
@@ -87,7 +89,7 @@ export const make = (options: {
       }
     })
 
-    const exchanged: Tokens["current"] = Effect.gen(function* () {
+    const exchanged: Tokens["plain"] = Effect.gen(function* () {
       const usable = (now: number) => token !== undefined && token.expiresAt - now > onDemandMillis
       if (usable(yield* Clock.currentTimeMillis)) return token!.value
       return yield* lock.withPermits(1)(
@@ -107,13 +109,17 @@ export const make = (options: {
       )
     })
 
+    const currentUnder = (config: Flags.ClientConfig): Tokens["plain"] =>
+      config.pjwt_auth_enabled
+        ? exchanged
+        : credentials.get({ commandFirst: config.credential_default_source === "credential_cmd", fresh: false })
+
     return {
       plain: credentials.get({ commandFirst: false, fresh: false }),
-      current: Effect.flatMap(flags, (config) =>
-        config.pjwt_auth_enabled
-          ? exchanged
-          : credentials.get({ commandFirst: config.credential_default_source === "credential_cmd", fresh: false })
-      ),
+      current: () => {
+        const config = knownFlags()
+        return config === undefined ? Effect.flatMap(flags, currentUnder) : currentUnder(config)
+      },
       replace: (rejected) =>
         Effect.flatMap(flags, (config) =>
           config.pjwt_auth_enabled
