@@ -40,7 +40,10 @@ export interface Options {
   readonly gapTimeout?: Duration.DurationInput | undefined
   /** a session ends when nothing is heard of it for so long; 5 minutes */
   readonly sessionTimeout?: Duration.DurationInput | undefined
-  /** results are kept for so long after their operation ended; 1 hour */
+  /**
+   * Results are kept for so long after their operation ended, 1 hour; what was given out only until another 2,000 results
+   * or 128 MiB of the session were.
+   */
   readonly resultRetention?: Duration.DurationInput | undefined
   /** results above so many bytes are announced first to clients that ask for that; 1 MiB */
   readonly inlineLimit?: number | undefined
@@ -207,13 +210,16 @@ export const make = (
         return { _tag: "TryAgain", body: { type: "try_again", request_id, ...state } }
       }
       const outcome = waited.value
-      if (outcome._tag === "Failed") return outcome
+      if (outcome._tag === "Failed") {
+        environment.futures.delivered(entry, 0)
+        return outcome
+      }
       return yield* Effect.try(() => outcome.body(form)).pipe(
         Effect.map((body): Retrieved => {
           const size = body.bytes.byteLength
-          return allow_metadata_only && size > settings.inlineLimit
-            ? { _tag: "Large", size }
-            : { _tag: "Done", ...body }
+          if (allow_metadata_only && size > settings.inlineLimit) return { _tag: "Large", size }
+          environment.futures.delivered(entry, size)
+          return { _tag: "Done", ...body }
         }),
         Effect.catchAll((error) =>
           Effect.as(Effect.logError(`the result of ${request_id} cannot be encoded`, error), {

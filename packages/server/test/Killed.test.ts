@@ -1,5 +1,10 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Datum from "@effect-tinker/api/Datum"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as NodeTransport from "@effect-tinker/client/NodeTransport"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -7,10 +12,12 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type * as Engine from "../src/Engine.ts"
@@ -19,12 +26,12 @@ import * as client from "./utils/client.ts"
 const script = fileURLToPath(new URL("utils/durableServer.ts", import.meta.url))
 
 /** A service in a process, and what kills it without a word. */
-const start = (directory: string) =>
+const start = (directory: string, port = 0) =>
   Effect.acquireRelease(
     Effect.async<{ readonly url: string; readonly kill: Effect.Effect<void> }, Error>((resume) => {
       const child = spawn(
         process.execPath,
-        ["--conditions=effect-tinker-source", "--import", "tsx", script, directory],
+        ["--conditions=effect-tinker-source", "--import", "tsx", script, directory, String(port)],
         { stdio: ["ignore", "pipe", "inherit"] }
       )
       const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
@@ -116,6 +123,56 @@ describe("a service that is killed", () => {
           assert.isTrue(step === acknowledged.get(path) || step === attempted.get(path), `${path} is of step ${step}`)
         }
         assert.isTrue((yield* fs.readDirectory(directory)).every((name) => !name.startsWith(".")))
+      }).pipe(Effect.provide(NodeContext.layer)),
+    60_000
+  )
+
+  it.scopedLive(
+    "is told of by the steps under way when it is there again, and training goes on from its checkpoint",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* fs.makeTempDirectoryScoped()
+        const first = yield* start(directory)
+        const connect = Effect.map(
+          Layer.build(
+            ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: first.url }).pipe(
+              Layer.provide(NodeTransport.layer)
+            )
+          ),
+          Context.get(ServiceClient.ServiceClient)
+        )
+        const submit = (training: TrainingClient.TrainingClient, token: number) =>
+          Effect.gen(function* () {
+            const forward = yield* training.forwardBackward([Datum.fromPromptCompletion([token], [2])], "cross_entropy")
+            const update = yield* training.optimStep({ learning_rate: 0.1 })
+            return Fiber.map(Fiber.zip(forward, update), ([output]) => output.metrics["loss:sum"]!)
+          })
+        const train = (training: TrainingClient.TrainingClient, tokens: ReadonlyArray<number>) =>
+          Effect.forEach(tokens, (token) => Effect.flatten(submit(training, token)))
+
+        const service = yield* connect
+        const models = yield* Effect.replicateEffect(
+          service.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 4, seed: 1 }),
+          2
+        )
+        const [undisturbed, training] = models as [TrainingClient.TrainingClient, TrainingClient.TrainingClient]
+        const expected = (yield* train(undisturbed, [1, 2, 3, 4, 5, 6])).slice(3)
+        yield* train(training, [1, 2, 3])
+        const { path } = yield* Effect.flatten(training.saveState("third"))
+        const underWay = [yield* submit(training, 4), yield* submit(training, 5)]
+        yield* first.kill
+        yield* start(directory, Number(new URL(first.url).port))
+        // they are sent again until the next service is there, which knows nothing of the model
+        const [lost, behind] = yield* Effect.forEach(underWay, (step) => Effect.flip(step))
+        assert.strictEqual(lost!._tag, "NotFound")
+        assert.include(lost!.message, training.modelId)
+        assert.strictEqual(behind!._tag, "ClientBroken")
+        assert.strictEqual((yield* Effect.flip(Effect.flatten(submit(training, 6))))._tag, "ClientBroken")
+
+        const again = yield* connect
+        const resumed = yield* again.createTrainingClientFromStateWithOptimizer(path)
+        assert.deepStrictEqual(yield* train(resumed, [4, 5, 6]), expected)
       }).pipe(Effect.provide(NodeContext.layer)),
     60_000
   )

@@ -61,11 +61,23 @@ export interface Ticket {
   readonly envelope: Omit<Future.FutureEnvelope, "request_id">
 }
 
-/** How many operations of a session have no result yet. @internal */
+/** What a session has of operations. @internal */
 export interface Load {
   readonly owner: string | undefined
+  /** how many have no result yet */
   pending: number
+  /** those whose result was given out and is held still, by their bytes; the newest last */
+  readonly delivered: Map<string, number>
+  deliveredBytes: number
 }
+
+/** @internal */
+export const load = (owner: string | undefined): Load => ({
+  owner,
+  pending: 0,
+  delivered: new Map(),
+  deliveredBytes: 0
+})
 
 /** Why there is no result yet. @internal */
 export interface QueueState {
@@ -77,7 +89,7 @@ export interface QueueState {
 export interface Entry {
   readonly load: Load
   /** what a poll tells while there is no result; `active` where it is absent */
-  readonly state?: (() => QueueState) | undefined
+  state?: (() => QueueState) | undefined
   readonly ticket: Ticket
   readonly result: Deferred.Deferred<Outcome>
   /** says that somebody still cares for the session that the operation belongs to */
@@ -97,30 +109,52 @@ export interface Futures {
   readonly waitFor: (event: Effect.Effect<void>, atMost: Duration.Duration) => Effect.Effect<void>
   /** bytes of a result that is held; `undefined` where there is none, or it cannot be encoded */
   readonly size: (id: string) => Effect.Effect<number | undefined>
+  /** A result of so many bytes was given out: it is held until enough others were, for a client that did not get it. */
+  readonly delivered: (entry: Entry, bytes: number) => void
   /** lets go of a result that is done, before its time */
   readonly drop: (id: string) => void
   /** ends all waits, now and later */
   readonly stopWaiting: Effect.Effect<void>
 }
 
-/** Results are dropped when they are older than `retention`. @internal */
+// of one session: more than clients have under way
+const deliveredHeld = 2000
+const deliveredBytesHeld = 128 * 2 ** 20
+// so many are known to have been there
+const droppedKnown = 4000
+
+/**
+ * Results are dropped when they are older than `retention`, or when they and enough others were given out. Nothing is
+ * held of what they came from.
+ *
+ * @internal
+ */
 export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
   Effect.gen(function* () {
     const entries = new Map<string, Entry>()
     const dropped = new Set<string>()
-    // in order of completion
-    const completed: Array<{ readonly id: string; readonly at: number }> = []
+    // when, in order of completion
+    const completed = new Map<string, number>()
     const stopped = yield* Deferred.make<void>()
+
+    const drop = (id: string) => {
+      const load = entries.get(id)?.load
+      if (load !== undefined) {
+        load.deliveredBytes -= load.delivered.get(id) ?? 0
+        load.delivered.delete(id)
+      }
+      entries.delete(id)
+      completed.delete(id)
+      dropped.add(id)
+      if (dropped.size > droppedKnown) for (const oldest of dropped) return void dropped.delete(oldest)
+    }
 
     const prune = (now: number) => {
       const limit = now - Duration.toMillis(retention)
-      let old = 0
-      while (old < completed.length && completed[old]!.at < limit) {
-        entries.delete(completed[old]!.id)
-        dropped.add(completed[old]!.id)
-        old++
+      for (const [id, at] of completed) {
+        if (at >= limit) return
+        drop(id)
       }
-      if (old > 0) completed.splice(0, old)
     }
 
     return {
@@ -134,9 +168,12 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
         Effect.gen(function* () {
           if (!(yield* Deferred.succeed(entry.result, outcome))) return
           entry.load.pending--
+          // they hold what was asked for
+          entry.state = undefined
+          if (entry.cancel !== undefined) entry.cancel = Effect.void
           const now = yield* Clock.currentTimeMillis
           prune(now)
-          completed.push({ id: entry.ticket.id, at: now })
+          completed.set(entry.ticket.id, now)
         }),
       find: (id) =>
         Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Entry, responses.NotFound | responses.Gone> => {
@@ -177,11 +214,20 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
             Effect.orElseSucceed(() => undefined)
           )
         }),
+      delivered: ({ load, ticket: { id } }, bytes) => {
+        const { delivered } = load
+        if (!entries.has(id)) return
+        load.deliveredBytes += bytes - (delivered.get(id) ?? 0)
+        delivered.delete(id)
+        delivered.set(id, bytes)
+        for (const oldest of delivered.keys()) {
+          if (delivered.size <= deliveredHeld && load.deliveredBytes <= deliveredBytesHeld) return
+          // the newest stays, whatever it takes
+          if (oldest !== id) drop(oldest)
+        }
+      },
       drop: (id) => {
-        const entry = entries.get(id)
-        if (entry === undefined || !Effect.runSync(Deferred.isDone(entry.result))) return
-        entries.delete(id)
-        dropped.add(id)
+        if (completed.has(id)) drop(id)
       },
       stopWaiting: Effect.asVoid(Deferred.succeed(stopped, undefined))
     }

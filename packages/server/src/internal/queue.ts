@@ -46,6 +46,9 @@ interface Slot {
   readonly answer: futures.Ticket | responses.Refusal
 }
 
+// more than clients have under way
+const slotsKnown = 4000
+
 interface Waiting {
   readonly entry: futures.Entry
   readonly work: Effect.Effect<futures.Outcome>
@@ -163,6 +166,8 @@ export const make = (options: {
   const take = (seqId: number, slot: Slot, item: Waiting | undefined) => {
     highest = Math.max(highest, seqId)
     slots.set(seqId, slot)
+    // what comes again after so many others comes too late
+    slots.delete(seqId - slotsKnown)
     waiting.set(seqId, item)
     return advance
   }

@@ -59,6 +59,8 @@ export interface SamplerRecord {
 
 /** The samples of one client that are done, in the order of their ends. */
 interface Completions {
+  /** how many came before the first that is known still */
+  forgotten: number
   // not the results, which are held no longer than the service keeps them
   readonly entries: Array<{ readonly request_id: string; readonly state: "finished" | "failed" }>
   changed: Deferred.Deferred<void>
@@ -67,7 +69,11 @@ interface Completions {
 // numbers of samples carry the number of the client that draws them
 const clientOf = (seqId: number | undefined): number => Math.floor((seqId ?? 0) / 1e9)
 
-const emptyCompletions = (): Completions => ({ entries: [], changed: Deferred.unsafeMake(FiberId.none) })
+const emptyCompletions = (): Completions => ({
+  forgotten: 0,
+  entries: [],
+  changed: Deferred.unsafeMake(FiberId.none)
+})
 
 /** The id of a sampling session that a save will fill. @internal */
 export interface Reservation {
@@ -100,6 +106,16 @@ export interface Samplers {
 
 const encodeSample = Schema.encodeSync(Sampling.SampleResponse)
 
+// made where no request is at hand that it might hold
+const sampled = (response: Sampling.SampleResponse) =>
+  futures.done({
+    json: () => encodeSample(response),
+    protobuf: () => ProtobufCodec.encodeSampleResponse(response)
+  })
+
+// samples whose requests are told from others under the same number, and ends that are told of
+const samplesKnown = 10_000
+
 /** @internal */
 export const make = (environment: Environment): Effect.Effect<Samplers, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -110,7 +126,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
     const loadOf = ({ id: owner }: caller.User): futures.Load => {
       const before = unowned.get(owner)
       if (before !== undefined) return before
-      const fresh = { owner, pending: 0 }
+      const fresh = futures.load(owner)
       unowned.set(owner, fresh)
       return fresh
     }
@@ -256,6 +272,10 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       return fresh
     }
 
+    const forget = (completions: Completions, count: number) => {
+      completions.forgotten += completions.entries.splice(0, count).length
+    }
+
     const completed = (
       record: SamplerRecord,
       seqId: number | undefined,
@@ -268,6 +288,8 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
         const completions = completionsOf(record, clientOf(seqId))
         const { changed } = completions
         completions.entries.push({ request_id, state: outcome._tag === "Done" ? "finished" : "failed" })
+        // a client that polls for each sample never asks for them
+        if (completions.entries.length > samplesKnown) forget(completions, samplesKnown / 2)
         completions.changed = Deferred.unsafeMake(FiberId.none)
         return Effect.asVoid(Deferred.succeed(changed, undefined))
       })
@@ -280,15 +302,18 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       const completions = completionsOf(record, target.cloned_sampler_id)
       for (const id of retrieved_request_ids) if (id.startsWith(`${record.id}:`)) environment.futures.drop(id)
       const wait = Duration.min(atMost, Duration.seconds(Math.max(0, timeout ?? Infinity)))
-      if (completions.entries.length <= prev_cursor && Duration.toMillis(wait) > 0) {
+      // whoever asks from here has seen those before
+      if (prev_cursor > completions.forgotten) forget(completions, prev_cursor - completions.forgotten)
+      if (completions.forgotten + completions.entries.length <= prev_cursor && Duration.toMillis(wait) > 0) {
         yield* environment.futures.waitFor(Deferred.await(completions.changed), wait)
       }
-      const found = yield* Effect.forEach(completions.entries.slice(prev_cursor), (entry) =>
+      const from = Math.max(prev_cursor, completions.forgotten)
+      const found = yield* Effect.forEach(completions.entries.slice(from - completions.forgotten), (entry) =>
         Effect.map(environment.futures.size(entry.request_id), (size) =>
           size === undefined ? entry : { ...entry, response_payload_uncompressed_size: size }
         )
       )
-      return { completions: found, cursor: prev_cursor + found.length }
+      return { completions: found, cursor: from + found.length }
     })
 
     const join: Samplers["join"] = (id) => Effect.map(find(id), (record) => ++record.joined)
@@ -346,7 +371,10 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
                   queue_state_reason: `no more than ${settings.sampleConcurrency} requests are sampled at a time`
                 }
         })
-        if (numbered !== undefined) slots.set(numbered, { fingerprint: hash, ticket })
+        if (numbered !== undefined) {
+          slots.set(numbered, { fingerprint: hash, ticket })
+          if (slots.size > samplesKnown) slots.delete(slots.keys().next().value!)
+        }
         const work = Effect.suspend(() => {
           started = true
           return RcMap.get(engineSamplers, id)
@@ -357,19 +385,14 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
           Effect.scoped,
           Effect.tap(({ sequences }) => {
             const account = { owner: load.owner, session_id: session?.id, base_model: record.source!.base_model }
-            const sampled = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
+            const drawn = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
             const read = Either.getOrElse(ModelInput.lengthEither(prompt), () => 0)
             return Effect.zipRight(
               environment.ledger.use({ ...account, type: "sampling_prefill", count: read }),
-              environment.ledger.use({ ...account, type: "sampling_sample", count: sampled })
+              environment.ledger.use({ ...account, type: "sampling_sample", count: drawn })
             )
           }),
-          Effect.map((response) =>
-            futures.done({
-              json: () => encodeSample(response),
-              protobuf: () => ProtobufCodec.encodeSampleResponse(response)
-            })
-          ),
+          Effect.map(sampled),
           free.withPermits(1)
         )
         const attributes = { sampling_session_id: id, seq_id: numbered }

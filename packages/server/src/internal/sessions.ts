@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as caller from "./caller.ts"
 import type { Environment } from "./environment.ts"
-import type * as futures from "./futures.ts"
+import * as futures from "./futures.ts"
 import * as ids from "./ids.ts"
 import type * as queue from "./queue.ts"
 import * as responses from "./responses.ts"
@@ -93,7 +93,7 @@ export const make = (environment: Environment): Sessions => {
     const session: Session = {
       id,
       memory,
-      load: { owner, pending: 0 },
+      load: futures.load(owner),
       isLive: () => live.has(id),
       resources,
       workers,

@@ -62,6 +62,16 @@ const save = (
     )
   )
 
+// made where nothing is at hand that they might hold: results are kept, and inputs are not
+
+const passed = (result: Training.ForwardBackwardOutput) =>
+  futures.done({
+    json: () => encodePass(result),
+    protobuf: () => ProtobufCodec.encodeForwardBackwardOutput(result)
+  })
+
+const stepped = (result: Training.OptimStepResponse) => futures.done({ json: () => encodeStep(result) })
+
 /** A forward pass, with or without the gradient. @internal */
 export const pass = (
   environment: Environment,
@@ -87,12 +97,7 @@ export const pass = (
     const count = input.data.reduce((sum, { model_input }) => sum + lengthOf(model_input), 0)
     return output.pipe(
       Effect.tap(() => environment.ledger.use({ ...accountOf(record), type: "training", count })),
-      Effect.map((result) =>
-        futures.done({
-          json: () => encodePass(result),
-          protobuf: () => ProtobufCodec.encodeForwardBackwardOutput(result)
-        })
-      )
+      Effect.map(passed)
     )
   }
 })
@@ -102,7 +107,7 @@ export const optimStep = (seqId: number | undefined, params: Training.AdamParams
   type: "OptimStep",
   seqId,
   identity: params,
-  run: (model) => Effect.map(model.optimStep(params), (result) => futures.done({ json: () => encodeStep(result) }))
+  run: (model) => Effect.map(model.optimStep(params), stepped)
 })
 
 /** A step of an optimizer that no model here has. @internal */

@@ -1,4 +1,4 @@
-/** A service as a process of its own, over the directory that it is given; prints its URL when it listens. */
+/** A service as a process of its own, over the directory and on the port that it is given; prints its URL when it listens. */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Node from "@effect-tinker/server/Node"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
@@ -13,6 +13,9 @@ const announce = Effect.flatMap(Node.baseUrl, (url) => Effect.sync(() => process
 
 NodeRuntime.runMain(
   Layer.launch(
-    Layer.effectDiscard(announce).pipe(Layer.provide(Node.layer()), Layer.provide([TestEngine.layer(), store]))
+    Layer.effectDiscard(announce).pipe(
+      Layer.provide(Node.layer({ port: Number(process.argv[3] ?? 0) })),
+      Layer.provide([TestEngine.layer(), store])
+    )
   )
 )

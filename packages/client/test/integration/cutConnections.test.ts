@@ -1,0 +1,140 @@
+import * as Datum from "@effect-tinker/api/Datum"
+import type * as Training from "@effect-tinker/api/Training"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as NodeTransport from "@effect-tinker/client/NodeTransport"
+import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import type * as Engine from "@effect-tinker/server/Engine"
+import * as Node from "@effect-tinker/server/Node"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Redacted } from "effect"
+import { PCGRandom } from "effect/Utils"
+import * as Net from "node:net"
+
+/** by hand, for longer: `CUT_SECONDS=60 npx vitest run --project client cutConnections` */
+const seconds = Number(process.env["CUT_SECONDS"] ?? 4)
+
+/**
+ * What stands between a client and a service, and cuts connections: each after so many parts of requests or answers, in
+ * the middle of one or between two, by an end or by a reset.
+ */
+const unreliable = (port: number, seed: number) =>
+  Effect.gen(function* () {
+    const chance = new PCGRandom(seed)
+    const open = new Set<Net.Socket>()
+    const cuts = { ended: 0, reset: 0, partial: 0 }
+    const server = Net.createServer((client) => {
+      const service = Net.connect(port, "127.0.0.1")
+      const pair = [client, service] as const
+      let left = 1 + chance.integer(24)
+      const cut = () => {
+        const isReset = chance.integer(2) === 0
+        cuts[isReset ? "reset" : "ended"]++
+        for (const socket of pair) {
+          if (isReset) socket.resetAndDestroy()
+          else socket.end()
+        }
+      }
+      for (const [from, to] of [pair, [service, client] as const]) {
+        open.add(from)
+        from.on("error", () => to.destroy())
+        from.on("close", () => {
+          open.delete(from)
+          to.end()
+        })
+        from.on("data", (part) => {
+          if (--left > 0) return void to.write(part)
+          if (left < 0) return
+          // a part of it arrives, all of it, or nothing
+          const arrives = [0, chance.integer(part.length), part.length][chance.integer(3)]!
+          if (arrives > 0 && arrives < part.length) cuts.partial++
+          if (arrives > 0) to.write(part.subarray(0, arrives))
+          cut()
+        })
+      }
+    })
+    yield* Effect.acquireRelease(
+      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+      () =>
+        Effect.sync(() => {
+          server.close()
+          for (const socket of open) socket.destroy()
+        })
+    )
+    return { port: (server.address() as Net.AddressInfo).port, cuts, open }
+  })
+
+const vocabularySize = 16
+const spell = (tag: number) => [tag & 15, (tag >> 4) & 15, (tag >> 8) & 15]
+
+/** What an operation of the engine was submitted as. */
+const read = ({ input, name }: TestEngine.Operation) =>
+  name === "forwardBackward"
+    ? `pass ${ModelInput.toTokens((input as Engine.PassOptions).data[0]!.model_input)
+        .slice(0, 3)
+        .reduceRight((sum, digit) => sum * 16 + digit, 0)}`
+    : name === "optimStep"
+      ? `step ${Math.round((input as Training.AdamParams).learning_rate * 2 ** 20)}`
+      : undefined
+
+describe("connections that are cut at random", () => {
+  it.scopedLive(
+    "lose no step, double none and change no order, and none is left",
+    () =>
+      Effect.gen(function* () {
+        const engine = yield* TestEngine.make({ vocabularySize })
+        const service = yield* Layer.build(
+          Node.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
+        )
+        const url = yield* Effect.provide(Node.baseUrl, service)
+        const between = yield* unreliable(Number(new URL(url).port), 7)
+
+        const submitted = yield* Effect.gen(function* () {
+          const client = yield* ServiceClient.ServiceClient
+          const training = yield* client.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 4 })
+          const step = (tag: number) =>
+            Effect.gen(function* () {
+              const forward = yield* training.forwardBackward(
+                [Datum.fromPromptCompletion(spell(tag), [1, 2])],
+                "cross_entropy"
+              )
+              const update = yield* training.optimStep({ learning_rate: tag / 2 ** 20 })
+              return Fiber.zip(forward, update)
+            })
+          const start = performance.now()
+          let tag = 1
+          let ahead = yield* step(tag)
+          while (performance.now() - start < seconds * 1000 && tag < 4000) {
+            const next = yield* step(++tag)
+            yield* Fiber.join(ahead)
+            ahead = next
+          }
+          yield* Fiber.join(ahead)
+          return tag
+        }).pipe(
+          RetryPolicy.withRetryPolicy({ first: "5 millis", cap: "100 millis" }),
+          Effect.scoped,
+          Effect.provide(
+            ServiceClient.layer({
+              apiKey: Redacted.make("tml-test"),
+              baseUrl: `http://127.0.0.1:${between.port}`
+            }).pipe(Layer.provide(NodeTransport.layer))
+          )
+        )
+
+        const applied = (yield* engine.operations).map(read).filter((name) => name !== undefined)
+        assert.deepStrictEqual(
+          applied,
+          Array.from({ length: submitted }, (_, i) => [`pass ${i + 1}`, `step ${i + 1}`]).flat()
+        )
+        const { ended, partial, reset } = between.cuts
+        assert.isAbove(Math.min(ended, partial, reset), 0, `${submitted} steps, ${JSON.stringify(between.cuts)}`)
+        // what the client has closed is closed at once; what it was answered by may take a moment
+        yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: () => between.open.size === 0 }))
+        if (seconds > 10) yield* Effect.logInfo(`${submitted} steps, ${ended + reset} connections cut`)
+      }),
+    (seconds + 30) * 1000
+  )
+})

@@ -1,0 +1,87 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import type * as Engine from "../src/Engine.ts"
+import * as client from "./utils/client.ts"
+
+// what a weak reference was made of lives until the end of the task
+const collectGarbage = Effect.promise(() => new Promise((resolve) => setImmediate(resolve))).pipe(
+  Effect.zipRight(
+    Effect.sync(() => {
+      setFlagsFromString("--expose-gc")
+      ;(runInNewContext("gc") as () => void)()
+    })
+  )
+)
+
+describe("what is held", () => {
+  it.scoped("are the last results that were given out, and those that nobody asked for", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({}, { record: false })
+      yield* Effect.gen(function* () {
+        const model_id = yield* client.createModel(yield* client.createSession)
+        const first = yield* client.ok(client.optimStep(model_id, 1))
+        const waiting = yield* client.ok(client.optimStep(model_id, 2))
+        assert.property(yield* client.result(first.request_id), "metrics")
+        for (let seqId = 3; seqId < 2003; seqId++) {
+          yield* client.run("/optim_step", { adam_params: { learning_rate: 0.1 }, model_id, seq_id: seqId })
+        }
+        const status = (id: string) => Effect.map(client.poll(id), ({ status }) => status)
+        assert.strictEqual(yield* status(first.request_id), 410)
+        assert.strictEqual(yield* status(waiting.request_id), 200)
+        // the same number again is what it was, until it comes too late
+        const again = yield* client.ok(client.optimStep(model_id, 2))
+        assert.strictEqual(again.request_id, waiting.request_id)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("is nothing of what an operation was given", () =>
+    Effect.gen(function* () {
+      const given: Array<WeakRef<object>> = []
+      const { layer } = yield* client.start(
+        {},
+        {
+          record: false,
+          before: ({ input, name }) =>
+            Effect.sync(() => {
+              if (name === "forwardBackward") {
+                const [datum] = (input as Engine.PassOptions).data
+                given.push(new WeakRef(datum!.model_input.chunks[0]!), new WeakRef(datum!.loss_fn_inputs))
+              }
+              if (name === "sample") given.push(new WeakRef((input as Engine.SampleOptions).prompt.chunks[0]!))
+            })
+        }
+      )
+      yield* Effect.gen(function* () {
+        const session = yield* client.createSession
+        const model_id = yield* client.createModel(session)
+        const { sampling_session_id } = yield* client.ok(
+          client.post("/create_sampling_session", {
+            session_id: session,
+            sampling_session_seq_id: 0,
+            base_model: "effect-tinker/test"
+          })
+        )
+        const results: Array<string> = []
+        for (let n = 0; n < 10; n++) {
+          for (const sent of [
+            client.forwardBackward(model_id, n + 1),
+            client.post("/asample", client.sampleRequest(sampling_session_id, n))
+          ]) {
+            const { request_id } = yield* client.ok(sent)
+            // half of the results are asked for
+            if (n % 2 === 0) yield* client.result(request_id)
+            results.push(request_id)
+          }
+        }
+        yield* Effect.forEach(results, client.result)
+        assert.strictEqual(given.length, 30)
+        yield* collectGarbage
+        // the last ones may still stand on a stack
+        assert.isAtMost(given.filter((value) => value.deref() !== undefined).length, 3)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})
