@@ -1,11 +1,25 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
-import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Clock, DateTime, Effect, Encoding, Fiber, Layer, Redacted, Stream, TestClock } from "effect"
+import {
+  Chunk,
+  Clock,
+  DateTime,
+  Effect,
+  Encoding,
+  Fiber,
+  Layer,
+  Record,
+  Redacted,
+  type Scope,
+  Stream,
+  TestClock
+} from "effect"
 
 const { json } = ScriptedHttpClient
 
@@ -50,11 +64,14 @@ const trained = Effect.gen(function* () {
 })
 
 const embedded = <A, E>(
-  program: (rest: RestClient.Service, made: Effect.Effect.Success<typeof trained>) => Effect.Effect<A, E>
+  program: (
+    rest: RestClient.Service,
+    made: Effect.Effect.Success<typeof trained>
+  ) => Effect.Effect<A, E, ServiceClient.ServiceClient | HttpClient.HttpClient | Scope.Scope>
 ) =>
   Effect.gen(function* () {
     const server = yield* TestServer.make()
-    const layer = Layer.merge(over(server.layer), ServiceClient.layer(options).pipe(Layer.provide(server.layer)))
+    const layer = Layer.provideMerge(Layer.merge(RestClient.layer(options), ServiceClient.layer(options)), server.layer)
     return yield* Effect.gen(function* () {
       return yield* program(yield* RestClient.RestClient, yield* trained)
     }).pipe(Effect.provide(layer))
@@ -252,6 +269,37 @@ describe("streams over pages", () => {
         ["2026-01-29", "2026-02-01"]
       ])
     })
+  )
+})
+
+describe("adapters", () => {
+  it.scoped("go up as they came down, and can be sampled from", () =>
+    embedded((rest, { paths }) =>
+      Effect.gen(function* () {
+        const path = paths[2]!
+        const service = yield* ServiceClient.ServiceClient
+        const http = yield* HttpClient.HttpClient
+        const training = yield* service.createTrainingClientFromState(paths[0]!)
+        const external = yield* yield* training.saveWeightsExternal("out")
+        const { urls } = yield* rest.getExternalWeightsUrls(external.path!)
+        const files = yield* Effect.all(
+          Record.map(urls, (url) =>
+            Effect.map(
+              Effect.flatMap(http.get(url), ({ arrayBuffer }) => arrayBuffer),
+              (buffer) => new Uint8Array(buffer)
+            )
+          )
+        )
+        const { base_model, lora_rank: rank } = yield* rest.getWeightsInfo(path)
+        const lora_config = { rank: rank!, train_attn: true, train_mlp: true, train_unembed: true }
+        const uploaded = yield* rest.uploadExternalWeights({ base_model, lora_config, files })
+        const sampling = yield* service.createSamplingClient({ model_path: uploaded })
+        const { sequences } = yield* sampling.sample(ModelInput.fromTokens([1, 2]), {
+          sampling_params: { max_tokens: 2 }
+        })
+        assert.strictEqual(sequences[0]!.tokens.length, 2)
+      })
+    )
   )
 })
 

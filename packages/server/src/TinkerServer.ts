@@ -34,6 +34,7 @@ import { Api } from "./internal/contract.ts"
 import * as downloads from "./internal/downloads.ts"
 import * as operations from "./internal/operations.ts"
 import * as rest from "./internal/rest.ts"
+import * as uploads from "./internal/uploads.ts"
 import * as TinkerService from "./TinkerService.ts"
 
 /**
@@ -102,23 +103,28 @@ const loadOf = (body: object): Schema.Schema<typeof Weights.AnyLoadWeightsReques
     ? Weights.CreateFromWeightsRequest
     : Weights.LoadWeightsRequest) as never
 
-const training = HttpApiBuilder.group(Api, "training", (handlers) =>
-  Effect.map(TinkerService.TinkerService, (tinker) =>
-    handlers
-      .handleRaw("forwardBackward", ({ request }) =>
-        Effect.flatMap(readPass(request), ({ forward_only, ...pass }) =>
-          forward_only
-            ? tinker.forward({ ...pass, forward_input: pass.forward_backward_input })
-            : tinker.forwardBackward(pass)
+const training = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
+  HttpApiBuilder.group(Api, "training", (handlers) =>
+    Effect.map(Effect.all([TinkerService.TinkerService, keys]), ([tinker, { withAccess }]) =>
+      handlers
+        .handleRaw("forwardBackward", ({ request }) =>
+          Effect.flatMap(readPass(request), ({ forward_only, ...pass }) =>
+            forward_only
+              ? tinker.forward({ ...pass, forward_input: pass.forward_backward_input })
+              : tinker.forwardBackward(pass)
+          )
         )
-      )
-      .handle("forward", ({ payload }) => tinker.forward(payload))
-      .handleRaw("optimStep", ({ request }) => Effect.flatMap(bodies.read(request, stepOf), tinker.optimStep))
-      .handle("saveWeights", ({ payload }) => tinker.saveWeights(payload))
-      .handle("saveWeightsForSampler", ({ payload }) => tinker.saveWeightsForSampler(payload))
-      .handleRaw("loadWeights", ({ request }) => Effect.flatMap(bodies.read(request, loadOf), tinker.loadWeights))
+        .handle("forward", ({ payload }) => tinker.forward(payload))
+        .handleRaw("optimStep", ({ request }) => Effect.flatMap(bodies.read(request, stepOf), tinker.optimStep))
+        .handle("saveWeights", ({ payload }) => tinker.saveWeights(payload))
+        .handle("saveWeightsForSampler", ({ payload }) => tinker.saveWeightsForSampler(payload))
+        .handleRaw("loadWeights", ({ request }) =>
+          Effect.flatMap(bodies.read(request, loadOf), (payload) =>
+            withAccess(tinker.loadWeights(payload), payload.weights_access_token)
+          )
+        )
+    )
   )
-)
 
 const sampling = HttpApiBuilder.group(Api, "sampling", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
@@ -221,7 +227,8 @@ const guard =
     return Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
       const key = request.headers["x-api-key"]
-      const user = downloads.isDownload(request) ? caller.everyone : yield* keys.identify(key)
+      const signed = downloads.isDownload(request) || uploads.isUpload(request)
+      const user = signed ? caller.everyone : yield* keys.identify(key)
       if (user === undefined) return unauthorized(key)
       return yield* Effect.matchEffect(bodies.plain(zstd, request, limits), {
         onFailure: (answer) => Effect.succeed(apiErrors.toResponse(answer)),
@@ -250,8 +257,9 @@ export const layerHandlers = (
   const keys = apiKeys.make(options.apiKeys ?? [], options.tokenLifetime)
   return Layer.merge(
     HttpApiBuilder.api(Api).pipe(
-      Layer.provide([service(options.tokenLifetime !== undefined), models, training, sampling, futures]),
+      Layer.provide([service(options.tokenLifetime !== undefined), models, training(keys), sampling, futures]),
       Layer.provide([...operations.layers(keys)]),
+      Layer.provide(uploads.layer(options.apiKeys ?? [])),
       Layer.provide([...rest.layers(downloads.make(options.apiKeys ?? []))])
     ),
     HttpApiBuilder.middleware(

@@ -43,7 +43,6 @@ describe("the operations beside training", () => {
         assert.strictEqual(yield* statusOf(post("/telemetry", { ...sent, events: [{ event: 1 }] })), 422)
         assert.strictEqual(yield* statusOf(post("/auth/token", {})), 400)
         assert.strictEqual(yield* statusOf(client.get("/auth/apikey/me")), 404)
-        assert.strictEqual(yield* statusOf(post("/external_weights_upload_finish", { upload_id: "u" })), 400)
       }).pipe(Effect.provide(layer))
     })
   )

@@ -230,7 +230,11 @@ describe("checkpoints", () => {
         const copied = yield* ok(post("/copy_weights", { session_id, model_seq_id: 7, source_path }))
         assert.strictEqual(copied.tinker_path, `tinker://${session_id}:train:7/weights/a`)
         assert.strictEqual(yield* statusOf(post("/copy_weights", { session_id, model_seq_id: 0, source_path })), 409)
-        assert.strictEqual(yield* statusOf(post("/copy_weights", { destination_project_id: "p", source_path })), 400)
+        assert.strictEqual(yield* statusOf(post("/copy_weights", { source_path })), 400)
+        const moved = yield* ok(post("/copy_weights", { destination_project_id: "p", source_path }))
+        assert.match(moved.tinker_path, /^tinker:\/\/[^/]+\/weights\/a$/)
+        const runs = yield* ok(get("/training_runs?project_id=p"))
+        assert.strictEqual(runs.training_runs[0].last_checkpoint.tinker_path, moved.tinker_path)
 
         assert.strictEqual(yield* statusOf(del(path)), 204)
         assert.strictEqual(yield* statusOf(del(path)), 404)

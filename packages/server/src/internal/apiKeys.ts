@@ -5,6 +5,7 @@ import * as Encoding from "effect/Encoding"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as caller from "./caller.ts"
+import * as responses from "./responses.ts"
 
 /** Compares in a time that depends on the length of `given` alone. */
 const equal = (expected: Uint8Array, given: Uint8Array): boolean => {
@@ -52,6 +53,11 @@ export const makeSign = (keys: ReadonlyArray<Redacted.Redacted<string>>, purpose
 export interface ApiKeys {
   /** the user that a key, or a token, stands for */
   readonly identify: (given: string | undefined) => Effect.Effect<caller.User | undefined>
+  /** Lets the caller read what belongs to the user of another key, or token, where one is given. */
+  readonly withAccess: <A, E>(
+    effect: Effect.Effect<A, E>,
+    given: string | undefined
+  ) => Effect.Effect<A, E | responses.Refusal>
   /** a token for the caller; `undefined` where there are none */
   readonly token: Effect.Effect<string | undefined>
 }
@@ -89,15 +95,27 @@ export const make = (
       return users.find(({ id }) => id === claims.right.sub)
     })
 
+    const identify: ApiKeys["identify"] = (given) => {
+      if (keys.length === 0) return Effect.succeed(caller.everyone)
+      const index = indexOf(keys, given)
+      if (index >= 0) return Effect.succeed(users[index])
+      return tokenLifetime !== undefined && given?.startsWith("eyJ") === true
+        ? fromToken(given)
+        : Effect.succeed(undefined)
+    }
+
     return {
-      identify: (given) => {
-        if (keys.length === 0) return Effect.succeed(caller.everyone)
-        const index = indexOf(keys, given)
-        if (index >= 0) return Effect.succeed(users[index])
-        return tokenLifetime !== undefined && given?.startsWith("eyJ") === true
-          ? fromToken(given)
-          : Effect.succeed(undefined)
-      },
+      identify,
+      withAccess: <A, E>(effect: Effect.Effect<A, E>, given: string | undefined) =>
+        given === undefined
+          ? effect
+          : Effect.flatMap(
+              Effect.all([identify(given), caller.Caller]),
+              ([other, user]): Effect.Effect<A, E | responses.Refusal> =>
+                other === undefined
+                  ? responses.forbidden("the weights access token is no key of this service")
+                  : Effect.provideService(effect, caller.Caller, { ...user, readsAs: other.id })
+            ),
       token: Effect.gen(function* () {
         const { id: sub } = yield* caller.Caller
         if (tokenLifetime === undefined || sub === undefined) return undefined

@@ -7,14 +7,16 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as apiErrors from "./apiErrors.ts"
 import * as messages from "./messages.ts"
+import * as uploads from "./uploads.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
 const isJson = (type: string): boolean => type.toLowerCase().includes("application/json")
 
 /** Why a body is not read at all: bodies are JSON, and those of passes may be protobuf. */
-const unsupported = ({ headers, method, url }: Request): string | undefined => {
-  if (!HttpMethod.hasBody(method)) return undefined
+const unsupported = (request: Request): string | undefined => {
+  const { headers, method, url } = request
+  if (!HttpMethod.hasBody(method) || uploads.isUpload(request)) return undefined
   const encoding = headers["content-encoding"] ?? "identity"
   if (encoding !== "identity" && encoding !== Zstd.contentEncoding) {
     return `content-encoding ${encoding} is not supported: send zstd, or no other`

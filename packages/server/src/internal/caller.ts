@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 export interface User {
   /** `undefined` stands for all */
   readonly id: string | undefined
+  /** another user, who lets this one read what is theirs */
+  readonly readsAs?: string | undefined
 }
 
 /** The service itself, and whoever may ask it where it has no keys. @internal */

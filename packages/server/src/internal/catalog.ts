@@ -11,12 +11,13 @@ import type * as Weights from "@effect-tinker/api/Weights"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as CheckpointStore from "../CheckpointStore.ts"
 import * as caller from "./caller.ts"
 import * as files from "./checkpointFiles.ts"
 import * as checkpoints from "./checkpoints.ts"
-import type { Environment } from "./environment.ts"
+import { type Environment, findBaseModel, onOffer } from "./environment.ts"
 import type * as models from "./models.ts"
 import * as responses from "./responses.ts"
 import type * as samplers from "./samplers.ts"
@@ -44,6 +45,13 @@ export interface Catalog {
   readonly setPublic: (path: TinkerPath.TinkerPath, isPublic: boolean) => Refused<void>
   readonly setTtl: (path: TinkerPath.TinkerPath, seconds: number | null) => Refused<void>
   readonly copyWeights: (request: Weights.CopyWeightsRequest) => Refused<Weights.CopyWeightsResponse>
+  /** refuses an adapter by what is said of it, before its files come */
+  readonly checkUpload: (request: Weights.ExternalWeightsUploadStartRequest) => Refused<void>
+  /** stores an adapter that was made elsewhere, to sample from, and answers its path */
+  readonly storeUpload: (
+    request: Weights.ExternalWeightsUploadStartRequest,
+    files: { readonly config: Uint8Array; readonly adapter: Uint8Array }
+  ) => Refused<string>
   readonly weightsInfo: (path: string) => Refused<Weights.WeightsInfoResponse>
   /** the adapter as PEFT reads it */
   readonly files: (path: TinkerPath.TinkerPath) => Refused<{
@@ -156,7 +164,7 @@ export const make = (
   environment: Environment,
   parts: { readonly sessions: sessions.Sessions; readonly models: models.Models; readonly samplers: samplers.Samplers }
 ): Catalog => {
-  const { ledger, store } = environment
+  const { engine, ledger, store } = environment
   // a store that fails is the service's fault
   const stored = Effect.orDie(store.list)
 
@@ -310,22 +318,58 @@ export const make = (
     yield* ledger.note(owner, "checkpoint_ttl_changed", path, { ttl_seconds: seconds })
   })
 
+  /** A run in a project, of no client's session. */
+  const runIn = (project: string | undefined, what: string) =>
+    Effect.map(parts.sessions.place(project, what), ({ id }) => `${id}:train:0`)
+
+  const checkUpload: Catalog["checkUpload"] = ({ base_model, lora_config }) => {
+    const { train_attn, train_mlp, train_unembed } = lora_config
+    if (findBaseModel(engine, base_model) === undefined) {
+      return responses.badRequest(`there is no base model ${base_model}; on offer: ${onOffer(engine)}`)
+    }
+    return train_attn || train_mlp || train_unembed
+      ? Effect.void
+      : responses.badRequest("lora_config trains nothing: set train_attn, train_mlp or train_unembed")
+  }
+
+  const storeUpload: Catalog["storeUpload"] = Effect.fnUntraced(function* (request, contents) {
+    const { base_model, destination_project_id, lora_config } = request
+    const adapter = yield* Either.mapLeft(files.fromPeft({ base_model, lora_config }, contents), responses.badRequest)
+    // a model that takes it says whether all of it is there
+    yield* engine.createModel({ base_model, lora_config }).pipe(
+      Effect.flatMap((model) => model.load(adapter, undefined)),
+      Effect.scoped,
+      Effect.catchAll((error): Refused<never> =>
+        error.category === "user" ? responses.badRequest(`${files.adapterFile}: ${error.reason}`) : Effect.die(error)
+      )
+    )
+    const { id: owner } = yield* caller.Caller
+    const run = yield* runIn(destination_project_id, "weights that were uploaded")
+    const path = { training_run_id: run, kind: "sampler_weights", name: "uploaded" } as const
+    yield* Effect.orDie(store.save({ path, owner, adapter }))
+    yield* ledger.note(owner, "checkpoint_created", path)
+    return TinkerPath.format(path)
+  })
+
   const copyWeights: Catalog["copyWeights"] = Effect.fnUntraced(function* (request) {
     const { destination_project_id, model_seq_id, session_id, source_path, ttl_seconds } = request
-    if (session_id === undefined || model_seq_id === undefined) {
+    const source = yield* checkpoints.parse(source_path)
+    const inSession =
+      session_id !== undefined && model_seq_id !== undefined ? `${session_id}:train:${model_seq_id}` : undefined
+    if (inSession !== undefined) {
+      yield* Effect.catchTag(parts.sessions.find(session_id!), "GoneResponse", ({ detail }) =>
+        responses.notFound(detail)
+      )
+      if (parts.models.all().some(({ id }) => id === inSession)) {
+        return yield* responses.conflict(`model_seq_id ${model_seq_id} was used for a model`)
+      }
+    } else if (destination_project_id === undefined) {
       return yield* responses.badRequest(
-        destination_project_id === undefined
-          ? "give session_id and model_seq_id, so that the copy has a place"
-          : "destination_project_id: this service keeps checkpoints by session; give session_id and model_seq_id"
+        "give destination_project_id, or session_id and model_seq_id, so that the copy has a place"
       )
     }
-    const source = yield* checkpoints.parse(source_path)
-    yield* Effect.catchTag(parts.sessions.find(session_id), "GoneResponse", ({ detail }) => responses.notFound(detail))
-    const run = `${session_id}:train:${model_seq_id}`
-    if (parts.models.all().some(({ id }) => id === run)) {
-      return yield* responses.conflict(`model_seq_id ${model_seq_id} was used for a model`)
-    }
     yield* checkpoints.find(store, source)
+    const run = inSession ?? (yield* runIn(destination_project_id, "a copy of a checkpoint"))
     const { adapter, info, optimizer } = yield* checkpoints.orRefuse(store.load(source))
     const { id: owner } = yield* caller.Caller
     const path = { ...source, training_run_id: run }
@@ -427,6 +471,8 @@ export const make = (
     }),
     setTtl,
     copyWeights,
+    checkUpload,
+    storeUpload,
     weightsInfo: (path) =>
       Effect.map(
         Effect.flatMap(checkpoints.parse(path), (parsed) => checkpoints.find(store, parsed)),

@@ -1,5 +1,7 @@
 import type * as Model from "@effect-tinker/api/Model"
 import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
 import type * as Engine from "../Engine.ts"
 import * as SafeTensors from "../SafeTensors.ts"
 
@@ -65,6 +67,53 @@ const peftConfig = (adapter: Engine.Adapter) => ({
   use_rslora: false,
   use_dora: false
 })
+
+const unused = (isUnused: (value: unknown) => boolean) =>
+  Schema.optional(
+    Schema.Unknown.pipe(
+      Schema.filter(
+        (value) => value === null || value === undefined || isUnused(value) || "is used, which this service does not do"
+      )
+    )
+  )
+const off = unused((value) => value === false)
+const empty = unused((value) => typeof value === "object" && Object.keys(value!).length === 0)
+
+const PeftConfig = Schema.parseJson(
+  Schema.Struct({
+    peft_type: Schema.Literal("LORA"),
+    r: Schema.Int,
+    lora_alpha: Schema.Finite,
+    use_rslora: off,
+    use_dora: off,
+    modules_to_save: empty,
+    rank_pattern: empty,
+    alpha_pattern: empty
+  })
+)
+const decodePeftConfig = Schema.decodeUnknownEither(PeftConfig)
+
+/** An adapter of files that were made elsewhere, or what is wrong with them. @internal */
+export const fromPeft = (
+  described: { readonly base_model: string; readonly lora_config: Model.LoraConfig },
+  files: { readonly config: Uint8Array; readonly adapter: Uint8Array }
+): Either.Either<Engine.Adapter, string> =>
+  Either.gen(function* () {
+    const { lora_alpha, r } = yield* Either.mapLeft(
+      decodePeftConfig(new TextDecoder().decode(files.config)),
+      (error) => {
+        const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+        return `${configFile}: ${[...(issue?.path ?? []), issue?.message].join(": ")}`
+      }
+    )
+    const { rank } = described.lora_config
+    if (r !== rank) return yield* Either.left(`${configFile}: r is ${r}, but lora_config.rank is ${rank}`)
+    const { tensors: weights } = yield* Either.mapLeft(
+      SafeTensors.decode(files.adapter),
+      ({ message }) => `${adapterFile}: ${message}`
+    )
+    return { ...described, lora_alpha, weights }
+  })
 
 const prefixed = (prefix: string, moments: { readonly [name: string]: Float32Array }) =>
   Object.entries(moments).map(([name, data]) => [`${prefix}${name}`, { shape: [data.length], data }] as const)

@@ -41,7 +41,11 @@ export const readable = (
   path: TinkerPath.TinkerPath,
   info: CheckpointStore.Info
 ): Effect.Effect<CheckpointStore.Info, responses.Refusal> =>
-  info.public === true ? Effect.succeed(info) : owned(path, info)
+  info.public === true
+    ? Effect.succeed(info)
+    : Effect.flatMap(caller.Caller, ({ readsAs }) =>
+        readsAs !== undefined && readsAs === info.owner ? Effect.succeed(info) : owned(path, info)
+      )
 
 /** A checkpoint that the caller may change. @internal */
 export const findOwn = (

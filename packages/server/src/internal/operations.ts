@@ -4,6 +4,7 @@ import * as TinkerService from "../TinkerService.ts"
 import type * as apiKeys from "./apiKeys.ts"
 import { Api } from "./contract.ts"
 import * as responses from "./responses.ts"
+import * as uploads from "./uploads.ts"
 
 const client = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
   HttpApiBuilder.group(Api, "client", (handlers) =>
@@ -52,18 +53,21 @@ const modelOperations = HttpApiBuilder.group(Api, "modelOperations", (handlers) 
   )
 )
 
-const noUpload = responses.badRequest("this service takes no uploads of weights: train here, or copy a checkpoint")
-
-const weightsOperations = HttpApiBuilder.group(Api, "weightsOperations", (handlers) =>
-  Effect.map(TinkerService.TinkerService, (tinker) =>
-    handlers
-      .handle("copyWeights", ({ payload }) => tinker.catalog.copyWeights(payload))
-      .handle("weightsInfo", ({ payload }) => tinker.catalog.weightsInfo(payload.tinker_path))
-      .handle("externalWeightsUploadStart", () => noUpload)
-      .handle("externalWeightsUploadFinish", () => noUpload)
+const weightsOperations = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
+  HttpApiBuilder.group(Api, "weightsOperations", (handlers) =>
+    Effect.map(
+      Effect.all([TinkerService.TinkerService, keys, uploads.Uploads]),
+      ([{ catalog }, { withAccess }, { finish, start }]) =>
+        handlers
+          .handle("copyWeights", ({ payload, request }) =>
+            withAccess(catalog.copyWeights(payload), request.headers["x-tinker-weights-access-token"])
+          )
+          .handle("weightsInfo", ({ payload }) => catalog.weightsInfo(payload.tinker_path))
+          .handle("externalWeightsUploadStart", ({ payload, request }) => start(request, payload))
+          .handle("externalWeightsUploadFinish", ({ payload }) => finish(payload.upload_id))
+    )
   )
-)
 
-/** Handlers of `OperationsApi`. @internal */
+/** Handlers of `OperationsApi`, and what they point to. @internal */
 export const layers = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
-  [client(keys), polling, modelOperations, weightsOperations] as const
+  [client(keys), polling, modelOperations, weightsOperations(keys), uploads.routes] as const

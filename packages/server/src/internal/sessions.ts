@@ -50,6 +50,8 @@ export interface Session {
 /** @internal */
 export interface Sessions {
   readonly create: (request: typeof Wire.CreateSessionRequest.Type) => Effect.Effect<Session>
+  /** what is in a project without a session of a client, as if one had ended there */
+  readonly place: (project_id: string | undefined, detail: string) => Effect.Effect<Memory>
   /** in the order in which they were created */
   readonly all: () => ReadonlyArray<Memory>
   readonly recall: (id: string) => Memory | undefined
@@ -139,8 +141,23 @@ export const make = (environment: Environment): Sessions => {
     return session
   }, Effect.uninterruptible)
 
+  const place: Sessions["place"] = Effect.fnUntraced(function* (project_id, detail) {
+    const memory: Memory = {
+      id: yield* ids.uuid,
+      owner: (yield* caller.Caller).id,
+      created_at: yield* Clock.currentTimeMillis,
+      user_metadata: undefined,
+      display_name: undefined,
+      project_id,
+      status: { type: "client_finished", reason: { type: "success" }, detail }
+    }
+    memories.set(memory.id, memory)
+    return memory
+  })
+
   return {
     create,
+    place,
     all: () => Array.from(memories.values()),
     recall: (id) => memories.get(id),
     finish: (id, status) =>
