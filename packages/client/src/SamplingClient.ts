@@ -24,6 +24,7 @@ import * as Option from "effect/Option"
 import { Budget } from "./internal/budget.ts"
 import * as chunking from "./internal/chunking.ts"
 import * as codec from "./internal/codec.ts"
+import { make as makeCompletions } from "./internal/completions.ts"
 import * as sessionLimits from "./internal/limits.ts"
 import { millis } from "./internal/millis.ts"
 import * as observe from "./internal/observe.ts"
@@ -188,12 +189,18 @@ export const make = Effect.fnUntraced(function* (
   const attributes = { "tinker.sampling_session_id": samplingSessionId }
   const queueState = yield* QueueState.make(`Sampling from ${samplingSessionId}`, attributes)
   const limits = sessionLimits.of(session)
-  const underWay = Budget.count(options.maxConcurrent ?? limits.maxSamples)
+  const completions = flags.sample_use_retrieve_futures ? makeCompletions(options) : undefined
+  // one poll for all of them needs no limit of its own
+  const underWay = Budget.count(
+    options.maxConcurrent ?? (completions === undefined ? limits.maxSamples : Number.MAX_SAFE_INTEGER)
+  )
   const inProgress = progress.make()
   const stuckDetection = flags.sample_enable_stuck_detection
   const noRetries = flags.sample_no_retries
   const first = millis(options.resubmitFirst ?? "500 millis")
   const cap = millis(options.resubmitCap ?? "10 seconds")
+  const abandon = ({ requestId }: observe.Running) =>
+    requestId === undefined ? Effect.void : session.abandon(requestId)
   let nextSeqId = 0
 
   const sampleAs = (
@@ -269,6 +276,7 @@ export const make = Effect.fnUntraced(function* (
                 schema: Sampling.SampleResponse,
                 protobuf: ProtobufCodec.decodeSampleResponse,
                 queue: queueState,
+                completions,
                 responses: limits.responses,
                 running,
                 progress: inProgress,
@@ -309,10 +317,15 @@ export const make = Effect.fnUntraced(function* (
         return attempt(0)
       }
 
-      return observe.lean(`SamplingClient.${method}`, attributes, (running) => {
-        running.bytes = bytes
-        return underWay.withCost(1)(Effect.suspend(() => run(running)))
-      })
+      return observe.lean(
+        `SamplingClient.${method}`,
+        attributes,
+        (running) => {
+          running.bytes = bytes
+          return underWay.withCost(1)(Effect.suspend(() => run(running)))
+        },
+        abandon
+      )
     })
 
   const baseModel = (method: string) =>

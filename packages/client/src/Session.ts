@@ -16,6 +16,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import * as Flags from "./Flags.ts"
@@ -38,6 +39,13 @@ export interface Service {
    * once: `Effect.raceFirst(program, session.sessionLost)`.
    */
   readonly sessionLost: Effect.Effect<never, TinkerError.SessionLost>
+  /** holds what works for the session in the background */
+  readonly scope: Scope.Scope
+  /**
+   * Tells the service in the background that nobody waits for a sample any more, if it wants to know
+   * (`sample_cancel_enabled`).
+   */
+  readonly abandon: (request_id: string) => Effect.Effect<void>
   /** numbers the models of the session from 0 */
   readonly nextModelSeqId: Effect.Effect<number>
   /** numbers the session's samplers from 0 */
@@ -60,6 +68,9 @@ export const heartbeatInterval = Duration.seconds(10)
 
 // what is said again soon anyway is tried once
 const once: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "10 seconds", billingPause: false }
+const cancelPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "30 seconds", billingPause: false }
+// the service ends the oldest ones by itself
+const maxAbandoned = 10_000
 const closeWithin = Duration.seconds(5)
 const warnAfterMillis = 120_000
 const minRefreshSeconds = 10
@@ -180,12 +191,33 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
       Effect.forkScoped
     )
 
+    const scope = yield* Effect.scope
+    const abandoned = yield* Queue.sliding<string>(maxAbandoned)
+    const cancelSome = Effect.gen(function* () {
+      const { sample_cancel_max_batch_size } = yield* Ref.get(dynamicConfig)
+      const ids = yield* Queue.takeBetween(abandoned, 1, Math.max(1, sample_cancel_max_batch_size))
+      yield* Effect.forEach(
+        ids,
+        (request_id) =>
+          client
+            .call(OperationsApi.cancelFuture, { request_id }, { policy: cancelPolicy })
+            .pipe(Effect.catchAll((error) => Effect.logDebug(`a sample was not cancelled: ${error.message}`))),
+        { concurrency: "unbounded", discard: true }
+      )
+    })
+    yield* Effect.forkScoped(Effect.forever(cancelSome))
+
     const counter = Effect.map(Ref.make(0), (ref) => Ref.getAndUpdate(ref, (n) => n + 1))
     return {
       sessionId: session_id,
       sessionLost: Deferred.await(lost),
       clientConfig,
       dynamicConfig: Ref.get(dynamicConfig),
+      scope,
+      abandon: (request_id) =>
+        Effect.flatMap(Ref.get(dynamicConfig), ({ sample_cancel_enabled }) =>
+          sample_cancel_enabled ? Queue.offer(abandoned, request_id) : Effect.void
+        ),
       nextModelSeqId: yield* counter,
       nextSamplingSeqId: yield* counter
     }

@@ -136,6 +136,9 @@ export const start = (operation: string, attributes: Attributes): Effect.Effect<
     )
   )
 
+const isGivenUp = (cause: Cause.Cause<unknown>) =>
+  Cause.isInterrupted(cause) || tagOf(Cause.squash(cause)) === "NoProgress"
+
 const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "Defect"
 
@@ -148,13 +151,15 @@ const tagOf = (error: unknown): string =>
 export const lean = <A, E, R>(
   name: string,
   attributes: Attributes,
-  use: (running: Running) => Effect.Effect<A, E, R>
+  use: (running: Running) => Effect.Effect<A, E, R>,
+  /** after it ended without an answer from the service, which may be at work still */
+  onGivenUp: (running: Running) => Effect.Effect<unknown> = () => Effect.void
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(start(name, attributes), (running) =>
       Effect.flatMap(Effect.exit(restore(use(running))), (exit) => {
         running.end(exit)
-        return exit
+        return Exit.isFailure(exit) && isGivenUp(exit.cause) ? Effect.zipRight(onGivenUp(running), exit) : exit
       })
     )
   )

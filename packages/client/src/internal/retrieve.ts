@@ -12,6 +12,7 @@ import * as QueueState from "../QueueState.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import * as TinkerClient from "../TinkerClient.ts"
 import type { Budget } from "./budget.ts"
+import type { Completions } from "./completions.ts"
 import * as codec from "./codec.ts"
 import type { Running } from "./observe.ts"
 import * as progress from "./progress.ts"
@@ -24,6 +25,8 @@ export interface Options<A, I> {
   readonly schema: Schema.Schema<A, I>
   readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
   readonly queue?: QueueState.Observer | undefined
+  /** tells when the operation has ended, in place of polls of its own */
+  readonly completions?: Completions | undefined
   /** for large results */
   readonly responses: Budget
   readonly running: Running
@@ -237,13 +240,22 @@ export const retrieve = <A, I>(
       options.progress.lastMillis = clock.unsafeCurrentTimeMillis()
       return value
     }
+    const { completions, responses } = options
+    if (completions !== undefined) {
+      return Effect.flatMap(completions.wait(requestId, watch), (size) =>
+        Effect.suspend(() => step(false)).pipe(
+          Effect.map((found) => gotOn((found as Extract<Found<A>, { _tag: "Result" }>).value)),
+          responses.withCost(size ?? 0)
+        )
+      ).pipe(Effect.ensuring(Effect.sync(() => completions.done(requestId))))
+    }
     return Effect.flatMap(step(true), (found) => {
       if (found._tag === "Result") return Effect.succeed(gotOn(found.value))
       // what was waited for is the program's own room, not the service
       doubts = 0
       return Effect.suspend(() => step(false)).pipe(
         Effect.map((found) => gotOn((found as Extract<Found<A>, { _tag: "Result" }>).value)),
-        options.responses.withCost(found.size)
+        responses.withCost(found.size)
       )
     })
   })

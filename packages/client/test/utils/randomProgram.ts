@@ -74,7 +74,8 @@ const plan = (seed: number) => {
       inlineLimit: oneOf([40, 2 ** 20]),
       clientConfig: {
         fwdbwd_max_chunk_len: oneOf([1, 2, 1024]),
-        sample_max_concurrent_requests: oneOf([2, 2000])
+        sample_max_concurrent_requests: oneOf([2, 2000]),
+        sample_use_retrieve_futures: oneOf([false, false, true])
       }
     },
     services: oneOf([1, 1, 2]),
@@ -274,7 +275,7 @@ const costOf = ({ endpoint, fault }: Simulator.Delivery): number =>
   fault === undefined
     ? 600
     : (fault === "LoseRequest" || fault === "LoseAnswer"
-        ? endpoint === "retrieve_future"
+        ? endpoint.startsWith("retrieve_future")
           ? 45_000
           : 60_000
         : 20_000) + 31_000
