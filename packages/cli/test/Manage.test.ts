@@ -320,11 +320,18 @@ layer(ServiceLive, { excludeTestServices: true })("tinker", (it) => {
     })
   )
 
-  it.effect("session export-trace says why there is none", () =>
+  it.scoped("session export-trace of the embedded service, or why there is none", () =>
     Effect.gen(function* () {
       const { sessionId } = yield* Service
-      const result = yield* tinker(["-f", "json", "session", "export-trace", sessionId])
-      failed(result, "keeps no traces")
+      const run = yield* trained()
+      const cwd = yield* directory
+      const saved = json(yield* tinker(["-f", "json", "session", "export-trace", sessionId], { cwd }))
+      const { traceEvents } = JSON.parse(readFileSync(saved.destination, "utf8"))
+      assert.include(
+        traceEvents.map(({ args }: { args: { name?: string } }) => args.name),
+        run
+      )
+      failed(yield* tinker(["-f", "json", "session", "export-trace", "none"], { cwd }), "no session none")
     })
   )
 

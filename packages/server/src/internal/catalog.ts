@@ -22,6 +22,7 @@ import type * as models from "./models.ts"
 import * as responses from "./responses.ts"
 import type * as samplers from "./samplers.ts"
 import type * as sessions from "./sessions.ts"
+import * as traces from "./traces.ts"
 
 type Refused<A> = Effect.Effect<A, responses.Refusal>
 type Page = typeof Pagination.Page.Type
@@ -31,6 +32,8 @@ export interface Catalog {
   readonly listSessions: (page: Page) => Effect.Effect<Session.ListSessionsResponse>
   readonly searchSessions: (request: SessionSearch.SessionSearchRequest) => Refused<SessionSearch.SessionSearchResponse>
   readonly getSession: (id: string) => Refused<Session.GetSessionResponse>
+  /** what was done in a session of this service's life, as a viewer of traces reads it */
+  readonly trace: (id: string) => Refused<object>
   readonly assignProject: (id: string, project: string) => Refused<void>
   readonly listTrainingRuns: (
     page: Page & { readonly project_id?: string | undefined; readonly access_scope?: Scope }
@@ -403,6 +406,13 @@ export const make = (
         display_name: memory?.display_name
       }
     }),
+    trace: (id) =>
+      Effect.flatMap(caller.Caller, (user): Refused<object> => {
+        const memory = parts.sessions.recall(id)
+        return memory === undefined || !caller.owns(user, memory.owner)
+          ? noSession(id)
+          : Effect.succeed(traces.toChrome(id, memory.trace))
+      }),
     assignProject: (id, project) =>
       Effect.flatMap(caller.Caller, (user): Refused<void> => {
         const memory = parts.sessions.recall(id)

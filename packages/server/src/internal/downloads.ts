@@ -32,7 +32,14 @@ export interface Downloads {
     request: Request,
     path: TinkerPath.TinkerPath
   ) => Effect.Effect<Weights.ExternalWeightsUrlsResponse, Refused>
-  /** what a URL stands for */
+  /** what was done in a session */
+  readonly trace: (request: Request, session: string) => Effect.Effect<string, Refused>
+  /** the trace that a URL stands for */
+  readonly openTrace: (
+    session: string,
+    query: URLSearchParams
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refused>
+  /** the file that a URL stands for */
   readonly open: (
     request: Request,
     path: TinkerPath.TinkerPath,
@@ -86,6 +93,15 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
     const place = (path: TinkerPath.TinkerPath, file: string): string =>
       [path.training_run_id, path.kind, path.name, file].map(encodeURIComponent).join("/")
 
+    const urlOf = (request: Request, place: string, expires: number) =>
+      Effect.map(sign(`${expires}/${place}`), (signature) => {
+        const url = `${prefix}/${place}?expires=${expires}&signature=${signature}`
+        return Option.match(HttpServerRequest.toURL(request), {
+          onNone: () => url,
+          onSome: (own) => new URL(url, own).href
+        })
+      })
+
     const grant = Effect.fnUntraced(function* (
       request: Request,
       path: TinkerPath.TinkerPath,
@@ -93,17 +109,34 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
     ): Effect.fn.Return<{ readonly urls: ReadonlyArray<string>; readonly expires: DateTime.Utc }, Refused> {
       yield* catalog.weightsInfo(TinkerPath.format(path))
       const expires = (yield* Clock.currentTimeMillis) + lifetime
-      const urls = yield* Effect.forEach(names, (name) =>
-        Effect.map(sign(`${expires}/${place(path, name)}`), (signature) => {
-          const url = `${prefix}/${place(path, name)}?expires=${expires}&signature=${signature}`
-          return Option.match(HttpServerRequest.toURL(request), {
-            onNone: () => url,
-            onSome: (own) => new URL(url, own).href
-          })
-        })
-      )
+      const urls = yield* Effect.forEach(names, (name) => urlOf(request, place(path, name), expires))
       return { urls, expires: DateTime.unsafeMake(expires) }
     })
+
+    /** Whether a URL is one that was given, and holds still. */
+    const check = Effect.fnUntraced(function* (place: string, query: URLSearchParams): Effect.fn.Return<void, Refused> {
+      const expires = query.get("expires") ?? ""
+      const expected = Redacted.make(yield* sign(`${expires}/${place}`))
+      if (!apiKeys.isAllowed([expected], query.get("signature") ?? "")) {
+        return yield* responses.forbidden("the signature of this URL is missing or wrong")
+      }
+      if (!(Number(expires) > (yield* Clock.currentTimeMillis))) {
+        return yield* responses.gone("this URL has expired: ask for another")
+      }
+    })
+
+    const placeOfTrace = (session: string) => `traces/${encodeURIComponent(session)}`
+
+    const trace: Downloads["trace"] = Effect.fnUntraced(function* (request, session) {
+      yield* catalog.trace(session)
+      return yield* urlOf(request, placeOfTrace(session), (yield* Clock.currentTimeMillis) + lifetime)
+    })
+
+    const openTrace: Downloads["openTrace"] = (session, query) =>
+      Effect.zipRight(
+        check(placeOfTrace(session), query),
+        Effect.map(catalog.trace(session), (found) => HttpServerResponse.unsafeJson(found))
+      )
 
     const external: Downloads["external"] = Effect.fnUntraced(function* (request, path) {
       if (path.kind !== "external_weights") {
@@ -117,14 +150,7 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
     })
 
     const open: Downloads["open"] = Effect.fnUntraced(function* (request, path, file, query) {
-      const expires = query.get("expires") ?? ""
-      const expected = Redacted.make(yield* sign(`${expires}/${place(path, file)}`))
-      if (!apiKeys.isAllowed([expected], query.get("signature") ?? "")) {
-        return yield* responses.forbidden("the signature of this URL is missing or wrong")
-      }
-      if (!(Number(expires) > (yield* Clock.currentTimeMillis))) {
-        return yield* responses.gone("this URL has expired: ask for another")
-      }
+      yield* check(place(path, file), query)
       const { contents, created_at } = yield* catalog.files(path)
       if (file === archiveName(path)) {
         // by the last file readers tell that none is missing
@@ -141,29 +167,43 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
       archive: (request, path) =>
         Effect.map(grant(request, path, [archiveName(path)]), ({ expires, urls }) => ({ url: urls[0]!, expires })),
       external,
-      open
+      open,
+      trace,
+      openTrace
     }
     return out
   })
 
+const answered = (opened: Effect.Effect<HttpServerResponse.HttpServerResponse, Refused>) =>
+  Effect.catchAll(opened, (error) => Effect.succeed(apiErrors.toResponse(apiErrors.fromRefusal(error))))
+
+const queryOf = ({ url }: Request) => new URLSearchParams(url.split("?")[1] ?? "")
+
 /** @internal */
 export const layer = (downloads: Effect.Effect<Downloads, never, TinkerService.TinkerService>) =>
   HttpApiBuilder.Router.use((router) =>
-    Effect.flatMap(downloads, ({ open }) =>
-      router.get(
+    Effect.gen(function* () {
+      const { open, openTrace } = yield* downloads
+      yield* router.get(
+        `${prefix}/traces/:session`,
+        Effect.gen(function* () {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const { session = "" } = yield* HttpRouter.params
+          return yield* answered(openTrace(session, queryOf(request)))
+        })
+      )
+      yield* router.get(
         `${prefix}/:run/:kind/:name/:file`,
         Effect.gen(function* () {
           const request = yield* HttpServerRequest.HttpServerRequest
           const { file = "", kind = "", name = "", run = "" } = yield* HttpRouter.params
           const parsed = TinkerPath.parse(`tinker://${run}/${kind}/${name}`)
-          const query = new URLSearchParams(request.url.split("?")[1] ?? "")
-          const opened = Option.isSome(parsed)
-            ? open(request, parsed.value, file, query)
-            : Effect.fail(responses.notFound(`there is no file ${file}`))
-          return yield* Effect.catchAll(opened, (error) =>
-            Effect.succeed(apiErrors.toResponse(apiErrors.fromRefusal(error)))
+          return yield* answered(
+            Option.isSome(parsed)
+              ? open(request, parsed.value, file, queryOf(request))
+              : Effect.fail(responses.notFound(`there is no file ${file}`))
           )
         })
       )
-    )
+    })
   ) satisfies Layer.Layer<never, never, TinkerService.TinkerService>

@@ -8,6 +8,7 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as caller from "./caller.ts"
 import * as responses from "./responses.ts"
+import * as traces from "./traces.ts"
 
 /** How an operation ended. @internal */
 export type Outcome = Done | Failed
@@ -69,6 +70,7 @@ export interface Load {
   /** those whose result was given out and is held still, by their bytes; the newest last */
   readonly delivered: Map<string, number>
   deliveredBytes: number
+  readonly trace: traces.Trace
 }
 
 /** @internal */
@@ -76,7 +78,8 @@ export const load = (owner: string | undefined): Load => ({
   owner,
   pending: 0,
   delivered: new Map(),
-  deliveredBytes: 0
+  deliveredBytes: 0,
+  trace: traces.make()
 })
 
 /** Why there is no result yet. @internal */
@@ -88,6 +91,9 @@ export interface QueueState {
 /** An operation whose result will come. @internal */
 export interface Entry {
   readonly load: Load
+  readonly about: Pick<traces.Event, "name" | "target" | "seq_id" | "queued">
+  /** when its work began */
+  started?: number
   /** what a poll tells while there is no result; `active` where it is absent */
   state?: (() => QueueState) | undefined
   readonly ticket: Ticket
@@ -174,6 +180,12 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
           const now = yield* Clock.currentTimeMillis
           prune(now)
           completed.set(entry.ticket.id, now)
+          traces.add(entry.load.trace, {
+            ...entry.about,
+            started: entry.started,
+            ended: now,
+            outcome: outcome._tag === "Done" ? "done" : "failed"
+          })
         }),
       find: (id) =>
         Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Entry, responses.NotFound | responses.Gone> => {

@@ -132,8 +132,9 @@ export const make = (environment: Environment): Models => {
     return record
   }
 
-  const entryOf = (record: ModelRecord) => (seqId: number) =>
+  const entryOf = (record: ModelRecord, type: Future.RequestType) => (seqId: number) =>
     environment.futures.unsafeAdd({
+      about: { name: type, target: record.id, seq_id: seqId, queued: record.lastRequest },
       ticket: { id: `${record.id}:${seqId}`, envelope: { model_id: record.id } },
       touch: record.session.touch,
       load: record.session.load,
@@ -189,7 +190,7 @@ export const make = (environment: Environment): Models => {
           )
           return record.queue.add(0, {
             fingerprint: fingerprint.of(creation.identity),
-            entry: entryOf(record),
+            entry: entryOf(record, creation.type),
             work: () => toOutcome(creation.type, parent, { model_id: id, base_model: base.model_name }, work)
           })
         }
@@ -299,7 +300,7 @@ export const make = (environment: Environment): Models => {
     return yield* record.queue.add(seqId, {
       fingerprint: hash,
       check,
-      entry: entryOf(record),
+      entry: entryOf(record, type),
       work: (number) => toOutcome(type, parent, { model_id: record.id, seq_id: number }, work(number))
     })
   })

@@ -108,10 +108,10 @@ export const make = (options: {
     // fibers that wait for the result get their turn before the next operation
     return item === undefined
       ? drain
-      : settle(item.work, (outcome) => complete(item.entry, outcome)).pipe(
-          Effect.zipRight(Effect.yieldNow()),
-          Effect.zipRight(drain)
-        )
+      : Effect.clockWith((clock) => {
+          item.entry.started = clock.unsafeCurrentTimeMillis()
+          return settle(item.work, (outcome) => complete(item.entry, outcome))
+        }).pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(drain))
   })
 
   const expire = (missing: number): Effect.Effect<void> =>

@@ -8,22 +8,22 @@ import * as TinkerService from "../TinkerService.ts"
 import { Api } from "./contract.ts"
 import * as downloads from "./downloads.ts"
 
-const sessions = HttpApiBuilder.group(Api, "sessions", (handlers) =>
-  Effect.map(TinkerService.TinkerService, ({ catalog, finishSession }) =>
-    handlers
-      .handle("listSessions", ({ urlParams }) => catalog.listSessions(urlParams))
-      .handle("searchSessions", ({ payload }) => catalog.searchSessions(payload))
-      .handle("getSession", ({ path }) => catalog.getSession(path.session_id))
-      .handle("finishSession", ({ path, payload }) => finishSession(path.session_id, payload))
-      .handle("assignSessionProject", ({ path, payload }) => catalog.assignProject(path.session_id, payload.project_id))
-      .handle("exportSessionTrace", ({ path }) =>
-        Effect.as(catalog.getSession(path.session_id), {
-          status: "failed" as const,
-          error: "this service keeps no traces of sessions; give it a tracer of OpenTelemetry instead"
-        })
-      )
+const sessions = (makeDownloads: Effect.Effect<downloads.Downloads, never, TinkerService.TinkerService>) =>
+  HttpApiBuilder.group(Api, "sessions", (handlers) =>
+    Effect.map(Effect.all([TinkerService.TinkerService, makeDownloads]), ([{ catalog, finishSession }, { trace }]) =>
+      handlers
+        .handle("listSessions", ({ urlParams }) => catalog.listSessions(urlParams))
+        .handle("searchSessions", ({ payload }) => catalog.searchSessions(payload))
+        .handle("getSession", ({ path }) => catalog.getSession(path.session_id))
+        .handle("finishSession", ({ path, payload }) => finishSession(path.session_id, payload))
+        .handle("assignSessionProject", ({ path, payload }) =>
+          catalog.assignProject(path.session_id, payload.project_id)
+        )
+        .handle("exportSessionTrace", ({ path, request }) =>
+          Effect.map(trace(request, path.session_id), (url) => ({ status: "ready" as const, url }))
+        )
+    )
   )
-)
 
 const trainingRuns = HttpApiBuilder.group(Api, "trainingRuns", (handlers) =>
   Effect.map(TinkerService.TinkerService, ({ catalog }) =>
@@ -78,4 +78,11 @@ const admin = HttpApiBuilder.group(Api, "admin", (handlers) =>
 
 /** Handlers of `RestApi`, and what they point to. @internal */
 export const layers = (makeDownloads: Effect.Effect<downloads.Downloads, never, TinkerService.TinkerService>) =>
-  [sessions, trainingRuns, checkpoints(makeDownloads), samplers, admin, downloads.layer(makeDownloads)] as const
+  [
+    sessions(makeDownloads),
+    trainingRuns,
+    checkpoints(makeDownloads),
+    samplers,
+    admin,
+    downloads.layer(makeDownloads)
+  ] as const

@@ -344,6 +344,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       if (session !== undefined) yield* session.touch
       const parent = yield* currentParent
       const load = session?.load ?? loadOf(yield* caller.Caller)
+      const clock = yield* Effect.clock
       return yield* Effect.suspend((): Effect.Effect<futures.Ticket, responses.Refusal> => {
         const slot = numbered === undefined ? undefined : slots.get(numbered)
         if (slot !== undefined) {
@@ -361,6 +362,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
         let started = false
         const entry = environment.futures.unsafeAdd({
           ticket,
+          about: { name: "Sample", target: id, seq_id: numbered, queued: clock.unsafeCurrentTimeMillis() },
           touch: session?.touch ?? Effect.void,
           load,
           state: () =>
@@ -377,6 +379,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
         }
         const work = Effect.suspend(() => {
           started = true
+          entry.started = clock.unsafeCurrentTimeMillis()
           return RcMap.get(engineSamplers, id)
         }).pipe(
           Effect.flatMap((sampler) =>

@@ -12,6 +12,7 @@ import * as futures from "./futures.ts"
 import * as ids from "./ids.ts"
 import type * as queue from "./queue.ts"
 import * as responses from "./responses.ts"
+import * as traces from "./traces.ts"
 
 /** How a session came to its end; `active` until then. @internal */
 export type Status = Extract<SessionSearch.SessionStatus, { readonly type: "active" | "cancelled" | "client_finished" }>
@@ -26,6 +27,8 @@ export interface Memory {
   readonly display_name: string | undefined
   project_id: string | undefined
   status: Status
+  /** what was done in it, as far as it is remembered */
+  readonly trace: traces.Trace
 }
 
 /** @internal */
@@ -82,9 +85,11 @@ export const make = (environment: Environment): Sessions => {
     const queues = new Set<queue.Queue>()
     let lastSeen = yield* Clock.currentTimeMillis
 
+    const load = futures.load(owner)
     const memory: Memory = {
       id,
       owner,
+      trace: load.trace,
       created_at: lastSeen,
       user_metadata: request.user_metadata ?? undefined,
       display_name: request.display_name,
@@ -95,7 +100,7 @@ export const make = (environment: Environment): Sessions => {
     const session: Session = {
       id,
       memory,
-      load: futures.load(owner),
+      load,
       isLive: () => live.has(id),
       resources,
       workers,
@@ -149,7 +154,8 @@ export const make = (environment: Environment): Sessions => {
       user_metadata: undefined,
       display_name: undefined,
       project_id,
-      status: { type: "client_finished", reason: { type: "success" }, detail }
+      status: { type: "client_finished", reason: { type: "success" }, detail },
+      trace: traces.make()
     }
     memories.set(memory.id, memory)
     return memory
