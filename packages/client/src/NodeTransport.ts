@@ -38,7 +38,7 @@ import * as Stream from "effect/Stream"
 import { Readable, type Transform } from "node:stream"
 import * as Zlib from "node:zlib"
 import * as Undici from "undici"
-import { direct, type Direct, type Incoming as Whole, type NoAnswer, type Outgoing } from "./internal/transport.ts"
+import { direct, type Direct, type Incoming as Whole, type Outgoing, type Then } from "./internal/transport.ts"
 
 /**
  * @since 0.1.0
@@ -425,27 +425,38 @@ const dispatch = (
     })
   )
 
-const failed = (cause: unknown): Effect.Effect<never, NoAnswer> => Effect.fail({ _tag: "NoAnswer", cause })
-
 /** What comes in an encoding, decoded. */
-const decoded = (decoder: Transform, bytes: Uint8Array): Effect.Effect<Uint8Array, NoAnswer> =>
+const decoded = (decoder: Transform, bytes: Uint8Array): Effect.Effect<Uint8Array, unknown> =>
   Effect.async((resume) => {
     const chunks: Array<Uint8Array> = []
     decoder.on("data", (chunk: Uint8Array) => chunks.push(chunk))
     decoder.on("end", () => resume(Effect.sync(() => concat(chunks))))
-    decoder.on("error", (cause) => resume(failed(cause)))
+    decoder.on("error", (cause) => resume(Effect.fail(cause)))
     decoder.end(bytes)
     return Effect.sync(() => decoder.destroy())
   })
 
+const plainHeaders = (received: Record<string, string | Array<string> | undefined>): Whole["headers"] => {
+  for (const name in received) {
+    const value = received[name]
+    if (typeof value === "object") received[name] = value.join(", ")
+  }
+  return received as Whole["headers"]
+}
+
 /** One request and its answer, whole. */
-const ask = (dispatcher: Undici.Dispatcher, request: Outgoing, millis: number): Effect.Effect<Whole, NoAnswer> =>
+const ask = <A, E>(
+  dispatcher: Undici.Dispatcher,
+  request: Outgoing,
+  millis: number,
+  { onAnswer, onNone }: Then<A, E>
+): Effect.Effect<A, E> =>
   Effect.async((resume) => {
     let controller: Undici.Dispatcher.DispatchController | undefined
     // an interruption may come before there is a connection
     let cancelled = false
     let status = 0
-    const headers: Record<string, string | undefined> = {}
+    let headers: Whole["headers"] = {}
     const chunks: Array<Uint8Array> = []
     dispatcher.dispatch(
       {
@@ -466,10 +477,7 @@ const ask = (dispatcher: Undici.Dispatcher, request: Outgoing, millis: number): 
           // an interim answer
           if (code < 200) return
           status = code
-          for (const name in received) {
-            const value = received[name]
-            headers[name] = typeof value === "object" ? value.join(", ") : value
-          }
+          headers = plainHeaders(received)
         },
         onResponseData: (_, chunk) => {
           chunks.push(chunk)
@@ -480,11 +488,14 @@ const ask = (dispatcher: Undici.Dispatcher, request: Outgoing, millis: number): 
           const body = concat(chunks)
           resume(
             decoder === undefined
-              ? Effect.succeed({ status, headers, body })
-              : Effect.map(decoded(decoder(), body), (body) => ({ status, headers, body }))
+              ? onAnswer({ status, headers, body })
+              : Effect.matchEffect(decoded(decoder(), body), {
+                  onFailure: onNone,
+                  onSuccess: (body) => onAnswer({ status, headers, body })
+                })
           )
         },
-        onResponseError: (_, cause) => resume(failed(cause))
+        onResponseError: (_, cause) => resume(onNone(cause))
       }
     )
     return Effect.sync(() => {
@@ -573,7 +584,7 @@ export const fromDispatcher = (
   const short: Direct = {
     [direct]: {
       headers: ["accept-encoding", accepted],
-      ask: (request, millis) => ask(dispatcher, request, millis)
+      ask: (request, millis, then) => ask(dispatcher, request, millis, then)
     }
   }
   return Object.assign(client, short)

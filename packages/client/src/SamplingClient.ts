@@ -21,7 +21,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
-import { Budget } from "./internal/budget.ts"
+import { Budget, Pass } from "./internal/budget.ts"
 import * as chunking from "./internal/chunking.ts"
 import * as codec from "./internal/codec.ts"
 import { make as makeCompletions } from "./internal/completions.ts"
@@ -234,31 +234,34 @@ export const make = Effect.fnUntraced(function* (
           const seq_id = nextSeqId++
           const start = clock.unsafeCurrentTimeMillis()
           // the same number over all of these: the service knows the request again
-          const submitted = limits.samples.submit(
-            bytes,
-            Effect.suspend(() =>
-              client.call(
-                TinkerApi.asample,
-                {
-                  num_samples: given.num_samples ?? 1,
-                  prompt,
-                  sampling_params,
-                  sampling_session_id: samplingSessionId,
-                  seq_id,
-                  prompt_logprobs: given.prompt_logprobs ?? false,
-                  topk_prompt_logprobs: given.topk_prompt_logprobs ?? 0,
-                  ...set("topk_sample_logprobs", given.topk_sample_logprobs),
-                  ...set("target_prompt_logprobs", given.target_prompt_logprobs),
-                  ...set("prompt_alt_tokens_k", given.prompt_alt_tokens_k),
-                  ...set("prompt_logprobs_last_n", given.prompt_logprobs_last_n),
-                  ...set("record_stability_info", given.record_stability_info),
-                  type: "sample"
-                },
-                { method, policy: oneAttempt(policy), headers: backpressure, span: running.span }
-              )
+          const submitted = Effect.suspend(() => {
+            const wait = limits.samples.enter(bytes, running.held)
+            return wait === undefined ? post() : Effect.flatMap(wait, post)
+          })
+          const post = () =>
+            client.call(
+              TinkerApi.asample,
+              {
+                num_samples: given.num_samples ?? 1,
+                prompt,
+                sampling_params,
+                sampling_session_id: samplingSessionId,
+                seq_id,
+                prompt_logprobs: given.prompt_logprobs ?? false,
+                topk_prompt_logprobs: given.topk_prompt_logprobs ?? 0,
+                ...set("topk_sample_logprobs", given.topk_sample_logprobs),
+                ...set("target_prompt_logprobs", given.target_prompt_logprobs),
+                ...set("prompt_alt_tokens_k", given.prompt_alt_tokens_k),
+                ...set("prompt_logprobs_last_n", given.prompt_logprobs_last_n),
+                ...set("record_stability_info", given.record_stability_info),
+                type: "sample"
+              },
+              { method, policy: oneAttempt(policy), headers: backpressure, span: running.span }
             )
-          )
+          // the submission's, which is the last
+          const leave = () => running.held.pop()?.leave()
           const failed = (error: TinkerError.TinkerError): typeof submitted => {
+            leave()
             running.retried()
             // the service wants less: all samplers of the session wait, without counting it as a failure
             if (error._tag !== "RateLimited" || !retries || error.shouldRetry === false) return Effect.fail(error)
@@ -267,24 +270,23 @@ export const make = Effect.fnUntraced(function* (
           }
           const patient: typeof submitted = Effect.suspend(() => Effect.catchAll(submitted, failed))
           const wait = (envelope: Future.FutureEnvelope) => {
+            leave()
             running.accepted()
-            return Effect.map(
-              retrieve(client, {
-                method,
-                requestId: envelope.request_id,
-                type: "Sample",
-                schema: Sampling.SampleResponse,
-                protobuf: ProtobufCodec.decodeSampleResponse,
-                queue: queueState,
-                completions,
-                responses: limits.responses,
-                running,
-                progress: inProgress,
-                noProgressLimit: limit,
-                roundtripSeconds: (clock.unsafeCurrentTimeMillis() - start) / 1000
-              }),
-              (response) => withSequenceIds(response, envelope.sample_sequence_ids)
-            )
+            return retrieve(client, {
+              method,
+              requestId: envelope.request_id,
+              type: "Sample",
+              schema: Sampling.SampleResponse,
+              protobuf: ProtobufCodec.decodeSampleResponse,
+              queue: queueState,
+              completions,
+              responses: limits.responses,
+              running,
+              progress: inProgress,
+              noProgressLimit: limit,
+              map: (response) => withSequenceIds(response, envelope.sample_sequence_ids),
+              roundtripSeconds: (clock.unsafeCurrentTimeMillis() - start) / 1000
+            })
           }
           /** Schedules cost something, so they begin with the first failure. */
           const persist = (first: TinkerError.TinkerError): typeof submitted =>
@@ -322,7 +324,9 @@ export const make = Effect.fnUntraced(function* (
         attributes,
         (running) => {
           running.bytes = bytes
-          return underWay.withCost(1)(Effect.suspend(() => run(running)))
+          const place = new Pass([[underWay, 1]])
+          running.held.push(place)
+          return place.first(Effect.suspend(() => run(running)))
         },
         abandon
       )

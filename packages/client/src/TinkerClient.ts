@@ -270,6 +270,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       machine.runtimeVersion,
       ...Object.entries(config.headers).flatMap(([name, value]) => [name, Redacted.value(value)])
     ]
+    const commonNames = new Set(always.filter((_, i) => i % 2 === 0))
     const secretNames = ["x-api-key", "x-tinker-weights-access-token", ...Object.keys(config.headers)]
 
     let flags: Flags.ClientConfig | undefined
@@ -301,9 +302,9 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       const limit = millis(policy.timeout)
       const url = `${request.origin}${request.path}`
       if (short !== undefined) {
-        return Effect.matchEffect(short.ask(request, limit), {
-          onFailure: ({ cause }) => lost(url, about, isTimeout(cause) ? "Timeout" : "Connection", cause),
-          onSuccess: ({ body, headers, status }) => then({ url, status, headers, body })
+        return short.ask<Answer, TinkerError.TinkerError>(request, limit, {
+          onNone: (cause) => lost(url, about, isTimeout(cause) ? "Timeout" : "Connection", cause),
+          onAnswer: ({ body, headers, status }) => then({ url, status, headers, body })
         })
       }
       return http.execute(toPlatform(request)).pipe(
@@ -476,7 +477,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       let common = always
       for (const given in options.headers) {
         const name = given.toLowerCase()
-        if (indexOf(common, name) >= 0) common = without(common, name)
+        if (commonNames.has(name)) common = without(common, name)
         const at = indexOf(headers, name)
         if (at < 0) headers.push(name, options.headers[given]!)
         else headers[at + 1] = options.headers[given]!

@@ -70,31 +70,63 @@ export class Budget {
     return ticket
   }
 
-  /** The costs of several budgets, one after the other: those before are held while the next is waited for. */
-  static withCosts =
-    (costs: ReadonlyArray<readonly [budget: Budget, cost: number]>) =>
+  static join = (budget: Budget, cost: number): Ticket => budget.#join(cost)
+
+  static leave = (budget: Budget, ticket: Ticket): void => budget.#leave(ticket)
+
+  readonly withCost =
+    (cost: number) =>
     <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.suspend(() => {
-          // a ticket knows whether it was admitted, whenever an interruption comes
-          const tickets: Array<Ticket> = []
-          const admitted: Effect.Effect<A, E, R> = Effect.suspend(() => {
-            while (tickets.length < costs.length) {
-              const [budget, cost] = costs[tickets.length]!
-              const ticket = budget.#join(cost)
-              tickets.push(ticket)
-              if (!ticket.admitted) return Effect.zipRight(admission(ticket), admitted)
-            }
-            return self
-          })
-          return Effect.flatMap(Effect.exit(restore(admitted)), (exit) => {
-            tickets.forEach((ticket, i) => costs[i]![0].#leave(ticket))
+          const pass = new Pass([[this, cost]])
+          return Effect.flatMap(Effect.exit(restore(pass.first(self))), (exit) => {
+            pass.leave()
             return exit
           })
         })
       )
+}
 
-  readonly withCost = (cost: number) => Budget.withCosts([[this, cost]])
+/**
+ * The costs of several budgets, one after the other: those before are held while the next is waited for. Whoever enters
+ * must leave, whatever happens; it may be at any time, and more than once.
+ *
+ * @internal
+ */
+export class Pass {
+  readonly #costs: ReadonlyArray<readonly [budget: Budget, cost: number]>
+  readonly #tickets: Array<Ticket> = []
+  #left = false
+
+  constructor(costs: ReadonlyArray<readonly [budget: Budget, cost: number]>) {
+    this.#costs = costs
+  }
+
+  /** Enters; what is to be waited for before one is in, if anything is. */
+  enter(): Effect.Effect<void> | undefined {
+    while (this.#tickets.length < this.#costs.length) {
+      const [budget, cost] = this.#costs[this.#tickets.length]!
+      const ticket = Budget.join(budget, cost)
+      this.#tickets.push(ticket)
+      if (!ticket.admitted) return Effect.flatMap(admission(ticket), () => this.enter() ?? Effect.void)
+    }
+    return undefined
+  }
+
+  /** enters before an effect */
+  first<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const wait = this.enter()
+      return wait === undefined ? self : Effect.zipRight(wait, self)
+    })
+  }
+
+  leave(): void {
+    if (this.#left) return
+    this.#left = true
+    for (let i = 0; i < this.#tickets.length; i++) Budget.leave(this.#costs[i]![0], this.#tickets[i]!)
+  }
 }
 
 const admission = (ticket: Ticket) =>

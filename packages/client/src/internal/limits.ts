@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Session from "../Session.ts"
-import { Budget } from "./budget.ts"
+import { Budget, Pass } from "./budget.ts"
 
 // a request above this pauses for longer when the service has too much to do
 const largeBytes = 131_072
@@ -66,25 +66,35 @@ export class Throttle {
 
   readonly #careIsDue = Effect.map(Clock.currentTimeMillis, (now) => now - this.#until < careMillis)
 
-  /** Submits once there is room and no pause. */
-  submit<A, E, R>(bytes: number, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    // whoever stood in line meanwhile may have been told to pause
-    const patient = Effect.suspend(() => (this.#isFree ? self : Effect.zipRight(this.#waitOut, self)))
-    const submitted = (careful: boolean) =>
+  /**
+   * Enters when there is room and no pause; what is to be waited for until then, if anything is. `held` gets what must be
+   * left.
+   */
+  enter(bytes: number, held: Array<Pass>): Effect.Effect<void> | undefined {
+    const costs = (careful: boolean) =>
       careful
-        ? Budget.withCosts([
+        ? ([
             [this.#submissions, 1],
             [this.#careful, 1],
             [this.#bytes, bytes * careFactor]
-          ])(patient)
-        : Budget.withCosts([
+          ] as const)
+        : ([
             [this.#submissions, 1],
             [this.#bytes, bytes]
-          ])(patient)
-    return Effect.suspend(() =>
-      this.#isFree ? submitted(false) : Effect.flatMap(Effect.zipRight(this.#waitOut, this.#careIsDue), submitted)
-    )
+          ] as const)
+    const enter = (careful: boolean) => {
+      const pass = new Pass(costs(careful))
+      held.push(pass)
+      const wait = pass.enter()
+      // whoever stood in line meanwhile may have been told to pause
+      return wait === undefined ? undefined : Effect.zipRight(wait, this.#goAhead)
+    }
+    return this.#isFree
+      ? enter(false)
+      : Effect.flatMap(Effect.zipRight(this.#waitOut, this.#careIsDue), (careful) => enter(careful) ?? this.#goAhead)
   }
+
+  readonly #goAhead = Effect.suspend(() => (this.#isFree ? Effect.void : this.#waitOut))
 
   /** the service never asked for less */
   get #isFree() {

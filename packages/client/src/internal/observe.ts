@@ -10,6 +10,7 @@ import * as MetricKey from "effect/MetricKey"
 import type * as MetricKeyType from "effect/MetricKeyType"
 import * as MetricLabel from "effect/MetricLabel"
 import type * as Tracer from "effect/Tracer"
+import type { Pass } from "./budget.ts"
 import * as keys from "./metricKeys.ts"
 
 /** What is counted while an operation is under way. @internal */
@@ -21,6 +22,8 @@ export interface Running {
   requestId: string | undefined
   /** a lost answer, whatever became of its request */
   readonly retried: () => void
+  /** what is left at the end of the operation, whatever that is */
+  readonly held: Array<Pass>
   /** that of the operation's fiber */
   readonly clock: Clock.Clock
   /** the service has accepted the operation: it has its number, and will run */
@@ -79,6 +82,7 @@ const begin = (
     retries: 0,
     bytes: 0,
     requestId: undefined,
+    held: [],
     retried: () => {
       running.retries++
     },
@@ -158,6 +162,7 @@ export const lean = <A, E, R>(
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(start(name, attributes), (running) =>
       Effect.flatMap(Effect.exit(restore(use(running))), (exit) => {
+        for (const pass of running.held) pass.leave()
         running.end(exit)
         return Exit.isFailure(exit) && isGivenUp(exit.cause) ? Effect.zipRight(onGivenUp(running), exit) : exit
       })

@@ -32,6 +32,8 @@ export interface Options<A, I> {
   readonly running: Running
   readonly progress: progress.Progress
   readonly noProgressLimit: Duration.DurationInput
+  /** what is made of the result */
+  readonly map?: ((value: A) => A) | undefined
   /** from building the request to its acceptance */
   readonly roundtripSeconds?: number | undefined
 }
@@ -238,7 +240,7 @@ export const retrieve = <A, I>(
 
     const gotOn = (value: A): A => {
       options.progress.lastMillis = clock.unsafeCurrentTimeMillis()
-      return value
+      return options.map === undefined ? value : options.map(value)
     }
     const { completions, responses } = options
     if (completions !== undefined) {

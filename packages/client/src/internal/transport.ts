@@ -22,10 +22,10 @@ export interface Incoming {
   readonly body: Uint8Array
 }
 
-/** Nothing was answered, or not all of it. @internal */
-export interface NoAnswer {
-  readonly _tag: "NoAnswer"
-  readonly cause: unknown
+/** What follows an answer, or that there is none, or not all of it. @internal */
+export interface Then<A, E> {
+  readonly onAnswer: (answer: Incoming) => Effect.Effect<A, E>
+  readonly onNone: (cause: unknown) => Effect.Effect<A, E>
 }
 
 /**
@@ -40,7 +40,7 @@ export interface Short {
    * It keeps the time by itself (milliseconds until the answer's head, and between any two parts of its body), so that
    * no fiber need watch each request.
    */
-  readonly ask: (request: Outgoing, millis: number) => Effect.Effect<Incoming, NoAnswer>
+  readonly ask: <A, E>(request: Outgoing, millis: number, then: Then<A, E>) => Effect.Effect<A, E>
 }
 
 /** @internal */
