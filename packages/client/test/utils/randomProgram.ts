@@ -2,6 +2,9 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as Session from "@effect-tinker/client/Session"
+import * as TinkerClient from "@effect-tinker/client/TinkerClient"
+import * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
 import type * as TinkerFuture from "@effect-tinker/client/TinkerFuture"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import type * as Engine from "@effect-tinker/server/Engine"
@@ -11,6 +14,7 @@ import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as Weather from "@effect-tinker/testing/Weather"
 import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, LogLevel, Redacted } from "effect"
 import { PCGRandom } from "effect/Utils"
+import * as limits from "../../src/internal/limits.ts"
 
 type Training = TrainingClient.TrainingClient
 type Future = TinkerFuture.TinkerFuture<unknown>
@@ -270,6 +274,21 @@ const checkModel = (log: ModelLog, applied: ReadonlyArray<Simulator.Applied>): R
   return problems
 }
 
+/** What of the session's limits is not given back. */
+const heldOf = (session: Session.Service): ReadonlyArray<string> => {
+  const { passes, responses, samples } = limits.of(session)
+  const { fwdbwd_dispatch_bytes_semaphore_size, inflight_response_bytes_semaphore_size } = session.clientConfig
+  return [
+    ...(passes.balance === fwdbwd_dispatch_bytes_semaphore_size && passes.waiting === 0 ? [] : ["bytes of passes"]),
+    ...(responses.balance === inflight_response_bytes_semaphore_size && responses.waiting === 0
+      ? []
+      : ["bytes of results"]),
+    ...(samples.idle && samples.bytes.balance === session.clientConfig.sample_dispatch_bytes_semaphore_size
+      ? []
+      : ["room for samples"])
+  ].map((what) => `held by a client: ${what}`)
+}
+
 // what one fault may cost: a request that hangs, and the pause before the next attempt
 const costOf = ({ endpoint, fault }: Simulator.Delivery): number =>
   fault === undefined
@@ -298,6 +317,7 @@ export const check = (seed: number): Effect.Effect<Verdict> =>
     const logs: Array<ModelLog> = []
     const problems: Array<string> = []
     const errors: Record<string, number> = {}
+    const sessions: Array<Session.Service> = []
 
     const program = Effect.gen(function* () {
       const simulator = yield* Simulator.make({
@@ -315,6 +335,7 @@ export const check = (seed: number): Effect.Effect<Verdict> =>
         const closesAfter = chance.integer(4) === 0 ? chance.integer(60_000) : undefined
         return Effect.gen(function* () {
           const service = yield* ServiceClient.ServiceClient
+          sessions.push(yield* Session.Session)
           const all = Effect.forEach(
             programs,
             ([chance, operations]) => trainingProgram(service, chance, operations, logs, problems),
@@ -325,7 +346,12 @@ export const check = (seed: number): Effect.Effect<Verdict> =>
         }).pipe(
           Effect.scoped,
           Effect.provide(
-            ServiceClient.layer({ apiKey: Redacted.make("tml-simulated"), baseUrl: "http://simulated.test" }).pipe(
+            Layer.effect(ServiceClient.ServiceClient, ServiceClient.make).pipe(
+              Layer.provideMerge(Session.layer),
+              Layer.provide(TinkerClient.layer),
+              Layer.provide(
+                TinkerConfig.layer({ apiKey: Redacted.make("tml-simulated"), baseUrl: "http://simulated.test" })
+              ),
               Layer.provide(simulator.layer)
             )
           ),
@@ -350,6 +376,7 @@ export const check = (seed: number): Effect.Effect<Verdict> =>
         })
       )
       for (const fiber of left.fibers) problems.push(`left by a client: ${fiber}`)
+      for (const session of sessions) problems.push(...heldOf(session))
       if (left.inFlight > 0) problems.push(`${left.inFlight} requests of clients are under way still`)
       return {
         applied: yield* simulator.applied,
