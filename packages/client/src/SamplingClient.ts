@@ -223,21 +223,18 @@ export const make = Effect.fnUntraced(function* (
 
       const run = (running: observe.Running): ReturnType<SamplingClient["sample"]> => {
         const { clock } = running
-        const watch = progress.watch({
-          method,
-          progress: inProgress,
-          limit,
-          startMillis: clock.unsafeCurrentTimeMillis(),
-          queue: queueState
-        })
+        const startMillis = clock.unsafeCurrentTimeMillis()
+        const check = Effect.suspend(
+          () => progress.watch({ method, progress: inProgress, limit, startMillis, queue: queueState }).check
+        )
         const attempt = (count: number): ReturnType<SamplingClient["sample"]> => {
           const seq_id = nextSeqId++
           const start = clock.unsafeCurrentTimeMillis()
           // the same number over all of these: the service knows the request again
-          const submitted = Effect.suspend(() => {
+          const submit = () => {
             const wait = limits.samples.enter(bytes, running.held)
             return wait === undefined ? post() : Effect.flatMap(wait, post)
-          })
+          }
           const post = () =>
             client.call(
               TinkerApi.asample,
@@ -258,19 +255,9 @@ export const make = Effect.fnUntraced(function* (
               },
               { method, policy: oneAttempt(policy), headers: backpressure, span: running.span }
             )
-          // the submission's, which is the last
-          const leave = () => running.held.pop()?.leave()
-          const failed = (error: TinkerError.TinkerError): typeof submitted => {
-            leave()
-            running.retried()
-            // the service wants less: all samplers of the session wait, without counting it as a failure
-            if (error._tag !== "RateLimited" || !retries || error.shouldRetry === false) return Effect.fail(error)
-            limits.samples.pause(clock.unsafeCurrentTimeMillis(), bytes, error.retryAfter)
-            return Effect.zipRight(watch.check, patient)
-          }
-          const patient: typeof submitted = Effect.suspend(() => Effect.catchAll(submitted, failed))
           const wait = (envelope: Future.FutureEnvelope) => {
-            leave()
+            // the submission, which is the last
+            running.held.pop()?.leave()
             running.accepted()
             return retrieve(client, {
               method,
@@ -288,9 +275,18 @@ export const make = Effect.fnUntraced(function* (
               roundtripSeconds: (clock.unsafeCurrentTimeMillis() - start) / 1000
             })
           }
-          /** Schedules cost something, so they begin with the first failure. */
-          const persist = (first: TinkerError.TinkerError): typeof submitted =>
-            Effect.catchAll(failed(first), (error) => {
+          /** Submits again; what it takes is made when the first attempt has failed. */
+          const persist = (first: TinkerError.TinkerError): ReturnType<typeof post> => {
+            const failed = (error: TinkerError.TinkerError): ReturnType<typeof post> => {
+              running.held.pop()?.leave()
+              running.retried()
+              // the service wants less: all samplers of the session wait, without counting it as a failure
+              if (error._tag !== "RateLimited" || !retries || error.shouldRetry === false) return Effect.fail(error)
+              limits.samples.pause(clock.unsafeCurrentTimeMillis(), bytes, error.retryAfter)
+              return Effect.zipRight(check, patient)
+            }
+            const patient: ReturnType<typeof post> = Effect.suspend(() => Effect.catchAll(submit(), failed))
+            return Effect.catchAll(failed(first), (error) => {
               if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
               let failure: TinkerError.TinkerError | undefined = error
               return Effect.suspend(() => {
@@ -299,10 +295,11 @@ export const make = Effect.fnUntraced(function* (
                 return known === undefined ? patient : Effect.fail(known)
               }).pipe(RetryPolicy.retryUnreadable, RetryPolicy.apply(policy))
             })
+          }
           const again = (error: TinkerError.TinkerError): ReturnType<SamplingClient["sample"]> =>
             resubmit && retries && (error._tag === "FutureExpired" || error.isRetryable)
               ? Effect.zipRight(
-                  watch.check,
+                  check,
                   Effect.flatMap(RetryPolicy.jittered(first, cap, count), (delay) =>
                     Effect.zipRight(
                       Effect.sleep(delay),
@@ -311,7 +308,7 @@ export const make = Effect.fnUntraced(function* (
                   )
                 )
               : Effect.fail(error)
-          return Effect.matchEffect(submitted, {
+          return Effect.matchEffect(submit(), {
             onFailure: (error) => Effect.catchAll(Effect.flatMap(persist(error), wait), again),
             onSuccess: (envelope) => Effect.catchAll(wait(envelope), again)
           })
@@ -326,7 +323,8 @@ export const make = Effect.fnUntraced(function* (
           running.bytes = bytes
           const place = new Pass([[underWay, 1]])
           running.held.push(place)
-          return place.first(Effect.suspend(() => run(running)))
+          const wait = place.enter()
+          return wait === undefined ? run(running) : Effect.flatMap(wait, () => run(running))
         },
         abandon
       )

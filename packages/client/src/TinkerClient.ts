@@ -584,28 +584,32 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       return answer
     })
 
-    const call: Service["call"] = (of, payload, options = {}) => {
-      const endpoint = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
-      const about = aboutOf(of, options)
-      const unreadable = (reason: string) => new TinkerError.DecodeError({ ...about, reason })
-      const read = (answer: Answer): Effect.Effect<unknown, TinkerError.DecodeError> => {
-        if (answer.status >= 300) {
-          return unreadable(`status ${answer.status} to ${answer.headers["location"] ?? "an unknown place"}`)
-        }
-        if (ProtobufCodec.isProtobuf(answer.headers["content-type"])) {
-          if (options.protobuf === undefined) return unreadable("protobuf came where JSON was asked for")
-          const value = options.protobuf(answer.body)
-          return Either.isRight(value)
-            ? Effect.succeed(new Decoded({ value: value.right }))
-            : unreadable(value.left.message)
-        }
-        const value = codec.of(of).decode(text.decode(answer.body))
-        return Either.isRight(value) ? Effect.succeed(value.right) : unreadable(codec.reason(value.left))
+    const read = (
+      of: HttpApiEndpoint.HttpApiEndpoint.Any,
+      options: CallOptions,
+      answer: Answer
+    ): Effect.Effect<unknown, TinkerError.DecodeError> => {
+      const unreadable = (reason: string) => new TinkerError.DecodeError({ ...aboutOf(of, options), reason })
+      if (answer.status >= 300) {
+        return unreadable(`status ${answer.status} to ${answer.headers["location"] ?? "an unknown place"}`)
       }
+      if (ProtobufCodec.isProtobuf(answer.headers["content-type"])) {
+        if (options.protobuf === undefined) return unreadable("protobuf came where JSON was asked for")
+        const value = options.protobuf(answer.body)
+        return Either.isRight(value)
+          ? Effect.succeed(new Decoded({ value: value.right }))
+          : unreadable(value.left.message)
+      }
+      const value = codec.of(of).decode(text.decode(answer.body))
+      return Either.isRight(value) ? Effect.succeed(value.right) : unreadable(codec.reason(value.left))
+    }
+
+    const call: Service["call"] = (of, payload, options = {}) => {
+      const { method } = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
       return Effect.flatMap(request(of, payload, options), (answer) =>
-        endpoint.method === "GET" && answer.status >= 300
-          ? Effect.flatMap(follow(answer, about.method), read)
-          : read(answer)
+        method === "GET" && answer.status >= 300
+          ? Effect.flatMap(follow(answer, aboutOf(of, options).method), (answer) => read(of, options, answer))
+          : read(of, options, answer)
       ) as never
     }
 

@@ -120,25 +120,26 @@ const begin = (
   return running
 }
 
+const beginning = <A, E, R>(
+  operation: string,
+  attributes: Attributes,
+  then: (running: Running) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  // where a span is made is known: here
+  Effect.flatMap(Effect.makeSpan(operation, { attributes, kind: "client", captureStackTrace: false }), (span) =>
+    Effect.withFiberRuntime((fiber) => {
+      const clock = Context.get(fiber.getFiberRef(DefaultServices.currentServices), Clock.Clock)
+      return then(begin(operation, span, clock, fiber.getFiberRef(FiberRef.currentMetricLabels)))
+    })
+  )
+
 /**
  * Begins the span and the figures of one operation, from its call to its end. The span is a child of the caller's.
  *
  * @internal
  */
 export const start = (operation: string, attributes: Attributes): Effect.Effect<Running> =>
-  // where a span is made is known: here
-  Effect.flatMap(Effect.makeSpan(operation, { attributes, kind: "client", captureStackTrace: false }), (span) =>
-    Effect.withFiberRuntime((fiber) =>
-      Effect.succeed(
-        begin(
-          operation,
-          span,
-          Context.get(fiber.getFiberRef(DefaultServices.currentServices), Clock.Clock),
-          fiber.getFiberRef(FiberRef.currentMetricLabels)
-        )
-      )
-    )
-  )
+  beginning(operation, attributes, Effect.succeed)
 
 const isGivenUp = (cause: Cause.Cause<unknown>) =>
   Cause.isInterrupted(cause) || tagOf(Cause.squash(cause)) === "NoProgress"
@@ -160,8 +161,8 @@ export const lean = <A, E, R>(
   onGivenUp: (running: Running) => Effect.Effect<unknown> = () => Effect.void
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(start(name, attributes), (running) =>
-      Effect.flatMap(Effect.exit(restore(use(running))), (exit) => {
+    beginning(name, attributes, (running) =>
+      Effect.flatMap(Effect.exit(restore(Effect.suspend(() => use(running)))), (exit) => {
         for (const pass of running.held) pass.leave()
         running.end(exit)
         return Exit.isFailure(exit) && isGivenUp(exit.cause) ? Effect.zipRight(onGivenUp(running), exit) : exit

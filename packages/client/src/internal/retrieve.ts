@@ -74,18 +74,42 @@ const category = (value: unknown): Future.Category => (value === "user" || value
 
 const isRecord = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null && !Array.isArray(u)
 
-/**
- * Waits for the result of an operation that the service has accepted. A poll loses nothing, so it is repeated until the
- * service gives the result, says that it failed, or nothing gets on any more.
- *
- * @internal
- */
-export const retrieve = <A, I>(
-  client: TinkerClient.Service,
-  options: Options<A, I>
-): Effect.Effect<A, TinkerError.TinkerError> => {
-  const { method, requestId, running } = options
-  running.requestId = requestId
+type Done<A> = Exclude<Found<A>, { _tag: "Pending" }>
+type Step<A> = Effect.Effect<Done<A>, TinkerError.TinkerError>
+type Polled = Either.Either<unknown, TinkerError.TinkerError>
+
+const poll = <A, I>(client: TinkerClient.Service, options: Options<A, I>, allow_metadata_only: boolean) => {
+  const { method, protobuf, requestId, roundtripSeconds, running, type } = options
+  const iteration = running.polls++
+  return client.call(
+    TinkerApi.retrieveFuture,
+    { request_id: requestId, allow_metadata_only },
+    {
+      method,
+      requestId,
+      policy: pollPolicy,
+      span: running.span,
+      protobuf,
+      headers: {
+        "x-tinker-request-iteration": String(iteration),
+        "x-tinker-request-type": type,
+        ...(iteration === 0 && roundtripSeconds !== undefined
+          ? { "x-tinker-create-promise-roundtrip-time": String(roundtripSeconds) }
+          : {})
+      }
+    }
+  )
+}
+
+const gotOn = <A, I>({ map, progress, running }: Options<A, I>, value: A): A => {
+  progress.lastMillis = running.clock.unsafeCurrentTimeMillis()
+  return map === undefined ? value : map(value)
+}
+
+/** Waits for a result that the first poll did not bring. */
+const patience = <A, I>(client: TinkerClient.Service, options: Options<A, I>, startMillis: number) => {
+  const { method, requestId, responses, running } = options
+  const { clock } = running
   const decode = decoderOf(options.schema)
   const unreadable = (reason: string) => new TinkerError.DecodeError({ method, requestId, reason })
   const failed = (reason: unknown, who: unknown, cause?: unknown) =>
@@ -124,141 +148,141 @@ export const retrieve = <A, I>(
       : unreadable(codec.reason(value.left))
   }
 
-  return Effect.suspend(() => {
-    const { clock } = running
-    let lost = 0
-    let quick = 0
-    let doubts = 0
-    let queueSeen = false
+  let lost = 0
+  let quick = 0
+  let doubts = 0
+  let queueSeen = false
 
-    const poll = (allow_metadata_only: boolean) => {
-      const iteration = running.polls++
-      return client.call(
-        TinkerApi.retrieveFuture,
-        { request_id: requestId, allow_metadata_only },
-        {
-          method,
-          requestId,
-          policy: pollPolicy,
-          span: running.span,
-          protobuf: options.protobuf,
-          headers: {
-            "x-tinker-request-iteration": String(iteration),
-            "x-tinker-request-type": options.type,
-            ...(iteration === 0 && options.roundtripSeconds !== undefined
-              ? { "x-tinker-create-promise-roundtrip-time": String(options.roundtripSeconds) }
-              : {})
-          }
-        }
-      )
+  // what to do about a poll without a result: wait and ask again, or fail
+  const again = (
+    error: TinkerError.TinkerError
+  ): Effect.Effect<"held" | { readonly delay: number }, TinkerError.TinkerError> => {
+    const backOff = Effect.map(
+      Effect.suspend(() => RetryPolicy.jittered(1000, 30_000, lost++)),
+      (delay) => ({ delay: error.retryAfter === undefined ? delay : Duration.toMillis(error.retryAfter) })
+    )
+    switch (error._tag) {
+      case "TransportError":
+        return error.reason === "Timeout" ? Effect.succeed("held") : error.isRetryable ? backOff : Effect.fail(error)
+      case "ServerError":
+        return error.status === 408
+          ? Effect.as(observe(Option.getOrUndefined(decodeJson(error.detail))), "held" as const)
+          : backOff
+      case "RateLimited":
+        return backOff
+      case "BadRequest":
+        if (error.status !== 400 && !error.isRetryable) return Effect.fail(error)
+        // so do some servers say that the operation failed
+        return doubts < doubtsAllowed
+          ? (doubts++, backOff)
+          : failed(error.detail || "no reason given", undefined, error)
+      case "DecodeError":
+        // the answer may have been garbled on its way; the result can be fetched again
+        return doubts < doubtsAllowed ? (doubts++, backOff) : Effect.fail(error)
+      default:
+        return error.isRetryable ? backOff : Effect.fail(error)
     }
+  }
 
-    // what to do about a poll without a result: wait and ask again, or fail
-    const again = (
-      error: TinkerError.TinkerError
-    ): Effect.Effect<"held" | { readonly delay: number }, TinkerError.TinkerError> => {
-      const backOff = Effect.map(
-        Effect.suspend(() => RetryPolicy.jittered(1000, 30_000, lost++)),
-        (delay) => ({ delay: error.retryAfter === undefined ? delay : Duration.toMillis(error.retryAfter) })
-      )
-      switch (error._tag) {
-        case "TransportError":
-          return error.reason === "Timeout" ? Effect.succeed("held") : error.isRetryable ? backOff : Effect.fail(error)
-        case "ServerError":
-          return error.status === 408
-            ? Effect.as(observe(Option.getOrUndefined(decodeJson(error.detail))), "held" as const)
-            : backOff
-        case "RateLimited":
-          return backOff
-        case "BadRequest":
-          if (error.status !== 400 && !error.isRetryable) return Effect.fail(error)
-          // so do some servers say that the operation failed
-          return doubts < doubtsAllowed
-            ? (doubts++, backOff)
-            : failed(error.detail || "no reason given", undefined, error)
-        case "DecodeError":
-          // the answer may have been garbled on its way; the result can be fetched again
-          return doubts < doubtsAllowed ? (doubts++, backOff) : Effect.fail(error)
-        default:
-          return error.isRetryable ? backOff : Effect.fail(error)
+  const watch = progress.watch({
+    method,
+    requestId,
+    progress: options.progress,
+    limit: options.noProgressLimit,
+    startMillis,
+    queue: options.queue
+  })
+
+  /** Whatever the operation was waiting for, at its end it waits no longer. */
+  const covered = (then: Step<A>): Step<A> => {
+    if (queueSeen || options.queue === undefined) return then
+    queueSeen = true
+    return Effect.ensuring(then, options.queue.observe(QueueState.active)).pipe(Effect.withParentSpan(running.span))
+  }
+
+  const step = (allowMetadata: boolean, polled?: Polled): Step<A> => {
+    const start = polled === undefined ? clock.unsafeCurrentTimeMillis() : startMillis
+    const next: Step<A> = Effect.suspend(() => step(allowMetadata))
+    const held = Effect.suspend(() => {
+      lost = 0
+      const took = clock.unsafeCurrentTimeMillis() - start
+      if (took >= heldMillis) {
+        quick = 0
+        return next
       }
-    }
-
-    type Done = Exclude<Found<A>, { _tag: "Pending" }>
-    type Step = Effect.Effect<Done, TinkerError.TinkerError>
-
-    const watch = progress.watch({
-      method,
-      requestId,
-      progress: options.progress,
-      limit: options.noProgressLimit,
-      startMillis: clock.unsafeCurrentTimeMillis(),
-      queue: options.queue
+      // a service that answers at once is asked after growing pauses
+      return Effect.flatMap(RetryPolicy.jittered(10, heldMillis, quick++), (delay) =>
+        delay > took ? Effect.zipRight(Effect.sleep(delay - took), next) : next
+      )
     })
-
-    /** Whatever the operation was waiting for, at its end it waits no longer. */
-    const covered = (then: Step): Step => {
-      if (queueSeen || options.queue === undefined) return then
-      queueSeen = true
-      return Effect.ensuring(then, options.queue.observe(QueueState.active)).pipe(Effect.withParentSpan(running.span))
-    }
-
-    const step = (allowMetadata: boolean): Step => {
-      const start = clock.unsafeCurrentTimeMillis()
-      const next: Step = Effect.suspend(() => step(allowMetadata))
-      const held = Effect.suspend(() => {
-        lost = 0
-        const took = clock.unsafeCurrentTimeMillis() - start
-        if (took >= heldMillis) {
-          quick = 0
-          return next
-        }
-        // a service that answers at once is asked after growing pauses
-        return Effect.flatMap(RetryPolicy.jittered(10, heldMillis, quick++), (delay) =>
-          delay > took ? Effect.zipRight(Effect.sleep(delay - took), next) : next
+    const onFailure = (error: TinkerError.TinkerError): Step<A> => {
+      running.retried()
+      return covered(
+        Effect.flatMap(again(error), (how) =>
+          Effect.zipRight(watch.check, how === "held" ? held : Effect.zipRight(Effect.sleep(how.delay), next))
         )
-      })
-      return Effect.matchEffect(poll(allowMetadata), {
-        onFailure: (error) => {
-          running.retried()
-          return covered(
-            Effect.flatMap(again(error), (how) =>
-              Effect.zipRight(watch.check, how === "held" ? held : Effect.zipRight(Effect.sleep(how.delay), next))
+      )
+    }
+    const onSuccess = (body: unknown): Step<A> =>
+      body instanceof TinkerClient.Decoded
+        ? Effect.succeed({ _tag: "Result", value: body.value as A })
+        : covered(
+            Effect.flatMap(interpret(body, allowMetadata), (found) =>
+              found._tag === "Pending" ? Effect.zipRight(watch.check, held) : Effect.succeed(found)
             )
           )
-        },
-        onSuccess: (body) =>
-          body instanceof TinkerClient.Decoded
-            ? Effect.succeed<Done>({ _tag: "Result", value: body.value as A })
-            : covered(
-                Effect.flatMap(interpret(body, allowMetadata), (found) =>
-                  found._tag === "Pending" ? Effect.zipRight(watch.check, held) : Effect.succeed(found)
-                )
-              )
-      })
-    }
+    return polled === undefined
+      ? Effect.matchEffect(poll(client, options, allowMetadata), { onFailure, onSuccess })
+      : Either.isLeft(polled)
+        ? onFailure(polled.left)
+        : onSuccess(polled.right)
+  }
 
-    const gotOn = (value: A): A => {
-      options.progress.lastMillis = clock.unsafeCurrentTimeMillis()
-      return options.map === undefined ? value : options.map(value)
-    }
-    const { completions, responses } = options
-    if (completions !== undefined) {
-      return Effect.flatMap(completions.wait(requestId, watch), (size) =>
-        Effect.suspend(() => step(false)).pipe(
-          Effect.map((found) => gotOn((found as Extract<Found<A>, { _tag: "Result" }>).value)),
-          responses.withCost(size ?? 0)
-        )
-      ).pipe(Effect.ensuring(Effect.sync(() => completions.done(requestId))))
-    }
-    return Effect.flatMap(step(true), (found) => {
-      if (found._tag === "Result") return Effect.succeed(gotOn(found.value))
+  /** a result that is there, and takes so many bytes */
+  const fetch = (size: number): Effect.Effect<A, TinkerError.TinkerError> =>
+    Effect.suspend(() => step(false)).pipe(
+      Effect.map((found) => gotOn(options, (found as Extract<Found<A>, { _tag: "Result" }>).value)),
+      responses.withCost(size)
+    )
+
+  const after = (polled: Polled): Effect.Effect<A, TinkerError.TinkerError> =>
+    Effect.flatMap(step(true, polled), (found) => {
+      if (found._tag === "Result") return Effect.succeed(gotOn(options, found.value))
       // what was waited for is the program's own room, not the service
       doubts = 0
-      return Effect.suspend(() => step(false)).pipe(
-        Effect.map((found) => gotOn((found as Extract<Found<A>, { _tag: "Result" }>).value)),
-        responses.withCost(found.size)
+      return fetch(found.size)
+    })
+
+  return { watch, fetch, after }
+}
+
+/**
+ * Waits for the result of an operation that the service has accepted. A poll loses nothing, so it is repeated until the
+ * service gives the result, says that it failed, or nothing gets on any more.
+ *
+ * @internal
+ */
+export const retrieve = <A, I>(
+  client: TinkerClient.Service,
+  options: Options<A, I>
+): Effect.Effect<A, TinkerError.TinkerError> => {
+  const { completions, requestId, running } = options
+  running.requestId = requestId
+  return Effect.suspend(() => {
+    const startMillis = running.clock.unsafeCurrentTimeMillis()
+    if (completions !== undefined) {
+      const { fetch, watch } = patience(client, options, startMillis)
+      return Effect.flatMap(completions.wait(requestId, watch), (size) => fetch(size ?? 0)).pipe(
+        Effect.ensuring(Effect.sync(() => completions.done(requestId)))
       )
+    }
+    // most results come by the first poll, and need nothing of what the others do
+    return Effect.matchEffect(poll(client, options, true), {
+      onFailure: (error) => patience(client, options, startMillis).after(Either.left(error)),
+      onSuccess: (body) =>
+        body instanceof TinkerClient.Decoded
+          ? Effect.succeed(gotOn(options, body.value as A))
+          : patience(client, options, startMillis).after(Either.right(body))
     })
   })
 }
