@@ -12,6 +12,7 @@ import * as Simulation from "@effect-tinker/testing/Simulation"
 import * as Simulator from "@effect-tinker/testing/Simulator"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as Weather from "@effect-tinker/testing/Weather"
+import * as HttpClient from "@effect/platform/HttpClient"
 import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, LogLevel, Redacted } from "effect"
 import { PCGRandom } from "effect/Utils"
 import * as limits from "../../src/internal/limits.ts"
@@ -310,8 +311,11 @@ export interface Verdict {
   readonly errors: { readonly [tag: string]: number }
 }
 
-/** Runs what a seed stands for, and checks it. */
-export const check = (seed: number): Effect.Effect<Verdict> =>
+/** Runs what a seed stands for, over what stands between the client and the network, and checks it. */
+export const check = (
+  seed: number,
+  between: (http: HttpClient.HttpClient) => HttpClient.HttpClient = (http) => http
+): Effect.Effect<Verdict> =>
   Effect.gen(function* () {
     const { chance, cycle, models, operations, server, services, traced, turns, weather } = plan(seed)
     const logs: Array<ModelLog> = []
@@ -352,7 +356,12 @@ export const check = (seed: number): Effect.Effect<Verdict> =>
               Layer.provide(
                 TinkerConfig.layer({ apiKey: Redacted.make("tml-simulated"), baseUrl: "http://simulated.test" })
               ),
-              Layer.provide(simulator.layer)
+              Layer.provide(
+                Layer.provide(
+                  Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, between)),
+                  simulator.layer
+                )
+              )
             )
           ),
           Effect.exit

@@ -20,7 +20,7 @@ export interface Trace {
   readonly events: Array<Event>
 }
 
-const held = 10_000
+const held = 4000
 
 /** @internal */
 export const make = (): Trace => ({ events: [] })

@@ -1,0 +1,91 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { check } from "../utils/randomProgram.ts"
+
+type Send = HttpClient.HttpClient["execute"]
+type Body = Record<string, unknown>
+
+const pathOf = ({ url }: HttpClientRequest.HttpClientRequest) => url.replace(/^.*\/api\/v1/, "")
+
+const bodyOf = ({ body }: HttpClientRequest.HttpClientRequest): Body =>
+  body._tag === "Uint8Array" ? (JSON.parse(new TextDecoder().decode(body.body)) as Body) : {}
+
+const withBody = (request: HttpClientRequest.HttpClientRequest, body: Body) =>
+  HttpClientRequest.bodyText(request, JSON.stringify(body), "application/json")
+
+const answer = (request: HttpClientRequest.HttpClientRequest, body: Body) =>
+  Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(body)))
+
+/** A client that does to one optimizer step in four what it must not. */
+const faults: { readonly [name: string]: () => (send: Send) => Send } = {
+  "loses a step, and says that it was done": () => (send) => (request) => {
+    if (pathOf(request) === "/optim_step" && Number(bodyOf(request)["seq_id"]) % 4 === 2) {
+      return answer(request, { request_id: "lost" })
+    }
+    return pathOf(request) === "/retrieve_future" && bodyOf(request)["request_id"] === "lost"
+      ? answer(request, { metrics: {} })
+      : send(request)
+  },
+  "sends a step twice, under the next number as well": () => (send) => (request) => {
+    if (pathOf(request) !== "/optim_step") return send(request)
+    const body = bodyOf(request)
+    const seq_id = Number(body["seq_id"])
+    return seq_id % 4 === 2
+      ? Effect.zipRight(send(withBody(request, { ...body, seq_id: seq_id + 1 })), send(request))
+      : send(request)
+  },
+  "sends what it did not submit": () => (send) => (request) => {
+    if (pathOf(request) !== "/optim_step") return send(request)
+    const body = bodyOf(request)
+    const adam_params = { ...(body["adam_params"] as Body), learning_rate: 0.5 }
+    return send(withBody(request, { ...body, adam_params }))
+  },
+  "says that what failed was done": () => (send) => (request) =>
+    pathOf(request) === "/optim_step" && Number(bodyOf(request)["seq_id"]) % 4 === 2
+      ? Effect.flatMap(
+          send(withBody(request, { ...bodyOf(request), adam_params: { learning_rate: -1 } })),
+          (response) => (response.status < 400 ? Effect.succeed(response) : answer(request, { request_id: "lost" }))
+        )
+      : pathOf(request) === "/retrieve_future" && bodyOf(request)["request_id"] === "lost"
+        ? answer(request, { metrics: {} })
+        : send(request),
+  "never gives up a request": () => (send) => (request) =>
+    pathOf(request) === "/optim_step"
+      ? Effect.uninterruptible(Effect.zipRight(Effect.sleep("3 hours"), send(request)))
+      : send(request)
+}
+
+const problemsOf = (make: () => (send: Send) => Send, seeds: number, enough: number) =>
+  Effect.gen(function* () {
+    const found: Array<string> = []
+    for (let seed = 0; seed < seeds && found.length < enough; seed++) {
+      const fault = make()
+      const { problems } = yield* check(seed, (http) =>
+        HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+          Effect.flatMap((request) => fault((request) => http.execute(request))(request)),
+          Effect.succeed
+        )
+      )
+      found.push(...problems)
+    }
+    return found
+  })
+
+describe("the check of random programs", () => {
+  for (const [name, make] of Object.entries(faults)) {
+    it.effect(`finds a client that ${name}`, () =>
+      Effect.map(problemsOf(make, 30, 1), (found) => assert.isNotEmpty(found))
+    )
+  }
+
+  it.effect("finds nothing where nothing is wrong", () =>
+    Effect.map(
+      problemsOf(() => (send) => send, 30, Number.POSITIVE_INFINITY),
+      (found) => assert.deepStrictEqual(found, [])
+    )
+  )
+})
