@@ -280,6 +280,12 @@ describe("checkpoints", () => {
         assert.strictEqual(copied.tinker_path, `tinker://${session_id}:train:7/weights/a`)
         assert.strictEqual(yield* statusOf(post("/copy_weights", { session_id, model_seq_id: 0, source_path })), 409)
         assert.strictEqual(yield* statusOf(post("/copy_weights", { source_path })), 400)
+        // attempts of one call make one copy
+        const copyWith = (key: string) =>
+          ok(post("/copy_weights", { destination_project_id: "p-0", source_path }, { "x-idempotency-key": key }))
+        const once = yield* copyWith("k")
+        assert.deepStrictEqual(yield* copyWith("k"), once)
+        assert.notDeepEqual(yield* copyWith("l"), once)
         const moved = yield* ok(post("/copy_weights", { destination_project_id: "p", source_path }))
         assert.match(moved.tinker_path, /^tinker:\/\/[^/]+\/weights\/a$/)
         const runs = yield* ok(get("/training_runs?project_id=p"))

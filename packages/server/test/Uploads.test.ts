@@ -1,7 +1,10 @@
+import * as SafeTensors from "@effect-tinker/server/SafeTensors"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as client from "./utils/client.ts"
@@ -101,6 +104,19 @@ describe("adapters that are uploaded", () => {
           adapter: files.adapter,
           config: new TextEncoder().encode(JSON.stringify({ ...config, ...changes }))
         })
+        const withTensors = (
+          reshape: (shape: ReadonlyArray<number>) => ReadonlyArray<number>,
+          value: () => number
+        ): Uint8Array => {
+          const { tensors } = Either.getOrThrow(SafeTensors.decode(files.adapter))
+          return SafeTensors.encode(
+            Record.map(tensors, (tensor) => {
+              const shape = reshape(tensor.shape)
+              const size = shape.reduce((product, dimension) => product * dimension, 1)
+              return { shape, data: new Float32Array(size).fill(value()) }
+            })
+          )
+        }
         for (const [given, reason] of [
           [{ config: files.config }, /adapter_model.safetensors has not been uploaded/],
           [{ adapter: files.adapter }, /adapter_config.json has not been uploaded/],
@@ -109,6 +125,27 @@ describe("adapters that are uploaded", () => {
           [withConfig({ peft_type: "IA3" }), /^adapter_config.json: /],
           [withConfig({ use_dora: true }), /^adapter_config.json: use_dora: is used/],
           [withConfig({ rank_pattern: { q_proj: 2 } }), /^adapter_config.json: /],
+          [withConfig({ lora_alpha: -1 }), /^adapter_config.json: lora_alpha: /],
+          [
+            {
+              adapter: withTensors(
+                ([a, b]) => [a! * b!, 1],
+                () => 0
+              ),
+              config: files.config
+            },
+            /^adapter_model.*shape/
+          ],
+          [
+            {
+              adapter: withTensors(
+                (shape) => shape,
+                () => Number.NaN
+              ),
+              config: files.config
+            },
+            /is not finite/
+          ],
           [withConfig({ modules_to_save: ["lm_head"] }), /^adapter_config.json: /],
           [{ adapter: files.adapter.subarray(0, 40), config: files.config }, /^adapter_model.safetensors: /],
           [{ adapter: new TextEncoder().encode("\u0002\0\0\0\0\0\0\0{}"), config: files.config }, /^adapter_model/]
@@ -129,6 +166,9 @@ describe("adapters that are uploaded", () => {
         assert.strictEqual((yield* put(url.replace(/signature=\w+/, "signature=0"), files.config)).status, 403)
         assert.strictEqual((yield* put(url.replace(configName, "x"), files.config)).status, 403)
         assert.strictEqual((yield* put(url.replace(/\?.*/, other.replace(/.*\?/, "?")), files.config)).status, 403)
+        const large = yield* put(url, new Uint8Array(2 ** 20 + 1))
+        assert.strictEqual(large.status, 400)
+        assert.match(large.body.detail, /larger than/)
         for (let i = 0; i < 3; i++) yield* ok(start())
         assert.strictEqual((yield* start()).status, 429, "files of uploads are in memory")
         yield* TestClock.adjust("61 minutes")

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as CheckpointStore from "../CheckpointStore.ts"
+import type * as Engine from "../Engine.ts"
 import * as caller from "./caller.ts"
 import * as files from "./checkpointFiles.ts"
 import * as checkpoints from "./checkpoints.ts"
@@ -47,9 +48,13 @@ export interface Catalog {
   readonly deleteCheckpoint: (path: TinkerPath.TinkerPath) => Refused<void>
   readonly setPublic: (path: TinkerPath.TinkerPath, isPublic: boolean) => Refused<void>
   readonly setTtl: (path: TinkerPath.TinkerPath, seconds: number | null) => Refused<void>
-  readonly copyWeights: (request: Weights.CopyWeightsRequest) => Refused<Weights.CopyWeightsResponse>
-  /** refuses an adapter by what is said of it, before its files come */
-  readonly checkUpload: (request: Weights.ExternalWeightsUploadStartRequest) => Refused<void>
+  /** attempts of one call carry the same `key`, and make one copy */
+  readonly copyWeights: (
+    request: Weights.CopyWeightsRequest,
+    key?: string | undefined
+  ) => Refused<Weights.CopyWeightsResponse>
+  /** refuses an adapter by what is said of it, before its files come; answers how many bytes its tensors have */
+  readonly checkUpload: (request: Weights.ExternalWeightsUploadStartRequest) => Refused<number>
   /** stores an adapter that was made elsewhere, to sample from, and answers its path */
   readonly storeUpload: (
     request: Weights.ExternalWeightsUploadStartRequest,
@@ -68,6 +73,8 @@ export interface Catalog {
 }
 
 const dayMillis = 24 * 60 * 60 * 1000
+// the oldest are forgotten
+const maxCopied = 10_000
 const longestWindow = 14 * dayMillis
 
 // projects are names that clients give
@@ -331,18 +338,33 @@ export const make = (
       return responses.badRequest(`there is no base model ${base_model}; on offer: ${onOffer(engine)}`)
     }
     return train_attn || train_mlp || train_unembed
-      ? Effect.void
+      ? // a model of that form knows how large its adapters are
+        engine.createModel({ base_model, lora_config }).pipe(
+          Effect.flatMap(({ adapter }) => adapter),
+          Effect.map((adapter) => files.sizeOf(adapter, undefined)),
+          Effect.scoped,
+          Effect.catchAll((error): Refused<never> =>
+            error.category === "user" ? responses.badRequest(error.reason) : Effect.die(error)
+          )
+        )
       : responses.badRequest("lora_config trains nothing: set train_attn, train_mlp or train_unembed")
   }
 
   const storeUpload: Catalog["storeUpload"] = Effect.fnUntraced(function* (request, contents) {
     const { base_model, destination_project_id, lora_config } = request
     const adapter = yield* Either.mapLeft(files.fromPeft({ base_model, lora_config }, contents), responses.badRequest)
-    // a model that takes it says whether all of it is there
+    // a model of that form says whether all of it is there
     yield* engine.createModel({ base_model, lora_config }).pipe(
-      Effect.flatMap((model) => model.load(adapter, undefined)),
+      Effect.tap((model) =>
+        Effect.flatMap(model.adapter, (own): Effect.Effect<void, responses.Refusal | Engine.EngineError> => {
+          const problem = files.shapeProblem(adapter, own)
+          return problem === undefined
+            ? model.load(adapter, undefined)
+            : responses.badRequest(`${files.adapterFile}: ${problem}`)
+        })
+      ),
       Effect.scoped,
-      Effect.catchAll((error): Refused<never> =>
+      Effect.catchTag("EngineError", (error): Refused<never> =>
         error.category === "user" ? responses.badRequest(`${files.adapterFile}: ${error.reason}`) : Effect.die(error)
       )
     )
@@ -354,7 +376,10 @@ export const make = (
     return TinkerPath.format(path)
   })
 
-  const copyWeights: Catalog["copyWeights"] = Effect.fnUntraced(function* (request) {
+  // runs of copies that may be asked for again
+  const copied = new Map<string, string>()
+
+  const copyWeights: Catalog["copyWeights"] = Effect.fnUntraced(function* (request, key) {
     const { destination_project_id, model_seq_id, session_id, source_path, ttl_seconds } = request
     const source = yield* checkpoints.parse(source_path)
     const inSession =
@@ -372,9 +397,13 @@ export const make = (
       )
     }
     yield* checkpoints.find(store, source)
-    const run = inSession ?? (yield* runIn(destination_project_id, "a copy of a checkpoint"))
     const { adapter, info, optimizer } = yield* checkpoints.orRefuse(store.load(source))
     const { id: owner } = yield* caller.Caller
+    const attempt = key === undefined ? undefined : JSON.stringify([owner, key, source_path, destination_project_id])
+    const before = attempt === undefined ? undefined : copied.get(attempt)
+    const run = inSession ?? before ?? (yield* runIn(destination_project_id, "a copy of a checkpoint"))
+    if (attempt !== undefined && inSession === undefined) copied.set(attempt, run)
+    if (copied.size > maxCopied) copied.delete(copied.keys().next().value!)
     const path = { ...source, training_run_id: run }
     const { user_metadata } = info
     return yield* store

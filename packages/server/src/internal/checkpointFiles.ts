@@ -83,7 +83,8 @@ const PeftConfig = Schema.parseJson(
   Schema.Struct({
     peft_type: Schema.Literal("LORA"),
     r: Schema.Int,
-    lora_alpha: Schema.Finite,
+    lora_alpha: Schema.Finite.pipe(Schema.positive()),
+    fan_in_fan_out: off,
     use_rslora: off,
     use_dora: off,
     modules_to_save: empty,
@@ -112,8 +113,28 @@ export const fromPeft = (
       SafeTensors.decode(files.adapter),
       ({ message }) => `${adapterFile}: ${message}`
     )
+    for (const [name, { data }] of Object.entries(weights)) {
+      if (!data.every(Number.isFinite)) return yield* Either.left(`${adapterFile}: ${name} is not finite`)
+    }
     return { ...described, lora_alpha, weights }
   })
+
+const few = (names: ReadonlyArray<string>): string => names.slice(0, 5).join(", ") + (names.length > 5 ? ", …" : "")
+
+/** Where the tensors of an adapter differ from those that a model has. @internal */
+export const shapeProblem = ({ weights }: Engine.Adapter, { weights: own }: Engine.Adapter): string | undefined => {
+  const missing = Object.keys(own).filter((name) => !Object.hasOwn(weights, name))
+  if (missing.length > 0) return `lacks ${few(missing)}`
+  const unknown = Object.keys(weights).filter((name) => !Object.hasOwn(own, name))
+  if (unknown.length > 0) return `holds ${few(unknown)}, which adapters of this base model and lora_config do not have`
+  for (const [name, { shape }] of Object.entries(own)) {
+    const given = weights[name]!.shape
+    if (given.join() !== shape.join()) {
+      return `${name} has the shape [${given.join(", ")}], and must have [${shape.join(", ")}]`
+    }
+  }
+  return undefined
+}
 
 const prefixed = (prefix: string, moments: { readonly [name: string]: Float32Array }) =>
   Object.entries(moments).map(([name, data]) => [`${prefix}${name}`, { shape: [data.length], data }] as const)

@@ -60,7 +60,10 @@ const weightsOperations = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
       ([{ catalog }, { withAccess }, { finish, start }]) =>
         handlers
           .handle("copyWeights", ({ payload, request }) =>
-            withAccess(catalog.copyWeights(payload), request.headers["x-tinker-weights-access-token"])
+            withAccess(
+              catalog.copyWeights(payload, request.headers["x-idempotency-key"]),
+              request.headers["x-tinker-weights-access-token"]
+            )
           )
           .handle("weightsInfo", ({ payload }) => catalog.weightsInfo(payload.tinker_path))
           .handle("externalWeightsUploadStart", ({ payload, request }) => start(request, payload))

@@ -10,12 +10,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as TinkerService from "../TinkerService.ts"
 import * as apiErrors from "./apiErrors.ts"
 import * as apiKeys from "./apiKeys.ts"
 import * as caller from "./caller.ts"
 import * as files from "./checkpointFiles.ts"
 import * as ids from "./ids.ts"
+import * as messages from "./messages.ts"
 import * as responses from "./responses.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -39,12 +41,17 @@ interface Upload {
   readonly request: Weights.ExternalWeightsUploadStartRequest
   readonly expires: number
   readonly files: Map<string, Uint8Array>
+  /** bytes that a file may have, by its name */
+  readonly limits: ReadonlyMap<string, number>
   finished: string | undefined
 }
 
 const prefix = "/api/v1/uploads"
 const lifetime = 60 * 60 * 1000
 const names: ReadonlyArray<string> = [files.adapterFile, files.configFile]
+
+// what a configuration may take, and the header of a file of tensors
+const slack = 2 ** 20
 
 // of one user: their files are in memory
 const maxUnfinished = 4
@@ -66,7 +73,7 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
     const missing = (id: string) => responses.notFound(`there is no upload ${id}, or it has expired`)
 
     const start: Service["start"] = Effect.fnUntraced(function* (request, payload) {
-      yield* catalog.checkUpload(payload)
+      const size = yield* catalog.checkUpload(payload)
       const { id: owner } = yield* caller.Caller
       const now = yield* prune
       const unfinished = Array.from(uploads.values()).filter(
@@ -91,7 +98,11 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
           ] as const
         })
       )
-      uploads.set(id, { owner, request: payload, expires, files: new Map(), finished: undefined })
+      const limits = new Map([
+        [files.configFile, slack],
+        [files.adapterFile, size + slack]
+      ])
+      uploads.set(id, { owner, request: payload, expires, files: new Map(), limits, finished: undefined })
       return { upload_id: id, urls: Object.fromEntries(urls), expires: DateTime.unsafeMake(expires) }
     })
 
@@ -105,10 +116,23 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
       const upload = uploads.get(id)
       if (upload === undefined) return yield* responses.gone("this URL has expired: start another upload")
       if (upload.finished !== undefined) return yield* responses.conflict(`upload ${id} is finished`)
-      const bytes = yield* Effect.mapError(request.arrayBuffer, () =>
-        responses.badRequest(`${file} cannot be read, or is too large`)
+      const limit = upload.limits.get(file) ?? 0
+      let received = 0
+      const bounded = request.stream.pipe(
+        Stream.mapError(() => responses.badRequest(`${file} did not arrive whole: send it again`)),
+        Stream.tap(({ length }) => {
+          received += length
+          return received > limit
+            ? responses.badRequest(`${file} is larger than the ${limit} bytes that it may have`)
+            : Effect.void
+        })
       )
-      upload.files.set(file, new Uint8Array(bytes))
+      const bytes = yield* messages.collect(bounded)
+      // it may have been finished meanwhile
+      if (uploads.get(id) !== upload || upload.finished !== undefined) {
+        return yield* responses.conflict(`upload ${id} is finished, or has expired`)
+      }
+      upload.files.set(file, bytes)
     })
 
     const finish: Service["finish"] = Effect.fnUntraced(function* (id) {
