@@ -9,9 +9,12 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpApi from "@effect/platform/HttpApi"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as UrlParams from "@effect/platform/UrlParams"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -33,9 +36,13 @@ import type * as TinkerService from "./TinkerService.ts"
 export const fromHttpApp = <R>(
   app: HttpApp.Default<unknown, R>
 ): Effect.Effect<HttpClient.HttpClient, never, Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>> =>
-  Effect.map(Effect.context<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(), (context) =>
-    HttpClient.make((request, url) =>
+  Effect.map(Effect.context<Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>>(), (context) => {
+    const execute = (request: HttpClientRequest.HttpClientRequest) =>
       Effect.gen(function* () {
+        const url = yield* Effect.mapError(
+          UrlParams.makeUrl(request.url, request.urlParams, request.hash),
+          (cause) => new HttpClientError.RequestError({ request, reason: "InvalidUrl", cause })
+        )
         const received = yield* messages.toServerRequest(request, url)
         const handled = Effect.catchAllCause(app, (cause) =>
           Cause.isInterruptedOnly(cause)
@@ -52,8 +59,13 @@ export const fromHttpApp = <R>(
         // the answer's body may be a stream that needs the scope of the request
         return yield* Effect.flatMap(provided, (response) => messages.toClientResponse(request, response))
       }).pipe(Effect.scoped)
+    // not `HttpClient.make`: it registers each answer to be aborted once it is forgotten, and whoever waits for no macrotask
+    // between the requests, as a simulation, keeps that register for good
+    return HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+      (request) => Effect.flatMap(request, execute),
+      Effect.succeed
     )
-  )
+  })
 
 /**
  * A client of the endpoints that a layer holds. What the layer builds lives as long as the scope.

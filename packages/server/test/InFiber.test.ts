@@ -16,6 +16,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as client from "./utils/client.ts"
 
 class Greeting extends Context.Tag("test/Greeting")<Greeting, string>() {}
@@ -56,6 +58,16 @@ const app = HttpRouter.empty.pipe(
     )
   )
 )
+
+/** Bytes that are held, once what is garbage has been collected. */
+const collector = Effect.sync(() => {
+  setFlagsFromString("--expose-gc")
+  const collect = runInNewContext("gc") as () => void
+  return () => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+})
 
 const url = (path: string) => `http://any.test${path}`
 
@@ -144,6 +156,24 @@ describe("InFiber", () => {
         yield* Deferred.succeed(gate, undefined)
         assert.property(yield* client.result(request_id), "metrics")
       }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("holds nothing of an answer that nobody reads, also within one task", () =>
+    Effect.gen(function* () {
+      const http = yield* make
+      const heap = yield* collector
+      const answers = Effect.repeatN(http.get(url("/greeting")), 4999)
+      const grown = Effect.runSync(
+        Effect.gen(function* () {
+          yield* answers
+          const before = heap()
+          yield* answers
+          return heap() - before
+        })
+      )
+      // bytes for each; where each is registered to be aborted when it is forgotten, there are some hundreds
+      assert.isBelow(grown / 5000, 50)
     })
   )
 
