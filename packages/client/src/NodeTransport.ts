@@ -38,7 +38,14 @@ import * as Stream from "effect/Stream"
 import { Readable, type Transform } from "node:stream"
 import * as Zlib from "node:zlib"
 import * as Undici from "undici"
-import { direct, type Direct, type Incoming as Whole, type Outgoing, type Then } from "./internal/transport.ts"
+import {
+  direct,
+  type Direct,
+  type Held,
+  type Incoming as Whole,
+  type Outgoing,
+  type Then
+} from "./internal/transport.ts"
 
 /**
  * @since 0.1.0
@@ -425,17 +432,6 @@ const dispatch = (
     })
   )
 
-/** What comes in an encoding, decoded. */
-const decoded = (decoder: Transform, bytes: Uint8Array): Effect.Effect<Uint8Array, unknown> =>
-  Effect.async((resume) => {
-    const chunks: Array<Uint8Array> = []
-    decoder.on("data", (chunk: Uint8Array) => chunks.push(chunk))
-    decoder.on("end", () => resume(Effect.sync(() => concat(chunks))))
-    decoder.on("error", (cause) => resume(Effect.fail(cause)))
-    decoder.end(bytes)
-    return Effect.sync(() => decoder.destroy())
-  })
-
 const plainHeaders = (received: Record<string, string | Array<string> | undefined>): Whole["headers"] => {
   for (const name in received) {
     const value = received[name]
@@ -444,65 +440,102 @@ const plainHeaders = (received: Record<string, string | Array<string> | undefine
   return received as Whole["headers"]
 }
 
-/** One request and its answer, whole. */
-const ask = <A, E>(
-  dispatcher: Undici.Dispatcher,
-  request: Outgoing,
-  millis: number,
-  { onAnswer, onNone }: Then<A, E>
-): Effect.Effect<A, E> =>
-  Effect.async((resume) => {
-    let controller: Undici.Dispatcher.DispatchController | undefined
-    // an interruption may come before there is a connection
-    let cancelled = false
-    let status = 0
-    let headers: Whole["headers"] = {}
-    const chunks: Array<Uint8Array> = []
-    dispatcher.dispatch(
-      {
-        origin: request.origin,
-        path: request.path,
-        method: request.method,
-        headers: request.headers as Array<string>,
-        body: request.body ?? null,
-        headersTimeout: millis,
-        bodyTimeout: millis
-      },
-      {
-        onRequestStart: (given) => {
-          controller = given
-          if (cancelled) given.abort(aborted())
-        },
-        onResponseStart: (_, code, received) => {
-          // an interim answer
-          if (code < 200) return
-          status = code
-          headers = plainHeaders(received)
-        },
-        onResponseData: (_, chunk) => {
-          chunks.push(chunk)
-        },
-        onResponseEnd: () => {
-          const encoding = headers["content-encoding"]
-          const decoder = encoding === undefined ? undefined : decoders[encoding.trim().toLowerCase()]
-          const body = concat(chunks)
-          resume(
-            decoder === undefined
-              ? onAnswer({ status, headers, body })
-              : Effect.matchEffect(decoded(decoder(), body), {
-                  onFailure: onNone,
-                  onSuccess: (body) => onAnswer({ status, headers, body })
-                })
-          )
-        },
-        onResponseError: (_, cause) => resume(onNone(cause))
-      }
-    )
-    return Effect.sync(() => {
-      cancelled = true
-      controller?.abort(aborted())
-    })
-  })
+/** One request and its answer, whole. One object, since there are thousands. */
+class Asking implements Held, Undici.Dispatcher.DispatchHandler {
+  /** `ask` has returned, and callbacks may come */
+  isHandedOver = false
+  private told: Then | undefined
+  private controller: Undici.Dispatcher.DispatchController | undefined = undefined
+  private decoder: Transform | undefined = undefined
+  private status = 0
+  private headers: Whole["headers"] = {}
+  private chunks: Array<Uint8Array> = []
+
+  constructor(told: Then) {
+    this.told = told
+  }
+
+  leave() {
+    if (this.told === undefined) return
+    this.told = undefined
+    this.decoder?.destroy()
+    // without one there is no connection yet
+    this.controller?.abort(aborted())
+  }
+
+  onRequestStart(controller: Undici.Dispatcher.DispatchController) {
+    this.controller = controller
+    if (this.told === undefined) controller.abort(aborted())
+  }
+
+  onResponseStart(_: unknown, status: number, received: Record<string, string | Array<string> | undefined>) {
+    // an interim answer
+    if (status < 200) return
+    this.status = status
+    this.headers = plainHeaders(received)
+  }
+
+  onResponseData(_: unknown, chunk: Uint8Array) {
+    this.chunks.push(chunk)
+  }
+
+  onResponseEnd() {
+    const encoding = this.headers["content-encoding"]
+    const decoder = encoding === undefined ? undefined : decoders[encoding.trim().toLowerCase()]
+    const body = this.take()
+    if (decoder === undefined) this.answered(body)
+    else this.decode(decoder(), body)
+  }
+
+  onResponseError(_: unknown, cause: unknown) {
+    if (this.isHandedOver) this.failed(cause)
+    else queueMicrotask(() => this.failed(cause))
+  }
+
+  private failed(cause: unknown) {
+    const { told } = this
+    this.told = undefined
+    told?.onNone(cause)
+  }
+
+  private take(): Uint8Array {
+    const body = concat(this.chunks)
+    this.chunks = []
+    return body
+  }
+
+  private answered(body: Uint8Array) {
+    const { told } = this
+    this.told = undefined
+    told?.onAnswer({ status: this.status, headers: this.headers, body })
+  }
+
+  private decode(decoder: Transform, body: Uint8Array) {
+    this.decoder = decoder
+    decoder.on("data", (chunk: Uint8Array) => this.chunks.push(chunk))
+    decoder.on("end", () => this.answered(this.take()))
+    decoder.on("error", (cause) => this.failed(cause))
+    decoder.end(body)
+  }
+}
+
+const ask = (dispatcher: Undici.Dispatcher, request: Outgoing, millis: number, then: Then): Held => {
+  const asking = new Asking(then)
+  dispatcher.dispatch(
+    {
+      origin: request.origin,
+      path: request.path,
+      method: request.method,
+      headers: request.headers as Array<string>,
+      body: request.body ?? null,
+      headersTimeout: millis,
+      bodyTimeout: millis
+    },
+    asking
+  )
+  asking.isHandedOver = true
+  return asking
+}
 
 /**
  * A client over any dispatcher of undici, such as a `ProxyAgent`, an agent with certificates of its own, or a mock.

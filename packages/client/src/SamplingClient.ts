@@ -24,12 +24,13 @@ import * as Option from "effect/Option"
 import { Budget, Pass } from "./internal/budget.ts"
 import * as chunking from "./internal/chunking.ts"
 import * as codec from "./internal/codec.ts"
-import { make as makeCompletions } from "./internal/completions.ts"
+import { type Completions, make as makeCompletions } from "./internal/completions.ts"
 import * as sessionLimits from "./internal/limits.ts"
 import { millis } from "./internal/millis.ts"
 import * as observe from "./internal/observe.ts"
 import * as progress from "./internal/progress.ts"
-import { retrieve } from "./internal/retrieve.ts"
+import { found, type Options as RetrieveOptions, pollQuickly, retrieve } from "./internal/retrieve.ts"
+import { quick, type Quick, type QuickThen } from "./internal/transport.ts"
 import * as QueueState from "./QueueState.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import type * as Session from "./Session.ts"
@@ -171,6 +172,285 @@ const set = <K extends string, V>(key: K, value: V | undefined): { readonly [P i
 
 const oneAttempt = (policy: RetryPolicy.RetryPolicy): RetryPolicy.RetryPolicy => ({ ...policy, total: 0 })
 
+/** What the samples of a client have in common. */
+interface Shared {
+  readonly client: TinkerClient.Service
+  readonly samplingSessionId: string
+  readonly queueState: QueueState.Observer
+  readonly limits: sessionLimits.Limits
+  readonly completions: Completions | undefined
+  /** the client's short way, where it has one */
+  readonly quick: Quick | undefined
+  readonly underWay: Budget
+  readonly inProgress: progress.Progress
+  /** the first pause before a sample is made again, and the longest; milliseconds */
+  readonly first: number
+  readonly cap: number
+  nextSeqId: number
+}
+
+interface Wanted {
+  readonly method: "sample" | "computeLogprobs"
+  readonly prompt: ModelInput.ModelInput
+  readonly given: SampleOptions
+  readonly sampling_params: typeof Sampling.SamplingParams.Type
+  readonly policy: RetryPolicy.RetryPolicy
+  readonly noProgressLimit: Duration.DurationInput
+  readonly resubmit: boolean
+  readonly bytes: number
+}
+
+type Sampled = Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError>
+type Retrieval = RetrieveOptions<Sampling.SampleResponse, typeof Sampling.SampleResponse.Encoded>
+type Submitted = Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
+
+/**
+ * A sample under way. There are thousands: it is one object, it makes what it needs when something goes wrong only then,
+ * and where its client has a short way it goes this way by callbacks, and is an effect again when anything else comes of
+ * it than a result.
+ */
+class Sample implements QuickThen {
+  private readonly shared: Shared
+  private readonly wanted: Wanted
+  private readonly running: observe.Running
+  private readonly startMillis: number
+  // of the attempt under way
+  private seqId = 0
+  private sentMillis = 0
+  // of the short way: how it ends, and the wait for the result once the service has accepted the sample
+  private resume: ((rest: Sampled) => void) | undefined = undefined
+  private retrieval: Retrieval | undefined = undefined
+
+  constructor(shared: Shared, wanted: Wanted, running: observe.Running) {
+    this.shared = shared
+    this.wanted = wanted
+    this.running = running
+    this.startMillis = this.now
+    running.bytes = wanted.bytes
+  }
+
+  private get now() {
+    return this.running.clock.unsafeCurrentTimeMillis()
+  }
+
+  run(): Sampled {
+    return this.shared.quick === undefined
+      ? Effect.flatMap(this.takePlace()?.admission() ?? Effect.void, () => this.attempt(0))
+      : // an interruption leaves what is held, and with it the request
+        Effect.async<Sampling.SampleResponse, TinkerError.TinkerError>((resume) => {
+          this.resume = resume
+          const waiting = this.takePlace()
+          if (waiting === undefined) this.enterQuickly()
+          else waiting.admit = () => this.guarded(this.enterQuickly)
+        })
+  }
+
+  private takePlace() {
+    const place = new Pass()
+    this.running.place = place
+    return place.enter(this.shared.underWay, 1)
+  }
+
+  // what is thrown in a callback is thrown at nobody
+  private guarded(step: () => void) {
+    try {
+      step.call(this)
+    } catch (defect) {
+      this.resume!(Effect.die(defect))
+    }
+  }
+
+  private enterQuickly() {
+    const { samples } = this.shared.limits
+    if (!samples.isFree) return this.resume!(this.attempt(0))
+    samples.enterThen(this.wanted.bytes, this.running, () => this.guarded(this.postQuickly))
+  }
+
+  private postQuickly() {
+    const { limits, quick } = this.shared
+    if (!limits.samples.isFree) {
+      return this.resume!(Effect.flatMap(limits.samples.goAhead, () => this.submit(0)))
+    }
+    this.begin()
+    const asked = quick!(TinkerApi.asample, this.request, this.requestOptions, this)
+    if (asked === undefined) this.resume!(this.submitted(this.post(), 0))
+    else this.running.request = asked
+  }
+
+  onValue(value: unknown) {
+    this.running.request = undefined
+    if (this.retrieval !== undefined) {
+      this.resume!(found(this.retrieval, value) ?? this.retrieved(this.retrieval, Effect.succeed(value)))
+      return
+    }
+    this.retrieval = this.accepted(value as Future.FutureEnvelope)
+    const asked =
+      this.shared.completions === undefined ? pollQuickly(this.shared.quick!, this.retrieval, this) : undefined
+    if (asked === undefined) this.resume!(this.retrieved(this.retrieval))
+    else this.running.request = asked
+  }
+
+  onElse(rest: Effect.Effect<unknown, TinkerError.TinkerError>) {
+    this.running.request = undefined
+    this.resume!(
+      this.retrieval === undefined ? this.submitted(rest as Submitted, 0) : this.retrieved(this.retrieval, rest)
+    )
+  }
+
+  private attempt(count: number): Sampled {
+    const wait = this.enter()
+    return wait === undefined ? this.submit(count) : Effect.flatMap(wait, () => this.submit(count))
+  }
+
+  private submit(count: number): Sampled {
+    this.begin()
+    return this.submitted(this.post(), count)
+  }
+
+  private begin() {
+    this.seqId = this.shared.nextSeqId++
+    this.sentMillis = this.now
+  }
+
+  private submitted(first: Submitted, count: number): Sampled {
+    const wait = (envelope: Future.FutureEnvelope) => retrieve(this.shared.client, this.accepted(envelope))
+    return Effect.catchAll(
+      Effect.matchEffect(first, {
+        onFailure: (error) => Effect.flatMap(this.persist(error), wait),
+        onSuccess: wait
+      }),
+      (error) => this.again(error, count)
+    )
+  }
+
+  private retrieved(retrieval: Retrieval, polled?: Effect.Effect<unknown, TinkerError.TinkerError>): Sampled {
+    return Effect.catchAll(retrieve(this.shared.client, retrieval, polled), (error) => this.again(error, 0))
+  }
+
+  private enter() {
+    return this.shared.limits.samples.enter(this.wanted.bytes, this.running)
+  }
+
+  private leave() {
+    this.running.submission?.leave()
+    this.running.submission = undefined
+  }
+
+  private get request() {
+    const { given, prompt, sampling_params } = this.wanted
+    return {
+      num_samples: given.num_samples ?? 1,
+      prompt,
+      sampling_params,
+      sampling_session_id: this.shared.samplingSessionId,
+      // the same over all tries of an attempt: the service knows the request again
+      seq_id: this.seqId,
+      prompt_logprobs: given.prompt_logprobs ?? false,
+      topk_prompt_logprobs: given.topk_prompt_logprobs ?? 0,
+      ...set("topk_sample_logprobs", given.topk_sample_logprobs),
+      ...set("target_prompt_logprobs", given.target_prompt_logprobs),
+      ...set("prompt_alt_tokens_k", given.prompt_alt_tokens_k),
+      ...set("prompt_logprobs_last_n", given.prompt_logprobs_last_n),
+      ...set("record_stability_info", given.record_stability_info),
+      type: "sample" as const
+    }
+  }
+
+  private get requestOptions() {
+    const { method, policy } = this.wanted
+    return { method, policy: oneAttempt(policy), headers: backpressure, span: this.running.span }
+  }
+
+  private post(): Submitted {
+    return this.shared.client.call(TinkerApi.asample, this.request, this.requestOptions)
+  }
+
+  /** The submission is over; what the wait for the result needs. */
+  private accepted({ request_id, sample_sequence_ids }: Future.FutureEnvelope): Retrieval {
+    const { running, shared } = this
+    this.leave()
+    running.accepted()
+    running.requestId = request_id
+    return {
+      method: this.wanted.method,
+      requestId: request_id,
+      type: "Sample",
+      schema: Sampling.SampleResponse,
+      protobuf: ProtobufCodec.decodeSampleResponse,
+      queue: shared.queueState,
+      completions: shared.completions,
+      responses: shared.limits.responses,
+      running,
+      progress: shared.inProgress,
+      noProgressLimit: this.wanted.noProgressLimit,
+      map: (response) => withSequenceIds(response, sample_sequence_ids),
+      roundtripSeconds: (this.now - this.sentMillis) / 1000
+    }
+  }
+
+  private get check() {
+    const { inProgress, queueState } = this.shared
+    const { method, noProgressLimit } = this.wanted
+    const { startMillis } = this
+    return progress.watch({ method, progress: inProgress, limit: noProgressLimit, startMillis, queue: queueState })
+      .check
+  }
+
+  private get retries() {
+    return millis(this.wanted.policy.total) > 0
+  }
+
+  /** Submits again after a failure. */
+  private persist(first: TinkerError.TinkerError): Submitted {
+    const failed = (error: TinkerError.TinkerError): Submitted => {
+      this.running.retried()
+      // the service wants less: all samplers of the session wait, without counting it as a failure
+      const isWish = error._tag === "RateLimited" && this.retries && error.shouldRetry !== false
+      // before the room is another's, who would go ahead
+      if (isWish) this.shared.limits.samples.pause(this.now, this.wanted.bytes, error.retryAfter)
+      this.leave()
+      return isWish ? Effect.zipRight(this.check, patient) : Effect.fail(error)
+    }
+    const patient: Submitted = Effect.suspend(() => {
+      const wait = this.enter()
+      return Effect.catchAll(
+        wait === undefined
+          ? this.post()
+          : Effect.zipRight(
+              wait,
+              Effect.suspend(() => this.post())
+            ),
+        failed
+      )
+    })
+    return Effect.catchAll(failed(first), (error) => {
+      if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
+      let failure: TinkerError.TinkerError | undefined = error
+      return Effect.suspend(() => {
+        const known = failure
+        failure = undefined
+        return known === undefined ? patient : Effect.fail(known)
+      }).pipe(RetryPolicy.retryUnreadable, RetryPolicy.apply(this.wanted.policy))
+    })
+  }
+
+  /** Makes the sample again, as a new request. */
+  private again(error: TinkerError.TinkerError, count: number): Sampled {
+    const { cap, first } = this.shared
+    return this.wanted.resubmit && this.retries && (error._tag === "FutureExpired" || error.isRetryable)
+      ? Effect.zipRight(
+          this.check,
+          Effect.flatMap(RetryPolicy.jittered(first, cap, count), (delay) =>
+            Effect.zipRight(
+              Effect.sleep(delay),
+              Effect.suspend(() => this.attempt(count + 1))
+            )
+          )
+        )
+      : Effect.fail(error)
+  }
+}
+
 /**
  * A client for a sampling session that exists. What the service says of samples holds for all clients of the session.
  *
@@ -194,138 +474,45 @@ export const make = Effect.fnUntraced(function* (
   const underWay = Budget.count(
     options.maxConcurrent ?? (completions === undefined ? limits.maxSamples : Number.MAX_SAFE_INTEGER)
   )
-  const inProgress = progress.make()
+  const shared: Shared = {
+    client,
+    samplingSessionId,
+    queueState,
+    limits,
+    completions,
+    quick: quick in client ? (client[quick] as Quick) : undefined,
+    underWay,
+    inProgress: progress.make(),
+    first: millis(options.resubmitFirst ?? "500 millis"),
+    cap: millis(options.resubmitCap ?? "10 seconds"),
+    nextSeqId: 0
+  }
   const stuckDetection = flags.sample_enable_stuck_detection
   const noRetries = flags.sample_no_retries
-  const first = millis(options.resubmitFirst ?? "500 millis")
-  const cap = millis(options.resubmitCap ?? "10 seconds")
   const abandon = ({ requestId }: observe.Running) =>
     requestId === undefined ? Effect.void : session.abandon(requestId)
-  let nextSeqId = 0
 
-  const sampleAs = (
-    method: "sample" | "computeLogprobs",
-    prompt: ModelInput.ModelInput,
-    given: SampleOptions
-  ): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> =>
+  const sampleAs = (method: Wanted["method"], prompt: ModelInput.ModelInput, given: SampleOptions): Sampled =>
     Effect.withFiberRuntime((fiber) => {
       const problem = checkOptions(prompt, given)
       if (problem !== undefined) return problem
       const params = readSamplingParams(given.sampling_params)
       if (Either.isLeft(params)) return params.left
-      const sampling_params = params.right
       const context = fiber.getFiberRef(FiberRef.currentContext)
-      const policy = Context.get(context, RetryPolicy.CurrentRetryPolicy)
-      const limit = stuckDetection ? Context.get(context, TinkerFuture.NoProgressLimit) : Duration.infinity
-      const resubmit = options.resubmit ?? !(noRetries && method === "sample")
-      const retries = millis(policy.total) > 0
-      const bytes = chunking.estimatePrompt(prompt)
-
-      const run = (running: observe.Running): ReturnType<SamplingClient["sample"]> => {
-        const { clock } = running
-        const startMillis = clock.unsafeCurrentTimeMillis()
-        const check = Effect.suspend(
-          () => progress.watch({ method, progress: inProgress, limit, startMillis, queue: queueState }).check
-        )
-        const attempt = (count: number): ReturnType<SamplingClient["sample"]> => {
-          const seq_id = nextSeqId++
-          const start = clock.unsafeCurrentTimeMillis()
-          // the same number over all of these: the service knows the request again
-          const submit = () => {
-            const wait = limits.samples.enter(bytes, running.held)
-            return wait === undefined ? post() : Effect.flatMap(wait, post)
-          }
-          const post = () =>
-            client.call(
-              TinkerApi.asample,
-              {
-                num_samples: given.num_samples ?? 1,
-                prompt,
-                sampling_params,
-                sampling_session_id: samplingSessionId,
-                seq_id,
-                prompt_logprobs: given.prompt_logprobs ?? false,
-                topk_prompt_logprobs: given.topk_prompt_logprobs ?? 0,
-                ...set("topk_sample_logprobs", given.topk_sample_logprobs),
-                ...set("target_prompt_logprobs", given.target_prompt_logprobs),
-                ...set("prompt_alt_tokens_k", given.prompt_alt_tokens_k),
-                ...set("prompt_logprobs_last_n", given.prompt_logprobs_last_n),
-                ...set("record_stability_info", given.record_stability_info),
-                type: "sample"
-              },
-              { method, policy: oneAttempt(policy), headers: backpressure, span: running.span }
-            )
-          const wait = (envelope: Future.FutureEnvelope) => {
-            // the submission, which is the last
-            running.held.pop()?.leave()
-            running.accepted()
-            return retrieve(client, {
-              method,
-              requestId: envelope.request_id,
-              type: "Sample",
-              schema: Sampling.SampleResponse,
-              protobuf: ProtobufCodec.decodeSampleResponse,
-              queue: queueState,
-              completions,
-              responses: limits.responses,
-              running,
-              progress: inProgress,
-              noProgressLimit: limit,
-              map: (response) => withSequenceIds(response, envelope.sample_sequence_ids),
-              roundtripSeconds: (clock.unsafeCurrentTimeMillis() - start) / 1000
-            })
-          }
-          /** Submits again; what it takes is made when the first attempt has failed. */
-          const persist = (first: TinkerError.TinkerError): ReturnType<typeof post> => {
-            const failed = (error: TinkerError.TinkerError): ReturnType<typeof post> => {
-              running.held.pop()?.leave()
-              running.retried()
-              // the service wants less: all samplers of the session wait, without counting it as a failure
-              if (error._tag !== "RateLimited" || !retries || error.shouldRetry === false) return Effect.fail(error)
-              limits.samples.pause(clock.unsafeCurrentTimeMillis(), bytes, error.retryAfter)
-              return Effect.zipRight(check, patient)
-            }
-            const patient: ReturnType<typeof post> = Effect.suspend(() => Effect.catchAll(submit(), failed))
-            return Effect.catchAll(failed(first), (error) => {
-              if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
-              let failure: TinkerError.TinkerError | undefined = error
-              return Effect.suspend(() => {
-                const known = failure
-                failure = undefined
-                return known === undefined ? patient : Effect.fail(known)
-              }).pipe(RetryPolicy.retryUnreadable, RetryPolicy.apply(policy))
-            })
-          }
-          const again = (error: TinkerError.TinkerError): ReturnType<SamplingClient["sample"]> =>
-            resubmit && retries && (error._tag === "FutureExpired" || error.isRetryable)
-              ? Effect.zipRight(
-                  check,
-                  Effect.flatMap(RetryPolicy.jittered(first, cap, count), (delay) =>
-                    Effect.zipRight(
-                      Effect.sleep(delay),
-                      Effect.suspend(() => attempt(count + 1))
-                    )
-                  )
-                )
-              : Effect.fail(error)
-          return Effect.matchEffect(submit(), {
-            onFailure: (error) => Effect.catchAll(Effect.flatMap(persist(error), wait), again),
-            onSuccess: (envelope) => Effect.catchAll(wait(envelope), again)
-          })
-        }
-        return attempt(0)
+      const wanted: Wanted = {
+        method,
+        prompt,
+        given,
+        sampling_params: params.right,
+        policy: Context.get(context, RetryPolicy.CurrentRetryPolicy),
+        noProgressLimit: stuckDetection ? Context.get(context, TinkerFuture.NoProgressLimit) : Duration.infinity,
+        resubmit: options.resubmit ?? !(noRetries && method === "sample"),
+        bytes: chunking.estimatePrompt(prompt)
       }
-
       return observe.lean(
         `SamplingClient.${method}`,
         attributes,
-        (running) => {
-          running.bytes = bytes
-          const place = new Pass([[underWay, 1]])
-          running.held.push(place)
-          const wait = place.enter()
-          return wait === undefined ? run(running) : Effect.flatMap(wait, () => run(running))
-        },
+        (running) => new Sample(shared, wanted, running).run(),
         abandon
       )
     })

@@ -131,7 +131,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
         return yield* observe.operation(`ServiceClient.${method}`, {}, (running) =>
           Effect.gen(function* () {
             const { request_id } = yield* RetryPolicy.retryUnreadable(
-              operation.send({ method, onRetry: running.retried })
+              operation.send({ method, onRetry: () => running.retried() })
             )
             running.accepted()
             return yield* retrieve(client, {

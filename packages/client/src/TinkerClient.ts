@@ -35,7 +35,15 @@ import * as jwt from "./internal/jwt.ts"
 import { machine } from "./internal/machine.ts"
 import { millis } from "./internal/millis.ts"
 import * as Tokens from "./internal/tokens.ts"
-import { direct, type Direct, type Outgoing } from "./internal/transport.ts"
+import {
+  direct,
+  quick,
+  type Direct,
+  type Held,
+  type Outgoing,
+  type Quick,
+  type QuickThen
+} from "./internal/transport.ts"
 import { uuid } from "./internal/uuid.ts"
 import { userAgent, version } from "./internal/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -195,7 +203,7 @@ interface Prepared extends Outgoing {
 /** A request under way. */
 interface Sending {
   /** without its credential, unless that is given */
-  readonly request: Prepared
+  request: Prepared
   readonly endpoint: string
   readonly about: About
   readonly policy: RetryPolicy.RetryPolicy
@@ -281,6 +289,9 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const lost = (url: string, about: About, reason: "Connection" | "Timeout" | "InvalidUrl", cause?: unknown) =>
       new TinkerError.TransportError({ ...about, reason, url, ...(cause === undefined ? {} : { cause }) })
 
+    const unanswered = (url: string, about: About, cause: unknown) =>
+      lost(url, about, isTimeout(cause) ? "Timeout" : "Connection", cause)
+
     const toPlatform = ({ body, headers: flat, method, origin, path }: Outgoing) => {
       const headers: Record<string, string> = {}
       for (let i = 0; i < flat.length; i += 2) headers[flat[i]!] = flat[i + 1]!
@@ -302,9 +313,12 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       const limit = millis(policy.timeout)
       const url = `${request.origin}${request.path}`
       if (short !== undefined) {
-        return short.ask<Answer, TinkerError.TinkerError>(request, limit, {
-          onNone: (cause) => lost(url, about, isTimeout(cause) ? "Timeout" : "Connection", cause),
-          onAnswer: ({ body, headers, status }) => then({ url, status, headers, body })
+        return Effect.async((resume) => {
+          const asked = short.ask(request, limit, {
+            onNone: (cause) => resume(unanswered(url, about, cause)),
+            onAnswer: ({ body, headers, status }) => resume(Effect.suspend(() => then({ url, status, headers, body })))
+          })
+          return Effect.sync(() => asked.leave())
         })
       }
       return http.execute(toPlatform(request)).pipe(
@@ -321,7 +335,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         Effect.mapError((error) =>
           error._tag === "RequestError" && error.reason === "InvalidUrl"
             ? lost(url, about, "InvalidUrl")
-            : lost(url, about, isTimeout(error.cause) ? "Timeout" : "Connection", error.cause)
+            : unanswered(url, about, error.cause)
         ),
         Effect.timeoutFail({ duration: limit, onTimeout: () => lost(url, about, "Timeout") }),
         Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretNames]),
@@ -345,8 +359,12 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         : judged
     }
 
-    const succeeded = (answer: Answer) => {
+    const noteSuccess = () => {
       if (edgeRejections > 0) edgeRejections--
+    }
+
+    const succeeded = (answer: Answer) => {
+      noteSuccess()
       return Effect.succeed(answer)
     }
 
@@ -366,28 +384,45 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       })
     })
 
+    /** The request as it leaves, with what each attempt adds. */
+    const outgoing = (sending: Sending, key: Redacted.Redacted | undefined): Outgoing => {
+      const { body, common, headers, method, origin, path } = sending.request
+      const retries = String(sending.attempts++)
+      return {
+        method,
+        origin,
+        path,
+        headers:
+          key === undefined
+            ? [...common, ...headers, "x-stainless-retry-count", retries]
+            : [...common, ...headers, "x-stainless-retry-count", retries, "x-api-key", Redacted.value(key)],
+        body
+      }
+    }
+
+    /** What an answer comes to that a token was sent for: where it is rejected, the request is sent with another. */
+    const judgeToken = (sending: Sending, key: Redacted.Redacted, answer: Answer) =>
+      isRejectedToken(answer)
+        ? Effect.flatMap(tokens.replace(key), (other) =>
+            Redacted.value(other) === Redacted.value(key)
+              ? judge(answer, sending.about, key)
+              : attemptWith(sending, other)
+          )
+        : judge(answer, sending.about, key)
+
+    const attemptWith = (
+      sending: Sending,
+      key: Redacted.Redacted | undefined,
+      then = (answer: Answer) => judge(answer, sending.about, key)
+    ) => exchange(outgoing(sending, key), sending.about, sending.policy, then)
+
     /** One attempt, and another where the service rejects the token. */
     const attempt = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> => {
-      const { about, credential, policy, request } = sending
-      const retries = String(sending.attempts++)
-      const ask = (key: Redacted.Redacted | undefined, then = (answer: Answer) => judge(answer, about, key)) => {
-        const headers = [...request.common, ...request.headers, "x-stainless-retry-count", retries]
-        if (key !== undefined) headers.push("x-api-key", Redacted.value(key))
-        const { body, method, origin, path } = request
-        return exchange({ method, origin, path, headers, body }, about, policy, then)
-      }
-      if (credential === "given") return ask(undefined)
-      if (credential === "plain") return Effect.flatMap(tokens.plain, (key) => ask(key))
-      if (credential !== "current") return ask(credential)
-      return andThen(tokens.current(), (key) =>
-        ask(key, (answer) =>
-          isRejectedToken(answer)
-            ? Effect.flatMap(tokens.replace(key), (other) =>
-                Redacted.value(other) === Redacted.value(key) ? judge(answer, about, key) : ask(other)
-              )
-            : judge(answer, about, key)
-        )
-      )
+      const { credential } = sending
+      if (credential === "given") return attemptWith(sending, undefined)
+      if (credential === "plain") return Effect.flatMap(tokens.plain, (key) => attemptWith(sending, key))
+      if (credential !== "current") return attemptWith(sending, credential)
+      return andThen(tokens.current(), (key) => attemptWith(sending, key, (answer) => judgeToken(sending, key, answer)))
     }
 
     const tell = (sending: Sending, error: TinkerError.TinkerError) =>
@@ -419,13 +454,13 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
           : Effect.fail(error)
       )
 
-    /** Attempts until there is a success, under a policy. */
-    const send = (sending: Sending): Effect.Effect<Answer, TinkerError.TinkerError> => {
+    /** Attempts until there is a success, under a policy; the first may have been made already. */
+    const send = (sending: Sending, first = attempt(sending)): Effect.Effect<Answer, TinkerError.TinkerError> => {
       const { span } = sending
       // the short way has no span of its own
-      const once = short === undefined && span !== undefined ? under(span, attempt(sending)) : attempt(sending)
-      return Effect.catchAll(once, (first) => {
-        const slow = persist(sending, first)
+      const once = short === undefined && span !== undefined ? under(span, first) : first
+      return Effect.catchAll(once, (error) => {
+        const slow = persist(sending, error)
         return span === undefined ? slow : under(span, slow)
       })
     }
@@ -493,8 +528,14 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         body = json.right
         if (body !== undefined) headers.push("content-type", "application/json")
       }
-      const outgoing = { method: endpoint.method, origin: base.origin, path: `${basePath}${path.right}${search.right}` }
-      return Either.right({ ...outgoing, common, headers, body })
+      return Either.right({
+        method: endpoint.method,
+        origin: base.origin,
+        path: `${basePath}${path.right}${search.right}`,
+        common,
+        headers,
+        body
+      })
     }
 
     const aboutOf = (endpoint: HttpApiEndpoint.HttpApiEndpoint.Any, options: CallOptions) => ({
@@ -502,43 +543,54 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       ...(options.requestId === undefined ? {} : { requestId: options.requestId })
     })
 
-    const start = (
+    /** A request that is ready to be sent. */
+    const prepare = (
       of: HttpApiEndpoint.HttpApiEndpoint.Any,
       payload: unknown,
       options: CallOptions & Params<never>,
       policy: RetryPolicy.RetryPolicy
-    ): Effect.Effect<Answer, TinkerError.TinkerError> => {
+    ): Either.Either<Sending, TinkerError.InvalidInput> => {
       const built = build(of, payload, options, policy)
-      if (Either.isLeft(built)) return built.left
+      if (Either.isLeft(built)) return Either.left(built.left)
       const request = built.right
       const endpoint = (of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).name
-      const sendIt = (request: Prepared) =>
-        send({
-          request,
-          endpoint,
-          about: aboutOf(of, options),
-          policy,
-          credential:
-            options.headers !== undefined && indexOf(request.headers, "x-api-key") >= 0
-              ? "given"
-              : withCredential.has(endpoint)
-                ? "plain"
-                : "current",
-          attempts: 0,
-          onRetry: options.onRetry,
-          span: options.span
-        })
-      return options.body?.compress === true
-        ? Effect.flatMap(zstd.compress(options.body.bytes), (body) => sendIt({ ...request, body }))
-        : sendIt(request)
+      return Either.right({
+        request,
+        endpoint,
+        about: aboutOf(of, options),
+        policy,
+        credential:
+          options.headers !== undefined && indexOf(request.headers, "x-api-key") >= 0
+            ? "given"
+            : withCredential.has(endpoint)
+              ? "plain"
+              : "current",
+        attempts: 0,
+        onRetry: options.onRetry,
+        span: options.span
+      })
     }
+
+    const sendBody = (sending: Sending, body: CallOptions["body"]) =>
+      body?.compress === true
+        ? Effect.flatMap(zstd.compress(body.bytes), (body) => {
+            sending.request = { ...sending.request, body }
+            return send(sending)
+          })
+        : send(sending)
+
+    const underPolicy = <A, E>(
+      { policy }: CallOptions,
+      run: (policy: RetryPolicy.RetryPolicy) => Effect.Effect<A, E>
+    ): Effect.Effect<A, E> =>
+      policy === undefined ? Effect.flatMap(RetryPolicy.CurrentRetryPolicy, run) : Effect.suspend(() => run(policy))
 
     const request: Service["request"] = (of, payload, options = {}) => {
       const given = options as CallOptions & Params<never>
-      const { policy } = given
-      return policy === undefined
-        ? Effect.flatMap(RetryPolicy.CurrentRetryPolicy, (policy) => start(of, payload, given, policy))
-        : Effect.suspend(() => start(of, payload, given, policy))
+      return underPolicy(given, (policy) => {
+        const prepared = prepare(of, payload, given, policy)
+        return Either.isLeft(prepared) ? prepared.left : sendBody(prepared.right, given.body)
+      })
     }
 
     const elsewhere = (request: Prepared): Outgoing => ({
@@ -588,8 +640,9 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       of: HttpApiEndpoint.HttpApiEndpoint.Any,
       options: CallOptions,
       answer: Answer
-    ): Effect.Effect<unknown, TinkerError.DecodeError> => {
-      const unreadable = (reason: string) => new TinkerError.DecodeError({ ...aboutOf(of, options), reason })
+    ): Either.Either<unknown, TinkerError.DecodeError> => {
+      const unreadable = (reason: string) =>
+        Either.left(new TinkerError.DecodeError({ ...aboutOf(of, options), reason }))
       if (answer.status >= 300) {
         return unreadable(`status ${answer.status} to ${answer.headers["location"] ?? "an unknown place"}`)
       }
@@ -597,20 +650,82 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         if (options.protobuf === undefined) return unreadable("protobuf came where JSON was asked for")
         const value = options.protobuf(answer.body)
         return Either.isRight(value)
-          ? Effect.succeed(new Decoded({ value: value.right }))
+          ? Either.right(new Decoded({ value: value.right }))
           : unreadable(value.left.message)
       }
       const value = codec.of(of).decode(text.decode(answer.body))
-      return Either.isRight(value) ? Effect.succeed(value.right) : unreadable(codec.reason(value.left))
+      return Either.isRight(value) ? Either.right(value.right) : unreadable(codec.reason(value.left))
+    }
+
+    /** What an answer holds, or what it leads to. */
+    const settle = (of: HttpApiEndpoint.HttpApiEndpoint.Any, options: CallOptions, answer: Answer) =>
+      (of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps).method === "GET" && answer.status >= 300
+        ? Effect.flatMap(follow(answer, aboutOf(of, options).method), (answer) => read(of, options, answer))
+        : read(of, options, answer)
+
+    /** What is sent for a request at once, if anything is. */
+    const keyFor = (sending: Sending, options: CallOptions): Redacted.Redacted | undefined => {
+      if (short === undefined || sending.credential !== "current" || options.body?.compress === true) return undefined
+      const key = tokens.current()
+      return Exit.isExit(key) && Exit.isSuccess(key) ? (key.value as Redacted.Redacted) : undefined
+    }
+
+    /** As `send` and `settle`, at little cost where all is well. */
+    const askAtOnce = (
+      of: HttpApiEndpoint.HttpApiEndpoint.Any,
+      options: CallOptions,
+      sending: Sending,
+      key: Redacted.Redacted,
+      then: QuickThen
+    ): Held => {
+      const urlOf = () => `${sending.request.origin}${sending.request.path}`
+      const otherwise = (first: Effect.Effect<Answer, TinkerError.TinkerError>) =>
+        then.onElse(Effect.flatMap(send(sending, first), (answer) => settle(of, options, answer)))
+      return short!.ask(outgoing(sending, key), millis(sending.policy.timeout), {
+        onAnswer: (whole) => {
+          // what is thrown in a callback is thrown at nobody
+          try {
+            const answer: Answer = { url: urlOf(), ...whole }
+            if (answer.status !== 200 || "x-deprecation-note" in answer.headers) {
+              return otherwise(Effect.suspend(() => judgeToken(sending, key, answer)))
+            }
+            noteSuccess()
+            const value = read(of, options, answer)
+            if (Either.isRight(value)) then.onValue(value.right)
+            else then.onElse(value)
+          } catch (defect) {
+            then.onElse(Effect.die(defect))
+          }
+        },
+        onNone: (cause) => otherwise(Effect.suspend(() => unanswered(urlOf(), sending.about, cause)))
+      })
     }
 
     const call: Service["call"] = (of, payload, options = {}) => {
-      const { method } = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
-      return Effect.flatMap(request(of, payload, options), (answer) =>
-        method === "GET" && answer.status >= 300
-          ? Effect.flatMap(follow(answer, aboutOf(of, options).method), (answer) => read(of, options, answer))
-          : read(of, options, answer)
-      ) as never
+      const given = options as CallOptions & Params<never>
+      return underPolicy(given, (policy): Effect.Effect<unknown, TinkerError.TinkerError> => {
+        const prepared = prepare(of, payload, given, policy)
+        if (Either.isLeft(prepared)) return prepared.left
+        const sending = prepared.right
+        const key = keyFor(sending, given)
+        return key === undefined
+          ? Effect.flatMap(sendBody(sending, given.body), (answer) => settle(of, given, answer))
+          : Effect.async((resume) => {
+              const asked = askAtOnce(of, given, sending, key, {
+                onValue: (value) => resume(Effect.succeed(value)),
+                onElse: resume
+              })
+              return Effect.sync(() => asked.leave())
+            })
+      }) as never
+    }
+
+    const callQuickly: Quick = (of, payload, options, then) => {
+      const given = options as CallOptions & Params<never>
+      const prepared = prepare(of, payload, given, options.policy)
+      if (Either.isLeft(prepared)) return undefined
+      const key = keyFor(prepared.right, options)
+      return key === undefined ? undefined : askAtOnce(of, given, prepared.right, key, then)
     }
 
     const flagsLock = yield* Effect.makeSemaphore(1)
@@ -655,6 +770,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       : Telemetry.disabled
 
     return {
+      ...(short === undefined ? {} : { [quick]: callQuickly }),
       config,
       clientConfig,
       claims: Effect.map(Effect.suspend(tokens.current), (token) => jwt.claims(Redacted.value(token))),

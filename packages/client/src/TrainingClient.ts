@@ -305,7 +305,7 @@ export const make = Effect.fnUntraced(function* (options: {
               seq_id,
               forward_only: forwardOnly
             },
-            { method, policy, onRetry: running.retried }
+            { method, policy, onRetry: () => running.retried() }
           )
           .pipe(limits.passes.withCost(bytes[index]!)),
       combine
@@ -385,7 +385,8 @@ export const make = Effect.fnUntraced(function* (options: {
     return yield* queue.submit({
       ...operation,
       count: 1,
-      send: (seq_id, _index, running) => send(seq_id, { method: operation.method, policy, onRetry: running.retried }),
+      send: (seq_id, _index, running) =>
+        send(seq_id, { method: operation.method, policy, onRetry: () => running.retried() }),
       combine: last
     })
   })

@@ -9,6 +9,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Encoding, Fiber, Layer, Logger, LogLevel, Redacted, TestClock } from "effect"
+import { over, ways } from "./utils/services.ts"
 
 const { json } = ScriptedHttpClient
 
@@ -102,32 +103,6 @@ describe("credentials", () => {
   )
 })
 
-const start = (
-  script: Record<string, ScriptedHttpClient.Step | ReadonlyArray<ScriptedHttpClient.Step>>,
-  options: TinkerConfig.Options = {}
-) =>
-  Effect.gen(function* () {
-    const http = yield* ScriptedHttpClient.make({
-      "/get_server_capabilities": json({ supported_models: [] }),
-      ...script
-    })
-    const context = yield* Layer.build(
-      TinkerClient.layer.pipe(
-        Layer.provide(
-          TinkerConfig.layer({
-            apiKey: Redacted.make("tml-plain-key"),
-            baseUrl: "http://any.test",
-            telemetry: false,
-            ...options
-          })
-        ),
-        Layer.provide(http.layer)
-      )
-    )
-    const client = yield* Effect.provide(TinkerClient.TinkerClient, context)
-    return { http, client, ask: client.call(TinkerApi.getServerCapabilities, undefined as never) }
-  })
-
 const keys = (http: ScriptedHttpClient.ScriptedHttpClient, path: string) =>
   Effect.map(http.requestsTo(path), (requests) => requests.map(({ headers }) => headers["x-api-key"]))
 
@@ -138,122 +113,150 @@ const invalidToken = json(
   { status: 401, headers: { "www-authenticate": 'Bearer error="invalid_token"' } }
 )
 
-describe("tokens", () => {
-  const minutes = (from: number, to: number) => token({ iat: from * 60, exp: to * 60, sub: "user", n: to })
-  const first = minutes(0, 60)
-  const second = minutes(30, 90)
-
-  it.scoped("take the key's place where the service exchanges keys, fetched once at first use", () =>
+describe.each(ways)("over %s", (way) => {
+  const start = (
+    script: Record<string, ScriptedHttpClient.Step | ReadonlyArray<ScriptedHttpClient.Step>>,
+    options: TinkerConfig.Options = {}
+  ) =>
     Effect.gen(function* () {
-      const { ask, client, http } = yield* start({
-        "/client/config": exchanging,
-        "/auth/token": ScriptedHttpClient.after("1 second", json({ jwt: first })),
-        "/auth/apikey/me": json({}, { status: 404 })
+      const http = yield* ScriptedHttpClient.make({
+        "/get_server_capabilities": json({ supported_models: [] }),
+        ...script
       })
-      const both = yield* Effect.fork(Effect.all([ask, ask], { concurrency: "unbounded" }))
-      yield* TestClock.adjust("2 seconds")
-      yield* Fiber.join(both)
-      assert.deepStrictEqual(yield* keys(http, "/client/config"), ["tml-plain-key"])
-      assert.deepStrictEqual(yield* keys(http, "/auth/token"), ["tml-plain-key"])
-      assert.deepStrictEqual(yield* keys(http, "/get_server_capabilities"), [first, first])
-      assert.strictEqual((yield* client.claims)?.sub, "user")
-      yield* Effect.flip(client.call(OperationsApi.getApiKey, undefined as never))
-      assert.deepStrictEqual(yield* keys(http, "/auth/apikey/me"), ["tml-plain-key"], "that is about the key itself")
+      const context = yield* Layer.build(
+        TinkerClient.layer.pipe(
+          Layer.provide(
+            TinkerConfig.layer({
+              apiKey: Redacted.make("tml-plain-key"),
+              baseUrl: "http://any.test",
+              telemetry: false,
+              ...options
+            })
+          ),
+          Layer.provide(over(way, http.layer))
+        )
+      )
+      const client = yield* Effect.provide(TinkerClient.TinkerClient, context)
+      return { http, client, ask: client.call(TinkerApi.getServerCapabilities, undefined as never) }
     })
-  )
 
-  it.scoped("are refreshed at half their lifetime, and a minute after a failure", () =>
-    Effect.gen(function* () {
-      const { ask, http } = yield* start({
-        "/client/config": exchanging,
-        "/auth/token": [json({ jwt: first }), json({ detail: "busy" }, { status: 503 }), json({ jwt: second })]
-      })
-      yield* ask
-      yield* TestClock.adjust("35 minutes")
-      const times = (yield* http.requestsTo("/auth/token")).map(({ time }) => time / 60_000)
-      assert.strictEqual(times.length, 3)
-      assert.isTrue(times[1]! >= 27 && times[1]! <= 33, `${times[1]}`)
-      assert.closeTo(times[2]! - times[1]!, 1, 0.01)
-      yield* ask
-      assert.deepStrictEqual(yield* keys(http, "/get_server_capabilities"), [first, second])
-    })
-  )
+  describe("tokens", () => {
+    const minutes = (from: number, to: number) => token({ iat: from * 60, exp: to * 60, sub: "user", n: to })
+    const first = minutes(0, 60)
+    const second = minutes(30, 90)
 
-  it.scoped("near their end are exchanged before they are used; one that still lives is used when that fails", () =>
-    Effect.gen(function* () {
-      const { ask, http } = yield* start({
-        "/client/config": exchanging,
-        "/auth/token": [json({ jwt: token({ exp: 90 }) }), json({ detail: "busy" }, { status: 503 })]
-      })
-      yield* ask
-      yield* TestClock.adjust("45 seconds")
-      yield* ask
-      const used = yield* keys(http, "/get_server_capabilities")
-      assert.deepStrictEqual(used, [token({ exp: 90 }), token({ exp: 90 })])
-      assert.strictEqual((yield* http.requestsTo("/auth/token")).length, 2)
-    })
-  )
-
-  it.scoped(
-    "that the service rejects are replaced once for all who sent them, and each request is sent once more",
-    () =>
+    it.scoped("take the key's place where the service exchanges keys, fetched once at first use", () =>
       Effect.gen(function* () {
-        const { ask, http } = yield* start({
+        const { ask, client, http } = yield* start({
           "/client/config": exchanging,
-          "/auth/token": [json({ jwt: first }), ScriptedHttpClient.after("1 second", json({ jwt: second }))],
-          "/get_server_capabilities": (request) =>
-            request.headers["x-api-key"] === second ? json({ supported_models: [] }) : invalidToken
+          "/auth/token": ScriptedHttpClient.after("1 second", json({ jwt: first })),
+          "/auth/apikey/me": json({}, { status: 404 })
         })
         const both = yield* Effect.fork(Effect.all([ask, ask], { concurrency: "unbounded" }))
         yield* TestClock.adjust("2 seconds")
         yield* Fiber.join(both)
-        assert.strictEqual((yield* http.requestsTo("/auth/token")).length, 2)
-        assert.deepStrictEqual(yield* keys(http, "/get_server_capabilities"), [first, first, second, second])
-        const revoked = yield* start({
-          "/client/config": exchanging,
-          "/auth/token": [json({ jwt: first }), json({ jwt: second }), json({ jwt: first })],
-          "/get_server_capabilities": invalidToken
-        })
-        const failed = yield* Effect.flip(revoked.ask)
-        assert.strictEqual(failed._tag, "Unauthorized")
-        assert.deepStrictEqual(yield* keys(revoked.http, "/get_server_capabilities"), [first, second])
+        assert.deepStrictEqual(yield* keys(http, "/client/config"), ["tml-plain-key"])
+        assert.deepStrictEqual(yield* keys(http, "/auth/token"), ["tml-plain-key"])
+        assert.deepStrictEqual(yield* keys(http, "/get_server_capabilities"), [first, first])
+        assert.strictEqual((yield* client.claims)?.sub, "user")
+        yield* Effect.flip(client.call(OperationsApi.getApiKey, undefined as never))
+        assert.deepStrictEqual(yield* keys(http, "/auth/apikey/me"), ["tml-plain-key"], "that is about the key itself")
       })
-  )
+    )
 
-  it.scoped("cannot be had for a key that the service does not know: that is what every request fails with", () =>
-    Effect.gen(function* () {
-      const { ask, http } = yield* start({ "/client/config": exchanging, "/auth/token": unauthorized })
-      assert.strictEqual((yield* Effect.flip(ask))._tag, "Unauthorized")
-      assert.strictEqual((yield* http.requestsTo("/get_server_capabilities")).length, 0)
-    })
-  )
-
-  it.scoped("and keys are in no log, error or span", () =>
-    Effect.gen(function* () {
-      const lines: Array<string> = []
-      const logger = Logger.make((entry) => void lines.push(JSON.stringify([entry.message, entry.annotations])))
-      yield* Effect.gen(function* () {
-        const { ask } = yield* start({
+    it.scoped("are refreshed at half their lifetime, and a minute after a failure", () =>
+      Effect.gen(function* () {
+        const { ask, http } = yield* start({
           "/client/config": exchanging,
-          "/auth/token": [json({ jwt: first }), json({ detail: "busy" }, { status: 503 })],
-          "/get_server_capabilities": (request) =>
-            json({ detail: `cannot take ${request.headers["x-api-key"]}` }, { status: 503 })
+          "/auth/token": [json({ jwt: first }), json({ detail: "busy" }, { status: 503 }), json({ jwt: second })]
         })
-        const fiber = yield* Effect.fork(Effect.flip(ask))
-        yield* TestClock.adjust("40 minutes")
-        const failed = yield* Fiber.join(fiber)
-        lines.push(String(failed), JSON.stringify(failed), failed.message)
-        assert.isTrue(TinkerError.isTinkerError(failed))
-      }).pipe(
-        Effect.scoped,
-        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
-        Logger.withMinimumLogLevel(LogLevel.All)
-      )
-      const text = lines.join("\n")
-      assert.isAbove(lines.length, 5)
-      assert.include(text, "cannot take")
-      assert.notInclude(text, first)
-      assert.notInclude(text, "tml-plain-key")
-    })
-  )
+        yield* ask
+        yield* TestClock.adjust("35 minutes")
+        const times = (yield* http.requestsTo("/auth/token")).map(({ time }) => time / 60_000)
+        assert.strictEqual(times.length, 3)
+        assert.isTrue(times[1]! >= 27 && times[1]! <= 33, `${times[1]}`)
+        assert.closeTo(times[2]! - times[1]!, 1, 0.01)
+        yield* ask
+        assert.deepStrictEqual(yield* keys(http, "/get_server_capabilities"), [first, second])
+      })
+    )
+
+    it.scoped("near their end are exchanged before they are used; one that still lives is used when that fails", () =>
+      Effect.gen(function* () {
+        const { ask, http } = yield* start({
+          "/client/config": exchanging,
+          "/auth/token": [json({ jwt: token({ exp: 90 }) }), json({ detail: "busy" }, { status: 503 })]
+        })
+        yield* ask
+        yield* TestClock.adjust("45 seconds")
+        yield* ask
+        const used = yield* keys(http, "/get_server_capabilities")
+        assert.deepStrictEqual(used, [token({ exp: 90 }), token({ exp: 90 })])
+        assert.strictEqual((yield* http.requestsTo("/auth/token")).length, 2)
+      })
+    )
+
+    it.scoped(
+      "that the service rejects are replaced once for all who sent them, and each request is sent once more",
+      () =>
+        Effect.gen(function* () {
+          const { ask, http } = yield* start({
+            "/client/config": exchanging,
+            "/auth/token": [json({ jwt: first }), ScriptedHttpClient.after("1 second", json({ jwt: second }))],
+            "/get_server_capabilities": (request) =>
+              request.headers["x-api-key"] === second ? json({ supported_models: [] }) : invalidToken
+          })
+          const both = yield* Effect.fork(Effect.all([ask, ask], { concurrency: "unbounded" }))
+          yield* TestClock.adjust("2 seconds")
+          yield* Fiber.join(both)
+          assert.strictEqual((yield* http.requestsTo("/auth/token")).length, 2)
+          assert.deepStrictEqual(yield* keys(http, "/get_server_capabilities"), [first, first, second, second])
+          const revoked = yield* start({
+            "/client/config": exchanging,
+            "/auth/token": [json({ jwt: first }), json({ jwt: second }), json({ jwt: first })],
+            "/get_server_capabilities": invalidToken
+          })
+          const failed = yield* Effect.flip(revoked.ask)
+          assert.strictEqual(failed._tag, "Unauthorized")
+          assert.deepStrictEqual(yield* keys(revoked.http, "/get_server_capabilities"), [first, second])
+        })
+    )
+
+    it.scoped("cannot be had for a key that the service does not know: that is what every request fails with", () =>
+      Effect.gen(function* () {
+        const { ask, http } = yield* start({ "/client/config": exchanging, "/auth/token": unauthorized })
+        assert.strictEqual((yield* Effect.flip(ask))._tag, "Unauthorized")
+        assert.strictEqual((yield* http.requestsTo("/get_server_capabilities")).length, 0)
+      })
+    )
+
+    it.scoped("and keys are in no log, error or span", () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const logger = Logger.make((entry) => void lines.push(JSON.stringify([entry.message, entry.annotations])))
+        yield* Effect.gen(function* () {
+          const { ask } = yield* start({
+            "/client/config": exchanging,
+            "/auth/token": [json({ jwt: first }), json({ detail: "busy" }, { status: 503 })],
+            "/get_server_capabilities": (request) =>
+              json({ detail: `cannot take ${request.headers["x-api-key"]}` }, { status: 503 })
+          })
+          const fiber = yield* Effect.fork(Effect.flip(ask))
+          yield* TestClock.adjust("40 minutes")
+          const failed = yield* Fiber.join(fiber)
+          lines.push(String(failed), JSON.stringify(failed), failed.message)
+          assert.isTrue(TinkerError.isTinkerError(failed))
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+          Logger.withMinimumLogLevel(LogLevel.All)
+        )
+        const text = lines.join("\n")
+        assert.isAbove(lines.length, 5)
+        assert.include(text, "cannot take")
+        assert.notInclude(text, first)
+        assert.notInclude(text, "tml-plain-key")
+      })
+    )
+  })
 })

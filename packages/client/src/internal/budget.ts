@@ -1,9 +1,29 @@
 import * as Effect from "effect/Effect"
+import type { Held } from "./transport.ts"
 
-interface Ticket {
+/** A place in a budget, or in the line before it. @internal */
+export class Ticket {
+  readonly budget: Budget
   readonly cost: number
-  admitted: boolean
-  admit: (() => void) | undefined
+  /** the ticket of the same pass that was taken before */
+  readonly before: Ticket | undefined
+  admitted = false
+  /** what is called on admission, within the turn of whoever leaves */
+  admit: (() => void) | undefined = undefined
+
+  constructor(budget: Budget, cost: number, before: Ticket | undefined) {
+    this.budget = budget
+    this.cost = cost
+    this.before = before
+  }
+
+  /** waits in line */
+  admission(): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      if (this.admitted) resume(Effect.void)
+      else this.admit = () => resume(Effect.void)
+    })
+  }
 }
 
 /**
@@ -53,34 +73,37 @@ export class Budget {
     }
   }
 
-  #leave(ticket: Ticket) {
-    if (ticket.admitted) this.#balance += ticket.cost
-    else this.#line.delete(ticket)
-    this.#serve()
+  /** @internal */
+  static leave = (ticket: Ticket): void => {
+    const { budget } = ticket
+    if (ticket.admitted) budget.#balance += ticket.cost
+    else budget.#line.delete(ticket)
+    budget.#serve()
   }
 
-  #join(cost: number): Ticket {
-    const ticket: Ticket = { cost, admitted: false, admit: undefined }
-    if (this.#line.size === 0 && this.#balance >= this.#least) {
-      this.#balance -= cost
+  /** @internal */
+  static join = (budget: Budget, cost: number, before: Ticket | undefined): Ticket => {
+    const ticket = new Ticket(budget, cost, before)
+    if (budget.#line.size === 0 && budget.#balance >= budget.#least) {
+      budget.#balance -= cost
       ticket.admitted = true
     } else {
-      this.#line.add(ticket)
+      budget.#line.add(ticket)
     }
     return ticket
   }
-
-  static join = (budget: Budget, cost: number): Ticket => budget.#join(cost)
-
-  static leave = (budget: Budget, ticket: Ticket): void => budget.#leave(ticket)
 
   readonly withCost =
     (cost: number) =>
     <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.suspend(() => {
-          const pass = new Pass([[this, cost]])
-          return Effect.flatMap(Effect.exit(restore(pass.first(self))), (exit) => {
+          const pass = new Pass()
+          const entered = Effect.suspend(() => {
+            const waiting = pass.enter(this, cost)
+            return waiting === undefined ? self : Effect.zipRight(waiting.admission(), self)
+          })
+          return Effect.flatMap(Effect.exit(restore(entered)), (exit) => {
             pass.leave()
             return exit
           })
@@ -89,48 +112,24 @@ export class Budget {
 }
 
 /**
- * The costs of several budgets, one after the other: those before are held while the next is waited for. Whoever enters
- * must leave, whatever happens; it may be at any time, and more than once.
+ * The costs of budgets that are entered one after the other: those before are held while the next is waited for. Whoever
+ * enters must leave, whatever happens; it may be at any time, and more than once.
  *
  * @internal
  */
-export class Pass {
-  readonly #costs: ReadonlyArray<readonly [budget: Budget, cost: number]>
-  readonly #tickets: Array<Ticket> = []
-  #left = false
+export class Pass implements Held {
+  #last: Ticket | undefined = undefined
 
-  constructor(costs: ReadonlyArray<readonly [budget: Budget, cost: number]>) {
-    this.#costs = costs
-  }
-
-  /** Enters; what is to be waited for before one is in, if anything is. */
-  enter(): Effect.Effect<void> | undefined {
-    while (this.#tickets.length < this.#costs.length) {
-      const [budget, cost] = this.#costs[this.#tickets.length]!
-      const ticket = Budget.join(budget, cost)
-      this.#tickets.push(ticket)
-      if (!ticket.admitted) return Effect.flatMap(admission(ticket), () => this.enter() ?? Effect.void)
-    }
-    return undefined
-  }
-
-  /** enters before an effect */
-  first<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.suspend(() => {
-      const wait = this.enter()
-      return wait === undefined ? self : Effect.zipRight(wait, self)
-    })
+  /** Enters; a ticket that is to be admitted before one is in, if one has to wait. */
+  enter(budget: Budget, cost: number): Ticket | undefined {
+    const ticket = Budget.join(budget, cost, this.#last)
+    this.#last = ticket
+    return ticket.admitted ? undefined : ticket
   }
 
   leave(): void {
-    if (this.#left) return
-    this.#left = true
-    for (let i = 0; i < this.#tickets.length; i++) Budget.leave(this.#costs[i]![0], this.#tickets[i]!)
+    let ticket = this.#last
+    this.#last = undefined
+    for (; ticket !== undefined; ticket = ticket.before) Budget.leave(ticket)
   }
 }
-
-const admission = (ticket: Ticket) =>
-  Effect.async<void>((resume) => {
-    if (ticket.admitted) resume(Effect.void)
-    else ticket.admit = () => resume(Effect.void)
-  })

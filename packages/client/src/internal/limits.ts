@@ -2,7 +2,8 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Session from "../Session.ts"
-import { Budget, Pass } from "./budget.ts"
+import { Budget, Pass, type Ticket } from "./budget.ts"
+import type { Held } from "./transport.ts"
 
 // a request above this pauses for longer when the service has too much to do
 const largeBytes = 131_072
@@ -37,8 +38,14 @@ export class Throttle {
   readonly #careful = Budget.count(carefulSubmissions)
   #until = Number.NEGATIVE_INFINITY
 
+  // in this order
+  readonly #freely: ReadonlyArray<Budget>
+  readonly #carefully: ReadonlyArray<Budget>
+
   constructor(bytes: number) {
     this.#bytes = Budget.bytes(bytes)
+    this.#freely = [this.#submissions, this.#bytes]
+    this.#carefully = [this.#submissions, this.#careful, this.#bytes]
   }
 
   get idle(): boolean {
@@ -67,37 +74,61 @@ export class Throttle {
   readonly #careIsDue = Effect.map(Clock.currentTimeMillis, (now) => now - this.#until < careMillis)
 
   /**
-   * Enters when there is room and no pause; what is to be waited for until then, if anything is. `held` gets what must be
+   * Enters when there is room and no pause; what is to be waited for until then, if anything is. `holder` gets what must be
    * left.
    */
-  enter(bytes: number, held: Array<Pass>): Effect.Effect<void> | undefined {
-    const costs = (careful: boolean) =>
-      careful
-        ? ([
-            [this.#submissions, 1],
-            [this.#careful, 1],
-            [this.#bytes, bytes * careFactor]
-          ] as const)
-        : ([
-            [this.#submissions, 1],
-            [this.#bytes, bytes]
-          ] as const)
-    const enter = (careful: boolean) => {
-      const pass = new Pass(costs(careful))
-      held.push(pass)
-      const wait = pass.enter()
-      // whoever stood in line meanwhile may have been told to pause
-      return wait === undefined ? undefined : Effect.zipRight(wait, this.#goAhead)
-    }
-    return this.#isFree
-      ? enter(false)
-      : Effect.flatMap(Effect.zipRight(this.#waitOut, this.#careIsDue), (careful) => enter(careful) ?? this.#goAhead)
+  enter(bytes: number, holder: { submission: Held | undefined }): Effect.Effect<void> | undefined {
+    return this.isFree
+      ? this.#through(this.#begin(holder), this.#freely, bytes, 0)
+      : Effect.flatMap(Effect.zipRight(this.#waitOut, this.#careIsDue), (careful) => {
+          const pass = this.#begin(holder)
+          return (
+            (careful
+              ? this.#through(pass, this.#carefully, bytes * careFactor, 0)
+              : this.#through(pass, this.#freely, bytes, 0)) ?? this.goAhead
+          )
+        })
   }
 
-  readonly #goAhead = Effect.suspend(() => (this.#isFree ? Effect.void : this.#waitOut))
+  /** Enters a service that never asked for less, and calls when it has. */
+  enterThen(bytes: number, holder: { submission: Held | undefined }, then: () => void): void {
+    this.#step(this.#begin(holder), bytes, 0, then)
+  }
+
+  #begin(holder: { submission: Held | undefined }): Pass {
+    const pass = new Pass()
+    holder.submission = pass
+    return pass
+  }
+
+  #enterOne(pass: Pass, budget: Budget, bytes: number): Ticket | undefined {
+    return pass.enter(budget, budget === this.#bytes ? bytes : 1)
+  }
+
+  #through(pass: Pass, budgets: ReadonlyArray<Budget>, bytes: number, from: number): Effect.Effect<void> | undefined {
+    for (let i = from; i < budgets.length; i++) {
+      const waiting = this.#enterOne(pass, budgets[i]!, bytes)
+      if (waiting === undefined) continue
+      return Effect.flatMap(waiting.admission(), () => this.#through(pass, budgets, bytes, i + 1) ?? this.goAhead)
+    }
+    return undefined
+  }
+
+  #step(pass: Pass, bytes: number, from: number, then: () => void): void {
+    for (let i = from; i < this.#freely.length; i++) {
+      const waiting = this.#enterOne(pass, this.#freely[i]!, bytes)
+      if (waiting === undefined) continue
+      waiting.admit = () => this.#step(pass, bytes, i + 1, then)
+      return
+    }
+    then()
+  }
+
+  /** Whoever stood in line may have been told to pause meanwhile. */
+  readonly goAhead = Effect.suspend(() => (this.isFree ? Effect.void : this.#waitOut))
 
   /** the service never asked for less */
-  get #isFree() {
+  get isFree(): boolean {
     return this.#until === Number.NEGATIVE_INFINITY
   }
 }

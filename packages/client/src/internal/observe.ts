@@ -10,27 +10,8 @@ import * as MetricKey from "effect/MetricKey"
 import type * as MetricKeyType from "effect/MetricKeyType"
 import * as MetricLabel from "effect/MetricLabel"
 import type * as Tracer from "effect/Tracer"
-import type { Pass } from "./budget.ts"
 import * as keys from "./metricKeys.ts"
-
-/** What is counted while an operation is under way. @internal */
-export interface Running {
-  readonly span: Tracer.Span
-  polls: number
-  retries: number
-  bytes: number
-  requestId: string | undefined
-  /** a lost answer, whatever became of its request */
-  readonly retried: () => void
-  /** what is left at the end of the operation, whatever that is */
-  readonly held: Array<Pass>
-  /** that of the operation's fiber */
-  readonly clock: Clock.Clock
-  /** the service has accepted the operation: it has its number, and will run */
-  readonly accepted: () => void
-  /** ends the span and counts; once */
-  readonly end: (exit: Exit.Exit<unknown, unknown>, attributes?: Attributes) => void
-}
+import type { Held } from "./transport.ts"
 
 type Attributes = { readonly [name: string]: unknown }
 
@@ -66,58 +47,81 @@ const metricsFor = (operation: string) => {
 
 const seconds = (nanos: bigint) => Number(nanos) / 1e9
 
-const begin = (
-  operation: string,
-  span: Tracer.Span,
-  clock: Clock.Clock,
-  tags: ReadonlyArray<MetricLabel.MetricLabel>
-) => {
-  const metrics = metricsFor(operation)
-  const startTime = span.status.startTime
-  let queued: number | undefined
-  let ended = false
-  const running: Running = {
-    span,
-    polls: 0,
-    retries: 0,
-    bytes: 0,
-    requestId: undefined,
-    held: [],
-    retried: () => {
-      running.retries++
-    },
-    clock,
-    accepted: () => {
-      queued ??= seconds(clock.unsafeCurrentTimeNanos() - startTime)
-      metrics.queueTime.unsafeUpdate(queued, tags)
-    },
-    end: (exit, more) => {
-      if (ended) return
-      ended = true
-      const now = clock.unsafeCurrentTimeNanos()
-      if (more !== undefined) for (const name in more) span.attribute(name, more[name])
-      span.attribute("tinker.polls", running.polls)
-      span.attribute("tinker.retries", running.retries)
-      if (running.bytes > 0) span.attribute("tinker.bytes", running.bytes)
-      if (running.requestId !== undefined) span.attribute("tinker.request_id", running.requestId)
-      if (queued !== undefined) span.attribute("tinker.queue_seconds", queued)
-      span.end(now, exit)
-      if (Exit.isSuccess(exit)) {
-        metrics.success.unsafeUpdate(1, tags)
-      } else if (Cause.isInterruptedOnly(exit.cause)) {
-        metrics.interrupted.unsafeUpdate(1, tags)
-      } else {
-        metrics.failure.unsafeUpdate(1, tags)
-        metrics.failedWith(tagOf(Cause.squash(exit.cause))).unsafeUpdate(1, tags)
-      }
-      metrics.inFlight.unsafeModify(-1, tags)
-      metrics.duration.unsafeUpdate(seconds(now - startTime), tags)
-      metrics.polls.unsafeUpdate(running.polls, tags)
-      if (running.retries > 0) metrics.retries.unsafeUpdate(running.retries, tags)
-    }
+/** What is counted while an operation is under way, and what it holds. @internal */
+export class Running {
+  readonly span: Tracer.Span
+  /** that of the operation's fiber */
+  readonly clock: Clock.Clock
+  polls = 0
+  retries = 0
+  bytes = 0
+  requestId: string | undefined = undefined
+  // these are left at the end of the operation, whatever that is
+  /** among those that are under way at once */
+  place: Held | undefined = undefined
+  /** among those that are being submitted at once */
+  submission: Held | undefined = undefined
+  /** the request that is under way, where the operation holds one */
+  request: Held | undefined = undefined
+  readonly #metrics: ReturnType<typeof metricsOf>
+  readonly #tags: ReadonlyArray<MetricLabel.MetricLabel>
+  #queued: number | undefined = undefined
+  #ended = false
+
+  constructor(operation: string, span: Tracer.Span, clock: Clock.Clock, tags: ReadonlyArray<MetricLabel.MetricLabel>) {
+    this.span = span
+    this.clock = clock
+    this.#metrics = metricsFor(operation)
+    this.#tags = tags
+    this.#metrics.inFlight.unsafeModify(1, tags)
   }
-  metrics.inFlight.unsafeModify(1, tags)
-  return running
+
+  /** a lost answer, whatever became of its request */
+  retried(): void {
+    this.retries++
+  }
+
+  /** the service has accepted the operation: it has its number, and will run */
+  accepted(): void {
+    this.#queued ??= seconds(this.clock.unsafeCurrentTimeNanos() - this.span.status.startTime)
+    this.#metrics.queueTime.unsafeUpdate(this.#queued, this.#tags)
+  }
+
+  leave(): void {
+    this.request?.leave()
+    this.submission?.leave()
+    this.place?.leave()
+  }
+
+  /** ends the span and counts; once */
+  end(exit: Exit.Exit<unknown, unknown>, more?: Attributes): void {
+    if (this.#ended) return
+    this.#ended = true
+    const { clock, span } = this
+    const metrics = this.#metrics
+    const tags = this.#tags
+    const now = clock.unsafeCurrentTimeNanos()
+    const { startTime } = span.status
+    if (more !== undefined) for (const name in more) span.attribute(name, more[name])
+    span.attribute("tinker.polls", this.polls)
+    span.attribute("tinker.retries", this.retries)
+    if (this.bytes > 0) span.attribute("tinker.bytes", this.bytes)
+    if (this.requestId !== undefined) span.attribute("tinker.request_id", this.requestId)
+    if (this.#queued !== undefined) span.attribute("tinker.queue_seconds", this.#queued)
+    span.end(now, exit)
+    if (Exit.isSuccess(exit)) {
+      metrics.success.unsafeUpdate(1, tags)
+    } else if (Cause.isInterruptedOnly(exit.cause)) {
+      metrics.interrupted.unsafeUpdate(1, tags)
+    } else {
+      metrics.failure.unsafeUpdate(1, tags)
+      metrics.failedWith(tagOf(Cause.squash(exit.cause))).unsafeUpdate(1, tags)
+    }
+    metrics.inFlight.unsafeModify(-1, tags)
+    metrics.duration.unsafeUpdate(seconds(now - startTime), tags)
+    metrics.polls.unsafeUpdate(this.polls, tags)
+    if (this.retries > 0) metrics.retries.unsafeUpdate(this.retries, tags)
+  }
 }
 
 const beginning = <A, E, R>(
@@ -129,7 +133,7 @@ const beginning = <A, E, R>(
   Effect.flatMap(Effect.makeSpan(operation, { attributes, kind: "client", captureStackTrace: false }), (span) =>
     Effect.withFiberRuntime((fiber) => {
       const clock = Context.get(fiber.getFiberRef(DefaultServices.currentServices), Clock.Clock)
-      return then(begin(operation, span, clock, fiber.getFiberRef(FiberRef.currentMetricLabels)))
+      return then(new Running(operation, span, clock, fiber.getFiberRef(FiberRef.currentMetricLabels)))
     })
   )
 
@@ -161,13 +165,17 @@ export const lean = <A, E, R>(
   onGivenUp: (running: Running) => Effect.Effect<unknown> = () => Effect.void
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
-    beginning(name, attributes, (running) =>
-      Effect.flatMap(Effect.exit(restore(Effect.suspend(() => use(running)))), (exit) => {
-        for (const pass of running.held) pass.leave()
+    beginning(name, attributes, (running) => {
+      const ended = (exit: Exit.Exit<A, E>): Effect.Effect<A, E, R> => {
+        running.leave()
         running.end(exit)
         return Exit.isFailure(exit) && isGivenUp(exit.cause) ? Effect.zipRight(onGivenUp(running), exit) : exit
+      }
+      return Effect.matchCauseEffect(restore(Effect.suspend(() => use(running))), {
+        onFailure: (cause) => ended(Exit.failCause(cause)),
+        onSuccess: (value) => ended(Exit.succeed(value))
       })
-    )
+    })
   )
 
 /** Runs an operation under its span, to its end. @internal */

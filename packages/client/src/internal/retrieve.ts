@@ -5,6 +5,7 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -15,6 +16,7 @@ import type { Budget } from "./budget.ts"
 import type { Completions } from "./completions.ts"
 import * as codec from "./codec.ts"
 import type { Running } from "./observe.ts"
+import type { Held, Quick, QuickThen } from "./transport.ts"
 import * as progress from "./progress.ts"
 
 /** @internal */
@@ -78,28 +80,39 @@ type Done<A> = Exclude<Found<A>, { _tag: "Pending" }>
 type Step<A> = Effect.Effect<Done<A>, TinkerError.TinkerError>
 type Polled = Either.Either<unknown, TinkerError.TinkerError>
 
-const poll = <A, I>(client: TinkerClient.Service, options: Options<A, I>, allow_metadata_only: boolean) => {
-  const { method, protobuf, requestId, roundtripSeconds, running, type } = options
+const pollOptions = <A, I>({ method, protobuf, requestId, roundtripSeconds, running, type }: Options<A, I>) => {
   const iteration = running.polls++
-  return client.call(
-    TinkerApi.retrieveFuture,
-    { request_id: requestId, allow_metadata_only },
-    {
-      method,
-      requestId,
-      policy: pollPolicy,
-      span: running.span,
-      protobuf,
-      headers: {
-        "x-tinker-request-iteration": String(iteration),
-        "x-tinker-request-type": type,
-        ...(iteration === 0 && roundtripSeconds !== undefined
-          ? { "x-tinker-create-promise-roundtrip-time": String(roundtripSeconds) }
-          : {})
-      }
+  return {
+    method,
+    requestId,
+    policy: pollPolicy,
+    span: running.span,
+    protobuf,
+    headers: {
+      "x-tinker-request-iteration": String(iteration),
+      "x-tinker-request-type": type,
+      ...(iteration === 0 && roundtripSeconds !== undefined
+        ? { "x-tinker-create-promise-roundtrip-time": String(roundtripSeconds) }
+        : {})
     }
-  )
+  }
 }
+
+const poll = <A, I>(client: TinkerClient.Service, options: Options<A, I>, allow_metadata_only: boolean) =>
+  client.call(TinkerApi.retrieveFuture, { request_id: options.requestId, allow_metadata_only }, pollOptions(options))
+
+/** The first poll, by a short way; `undefined` where there is none. @internal */
+export const pollQuickly = <A, I>(quick: Quick, options: Options<A, I>, then: QuickThen): Held | undefined => {
+  const { polls } = options.running
+  const payload = { request_id: options.requestId, allow_metadata_only: true }
+  const asked = quick(TinkerApi.retrieveFuture, payload, pollOptions(options), then)
+  if (asked === undefined) options.running.polls = polls
+  return asked
+}
+
+/** The result, if it is what a first poll gave. @internal */
+export const found = <A, I>(options: Options<A, I>, body: unknown): Exit.Exit<A> | undefined =>
+  body instanceof TinkerClient.Decoded ? Exit.succeed(gotOn(options, body.value as A)) : undefined
 
 const gotOn = <A, I>({ map, progress, running }: Options<A, I>, value: A): A => {
   progress.lastMillis = running.clock.unsafeCurrentTimeMillis()
@@ -264,7 +277,9 @@ const patience = <A, I>(client: TinkerClient.Service, options: Options<A, I>, st
  */
 export const retrieve = <A, I>(
   client: TinkerClient.Service,
-  options: Options<A, I>
+  options: Options<A, I>,
+  /** what the first poll comes to, where it has been made */
+  polled?: Effect.Effect<unknown, TinkerError.TinkerError>
 ): Effect.Effect<A, TinkerError.TinkerError> => {
   const { completions, requestId, running } = options
   running.requestId = requestId
@@ -277,12 +292,9 @@ export const retrieve = <A, I>(
       )
     }
     // most results come by the first poll, and need nothing of what the others do
-    return Effect.matchEffect(poll(client, options, true), {
+    return Effect.matchEffect(polled ?? poll(client, options, true), {
       onFailure: (error) => patience(client, options, startMillis).after(Either.left(error)),
-      onSuccess: (body) =>
-        body instanceof TinkerClient.Decoded
-          ? Effect.succeed(gotOn(options, body.value as A))
-          : patience(client, options, startMillis).after(Either.right(body))
+      onSuccess: (body) => found(options, body) ?? patience(client, options, startMillis).after(Either.right(body))
     })
   })
 }

@@ -299,7 +299,7 @@ export const make = (options: {
           submit: (unit) =>
             request.submit(unit, running, noProgressLimit).pipe(
               Effect.withParentSpan(running.span),
-              Effect.tap(() => Effect.sync(running.accepted)),
+              Effect.tap(() => Effect.sync(() => running.accepted())),
               Effect.exit,
               Effect.flatMap((exit) =>
                 // not the end of the client, which would have ended this fiber

@@ -1,4 +1,8 @@
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import type * as Effect from "effect/Effect"
+import type * as RetryPolicy from "../RetryPolicy.ts"
+import type * as TinkerClient from "../TinkerClient.ts"
 
 /** @internal */
 export const direct: unique symbol = Symbol.for("~@effect-tinker/client/direct")
@@ -22,10 +26,17 @@ export interface Incoming {
   readonly body: Uint8Array
 }
 
-/** What follows an answer, or that there is none, or not all of it. @internal */
-export interface Then<A, E> {
-  readonly onAnswer: (answer: Incoming) => Effect.Effect<A, E>
-  readonly onNone: (cause: unknown) => Effect.Effect<A, E>
+/** Is told what came of a request, once. @internal */
+export interface Then {
+  readonly onAnswer: (answer: Incoming) => void
+  /** there is no answer, or not all of it */
+  readonly onNone: (cause: unknown) => void
+}
+
+/** What is held while something is under way, and must be left at the end of it, whatever that is. @internal */
+export interface Held {
+  /** more than once does no more than once */
+  readonly leave: () => void
 }
 
 /**
@@ -37,13 +48,36 @@ export interface Short {
   /** what each request says beside its own headers */
   readonly headers: ReadonlyArray<string>
   /**
-   * It keeps the time by itself (milliseconds until the answer's head, and between any two parts of its body), so that
-   * no fiber need watch each request.
+   * Whoever leaves the request ends it, and is told nothing. It keeps the time by itself (milliseconds until the answer's
+   * head, and between any two parts of its body), so that no fiber need watch each request.
    */
-  readonly ask: <A, E>(request: Outgoing, millis: number, then: Then<A, E>) => Effect.Effect<A, E>
+  readonly ask: (request: Outgoing, millis: number, then: Then) => Held
 }
 
 /** @internal */
 export interface Direct {
   readonly [direct]: Short
 }
+
+/** @internal */
+export const quick: unique symbol = Symbol.for("~@effect-tinker/client/quick")
+
+/** Is told what came of a call, once. @internal */
+export interface QuickThen {
+  readonly onValue: (value: unknown) => void
+  /** what is left to do is not done at once: it is an effect */
+  readonly onElse: (rest: Effect.Effect<unknown, TinkerError.TinkerError>) => void
+}
+
+/**
+ * A client's `call` without an effect, as long as all is well. Whoever leaves ends the request, and is told nothing.
+ * `undefined`: there is no short way for this request, which has not been sent.
+ *
+ * @internal
+ */
+export type Quick = (
+  endpoint: HttpApiEndpoint.HttpApiEndpoint.Any,
+  payload: unknown,
+  options: TinkerClient.CallOptions & { readonly policy: RetryPolicy.RetryPolicy },
+  then: QuickThen
+) => Held | undefined

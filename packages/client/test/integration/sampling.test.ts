@@ -9,6 +9,7 @@ import * as Simulator from "@effect-tinker/testing/Simulator"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
+import { over, ways } from "../utils/services.ts"
 
 const prompt = ModelInput.fromTokens([1, 2, 3])
 const range = (count: number) => Array.from({ length: count }, (_, i) => i)
@@ -19,18 +20,6 @@ const inTime = <A, E>(program: Effect.Effect<A, E, Scope.Scope>) =>
     assert.strictEqual(ended, "done")
     assert.deepStrictEqual(left, { fibers: [], timers: 0 })
     return { value: yield* exit, millis }
-  })
-
-/** A sampling client of a service of its own. */
-const connect = (simulator: Simulator.Simulator, key = "tml-test") =>
-  Effect.gen(function* () {
-    const context = yield* Layer.build(
-      ServiceClient.layer({ apiKey: Redacted.make(key), baseUrl: `http://${key}.test` }).pipe(
-        Layer.provide(simulator.layer)
-      )
-    )
-    const service = yield* Effect.provide(ServiceClient.ServiceClient, context)
-    return yield* service.createSamplingClient({ base_model: TestEngine.baseModel })
   })
 
 const simulate = (options: Simulator.Options = {}) => Simulator.make({ engine: { vocabularySize: 16 }, ...options })
@@ -55,143 +44,157 @@ const seqIds = (simulator: Simulator.Simulator) =>
 const errorOf = (exit: Exit.Exit<unknown, TinkerError.TinkerError>) =>
   Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error._tag : undefined
 
-describe("sampling from a service that is short of capacity", () => {
-  for (const count of [20, 50]) {
-    it.effect(`answers ${count} samples at once, each once, though one was turned away`, () =>
+describe.each(ways)("over %s", (way) => {
+  /** A sampling client of a service of its own. */
+  const connect = (simulator: Simulator.Simulator, key = "tml-test") =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(
+        ServiceClient.layer({ apiKey: Redacted.make(key), baseUrl: `http://${key}.test` }).pipe(
+          Layer.provide(over(way, simulator.layer))
+        )
+      )
+      const service = yield* Effect.provide(ServiceClient.ServiceClient, context)
+      return yield* service.createSamplingClient({ base_model: TestEngine.baseModel })
+    })
+
+  describe("sampling from a service that is short of capacity", () => {
+    for (const count of [20, 50]) {
+      it.effect(`answers ${count} samples at once, each once, though one was turned away`, () =>
+        inTime(
+          Effect.gen(function* () {
+            const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(429)] })
+            const client = yield* connect(simulator)
+            const first = yield* Effect.fork(sample(client, 0))
+            yield* Effect.sleep("10 millis")
+            const rest = yield* sampleMany(client, count)
+            yield* Fiber.join(first)
+            assert.strictEqual(rest.length, count)
+            assert.deepStrictEqual(yield* seqIds(simulator), range(count + 1))
+            const [refused, ...others] = yield* sent(simulator)
+            assert.strictEqual(refused!.status, 429)
+            assert.strictEqual(others.length, count + 1, "nothing was sent twice but what was turned away")
+            for (const { millis } of others) assert.isAtLeast(millis - refused!.millis, 1000, "all wait")
+          })
+        )
+      )
+
+      it.effect(`answers ${count} samples at once that are all turned away at first`, () =>
+        inTime(
+          Effect.gen(function* () {
+            const simulator = yield* simulate({
+              faults: [Fault.on("asample").first(count).answer(429, { retryAfter: "3 seconds" })]
+            })
+            const client = yield* connect(simulator)
+            yield* sampleMany(client, count)
+            assert.deepStrictEqual(yield* seqIds(simulator), range(count))
+            const all = yield* sent(simulator)
+            assert.isAtLeast(all.filter(({ status }) => status === 200)[0]!.millis, 3000, "the hint is obeyed")
+          })
+        )
+      )
+    }
+
+    it.effect("does not slow another service: 120 samples of each, one of them throttled", () =>
       inTime(
         Effect.gen(function* () {
-          const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(429)] })
-          const client = yield* connect(simulator)
-          const first = yield* Effect.fork(sample(client, 0))
-          yield* Effect.sleep("10 millis")
-          const rest = yield* sampleMany(client, count)
-          yield* Fiber.join(first)
-          assert.strictEqual(rest.length, count)
-          assert.deepStrictEqual(yield* seqIds(simulator), range(count + 1))
-          const [refused, ...others] = yield* sent(simulator)
-          assert.strictEqual(refused!.status, 429)
-          assert.strictEqual(others.length, count + 1, "nothing was sent twice but what was turned away")
-          for (const { millis } of others) assert.isAtLeast(millis - refused!.millis, 1000, "all wait")
+          const throttled = yield* simulate({
+            faults: [Fault.on("asample").during(0, "20 seconds").answer(429, { retryAfter: "2 seconds" })]
+          })
+          const free = yield* simulate()
+          const a = yield* connect(throttled, "tml-a")
+          const b = yield* connect(free, "tml-b")
+          yield* Effect.all([sampleMany(a, 120), sampleMany(b, 120)], { concurrency: "unbounded" })
+          for (const simulator of [throttled, free]) assert.deepStrictEqual(yield* seqIds(simulator), range(120))
+          const accepted = (yield* sent(throttled)).filter(({ status }) => status === 200)
+          assert.isTrue(accepted.every(({ millis }) => millis >= 20_000))
+          const others = yield* sent(free)
+          assert.strictEqual(others.length, 120)
+          assert.isTrue(others.every(({ millis }) => millis === 0))
         })
       )
     )
 
-    it.effect(`answers ${count} samples at once that are all turned away at first`, () =>
+    it.effect("keeps as many samples under way as the service wants, also after callers gave up", () =>
       inTime(
         Effect.gen(function* () {
           const simulator = yield* simulate({
-            faults: [Fault.on("asample").first(count).answer(429, { retryAfter: "3 seconds" })]
+            faults: [Fault.on("retrieve_future").delay("30 seconds")],
+            server: { clientConfig: { sample_max_concurrent_requests: 8 } }
           })
           const client = yield* connect(simulator)
-          yield* sampleMany(client, count)
-          assert.deepStrictEqual(yield* seqIds(simulator), range(count))
-          const all = yield* sent(simulator)
-          assert.isAtLeast(all.filter(({ status }) => status === 200)[0]!.millis, 3000, "the hint is obeyed")
+          const givenUp = yield* Effect.fork(sampleMany(client, 40))
+          yield* Effect.sleep("5 seconds")
+          assert.strictEqual(yield* simulator.inFlight, 8)
+          yield* Fiber.interrupt(givenUp)
+          assert.strictEqual(yield* simulator.inFlight, 0)
+          const fiber = yield* Effect.fork(sampleMany(client, 40))
+          yield* Effect.sleep("5 seconds")
+          assert.strictEqual(yield* simulator.inFlight, 8, "no permit is lost, and none is there twice")
+          assert.strictEqual((yield* Fiber.join(fiber)).length, 40)
         })
       )
     )
-  }
+  })
 
-  it.effect("does not slow another service: 120 samples of each, one of them throttled", () =>
-    inTime(
-      Effect.gen(function* () {
-        const throttled = yield* simulate({
-          faults: [Fault.on("asample").during(0, "20 seconds").answer(429, { retryAfter: "2 seconds" })]
-        })
-        const free = yield* simulate()
-        const a = yield* connect(throttled, "tml-a")
-        const b = yield* connect(free, "tml-b")
-        yield* Effect.all([sampleMany(a, 120), sampleMany(b, 120)], { concurrency: "unbounded" })
-        for (const simulator of [throttled, free]) assert.deepStrictEqual(yield* seqIds(simulator), range(120))
-        const accepted = (yield* sent(throttled)).filter(({ status }) => status === 200)
-        assert.isTrue(accepted.every(({ millis }) => millis >= 20_000))
-        const others = yield* sent(free)
-        assert.strictEqual(others.length, 120)
-        assert.isTrue(others.every(({ millis }) => millis === 0))
-      })
-    )
-  )
+  describe("sampling from a service that fails", () => {
+    for (const status of [500, 502, 503, 529]) {
+      it.effect(`tries again after ${status}, under the same number`, () =>
+        inTime(
+          Effect.gen(function* () {
+            const simulator = yield* simulate({ faults: [Fault.on("asample").first(3).answer(status)] })
+            const client = yield* connect(simulator)
+            yield* sample(client, 1)
+            assert.deepStrictEqual(yield* seqIds(simulator), [0])
+            assert.strictEqual((yield* sent(simulator)).length, 4)
+          })
+        )
+      )
+    }
 
-  it.effect("keeps as many samples under way as the service wants, also after callers gave up", () =>
-    inTime(
-      Effect.gen(function* () {
-        const simulator = yield* simulate({
-          faults: [Fault.on("retrieve_future").delay("30 seconds")],
-          server: { clientConfig: { sample_max_concurrent_requests: 8 } }
-        })
-        const client = yield* connect(simulator)
-        const givenUp = yield* Effect.fork(sampleMany(client, 40))
-        yield* Effect.sleep("5 seconds")
-        assert.strictEqual(yield* simulator.inFlight, 8)
-        yield* Fiber.interrupt(givenUp)
-        assert.strictEqual(yield* simulator.inFlight, 0)
-        const fiber = yield* Effect.fork(sampleMany(client, 40))
-        yield* Effect.sleep("5 seconds")
-        assert.strictEqual(yield* simulator.inFlight, 8, "no permit is lost, and none is there twice")
-        assert.strictEqual((yield* Fiber.join(fiber)).length, 40)
-      })
-    )
-  )
-})
-
-describe("sampling from a service that fails", () => {
-  for (const status of [500, 502, 503, 529]) {
-    it.effect(`tries again after ${status}, under the same number`, () =>
+    it.effect("reports a 500 after one request where nothing may be tried again, and goes on", () =>
       inTime(
         Effect.gen(function* () {
-          const simulator = yield* simulate({ faults: [Fault.on("asample").first(3).answer(status)] })
+          const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(500)] })
           const client = yield* connect(simulator)
-          yield* sample(client, 1)
-          assert.deepStrictEqual(yield* seqIds(simulator), [0])
-          assert.strictEqual((yield* sent(simulator)).length, 4)
+          const exit = yield* Effect.exit(RetryPolicy.withRetryPolicy(sample(client, 1), RetryPolicy.never))
+          assert.strictEqual(errorOf(exit), "ServerError")
+          assert.strictEqual((yield* sent(simulator)).length, 1)
+          yield* sample(client, 2)
         })
       )
     )
-  }
 
-  it.effect("reports a 500 after one request where nothing may be tried again, and goes on", () =>
-    inTime(
-      Effect.gen(function* () {
-        const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(500)] })
-        const client = yield* connect(simulator)
-        const exit = yield* Effect.exit(RetryPolicy.withRetryPolicy(sample(client, 1), RetryPolicy.never))
-        assert.strictEqual(errorOf(exit), "ServerError")
-        assert.strictEqual((yield* sent(simulator)).length, 1)
-        yield* sample(client, 2)
-      })
-    )
-  )
-
-  it.effect("reports a 400 after one request, and goes on", () =>
-    inTime(
-      Effect.gen(function* () {
-        const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(400)] })
-        const client = yield* connect(simulator)
-        assert.strictEqual(errorOf(yield* Effect.exit(sample(client, 1))), "BadRequest")
-        assert.strictEqual((yield* sent(simulator)).length, 1)
-        yield* sample(client, 2)
-      })
-    )
-  )
-
-  it.effect("samples anew what has expired, and what was lost only once", () =>
-    inTime(
-      Effect.gen(function* () {
-        const simulator = yield* simulate({
-          faults: [
-            Fault.on("retrieve_future").nth(1).expire,
-            Fault.on("asample").nth(2).loseAnswer,
-            Fault.on("retrieve_future").nth(2).cutBody
-          ]
+    it.effect("reports a 400 after one request, and goes on", () =>
+      inTime(
+        Effect.gen(function* () {
+          const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(400)] })
+          const client = yield* connect(simulator)
+          assert.strictEqual(errorOf(yield* Effect.exit(sample(client, 1))), "BadRequest")
+          assert.strictEqual((yield* sent(simulator)).length, 1)
+          yield* sample(client, 2)
         })
-        const client = yield* connect(simulator)
-        yield* sample(client, 1)
-        assert.deepStrictEqual(
-          yield* seqIds(simulator),
-          [0, 1],
-          "a new number for the sample that expired, and no other"
-        )
-      })
+      )
     )
-  )
+
+    it.effect("samples anew what has expired, and what was lost only once", () =>
+      inTime(
+        Effect.gen(function* () {
+          const simulator = yield* simulate({
+            faults: [
+              Fault.on("retrieve_future").nth(1).expire,
+              Fault.on("asample").nth(2).loseAnswer,
+              Fault.on("retrieve_future").nth(2).cutBody
+            ]
+          })
+          const client = yield* connect(simulator)
+          yield* sample(client, 1)
+          assert.deepStrictEqual(
+            yield* seqIds(simulator),
+            [0, 1],
+            "a new number for the sample that expired, and no other"
+          )
+        })
+      )
+    )
+  })
 })

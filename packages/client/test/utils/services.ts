@@ -3,9 +3,10 @@ import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
-import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { Effect, Layer, Redacted, type Scope } from "effect"
+import { withShortWay } from "./shortWay.ts"
 
 export const { json } = ScriptedHttpClient
 
@@ -94,13 +95,22 @@ export const baseUrl = "http://service.test/base/path"
 
 /** A session with a service of the test's. */
 export const connect = (
-  http: ScriptedHttpClient.ScriptedHttpClient,
-  options: { key?: string; baseUrl?: string } = {}
+  http: { readonly layer: Layer.Layer<HttpClient.HttpClient> },
+  options: { key?: string; baseUrl?: string; way?: Way } = {}
 ) =>
   ServiceClient.layer({
     apiKey: Redacted.make(options.key ?? key),
     baseUrl: options.baseUrl ?? baseUrl
-  }).pipe(Layer.provide(http.layer))
+  }).pipe(Layer.provide(over(options.way ?? "any client", http.layer)))
+
+/** How requests leave: as over any `HttpClient`, or by the short way that the transport for Node has. */
+export type Way = "any client" | "a short way"
+export const ways: ReadonlyArray<Way> = ["any client", "a short way"]
+
+export const over = (way: Way, layer: Layer.Layer<HttpClient.HttpClient>): Layer.Layer<HttpClient.HttpClient> =>
+  way === "any client"
+    ? layer
+    : Layer.provide(Layer.effect(HttpClient.HttpClient, Effect.flatMap(HttpClient.HttpClient, withShortWay)), layer)
 
 export const bodies = (http: ScriptedHttpClient.ScriptedHttpClient, path: string) =>
   Effect.map(http.requestsTo(path), (requests) => requests.map(bodyOf))
