@@ -1,17 +1,18 @@
 """The official client against the scripted service: prints what measure.ts prints.
 
-usage: sampling_baseline.py URL COUNT
+usage: sampling_baseline.py URL COUNT IN_FLIGHT
 """
 
 import json
 import resource
 import sys
 import time
+from collections import deque
 
 import tinker
 from tinker import types
 
-url, count = sys.argv[1], int(sys.argv[2])
+url, count, in_flight = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 service = tinker.ServiceClient(base_url=url, api_key="tml-bench")
 sampling = service.create_sampling_client(base_model="bench")
 if hasattr(sampling, "result"):
@@ -21,12 +22,15 @@ params = types.SamplingParams(max_tokens=16)
 
 
 def run(n: int) -> list[float]:
-    start = time.perf_counter()
     took: list[float] = []
-    futures = []
-    for _ in range(n):
-        futures.append(sampling.sample(prompt=prompt, num_samples=1, sampling_params=params))
-    for future in futures:
+    waiting = deque()
+    left = n
+    while left > 0 or waiting:
+        while left > 0 and len(waiting) < in_flight:
+            left -= 1
+            future = sampling.sample(prompt=prompt, num_samples=1, sampling_params=params)
+            waiting.append((time.perf_counter(), future))
+        start, future = waiting.popleft()
         future.result()
         took.append((time.perf_counter() - start) * 1000)
     return took
