@@ -3,13 +3,14 @@ import type * as Training from "@effect-tinker/api/Training"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as NodeTransport from "@effect-tinker/client/NodeTransport"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
+import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Node from "@effect-tinker/server/Node"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted } from "effect"
+import { Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { PCGRandom } from "effect/Utils"
 import * as Net from "node:net"
 
@@ -79,9 +80,15 @@ const read = ({ input, name }: TestEngine.Operation) =>
       ? `step ${Math.round((input as Training.AdamParams).learning_rate * 2 ** 20)}`
       : undefined
 
+const sample = (sampling: SamplingClient.SamplingClient, n: number) =>
+  Effect.map(
+    sampling.sample(ModelInput.fromTokens(spell(n)), { sampling_params: { max_tokens: 8, seed: n } }),
+    ({ sequences }) => Array.from(sequences[0]!.tokens)
+  )
+
 describe("connections that are cut at random", () => {
   it.scopedLive(
-    "lose no step, double none and change no order, and none is left",
+    "lose no step, double none and change no order, give each sample its own answer, and none is left",
     () =>
       Effect.gen(function* () {
         const engine = yield* TestEngine.make({ vocabularySize })
@@ -91,8 +98,29 @@ describe("connections that are cut at random", () => {
         const url = yield* Effect.provide(Node.baseUrl, service)
         const between = yield* unreliable(Number(new URL(url).port), 7)
 
+        const connect = (port: number) =>
+          Effect.provide(
+            ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: `http://127.0.0.1:${port}` }).pipe(
+              Layer.provide(NodeTransport.layer)
+            )
+          )
+        const sampled = new Map<number, ReadonlyArray<number>>()
+        let given = 0
+
         const submitted = yield* Effect.gen(function* () {
           const client = yield* ServiceClient.ServiceClient
+          const sampling = yield* client.createSamplingClient({ base_model: TestEngine.baseModel })
+          let next = 0
+          const sampler = Effect.gen(function* () {
+            const n = next++
+            const one = Effect.map(sample(sampling, n), (tokens) => void sampled.set(n, tokens))
+            // some are given up, before, while or after they are under way
+            if (n % 4 === 0 && Option.isNone(yield* Effect.timeoutOption(one, n % 40))) given++
+            if (n % 4 > 0) yield* one
+          })
+          const samplers = yield* Effect.forkScoped(
+            Effect.forEach(Array.from({ length: 20 }), () => Effect.forever(sampler), { concurrency: "unbounded" })
+          )
           const training = yield* client.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 4 })
           const step = (tag: number) =>
             Effect.gen(function* () {
@@ -112,16 +140,12 @@ describe("connections that are cut at random", () => {
             ahead = next
           }
           yield* Fiber.join(ahead)
+          assert.isNull(samplers.unsafePoll(), "no sample failed")
           return tag
         }).pipe(
           RetryPolicy.withRetryPolicy({ first: "5 millis", cap: "100 millis" }),
           Effect.scoped,
-          Effect.provide(
-            ServiceClient.layer({
-              apiKey: Redacted.make("tml-test"),
-              baseUrl: `http://127.0.0.1:${between.port}`
-            }).pipe(Layer.provide(NodeTransport.layer))
-          )
+          connect(between.port)
         )
 
         const applied = (yield* engine.operations).map(read).filter((name) => name !== undefined)
@@ -129,11 +153,18 @@ describe("connections that are cut at random", () => {
           applied,
           Array.from({ length: submitted }, (_, i) => [`pass ${i + 1}`, `step ${i + 1}`]).flat()
         )
+        yield* Effect.gen(function* () {
+          const client = yield* ServiceClient.ServiceClient
+          const sampling = yield* client.createSamplingClient({ base_model: TestEngine.baseModel })
+          for (const [n, tokens] of sampled) assert.deepStrictEqual(tokens, yield* sample(sampling, n))
+        }).pipe(Effect.scoped, connect(Number(new URL(url).port)))
+        assert.isAbove(Math.min(sampled.size, given), 0)
         const { ended, partial, reset } = between.cuts
         assert.isAbove(Math.min(ended, partial, reset), 0, `${submitted} steps, ${JSON.stringify(between.cuts)}`)
         // what the client has closed is closed at once; what it was answered by may take a moment
         yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: () => between.open.size === 0 }))
-        if (seconds > 10) yield* Effect.logInfo(`${submitted} steps, ${ended + reset} connections cut`)
+        if (seconds > 10)
+          yield* Effect.logInfo(`${submitted} steps, ${sampled.size} samples, ${ended + reset} connections cut`)
       }),
     (seconds + 30) * 1000
   )
