@@ -4,7 +4,7 @@ import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, MetricState, Option, TestClock, Tracer } from "effect"
-import { connect, json, scripted } from "./utils/services.ts"
+import { connect, json, scripted, ways } from "./utils/services.ts"
 
 interface Ended {
   readonly name: string
@@ -79,106 +79,108 @@ const figures = Effect.map(Metric.snapshot, (pairs) => {
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
 
-describe("spans and metrics", () => {
-  it.scoped("one span for each operation, from its call to its result", () =>
-    Effect.gen(function* () {
-      const { ended, layer, open } = recorder()
-      const before = yield* figures
-      const http = yield* scripted.make({
-        "/create_sampling_session": json({ sampling_session_id: "sampler" }),
-        "/optim_step": [json({}, { status: 500 }), json({ request_id: "OptimStep" })],
-        "/retrieve_future": (request) => {
-          const id = (request.body as { request_id: string }).request_id
-          const iteration = request.headers["x-tinker-request-iteration"]
-          if (id === "CreateModel") return json({ model_id: "model-1" })
-          if (id.startsWith("ForwardBackward")) {
-            return json({ loss_fn_output_type: "ArrayRecord", loss_fn_outputs: [{}], metrics: {} })
+describe.each(ways)("over %s", (way) => {
+  describe("spans and metrics", () => {
+    it.scoped("one span for each operation, from its call to its result", () =>
+      Effect.gen(function* () {
+        const { ended, layer, open } = recorder()
+        const before = yield* figures
+        const http = yield* scripted.make({
+          "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+          "/optim_step": [json({}, { status: 500 }), json({ request_id: "OptimStep" })],
+          "/retrieve_future": (request) => {
+            const id = (request.body as { request_id: string }).request_id
+            const iteration = request.headers["x-tinker-request-iteration"]
+            if (id === "CreateModel") return json({ model_id: "model-1" })
+            if (id.startsWith("ForwardBackward")) {
+              return json({ loss_fn_output_type: "ArrayRecord", loss_fn_outputs: [{}], metrics: {} })
+            }
+            if (id === "Sample") return json({ error: "odd", category: "server" })
+            return iteration === "0"
+              ? ScriptedHttpClient.after("20 seconds", json({ type: "try_again", queue_state: "paused_capacity" }))
+              : json({ metrics: {} })
           }
-          if (id === "Sample") return json({ error: "odd", category: "server" })
-          return iteration === "0"
-            ? ScriptedHttpClient.after("20 seconds", json({ type: "try_again", queue_state: "paused_capacity" }))
-            : json({ metrics: {} })
-        }
-      })
-      const during = yield* Effect.gen(function* () {
-        const service = yield* ServiceClient.ServiceClient
-        const training = yield* service.createLoraTrainingClient({ base_model: "base" })
-        const [pass, step] = yield* Effect.all([
-          training.forwardBackward([datum], "cross_entropy"),
-          training.optimStep()
-        ]).pipe(Effect.withSpan("epoch"))
-        yield* TestClock.adjust("10 seconds")
-        const during = yield* figures
-        yield* TestClock.adjust("15 seconds")
-        yield* Fiber.join(Fiber.zip(pass, step))
-        const sampling = yield* service.createSamplingClient({ base_model: "base" })
-        yield* Effect.exit(sampling.sample(ModelInput.fromTokens([1, 2, 3])))
-        // never answered: it ends with the scope
-        return during
-      }).pipe(Effect.scoped, Effect.provide(connect(http)), layer)
+        })
+        const during = yield* Effect.gen(function* () {
+          const service = yield* ServiceClient.ServiceClient
+          const training = yield* service.createLoraTrainingClient({ base_model: "base" })
+          const [pass, step] = yield* Effect.all([
+            training.forwardBackward([datum], "cross_entropy"),
+            training.optimStep()
+          ]).pipe(Effect.withSpan("epoch"))
+          yield* TestClock.adjust("10 seconds")
+          const during = yield* figures
+          yield* TestClock.adjust("15 seconds")
+          yield* Fiber.join(Fiber.zip(pass, step))
+          const sampling = yield* service.createSamplingClient({ base_model: "base" })
+          yield* Effect.exit(sampling.sample(ModelInput.fromTokens([1, 2, 3])))
+          // never answered: it ends with the scope
+          return during
+        }).pipe(Effect.scoped, Effect.provide(connect(http, { way })), layer)
 
-      const of = (name: string) => ended.filter((span) => span.name === name)
-      const [step] = of("TrainingClient.optimStep")
-      assert.strictEqual(of("TrainingClient.optimStep").length, 1)
-      assert.strictEqual(step!.parent, "epoch")
-      assert.isTrue(step!.success)
-      assert.isTrue(step!.seconds > 20, `${step!.seconds} s`)
-      assert.deepInclude(step!.attributes, {
-        "tinker.model_id": "model-1",
-        "tinker.seq_ids": [2],
-        "tinker.request_id": "OptimStep",
-        "tinker.polls": 2,
-        "tinker.retries": 1
-      })
-      const queued = step!.attributes["tinker.queue_seconds"] as number
-      assert.isTrue(queued > 0.3 && queued < 1, `${queued}`)
-      const [pass] = of("TrainingClient.forwardBackward")
-      assert.deepInclude(pass!.attributes, { "tinker.seq_ids": [1], "tinker.bytes": 8 + 16 + 8 })
-      const [sample] = of("SamplingClient.sample")
-      assert.isFalse(sample!.success)
-      assert.deepInclude(sample!.attributes, { "tinker.sampling_session_id": "sampler", "tinker.bytes": 30 })
-      assert.strictEqual(of("ServiceClient.createLoraTrainingClient").length, 1)
-      assert.strictEqual(open(), 0, "every span has ended")
+        const of = (name: string) => ended.filter((span) => span.name === name)
+        const [step] = of("TrainingClient.optimStep")
+        assert.strictEqual(of("TrainingClient.optimStep").length, 1)
+        assert.strictEqual(step!.parent, "epoch")
+        assert.isTrue(step!.success)
+        assert.isTrue(step!.seconds > 20, `${step!.seconds} s`)
+        assert.deepInclude(step!.attributes, {
+          "tinker.model_id": "model-1",
+          "tinker.seq_ids": [2],
+          "tinker.request_id": "OptimStep",
+          "tinker.polls": 2,
+          "tinker.retries": 1
+        })
+        const queued = step!.attributes["tinker.queue_seconds"] as number
+        assert.isTrue(queued > 0.3 && queued < 1, `${queued}`)
+        const [pass] = of("TrainingClient.forwardBackward")
+        assert.deepInclude(pass!.attributes, { "tinker.seq_ids": [1], "tinker.bytes": 8 + 16 + 8 })
+        const [sample] = of("SamplingClient.sample")
+        assert.isFalse(sample!.success)
+        assert.deepInclude(sample!.attributes, { "tinker.sampling_session_id": "sampler", "tinker.bytes": 30 })
+        assert.strictEqual(of("ServiceClient.createLoraTrainingClient").length, 1)
+        assert.strictEqual(open(), 0, "every span has ended")
 
-      const after = yield* figures
-      const grown = (key: string, from = before, to = after) => (to[key] ?? 0) - (from[key] ?? 0)
-      assert.strictEqual(grown("operations TrainingClient.optimStep success"), 1)
-      assert.strictEqual(grown("operations SamplingClient.sample failure"), 1)
-      assert.strictEqual(grown("failures RequestFailed SamplingClient.sample"), 1)
-      assert.strictEqual(grown("polls TrainingClient.optimStep"), 2)
-      assert.strictEqual(grown("retries TrainingClient.optimStep"), 1)
-      assert.strictEqual(grown("duration TrainingClient.optimStep"), 1)
-      assert.strictEqual(grown("queue_time TrainingClient.optimStep"), 1)
-      assert.strictEqual(grown("in_flight TrainingClient.optimStep", before, during), 1)
-      assert.strictEqual(grown("in_flight TrainingClient.optimStep"), 0)
-      assert.strictEqual(grown("queue_state paused_capacity"), 0, "nothing is held up any more")
-    })
-  )
-
-  it.scoped("what the end of a client interrupts ends as well", () =>
-    Effect.gen(function* () {
-      const { ended, layer, open } = recorder()
-      const http = yield* scripted.make({
-        "/retrieve_future": [
-          json({ model_id: "model-1" }),
-          ScriptedHttpClient.after("20 seconds", json({ type: "try_again", queue_state: "paused_capacity" }))
-        ]
+        const after = yield* figures
+        const grown = (key: string, from = before, to = after) => (to[key] ?? 0) - (from[key] ?? 0)
+        assert.strictEqual(grown("operations TrainingClient.optimStep success"), 1)
+        assert.strictEqual(grown("operations SamplingClient.sample failure"), 1)
+        assert.strictEqual(grown("failures RequestFailed SamplingClient.sample"), 1)
+        assert.strictEqual(grown("polls TrainingClient.optimStep"), 2)
+        assert.strictEqual(grown("retries TrainingClient.optimStep"), 1)
+        assert.strictEqual(grown("duration TrainingClient.optimStep"), 1)
+        assert.strictEqual(grown("queue_time TrainingClient.optimStep"), 1)
+        assert.strictEqual(grown("in_flight TrainingClient.optimStep", before, during), 1)
+        assert.strictEqual(grown("in_flight TrainingClient.optimStep"), 0)
+        assert.strictEqual(grown("queue_state paused_capacity"), 0, "nothing is held up any more")
       })
-      const before = yield* figures
-      const held = yield* Effect.gen(function* () {
-        const service = yield* ServiceClient.ServiceClient
-        const training = yield* service.createLoraTrainingClient({ base_model: "base" })
-        yield* training.optimStep()
-        yield* training.optimStep()
-        yield* TestClock.adjust("21 seconds")
-        return yield* figures
-      }).pipe(Effect.scoped, Effect.provide(connect(http)), layer)
-      const after = yield* figures
-      assert.strictEqual(held["queue_state paused_capacity"]! - (before["queue_state paused_capacity"] ?? 0), 1)
-      assert.strictEqual(after["queue_state paused_capacity"]! - (before["queue_state paused_capacity"] ?? 0), 0)
-      assert.strictEqual(open(), 0)
-      assert.strictEqual(ended.filter(({ name }) => name === "TrainingClient.optimStep").length, 2)
-      assert.strictEqual(after["in_flight TrainingClient.optimStep"], before["in_flight TrainingClient.optimStep"])
-    })
-  )
+    )
+
+    it.scoped("what the end of a client interrupts ends as well", () =>
+      Effect.gen(function* () {
+        const { ended, layer, open } = recorder()
+        const http = yield* scripted.make({
+          "/retrieve_future": [
+            json({ model_id: "model-1" }),
+            ScriptedHttpClient.after("20 seconds", json({ type: "try_again", queue_state: "paused_capacity" }))
+          ]
+        })
+        const before = yield* figures
+        const held = yield* Effect.gen(function* () {
+          const service = yield* ServiceClient.ServiceClient
+          const training = yield* service.createLoraTrainingClient({ base_model: "base" })
+          yield* training.optimStep()
+          yield* training.optimStep()
+          yield* TestClock.adjust("21 seconds")
+          return yield* figures
+        }).pipe(Effect.scoped, Effect.provide(connect(http, { way })), layer)
+        const after = yield* figures
+        assert.strictEqual(held["queue_state paused_capacity"]! - (before["queue_state paused_capacity"] ?? 0), 1)
+        assert.strictEqual(after["queue_state paused_capacity"]! - (before["queue_state paused_capacity"] ?? 0), 0)
+        assert.strictEqual(open(), 0)
+        assert.strictEqual(ended.filter(({ name }) => name === "TrainingClient.optimStep").length, 2)
+        assert.strictEqual(after["in_flight TrainingClient.optimStep"], before["in_flight TrainingClient.optimStep"])
+      })
+    )
+  })
 })
