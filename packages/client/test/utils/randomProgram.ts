@@ -239,6 +239,16 @@ const checkModel = (log: ModelLog, applied: ReadonlyArray<Simulator.Applied>): R
   for (let i = 1; i < seqIds.length; i++) {
     if (seqIds[i]! <= seqIds[i - 1]!) problems.push(`seq_id ${seqIds[i]} was applied behind ${seqIds[i - 1]}`)
   }
+  // by what they were given: numbers may be wrong
+  const times = new Map<string, number>()
+  for (const effect of mine) {
+    const tag = tagOf(effect)
+    if (tag !== undefined) times.set(`${effect.type} ${tag}`, (times.get(`${effect.type} ${tag}`) ?? 0) + 1)
+  }
+  const submittedNames = new Set(log.submitted.map(({ kind, tag }) => `${kind} ${tag}`))
+  for (const name of times.keys()) {
+    if (!submittedNames.has(name)) problems.push(`${name} was applied, and was never submitted`)
+  }
   const bySeqId = new Map(mine.map((effect) => [effect.seq_id, effect]))
   let lastPlace = 0
   let missing: Submitted | undefined
@@ -251,6 +261,10 @@ const checkModel = (log: ModelLog, applied: ReadonlyArray<Simulator.Applied>): R
     if (exit !== undefined && Exit.isFailure(exit) && error === undefined && !Cause.isInterruptedOnly(exit.cause)) {
       problems.push(`${what} died: ${Cause.pretty(exit.cause)}`)
     }
+    // a pass may be one request for each of its datums
+    const most = submitted.seqIds?.length ?? Math.max(1, submitted.datums)
+    const applications = times.get(`${kind} ${tag}`) ?? 0
+    if (applications > most) problems.push(`${what} was applied ${applications} times, in place of ${most}`)
     if (submitted.seqIds === undefined) continue
     for (const seqId of submitted.seqIds) {
       if (seqId <= lastPlace) problems.push(`${what} was numbered behind ${lastPlace}`)
