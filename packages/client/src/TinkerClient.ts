@@ -13,7 +13,6 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -38,8 +37,10 @@ import * as Tokens from "./internal/tokens.ts"
 import {
   direct,
   quick,
+  toPlatform,
   type Direct,
   type Held,
+  type Incoming,
   type Outgoing,
   type Quick,
   type QuickThen
@@ -214,15 +215,13 @@ interface Sending {
   readonly span: CallOptions["span"]
 }
 
-/** `Effect.flatMap`, at no cost where there is nothing to wait for. */
-const andThen = <A, B, E>(self: Effect.Effect<A, E>, f: (a: A) => Effect.Effect<B, E>): Effect.Effect<B, E> =>
-  Exit.isExit(self) && Exit.isSuccess(self) ? f(self.value as A) : Effect.flatMap(self, f)
-
 /** Where a header stands, or -1. */
 const indexOf = (headers: Outgoing["headers"], name: string): number => {
   for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return i
   return -1
 }
+
+const urlOf = ({ origin, path }: Outgoing) => `${origin}${path}`
 
 const without = (headers: Outgoing["headers"], name: string): Outgoing["headers"] =>
   headers.filter((_, i) => headers[i - (i % 2)] !== name)
@@ -292,17 +291,6 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const unanswered = (url: string, about: About, cause: unknown) =>
       lost(url, about, isTimeout(cause) ? "Timeout" : "Connection", cause)
 
-    const toPlatform = ({ body, headers: flat, method, origin, path }: Outgoing) => {
-      const headers: Record<string, string> = {}
-      for (let i = 0; i < flat.length; i += 2) headers[flat[i]!] = flat[i + 1]!
-      const request = HttpClientRequest.make(method as "POST")(`${origin}${path}`, { headers })
-      if (body === undefined) return request
-      const contentType = headers["content-type"]!
-      return typeof body === "string"
-        ? HttpClientRequest.bodyText(request, body, contentType)
-        : HttpClientRequest.bodyUint8Array(request, body, contentType)
-    }
-
     /** One attempt: whatever was answered, or that nothing was. */
     const exchange = (
       request: Outgoing,
@@ -311,7 +299,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       then: (answer: Answer) => Effect.Effect<Answer, TinkerError.TinkerError>
     ): Effect.Effect<Answer, TinkerError.TinkerError> => {
       const limit = millis(policy.timeout)
-      const url = `${request.origin}${request.path}`
+      const url = urlOf(request)
       if (short !== undefined) {
         return Effect.async((resume) => {
           const asked = short.ask(request, limit, {
@@ -422,7 +410,9 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       if (credential === "given") return attemptWith(sending, undefined)
       if (credential === "plain") return Effect.flatMap(tokens.plain, (key) => attemptWith(sending, key))
       if (credential !== "current") return attemptWith(sending, credential)
-      return andThen(tokens.current(), (key) => attemptWith(sending, key, (answer) => judgeToken(sending, key, answer)))
+      return Effect.flatMap(tokens.current(), (key) =>
+        attemptWith(sending, key, (answer) => judgeToken(sending, key, answer))
+      )
     }
 
     const tell = (sending: Sending, error: TinkerError.TinkerError) =>
@@ -543,6 +533,11 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       ...(options.requestId === undefined ? {} : { requestId: options.requestId })
     })
 
+    const credentialOf = (endpoint: string, { headers }: CallOptions): "given" | "plain" | "current" => {
+      for (const name in headers) if (name.toLowerCase() === "x-api-key") return "given"
+      return withCredential.has(endpoint) ? "plain" : "current"
+    }
+
     /** A request that is ready to be sent. */
     const prepare = (
       of: HttpApiEndpoint.HttpApiEndpoint.Any,
@@ -559,12 +554,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         endpoint,
         about: aboutOf(of, options),
         policy,
-        credential:
-          options.headers !== undefined && indexOf(request.headers, "x-api-key") >= 0
-            ? "given"
-            : withCredential.has(endpoint)
-              ? "plain"
-              : "current",
+        credential: credentialOf(endpoint, options),
         attempts: 0,
         onRetry: options.onRetry,
         span: options.span
@@ -639,7 +629,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const read = (
       of: HttpApiEndpoint.HttpApiEndpoint.Any,
       options: CallOptions,
-      answer: Answer
+      answer: Incoming
     ): Either.Either<unknown, TinkerError.DecodeError> => {
       const unreadable = (reason: string) =>
         Either.left(new TinkerError.DecodeError({ ...aboutOf(of, options), reason }))
@@ -663,9 +653,12 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         ? Effect.flatMap(follow(answer, aboutOf(of, options).method), (answer) => read(of, options, answer))
         : read(of, options, answer)
 
-    /** What is sent for a request at once, if anything is. */
-    const keyFor = (sending: Sending, options: CallOptions): Redacted.Redacted | undefined => {
-      if (short === undefined || sending.credential !== "current" || options.body?.compress === true) return undefined
+    /** The key of a request that can be sent at once. */
+    const keyFor = (of: HttpApiEndpoint.HttpApiEndpoint.Any, options: CallOptions): Redacted.Redacted | undefined => {
+      const { name } = of as unknown as HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
+      if (short === undefined || options.body?.compress === true || credentialOf(name, options) !== "current") {
+        return undefined
+      }
       const key = tokens.current()
       return Exit.isExit(key) && Exit.isSuccess(key) ? (key.value as Redacted.Redacted) : undefined
     }
@@ -678,26 +671,26 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       key: Redacted.Redacted,
       then: QuickThen
     ): Held => {
-      const urlOf = () => `${sending.request.origin}${sending.request.path}`
       const otherwise = (first: Effect.Effect<Answer, TinkerError.TinkerError>) =>
         then.onElse(Effect.flatMap(send(sending, first), (answer) => settle(of, options, answer)))
       return short!.ask(outgoing(sending, key), millis(sending.policy.timeout), {
         onAnswer: (whole) => {
           // what is thrown in a callback is thrown at nobody
           try {
-            const answer: Answer = { url: urlOf(), ...whole }
-            if (answer.status !== 200 || "x-deprecation-note" in answer.headers) {
-              return otherwise(Effect.suspend(() => judgeToken(sending, key, answer)))
+            if (whole.status !== 200 || "x-deprecation-note" in whole.headers) {
+              return otherwise(
+                Effect.suspend(() => judgeToken(sending, key, { url: urlOf(sending.request), ...whole }))
+              )
             }
             noteSuccess()
-            const value = read(of, options, answer)
+            const value = read(of, options, whole)
             if (Either.isRight(value)) then.onValue(value.right)
             else then.onElse(value)
           } catch (defect) {
             then.onElse(Effect.die(defect))
           }
         },
-        onNone: (cause) => otherwise(Effect.suspend(() => unanswered(urlOf(), sending.about, cause)))
+        onNone: (cause) => otherwise(Effect.suspend(() => unanswered(urlOf(sending.request), sending.about, cause)))
       })
     }
 
@@ -707,7 +700,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         const prepared = prepare(of, payload, given, policy)
         if (Either.isLeft(prepared)) return prepared.left
         const sending = prepared.right
-        const key = keyFor(sending, given)
+        const key = keyFor(of, given)
         return key === undefined
           ? Effect.flatMap(sendBody(sending, given.body), (answer) => settle(of, given, answer))
           : Effect.async((resume) => {
@@ -721,11 +714,11 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     }
 
     const callQuickly: Quick = (of, payload, options, then) => {
-      const given = options as CallOptions & Params<never>
-      const prepared = prepare(of, payload, given, options.policy)
-      if (Either.isLeft(prepared)) return undefined
-      const key = keyFor(prepared.right, options)
-      return key === undefined ? undefined : askAtOnce(of, given, prepared.right, key, then)
+      // first, for what cannot be sent at once is prepared by `call`
+      const key = keyFor(of, options)
+      if (key === undefined) return undefined
+      const prepared = prepare(of, payload, options as CallOptions & Params<never>, options.policy)
+      return Either.isLeft(prepared) ? undefined : askAtOnce(of, options, prepared.right, key, then)
     }
 
     const flagsLock = yield* Effect.makeSemaphore(1)

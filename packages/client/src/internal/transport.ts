@@ -1,5 +1,6 @@
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as Effect from "effect/Effect"
 import type * as RetryPolicy from "../RetryPolicy.ts"
 import type * as TinkerClient from "../TinkerClient.ts"
@@ -16,6 +17,18 @@ export interface Outgoing {
   /** names, in lower case, and values in turns: half of what an object takes */
   readonly headers: ReadonlyArray<string>
   readonly body: Uint8Array | string | undefined
+}
+
+/** The request for a client that has no short way. @internal */
+export const toPlatform = ({ body, headers: flat, method, origin, path }: Outgoing) => {
+  const headers: Record<string, string> = {}
+  for (let i = 0; i < flat.length; i += 2) headers[flat[i]!] = flat[i + 1]!
+  const request = HttpClientRequest.make(method as "POST")(`${origin}${path}`, { headers })
+  if (body === undefined) return request
+  const contentType = headers["content-type"]!
+  return typeof body === "string"
+    ? HttpClientRequest.bodyText(request, body, contentType)
+    : HttpClientRequest.bodyUint8Array(request, body, contentType)
 }
 
 /** @internal */

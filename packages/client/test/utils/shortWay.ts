@@ -1,18 +1,6 @@
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { Cause, Effect, Exit, Option, Runtime } from "effect"
-import { direct, type Direct, type Outgoing } from "../../src/internal/transport.ts"
-
-const toPlatform = ({ body, headers: flat, method, origin, path }: Outgoing) => {
-  const headers: Record<string, string> = {}
-  for (let i = 0; i < flat.length; i += 2) headers[flat[i]!] = flat[i + 1]!
-  const request = HttpClientRequest.make(method as "POST")(`${origin}${path}`, { headers })
-  if (body === undefined) return request
-  const type = headers["content-type"]!
-  return typeof body === "string"
-    ? HttpClientRequest.bodyText(request, body, type)
-    : HttpClientRequest.bodyUint8Array(request, body, type)
-}
+import { direct, type Direct, toPlatform } from "../../src/internal/transport.ts"
 
 /**
  * Gives a client the short way that the transport for Node has, over what the client does: with callbacks, which come
