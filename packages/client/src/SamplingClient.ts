@@ -370,7 +370,6 @@ class Sample implements QuickThen {
     const { running, shared } = this
     this.leave()
     running.accepted()
-    running.requestId = request_id
     return {
       method: this.wanted.method,
       requestId: request_id,

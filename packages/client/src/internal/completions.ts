@@ -9,6 +9,7 @@ import * as RetryPolicy from "../RetryPolicy.ts"
 import type * as Session from "../Session.ts"
 import type * as TinkerClient from "../TinkerClient.ts"
 import type * as progress from "./progress.ts"
+import { doubtsAllowed, pollPolicy } from "./retrieve.ts"
 
 /**
  * Which samples of a sampling session have ended, for a service that wants to be asked for all of them at once. What they
@@ -26,11 +27,8 @@ export interface Completions {
   readonly done: (requestId: string) => void
 }
 
-const pollPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "45 seconds" }
 const acknowledgePolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "5 seconds", billingPause: false }
 
-// so many answers that may be a failure are asked for again
-const doubtsAllowed = 3
 // of requests whose envelope was lost, or is on its way
 const endedHeld = 10_000
 const watchEvery = Duration.minutes(1)

@@ -44,14 +44,14 @@ const decodePending = Schema.decodeUnknownOption(Schema.Struct(Future.TryAgain.f
 const decodeMetadata = Schema.decodeUnknownOption(Future.CompleteMetadata)
 const decodeJson = Schema.decodeUnknownOption(Schema.parseJson())
 
-/** One poll: the service holds it for as long as it likes, but for less than this. */
-const pollPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "45 seconds" }
+/** One poll: the service holds it for as long as it likes, but for less than this. @internal */
+export const pollPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "45 seconds" }
 
 // how a service that means "not yet" may put it; what it calls a result has no `status`
 const notYet = new Set(["pending", "queued", "running", "processing", "in_progress", "not_ready"])
 
-// so many answers that may be a failure or a garbled result are asked for again
-const doubtsAllowed = 3
+/** So many answers that may be a failure or a garbled result are asked for again. @internal */
+export const doubtsAllowed = 3
 
 // a poll that was held for as long was held: it is repeated at once
 const heldMillis = 1000
@@ -103,10 +103,12 @@ const poll = <A, I>(client: TinkerClient.Service, options: Options<A, I>, allow_
 
 /** The first poll, by a short way; `undefined` where there is none. @internal */
 export const pollQuickly = <A, I>(quick: Quick, options: Options<A, I>, then: QuickThen): Held | undefined => {
-  const { polls } = options.running
-  const payload = { request_id: options.requestId, allow_metadata_only: true }
+  const { requestId, running } = options
+  const { polls } = running
+  running.requestId = requestId
+  const payload = { request_id: requestId, allow_metadata_only: true }
   const asked = quick(TinkerApi.retrieveFuture, payload, pollOptions(options), then)
-  if (asked === undefined) options.running.polls = polls
+  if (asked === undefined) running.polls = polls
   return asked
 }
 
