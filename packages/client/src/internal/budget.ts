@@ -73,24 +73,23 @@ export class Budget {
     }
   }
 
-  /** @internal */
-  static leave = (ticket: Ticket): void => {
-    const { budget } = ticket
-    if (ticket.admitted) budget.#balance += ticket.cost
-    else budget.#line.delete(ticket)
-    budget.#serve()
-  }
-
-  /** @internal */
-  static join = (budget: Budget, cost: number, before: Ticket | undefined): Ticket => {
-    const ticket = new Ticket(budget, cost, before)
-    if (budget.#line.size === 0 && budget.#balance >= budget.#least) {
-      budget.#balance -= cost
+  /** takes a ticket, and a place in line where it is not admitted at once */
+  join(cost: number, before: Ticket | undefined): Ticket {
+    const ticket = new Ticket(this, cost, before)
+    if (this.#line.size === 0 && this.#balance >= this.#least) {
+      this.#balance -= cost
       ticket.admitted = true
     } else {
-      budget.#line.add(ticket)
+      this.#line.add(ticket)
     }
     return ticket
+  }
+
+  /** gives a ticket of this budget back, once */
+  leave(ticket: Ticket): void {
+    if (ticket.admitted) this.#balance += ticket.cost
+    else this.#line.delete(ticket)
+    this.#serve()
   }
 
   readonly withCost =
@@ -122,7 +121,7 @@ export class Pass implements Held {
 
   /** Enters; a ticket that is to be admitted before one is in, if one has to wait. */
   enter(budget: Budget, cost: number): Ticket | undefined {
-    const ticket = Budget.join(budget, cost, this.#last)
+    const ticket = budget.join(cost, this.#last)
     this.#last = ticket
     return ticket.admitted ? undefined : ticket
   }
@@ -130,6 +129,6 @@ export class Pass implements Held {
   leave(): void {
     let ticket = this.#last
     this.#last = undefined
-    for (; ticket !== undefined; ticket = ticket.before) Budget.leave(ticket)
+    for (; ticket !== undefined; ticket = ticket.before) ticket.budget.leave(ticket)
   }
 }

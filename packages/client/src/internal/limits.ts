@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Session from "../Session.ts"
-import { Budget, Pass, type Ticket } from "./budget.ts"
+import { Budget, Pass } from "./budget.ts"
 import type { Held } from "./transport.ts"
 
 // a request above this pauses for longer when the service has too much to do
@@ -101,27 +101,27 @@ export class Throttle {
     return pass
   }
 
-  #enterOne(pass: Pass, budget: Budget, bytes: number): Ticket | undefined {
-    return pass.enter(budget, budget === this.#bytes ? bytes : 1)
-  }
-
-  #through(pass: Pass, budgets: ReadonlyArray<Budget>, bytes: number, from: number): Effect.Effect<void> | undefined {
+  /** Enters from one budget on, up to the first before which one has to wait. */
+  #advance(pass: Pass, budgets: ReadonlyArray<Budget>, bytes: number, from: number) {
     for (let i = from; i < budgets.length; i++) {
-      const waiting = this.#enterOne(pass, budgets[i]!, bytes)
-      if (waiting === undefined) continue
-      return Effect.flatMap(waiting.admission(), () => this.#through(pass, budgets, bytes, i + 1) ?? this.goAhead)
+      const budget = budgets[i]!
+      const waiting = pass.enter(budget, budget === this.#bytes ? bytes : 1)
+      if (waiting !== undefined) return { waiting, next: i + 1 }
     }
     return undefined
   }
 
+  #through(pass: Pass, budgets: ReadonlyArray<Budget>, bytes: number, from: number): Effect.Effect<void> | undefined {
+    const stop = this.#advance(pass, budgets, bytes, from)
+    return stop === undefined
+      ? undefined
+      : Effect.flatMap(stop.waiting.admission(), () => this.#through(pass, budgets, bytes, stop.next) ?? this.goAhead)
+  }
+
   #step(pass: Pass, bytes: number, from: number, then: () => void): void {
-    for (let i = from; i < this.#freely.length; i++) {
-      const waiting = this.#enterOne(pass, this.#freely[i]!, bytes)
-      if (waiting === undefined) continue
-      waiting.admit = () => this.#step(pass, bytes, i + 1, then)
-      return
-    }
-    then()
+    const stop = this.#advance(pass, this.#freely, bytes, from)
+    if (stop === undefined) then()
+    else stop.waiting.admit = () => this.#step(pass, bytes, stop.next, then)
   }
 
   /** Whoever stood in line may have been told to pause meanwhile. */
