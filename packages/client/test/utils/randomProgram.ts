@@ -16,7 +16,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, LogLevel, Redacted } from "effect"
 import { PCGRandom } from "effect/Utils"
 import * as limits from "../../src/internal/limits.ts"
-import { withShortWay } from "./shortWay.ts"
+import { over } from "./services.ts"
 
 type Training = TrainingClient.TrainingClient
 type Future = TinkerFuture.TinkerFuture<unknown>
@@ -372,15 +372,10 @@ export const check = (
                 TinkerConfig.layer({ apiKey: Redacted.make("tml-simulated"), baseUrl: "http://simulated.test" })
               ),
               Layer.provide(
-                Layer.provide(
-                  Layer.effect(
-                    HttpClient.HttpClient,
-                    Effect.flatMap(HttpClient.HttpClient, (http) =>
-                      // every other one as over the transport for Node
-                      seed % 2 === 1 ? withShortWay(between(http)) : Effect.succeed(between(http))
-                    )
-                  ),
-                  simulator.layer
+                over(
+                  // every other one as over the transport for Node
+                  seed % 2 === 1 ? "a short way" : "any client",
+                  Layer.succeed(HttpClient.HttpClient, between(simulator.client))
                 )
               )
             )
