@@ -23,7 +23,7 @@ import type * as models from "./models.ts"
 import * as responses from "./responses.ts"
 import type * as samplers from "./samplers.ts"
 import type * as sessions from "./sessions.ts"
-import * as traces from "./traces.ts"
+import type * as traces from "./traces.ts"
 
 type Refused<A> = Effect.Effect<A, responses.Refusal>
 type Page = typeof Pagination.Page.Type
@@ -33,8 +33,8 @@ export interface Catalog {
   readonly listSessions: (page: Page) => Effect.Effect<Session.ListSessionsResponse>
   readonly searchSessions: (request: SessionSearch.SessionSearchRequest) => Refused<SessionSearch.SessionSearchResponse>
   readonly getSession: (id: string) => Refused<Session.GetSessionResponse>
-  /** what was done in a session of this service's life, as a viewer of traces reads it */
-  readonly trace: (id: string) => Refused<object>
+  /** what was done in a session of this service's life */
+  readonly trace: (id: string) => Refused<traces.Trace>
   readonly assignProject: (id: string, project: string) => Refused<void>
   readonly listTrainingRuns: (
     page: Page & { readonly project_id?: string | undefined; readonly access_scope?: Scope }
@@ -436,11 +436,9 @@ export const make = (
       }
     }),
     trace: (id) =>
-      Effect.flatMap(caller.Caller, (user): Refused<object> => {
+      Effect.flatMap(caller.Caller, (user): Refused<traces.Trace> => {
         const memory = parts.sessions.recall(id)
-        return memory === undefined || !caller.owns(user, memory.owner)
-          ? noSession(id)
-          : Effect.succeed(traces.toChrome(id, memory.trace))
+        return memory === undefined || !caller.owns(user, memory.owner) ? noSession(id) : Effect.succeed(memory.trace)
       }),
     assignProject: (id, project) =>
       Effect.flatMap(caller.Caller, (user): Refused<void> => {

@@ -15,6 +15,7 @@ import * as apiErrors from "./apiErrors.ts"
 import * as apiKeys from "./apiKeys.ts"
 import * as files from "./checkpointFiles.ts"
 import * as responses from "./responses.ts"
+import * as traces from "./traces.ts"
 import * as tar from "./tar.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -135,7 +136,7 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
     const openTrace: Downloads["openTrace"] = (session, query) =>
       Effect.zipRight(
         check(placeOfTrace(session), query),
-        Effect.map(catalog.trace(session), (found) => HttpServerResponse.unsafeJson(found))
+        Effect.map(catalog.trace(session), (found) => HttpServerResponse.unsafeJson(traces.toChrome(session, found)))
       )
 
     const external: Downloads["external"] = Effect.fnUntraced(function* (request, path) {
