@@ -16,9 +16,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import * as client from "./utils/client.ts"
+import { collect } from "./utils/garbage.ts"
 
 class Greeting extends Context.Tag("test/Greeting")<Greeting, string>() {}
 
@@ -60,14 +59,10 @@ const app = HttpRouter.empty.pipe(
 )
 
 /** Bytes that are held, once what is garbage has been collected. */
-const collector = Effect.sync(() => {
-  setFlagsFromString("--expose-gc")
-  const collect = runInNewContext("gc") as () => void
-  return () => {
-    collect()
-    return process.memoryUsage().heapUsed
-  }
-})
+const heap = () => {
+  collect()
+  return process.memoryUsage().heapUsed
+}
 
 const url = (path: string) => `http://any.test${path}`
 
@@ -162,7 +157,6 @@ describe("InFiber", () => {
   it.effect("holds nothing of an answer that nobody reads, also within one task", () =>
     Effect.gen(function* () {
       const http = yield* make
-      const heap = yield* collector
       const answers = Effect.repeatN(http.get(url("/greeting")), 4999)
       const grown = Effect.runSync(
         Effect.gen(function* () {

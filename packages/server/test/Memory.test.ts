@@ -1,18 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import type * as Engine from "../src/Engine.ts"
 import * as client from "./utils/client.ts"
+import { collect } from "./utils/garbage.ts"
 
 // what a weak reference was made of lives until the end of the task
 const collectGarbage = Effect.promise(() => new Promise((resolve) => setImmediate(resolve))).pipe(
-  Effect.zipRight(
-    Effect.sync(() => {
-      setFlagsFromString("--expose-gc")
-      ;(runInNewContext("gc") as () => void)()
-    })
-  )
+  Effect.zipRight(Effect.sync(collect))
 )
 
 describe("what is held", () => {
