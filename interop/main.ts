@@ -5,7 +5,7 @@
  *     npm run interop -- nano     over the engine that really trains, with the model that ships
  */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -55,12 +55,12 @@ const main = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "interop-" })
   const layer = yield* engine
-  const server = Node.layer({
+  const server = NodeServer.layer({
     apiKeys: [Redacted.make(key)],
     clientConfig: { proto_compress_fwdbwd: true, sample_join_sampling_session: true }
   }).pipe(Layer.provide([layer, CheckpointStore.layerFileSystem(directory)]))
   const code = yield* Effect.gen(function* () {
-    const url = yield* Node.baseUrl
+    const url = yield* NodeServer.baseUrl
     return yield* run(inEnvironment("python"), path("loop.py"), url, key)
   }).pipe(Effect.provide(server))
   if (code !== 0) process.exitCode = 1

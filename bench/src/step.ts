@@ -12,7 +12,7 @@ import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Engine from "@effect-tinker/server/Engine"
-import * as InFiber from "@effect-tinker/server/InFiber"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -60,7 +60,7 @@ const measured = (taken: { ms: number }) => {
 
 const layer = (taken: { ms: number }) =>
   ServiceClient.layer({ apiKey: Redacted.make("tml-bench"), baseUrl: "http://embedded.invalid" }).pipe(
-    Layer.provide(InFiber.layer()),
+    Layer.provide(InProcessHttpClient.layer()),
     Layer.provide([measured(taken), CheckpointStore.layerMemory]),
     Layer.provide(NodeContext.layer)
   )

@@ -1,7 +1,7 @@
 import * as Backend from "@effect-tinker/cookbook/Backend"
 import * as Progress from "@effect-tinker/cookbook/Progress"
 import * as Timings from "@effect-tinker/cookbook/Timings"
-import * as NodeTransport from "@effect-tinker/client/NodeTransport"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
@@ -25,7 +25,7 @@ const BackendLive = Backend.layerConfig({ checkpoints: file("../checkpoints") })
 const MainLive = Layer.mergeAll(ProgressLive, BackendLive).pipe(
   Layer.provideMerge(Timings.layer),
   Layer.provideMerge(NodeContext.layer),
-  Layer.provide(NodeTransport.layer)
+  Layer.provide(NodeHttpClient.layer)
 )
 
 // a shorter run says how far the whole one would come: TINKER_STEPS=8 npm start

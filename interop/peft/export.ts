@@ -10,7 +10,7 @@ import * as RestClient from "@effect-tinker/client/RestClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -27,9 +27,11 @@ const apiKey = Redacted.make("tml-peft")
 const main = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const output = process.argv[2] ?? "peft-export"
-  const server = Node.layer({ apiKeys: [apiKey] }).pipe(Layer.provide([JaxEngine.layer(), CheckpointStore.layerMemory]))
+  const server = NodeServer.layer({ apiKeys: [apiKey] }).pipe(
+    Layer.provide([JaxEngine.layer(), CheckpointStore.layerMemory])
+  )
   yield* Effect.gen(function* () {
-    const baseUrl = yield* Node.baseUrl
+    const baseUrl = yield* NodeServer.baseUrl
     yield* Effect.gen(function* () {
       const service = yield* ServiceClient.ServiceClient
       const training = yield* service.createLoraTrainingClient({ base_model: JaxEngine.nano, rank: 8, seed: 1 })

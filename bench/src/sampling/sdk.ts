@@ -1,6 +1,6 @@
 /** The SDK as it comes: spans, metrics, retries and budgets on, over the transport for Node. */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
-import * as NodeTransport from "@effect-tinker/client/NodeTransport"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -34,7 +34,9 @@ await Effect.runPromise(
   program.pipe(
     Effect.scoped,
     Effect.provide(
-      ServiceClient.layer({ apiKey: Redacted.make("tml-bench"), baseUrl: url }).pipe(Layer.provide(NodeTransport.layer))
+      ServiceClient.layer({ apiKey: Redacted.make("tml-bench"), baseUrl: url }).pipe(
+        Layer.provide(NodeHttpClient.layer)
+      )
     )
   )
 )

@@ -19,7 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
-import * as Flags from "./Flags.ts"
+import * as ClientFlags from "./ClientFlags.ts"
 import { version } from "./internal/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as TinkerClient from "./TinkerClient.ts"
@@ -31,9 +31,9 @@ import * as TinkerClient from "./TinkerClient.ts"
 export interface Service {
   readonly sessionId: string
   /** what the service wants of its clients, defaults filled in */
-  readonly clientConfig: Flags.ClientConfig
+  readonly clientConfig: ClientFlags.ClientConfig
   /** the newest of the flags that change while a session runs */
-  readonly dynamicConfig: Effect.Effect<Flags.DynamicConfig>
+  readonly dynamicConfig: Effect.Effect<ClientFlags.DynamicConfig>
   /**
    * Fails when the service says that the session has ended, and waits until then. Race a program with it to stop at
    * once: `Effect.raceFirst(program, session.sessionLost)`.
@@ -122,9 +122,9 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
   Effect.gen(function* () {
     const client = yield* TinkerClient.TinkerClient
     const clientConfig = yield* client.clientConfig
-    const dynamicConfig = yield* Ref.make(Flags.dynamicDefaults)
+    const dynamicConfig = yield* Ref.make(ClientFlags.dynamicDefaults)
     const refresh = client.call(OperationsApi.clientDynamicConfig, { sdk_version: version }, { policy: once }).pipe(
-      Effect.flatMap((response) => Ref.set(dynamicConfig, Flags.fromDynamicConfig(response))),
+      Effect.flatMap((response) => Ref.set(dynamicConfig, ClientFlags.fromDynamicConfig(response))),
       // the last values stay; a service that has none to give is no news
       Effect.catchAll((error) => Effect.logDebug(`the dynamic configuration stays as it is: ${error.message}`))
     )

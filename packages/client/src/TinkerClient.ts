@@ -27,7 +27,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
-import * as Flags from "./Flags.ts"
+import * as ClientFlags from "./ClientFlags.ts"
 import * as Billing from "./internal/billing.ts"
 import * as codec from "./internal/codec.ts"
 import * as jwt from "./internal/jwt.ts"
@@ -128,7 +128,7 @@ export interface Answer {
 export interface Service {
   readonly config: TinkerConfig.Service
   /** What the service wants of its clients: asked for once, when it is first needed. A service may have none. */
-  readonly clientConfig: Effect.Effect<Flags.ClientConfig, TinkerError.TinkerError>
+  readonly clientConfig: Effect.Effect<ClientFlags.ClientConfig, TinkerError.TinkerError>
   /** What the token that is sent says of its owner; `undefined` where a plain key is sent, which says nothing. */
   readonly claims: Effect.Effect<Auth.Claims | undefined, TinkerError.TinkerError>
   readonly telemetry: Telemetry.Telemetry
@@ -280,10 +280,10 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const commonNames = new Set(always.filter((_, i) => i % 2 === 0))
     const secretNames = ["x-api-key", "x-tinker-weights-access-token", ...Object.keys(config.headers)]
 
-    let flags: Flags.ClientConfig | undefined
+    let flags: ClientFlags.ClientConfig | undefined
     let edgeRejections = 0
     const deprecations = new Set<string>()
-    const billing = Billing.make(() => (flags ?? Flags.clientDefaults).billing_exception_max_pause_duration_sec)
+    const billing = Billing.make(() => (flags ?? ClientFlags.clientDefaults).billing_exception_max_pause_duration_sec)
 
     const lost = (url: string, about: About, reason: "Connection" | "Timeout" | "InvalidUrl", cause?: unknown) =>
       new TinkerError.TransportError({ ...about, reason, url, ...(cause === undefined ? {} : { cause }) })
@@ -724,9 +724,9 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     const flagsLock = yield* Effect.makeSemaphore(1)
     const askFlags = call(TinkerApi.clientConfig, { sdk_version: version }).pipe(
       Effect.catchTag("NotFound", () => Effect.succeed({})),
-      Effect.map((response) => (flags = Flags.fromClientConfig(response)))
+      Effect.map((response) => (flags = ClientFlags.fromClientConfig(response)))
     )
-    const knownFlags = <E>(ask: Effect.Effect<Flags.ClientConfig, E>) =>
+    const knownFlags = <E>(ask: Effect.Effect<ClientFlags.ClientConfig, E>) =>
       Effect.suspend(() => (flags === undefined ? ask : Effect.succeed(flags)))
     const clientConfig = knownFlags(flagsLock.withPermits(1)(knownFlags(askFlags)))
 

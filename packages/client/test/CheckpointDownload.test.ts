@@ -3,7 +3,7 @@ import * as RestClient from "@effect-tinker/client/RestClient"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -97,9 +97,11 @@ describe("downloads", () => {
   it.scopedLive("unpack what the service keeps, as PEFT reads it", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine.make()
-      const server = Node.layer({ apiKeys: [apiKey] }).pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
+      const server = NodeServer.layer({ apiKeys: [apiKey] }).pipe(
+        Layer.provide([engine.layer, CheckpointStore.layerMemory])
+      )
       yield* Effect.gen(function* () {
-        const baseUrl = yield* Node.baseUrl
+        const baseUrl = yield* NodeServer.baseUrl
         yield* inDirectory(baseUrl, (directory, fs) =>
           Effect.gen(function* () {
             const saved = yield* Effect.gen(function* () {

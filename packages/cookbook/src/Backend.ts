@@ -17,7 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as BaseModel from "./BaseModel.ts"
-import * as Embedded from "./Embedded.ts"
+import * as Embedded from "@effect-tinker/embedded/Embedded"
 
 /**
  * @since 0.1.0

@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
 import { vi } from "vitest"
-import * as Embedded from "../src/Embedded.ts"
+import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as JaxLoss from "../src/JaxLoss.ts"
 
 // jax-js keeps all arrays in one memory, made when the module is imported

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import * as Embedded from "../src/Embedded.ts"
+import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as Training from "./utils/training.ts"
 
 /** Runs the program over a directory, kills it when it has gone on for some steps, and answers where it kept its state. */

@@ -1,7 +1,7 @@
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as NodeListener from "@effect-tinker/server/Node"
+import * as NodeListener from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"

@@ -1,5 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as InFiber from "@effect-tinker/server/InFiber"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -42,7 +42,7 @@ describe("the service over this engine", () => {
   // the clock of tests stands still, and the engine must work all the same
   it.scoped("trains, keeps a checkpoint and samples from it", () =>
     Effect.gen(function* () {
-      const { post, run } = clientOf(yield* InFiber.make(service(fixtures.path("tiny-qwen3"))))
+      const { post, run } = clientOf(yield* InProcessHttpClient.make(service(fixtures.path("tiny-qwen3"))))
       const { session_id } = yield* post("/create_session", { tags: [], user_metadata: {}, sdk_version: "test" })
       const create = { session_id, model_seq_id: 0, base_model: "test/tiny", lora_config: { rank: 4, seed: 1 } }
       const { model_id } = yield* run("/create_model", create)

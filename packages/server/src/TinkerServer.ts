@@ -1,7 +1,7 @@
 /**
  * The service's HTTP endpoints: handlers of `TinkerApi`, `OperationsApi` and `RestApi` over
  * `TinkerService`. Serve them with `Node`, call them without a
- * socket with `InFiber`, or build them into a server of one's own with `HttpApiBuilder.serve`.
+ * socket with `InProcessHttpClient`, or build them into a server of one's own with `HttpApiBuilder.serve`.
  *
  * Whatever is wrong with a request is answered with 4xx and a JSON body `{ detail }`: 422 for a body that is not JSON or
  * not of the endpoint's form, with the path to the field at fault; 415 for one of another type; 401 for a missing or

@@ -1,6 +1,6 @@
 export * as CheckpointStore from "./CheckpointStore.ts"
 export * as Engine from "./Engine.ts"
-export * as InFiber from "./InFiber.ts"
+export * as InProcessHttpClient from "./InProcessHttpClient.ts"
 export * as SafeTensors from "./SafeTensors.ts"
 export * as TinkerServer from "./TinkerServer.ts"
 export * as TinkerService from "./TinkerService.ts"

@@ -1,7 +1,7 @@
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Zstd from "@effect-tinker/api/Zstd"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -394,7 +394,7 @@ describe("hostile requests", () => {
           })
         )
         const context = yield* Layer.build(
-          Node.layer({
+          NodeServer.layer({
             apiKeys: [Redacted.make(key)],
             longPoll: "50 millis",
             gapTimeout: "200 millis",
@@ -406,7 +406,7 @@ describe("hostile requests", () => {
             Layer.provide(logger)
           )
         )
-        const url = yield* Effect.provide(Node.baseUrl, context)
+        const url = yield* Effect.provide(NodeServer.baseUrl, context)
         const port = Number(new URL(url).port)
         const own = HttpClient.mapRequest(yield* HttpClient.HttpClient, (request) =>
           request.pipe(

@@ -1,7 +1,7 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Datum from "@effect-tinker/api/Datum"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
-import * as NodeTransport from "@effect-tinker/client/NodeTransport"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
@@ -137,7 +137,7 @@ describe("a service that is killed", () => {
         const connect = Effect.map(
           Layer.build(
             ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: first.url }).pipe(
-              Layer.provide(NodeTransport.layer)
+              Layer.provide(NodeHttpClient.layer)
             )
           ),
           Context.get(ServiceClient.ServiceClient)

@@ -1,5 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as InFiber from "@effect-tinker/server/InFiber"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -144,7 +144,7 @@ describe("training states", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
-      const service = InFiber.layer().pipe(
+      const service = InProcessHttpClient.layer().pipe(
         Layer.provide([TestEngine.layer(), CheckpointStore.layerFileSystem(directory)])
       )
       const [path, loss] = yield* Effect.gen(function* () {

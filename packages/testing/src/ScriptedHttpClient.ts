@@ -20,7 +20,7 @@
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as Training from "@effect-tinker/api/Training"
-import * as InFiber from "@effect-tinker/server/InFiber"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -300,7 +300,7 @@ export const make = (script: Script): Effect.Effect<ScriptedHttpClient> =>
             const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body
             // without a web Response, whose reading takes turns of the event loop that a test clock does not wait for
             const app = Effect.succeed(HttpServerResponse.raw(bytes, { status, headers }))
-            return Effect.flatMap(InFiber.fromHttpApp(app), (answering) => answering.execute(request))
+            return Effect.flatMap(InProcessHttpClient.fromHttpApp(app), (answering) => answering.execute(request))
           }),
           Effect.onExit((exit) =>
             end(Exit.isSuccess(exit) ? "answered" : Cause.isInterrupted(exit.cause) ? "interrupted" : "failed")

@@ -11,7 +11,7 @@
  * @since 0.1.0
  */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as InFiber from "@effect-tinker/server/InFiber"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
@@ -48,7 +48,7 @@ export interface TestServer {
 export const make = (options: Options = {}): Effect.Effect<TestServer, never, Scope.Scope> =>
   Effect.gen(function* () {
     const engine = yield* TestEngine.make(options.engine)
-    const client = yield* InFiber.make(
+    const client = yield* InProcessHttpClient.make(
       TinkerServer.layer(options).pipe(
         Layer.provide([engine.layer, options.checkpoints ?? CheckpointStore.layerMemory])
       )

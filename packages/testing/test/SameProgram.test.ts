@@ -3,7 +3,7 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
@@ -109,9 +109,11 @@ describe("the same program", () => {
       assert.strictEqual(inFiber.left, 0)
       assert.isTrue(inFiber.mine)
 
-      const listener = Node.layer(serverOptions).pipe(Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory]))
+      const listener = NodeServer.layer(serverOptions).pipe(
+        Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory])
+      )
       const context = yield* Layer.build(listener)
-      const url = yield* Effect.provide(Node.baseUrl, context)
+      const url = yield* Effect.provide(NodeServer.baseUrl, context)
       assert.deepStrictEqual(yield* at(url, FetchHttpClient.layer), inFiber)
 
       const proxy = yield* gateway(url, "/services/tinker-local")

@@ -7,7 +7,7 @@ import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as WorkerEngine from "@effect-tinker/engine/WorkerEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -51,7 +51,7 @@ export const start = async (options: Options): Promise<Local> => {
       )
     )
   )
-  const service = Node.layer({
+  const service = NodeServer.layer({
     host: options.host,
     port: options.port,
     apiKeys: options.keys.map((key) => Redacted.make(key))
@@ -67,7 +67,7 @@ export const start = async (options: Options): Promise<Local> => {
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
   const exit = await Effect.runPromiseExit(
     Layer.build(service).pipe(
-      Effect.flatMap((context) => Effect.provide(Node.baseUrl, context)),
+      Effect.flatMap((context) => Effect.provide(NodeServer.baseUrl, context)),
       Scope.extend(scope)
     )
   )

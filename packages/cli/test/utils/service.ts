@@ -1,7 +1,7 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Context from "effect/Context"
@@ -24,7 +24,7 @@ export class Service extends Context.Tag("test/Service")<
   }
 >() {}
 
-const options: Node.Options = { apiKeys: [Redacted.make(key)] }
+const options: NodeServer.Options = { apiKeys: [Redacted.make(key)] }
 
 const datum = Datum.forLoss("cross_entropy", {
   model_input: [10, 11, 12],
@@ -34,7 +34,7 @@ const datum = Datum.forLoss("cross_entropy", {
 export const layer = Layer.scoped(
   Service,
   Effect.gen(function* () {
-    const baseUrl = yield* Node.baseUrl
+    const baseUrl = yield* NodeServer.baseUrl
     const context = yield* Layer.build(
       ServiceClient.layer({ apiKey: Redacted.make(key), baseUrl }).pipe(Layer.provide(FetchHttpClient.layer))
     )
@@ -57,4 +57,4 @@ export const layer = Layer.scoped(
         }).pipe(Effect.scoped)
     }
   })
-).pipe(Layer.provide(Node.layer(options)), Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory]))
+).pipe(Layer.provide(NodeServer.layer(options)), Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory]))

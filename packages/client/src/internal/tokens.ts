@@ -5,7 +5,7 @@ import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Credentials } from "../Credentials.ts"
-import type * as Flags from "../Flags.ts"
+import type * as ClientFlags from "../ClientFlags.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import * as jwt from "./jwt.ts"
 
@@ -30,9 +30,9 @@ interface Token {
 /** @internal */
 export const make = (options: {
   readonly credentials: Credentials
-  readonly flags: Effect.Effect<Flags.ClientConfig, TinkerError.TinkerError>
+  readonly flags: Effect.Effect<ClientFlags.ClientConfig, TinkerError.TinkerError>
   /** the flags, once they have been asked for */
-  readonly knownFlags: () => Flags.ClientConfig | undefined
+  readonly knownFlags: () => ClientFlags.ClientConfig | undefined
   /** asks the service for a token */
   readonly exchange: (
     credential: Redacted.Redacted,
@@ -109,7 +109,7 @@ export const make = (options: {
       )
     })
 
-    const currentUnder = (config: Flags.ClientConfig): Tokens["plain"] =>
+    const currentUnder = (config: ClientFlags.ClientConfig): Tokens["plain"] =>
       config.pjwt_auth_enabled
         ? exchanged
         : credentials.get({ commandFirst: config.credential_default_source === "credential_cmd", fresh: false })

@@ -1,13 +1,13 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import type * as Training from "@effect-tinker/api/Training"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
-import * as NodeTransport from "@effect-tinker/client/NodeTransport"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import type * as Engine from "@effect-tinker/server/Engine"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Redacted } from "effect"
@@ -93,15 +93,15 @@ describe("connections that are cut at random", () => {
       Effect.gen(function* () {
         const engine = yield* TestEngine.make({ vocabularySize })
         const service = yield* Layer.build(
-          Node.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
+          NodeServer.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
         )
-        const url = yield* Effect.provide(Node.baseUrl, service)
+        const url = yield* Effect.provide(NodeServer.baseUrl, service)
         const between = yield* unreliable(Number(new URL(url).port), 7)
 
         const connect = (port: number) =>
           Effect.provide(
             ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: `http://127.0.0.1:${port}` }).pipe(
-              Layer.provide(NodeTransport.layer)
+              Layer.provide(NodeHttpClient.layer)
             )
           )
         const sampled = new Map<number, ReadonlyArray<number>>()

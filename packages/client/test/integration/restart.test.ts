@@ -1,10 +1,10 @@
 import * as Datum from "@effect-tinker/api/Datum"
-import * as NodeTransport from "@effect-tinker/client/NodeTransport"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -24,7 +24,7 @@ const step = (training: TrainingClient.TrainingClient) =>
 const connect = (baseUrl: string) =>
   Effect.gen(function* () {
     const context = yield* Layer.build(
-      ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl }).pipe(Layer.provide(NodeTransport.layer))
+      ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl }).pipe(Layer.provide(NodeHttpClient.layer))
     )
     return yield* Effect.provide(ServiceClient.ServiceClient, context)
   })
@@ -34,12 +34,12 @@ const listen = (directory: string) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const context = yield* Layer.buildWithScope(
-      Node.layer().pipe(
+      NodeServer.layer().pipe(
         Layer.provide([TestEngine.layer({ vocabularySize: 16 }), CheckpointStore.layerFileSystem(directory)])
       ),
       scope
     )
-    return { url: yield* Effect.provide(Node.baseUrl, context), end: Scope.close(scope, Exit.void) }
+    return { url: yield* Effect.provide(NodeServer.baseUrl, context), end: Scope.close(scope, Exit.void) }
   })
 
 describe("a service that ends in mid-training", () => {

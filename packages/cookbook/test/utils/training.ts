@@ -5,7 +5,7 @@ import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { fileURLToPath } from "node:url"
-import * as Embedded from "../../src/Embedded.ts"
+import * as Embedded from "@effect-tinker/embedded/Embedded"
 
 const base_model = "test/tiny"
 const directory = fileURLToPath(new URL("../../../engine/test/fixtures/tiny-qwen3", import.meta.url))

@@ -1,6 +1,6 @@
 /** A service as a process of its own, over the directory and on the port that it is given; prints its URL when it listens. */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -9,12 +9,12 @@ import * as Layer from "effect/Layer"
 
 const store = CheckpointStore.layerFileSystem(process.argv[2]!).pipe(Layer.provide(NodeContext.layer))
 
-const announce = Effect.flatMap(Node.baseUrl, (url) => Effect.sync(() => process.stdout.write(`${url}\n`)))
+const announce = Effect.flatMap(NodeServer.baseUrl, (url) => Effect.sync(() => process.stdout.write(`${url}\n`)))
 
 NodeRuntime.runMain(
   Layer.launch(
     Layer.effectDiscard(announce).pipe(
-      Layer.provide(Node.layer({ port: Number(process.argv[3] ?? 0) })),
+      Layer.provide(NodeServer.layer({ port: Number(process.argv[3] ?? 0) })),
       Layer.provide([TestEngine.layer(), store])
     )
   )

@@ -1,5 +1,5 @@
 import { prefix } from "@effect-tinker/api/TinkerApi"
-import * as InFiber from "@effect-tinker/server/InFiber"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -124,7 +124,7 @@ export const make = (options: Options): Effect.Effect<Network> =>
       const app = Effect.succeed(
         HttpServerResponse.raw(bytes, { status, headers: { ...headers, "content-length": String(bytes.length) } })
       )
-      return Effect.flatMap(InFiber.fromHttpApp(app), (client) => client.execute(request))
+      return Effect.flatMap(InProcessHttpClient.fromHttpApp(app), (client) => client.execute(request))
     }
 
     const lost = (request: HttpClientRequest.HttpClientRequest) =>

@@ -1,5 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Node from "@effect-tinker/server/Node"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -22,7 +22,7 @@ const services = Layer.merge(TestEngine.layer(), CheckpointStore.layerMemory)
 // requests to whatever host go to the listener
 const redirected = (context: Context.Context<HttpServer.HttpServer>) =>
   Effect.gen(function* () {
-    const base = yield* Effect.provide(Node.baseUrl, context)
+    const base = yield* Effect.provide(NodeServer.baseUrl, context)
     const http = yield* HttpClient.HttpClient
     return http.pipe(
       HttpClient.mapRequest((request) =>
@@ -31,9 +31,9 @@ const redirected = (context: Context.Context<HttpServer.HttpServer>) =>
     )
   })
 
-const listen = (options: Node.Options = {}) =>
+const listen = (options: NodeServer.Options = {}) =>
   Effect.gen(function* () {
-    const context = yield* Layer.build(Node.layer(options).pipe(Layer.provide(services)))
+    const context = yield* Layer.build(NodeServer.layer(options).pipe(Layer.provide(services)))
     return Layer.succeed(HttpClient.HttpClient, yield* redirected(context))
   })
 
@@ -79,8 +79,8 @@ describe("Node", () => {
 
   it.scopedLive("gives every refusal a length and a JSON body", () =>
     Effect.gen(function* () {
-      const context = yield* Layer.build(Node.layer({ maxBodySize: 1000 }).pipe(Layer.provide(services)))
-      const port = Number(new URL(yield* Effect.provide(Node.baseUrl, context)).port)
+      const context = yield* Layer.build(NodeServer.layer({ maxBodySize: 1000 }).pipe(Layer.provide(services)))
+      const port = Number(new URL(yield* Effect.provide(NodeServer.baseUrl, context)).port)
       const request = (line: string, body: string, type = "application/json") =>
         raw(
           port,
@@ -107,7 +107,7 @@ describe("Node", () => {
   it.scopedLive("opens itself to others with keys alone", () =>
     Effect.gen(function* () {
       for (const host of ["0.0.0.0", "::", "", "192.168.0.1", "127.evil.test"]) {
-        const error = yield* Effect.flip(Layer.build(Node.layer({ host }).pipe(Layer.provide(services))))
+        const error = yield* Effect.flip(Layer.build(NodeServer.layer({ host }).pipe(Layer.provide(services))))
         assert.strictEqual(error._tag, "ExposedWithoutKeys")
       }
       const layer = yield* listen({ host: "0.0.0.0", apiKeys: [Redacted.make("tml-secret")] })
@@ -121,9 +121,9 @@ describe("Node", () => {
 
   it.scopedLive("says when a port is taken", () =>
     Effect.gen(function* () {
-      const context = yield* Layer.build(Node.layer().pipe(Layer.provide(services)))
-      const port = Number(new URL(yield* Effect.provide(Node.baseUrl, context)).port)
-      const error = yield* Effect.flip(Layer.build(Node.layer({ port }).pipe(Layer.provide(services))))
+      const context = yield* Layer.build(NodeServer.layer().pipe(Layer.provide(services)))
+      const port = Number(new URL(yield* Effect.provide(NodeServer.baseUrl, context)).port)
+      const error = yield* Effect.flip(Layer.build(NodeServer.layer({ port }).pipe(Layer.provide(services))))
       assert.strictEqual(error._tag, "ServeError")
     })
   )
@@ -135,7 +135,7 @@ describe("Node", () => {
         before: ({ name }) => (name === "forwardBackward" ? Effect.never : Effect.void)
       })
       const context = yield* Layer.build(
-        Node.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
+        NodeServer.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
       ).pipe(Scope.extend(scope))
       const layer = Layer.succeed(HttpClient.HttpClient, yield* redirected(context))
       yield* Effect.gen(function* () {

@@ -1,7 +1,7 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Zstd from "@effect-tinker/api/Zstd"
-import * as Flags from "@effect-tinker/client/Flags"
+import * as ClientFlags from "@effect-tinker/client/ClientFlags"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Session from "@effect-tinker/client/Session"
 import * as TinkerClient from "@effect-tinker/client/TinkerClient"
@@ -26,9 +26,9 @@ describe("the client configuration", () => {
       const missing = json({ detail: "Not Found" }, { status: 404 })
       const http = yield* scripted.make({ "/client/config": missing, "/client/dynamic_config": missing })
       const session = yield* open(http)
-      assert.deepStrictEqual(session.clientConfig, Flags.clientDefaults)
+      assert.deepStrictEqual(session.clientConfig, ClientFlags.clientDefaults)
       assert.isFalse(Object.values(session.clientConfig).includes(undefined as never))
-      assert.deepStrictEqual(yield* session.dynamicConfig, Flags.dynamicDefaults)
+      assert.deepStrictEqual(yield* session.dynamicConfig, ClientFlags.dynamicDefaults)
     })
   )
 
@@ -39,7 +39,7 @@ describe("the client configuration", () => {
       })
       const session = yield* open(http)
       assert.deepStrictEqual(session.clientConfig, {
-        ...Flags.clientDefaults,
+        ...ClientFlags.clientDefaults,
         fwdbwd_max_chunk_len: 7,
         sample_no_retries: true
       })

@@ -1,5 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as InFiber from "@effect-tinker/server/InFiber"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as TinkerService from "@effect-tinker/server/TinkerService"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as HttpBody from "@effect/platform/HttpBody"
@@ -66,9 +66,9 @@ const heap = () => {
 
 const url = (path: string) => `http://any.test${path}`
 
-const make = InFiber.fromHttpApp(app).pipe(Effect.provideService(Greeting, "hello"))
+const make = InProcessHttpClient.fromHttpApp(app).pipe(Effect.provideService(Greeting, "hello"))
 
-describe("InFiber", () => {
+describe("InProcessHttpClient", () => {
   it.effect("carries requests and answers as a socket would", () =>
     Effect.gen(function* () {
       const http = yield* make
@@ -183,8 +183,8 @@ describe("InFiber", () => {
       const shared = yield* Layer.build(
         TinkerService.layer().pipe(Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory]))
       )
-      const first = yield* Effect.provide(Layer.build(InFiber.layerClient()), shared)
-      const second = yield* Effect.provide(Layer.build(InFiber.layerClient()), shared)
+      const first = yield* Effect.provide(Layer.build(InProcessHttpClient.layerClient()), shared)
+      const second = yield* Effect.provide(Layer.build(InProcessHttpClient.layerClient()), shared)
       const id = yield* Effect.provide(client.createSession, first)
       const answer = yield* Effect.provide(client.post("/session_heartbeat", { session_id: id }), second)
       assert.strictEqual(answer.status, 200)

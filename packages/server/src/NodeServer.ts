@@ -1,7 +1,7 @@
 /// <reference types="node" />
 /**
  * The service behind a listener of Node. This module, and no other of the package, needs Node; the package's index
- * leaves it out, so import it as `@effect-tinker/server/Node`.
+ * leaves it out, so import it as `@effect-tinker/server/NodeServer`.
  *
  * @since 0.1.0
  */
@@ -32,7 +32,7 @@ import * as TinkerService from "./TinkerService.ts"
  * @category errors
  */
 export class ExposedWithoutKeys extends Schema.TaggedError<ExposedWithoutKeys>(
-  "@effect-tinker/server/Node/ExposedWithoutKeys"
+  "@effect-tinker/server/NodeServer/ExposedWithoutKeys"
 )("ExposedWithoutKeys", { host: Schema.String }) {
   override get message(): string {
     return `will not listen on ${this.host || "all addresses"} without API keys: give apiKeys, or listen on 127.0.0.1`

@@ -1,4 +1,4 @@
-import * as NodeTransport from "@effect-tinker/client/NodeTransport"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -63,7 +63,7 @@ const using = <A, E>(
 ) =>
   Effect.gen(function* () {
     const server = yield* listen(answer)
-    return yield* program(yield* NodeTransport.make(), server)
+    return yield* program(yield* NodeHttpClient.make(), server)
   })
 
 const send = (response: Http.ServerResponse, body: string | Buffer, headers: Http.OutgoingHttpHeaders = {}) => {
@@ -304,7 +304,7 @@ describe("a client over the transport", () => {
     Effect.flatMap(RestClient.RestClient, program).pipe(
       Effect.provide(
         RestClient.layer({ apiKey: Redacted.make("tml-transport"), baseUrl: url, telemetry: false }).pipe(
-          Layer.provide(NodeTransport.layer)
+          Layer.provide(NodeHttpClient.layer)
         )
       )
     )

@@ -11,7 +11,7 @@
  *   another origin.
  * - Answers may be compressed; what a reader gets is not.
  *
- * This module needs Node; the package's index leaves it out, so import it as `@effect-tinker/client/NodeTransport`.
+ * This module needs Node; the package's index leaves it out, so import it as `@effect-tinker/client/NodeHttpClient`.
  *
  * @since 0.1.0
  */

@@ -11,7 +11,7 @@ import type * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import type * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import type * as Engine from "@effect-tinker/server/Engine"
-import * as InFiber from "@effect-tinker/server/InFiber"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Path from "@effect/platform/Path"
@@ -77,7 +77,7 @@ export const layer = (
   ModelDirectory.ModelDirectoryError | Engine.EngineError,
   FileSystem.FileSystem | Path.Path
 > =>
-  InFiber.layer().pipe(
+  InProcessHttpClient.layer().pipe(
     Layer.provide([
       layerEngine(options),
       options.checkpoints === undefined

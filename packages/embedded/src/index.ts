@@ -1,0 +1,1 @@
+export * as Embedded from "./Embedded.ts"
