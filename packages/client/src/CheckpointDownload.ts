@@ -21,9 +21,9 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as peft from "./internal/peft.ts"
-import * as transfers from "./internal/transfers.ts"
-import * as unpacking from "./internal/unpacking.ts"
+import * as peft from "./internal/download/peft.ts"
+import * as transfers from "./internal/download/transfers.ts"
+import * as unpacking from "./internal/download/unpacking.ts"
 import * as RestClient from "./RestClient.ts"
 
 /**

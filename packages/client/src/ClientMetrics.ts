@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Metric from "effect/Metric"
-import * as keys from "./internal/metricKeys.ts"
+import * as keys from "./internal/telemetry/metricKeys.ts"
 
 /**
  * Operations that ended; the tag `outcome` says `success`, `failure` or `interrupted`.

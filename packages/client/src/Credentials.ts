@@ -17,7 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as jwt from "./internal/jwt.ts"
+import * as jwt from "./internal/auth/jwt.ts"
 
 /**
  * @since 0.1.0

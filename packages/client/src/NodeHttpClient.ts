@@ -45,7 +45,7 @@ import {
   type Incoming as Whole,
   type Outgoing,
   type Then
-} from "./internal/transport.ts"
+} from "./internal/transport/exchange.ts"
 
 /**
  * @since 0.1.0

@@ -19,7 +19,7 @@ import { dual } from "effect/Function"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
-import { millis } from "./internal/millis.ts"
+import { millis } from "./internal/util/millis.ts"
 
 /**
  * Delays double from `first` up to `cap`, each shortened by up to a quarter at random; a wait that the server asks for

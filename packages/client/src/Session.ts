@@ -20,7 +20,7 @@ import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import * as ClientFlags from "./ClientFlags.ts"
-import { version } from "./internal/version.ts"
+import { version } from "./internal/util/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as TinkerClient from "./TinkerClient.ts"
 

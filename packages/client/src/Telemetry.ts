@@ -12,9 +12,9 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { machine } from "./internal/machine.ts"
-import { uuid } from "./internal/uuid.ts"
-import { version } from "./internal/version.ts"
+import { machine } from "./internal/transport/platform.ts"
+import { uuid } from "./internal/util/uuid.ts"
+import { version } from "./internal/util/version.ts"
 
 /**
  * @since 0.1.0

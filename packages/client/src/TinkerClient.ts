@@ -28,12 +28,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import * as ClientFlags from "./ClientFlags.ts"
-import * as Billing from "./internal/billing.ts"
-import * as codec from "./internal/codec.ts"
-import * as jwt from "./internal/jwt.ts"
-import { machine } from "./internal/machine.ts"
-import { millis } from "./internal/millis.ts"
-import * as Tokens from "./internal/tokens.ts"
+import * as Billing from "./internal/transport/paymentPause.ts"
+import * as codec from "./internal/codec/endpoint.ts"
+import * as jwt from "./internal/auth/jwt.ts"
+import { machine } from "./internal/transport/platform.ts"
+import { millis } from "./internal/util/millis.ts"
+import * as Tokens from "./internal/auth/accessTokens.ts"
 import {
   direct,
   quick,
@@ -44,9 +44,9 @@ import {
   type Outgoing,
   type Quick,
   type QuickThen
-} from "./internal/transport.ts"
-import { uuid } from "./internal/uuid.ts"
-import { userAgent, version } from "./internal/version.ts"
+} from "./internal/transport/exchange.ts"
+import { uuid } from "./internal/util/uuid.ts"
+import { userAgent, version } from "./internal/util/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Telemetry from "./Telemetry.ts"
 import * as TinkerConfig from "./TinkerConfig.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck, Fiber, TestClock } from "effect"
-import { Budget } from "../src/internal/budget.ts"
+import { Budget } from "../src/internal/limits/budget.ts"
 
 const use = (budget: Budget, cost: number, millis: number, log: Array<string>, name: string) =>
   Effect.gen(function* () {

@@ -2,8 +2,8 @@ import * as Datum from "@effect-tinker/api/Datum"
 import type * as Training from "@effect-tinker/api/Training"
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import { chunk, estimate } from "../src/internal/chunking.ts"
-import { combine, hashUnordered } from "../src/internal/combine.ts"
+import { chunk, estimate } from "../src/internal/training/chunking.ts"
+import { combine, hashUnordered } from "../src/internal/training/combineOutputs.ts"
 
 const ofLength = (n: number) =>
   Datum.make({

@@ -3,8 +3,8 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import { gzipSync } from "node:zlib"
-import * as unpacking from "../src/internal/unpacking.ts"
-import * as untar from "../src/internal/untar.ts"
+import * as unpacking from "../src/internal/download/unpacking.ts"
+import * as untar from "../src/internal/download/untar.ts"
 import { type Entry, record, tar } from "./utils/tar.ts"
 
 /** Unpacks in a directory of its own, and tells what stands in it and around it. */

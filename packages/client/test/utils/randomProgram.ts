@@ -15,7 +15,7 @@ import * as Weather from "@effect-tinker/testing/Weather"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, LogLevel, Redacted } from "effect"
 import { PCGRandom } from "effect/Utils"
-import * as limits from "../../src/internal/limits.ts"
+import * as limits from "../../src/internal/limits/sessionLimits.ts"
 import { over } from "./services.ts"
 
 type Training = TrainingClient.TrainingClient

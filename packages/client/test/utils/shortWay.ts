@@ -1,6 +1,6 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import { Cause, Effect, Exit, Option, Runtime } from "effect"
-import { direct, type Direct, toPlatform } from "../../src/internal/transport.ts"
+import { direct, type Direct, toPlatform } from "../../src/internal/transport/exchange.ts"
 
 /**
  * Gives a client the short way that the transport for Node has, over what the client does: with callbacks, which come

@@ -5,11 +5,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as RetryPolicy from "../RetryPolicy.ts"
-import type * as Session from "../Session.ts"
-import type * as TinkerClient from "../TinkerClient.ts"
-import type * as progress from "./progress.ts"
-import { doubtsAllowed, pollPolicy } from "./retrieve.ts"
+import * as RetryPolicy from "../../RetryPolicy.ts"
+import type * as Session from "../../Session.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
+import type * as progress from "../polling/progress.ts"
+import { doubtsAllowed, pollPolicy } from "../polling/retrieve.ts"
 
 /**
  * Which samples of a sampling session have ended, for a service that wants to be asked for all of them at once. What they

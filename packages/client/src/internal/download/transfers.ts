@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import * as RetryPolicy from "../RetryPolicy.ts"
+import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as archives from "./archives.ts"
 
 /** @internal */

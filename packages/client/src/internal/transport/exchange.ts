@@ -2,8 +2,8 @@ import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as Effect from "effect/Effect"
-import type * as RetryPolicy from "../RetryPolicy.ts"
-import type * as TinkerClient from "../TinkerClient.ts"
+import type * as RetryPolicy from "../../RetryPolicy.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
 
 /** @internal */
 export const direct: unique symbol = Symbol.for("~@effect-tinker/client/direct")

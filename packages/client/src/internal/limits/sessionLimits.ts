@@ -1,9 +1,9 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Session from "../Session.ts"
+import type * as Session from "../../Session.ts"
 import { Budget, Pass } from "./budget.ts"
-import type { Held } from "./transport.ts"
+import type { Held } from "../transport/exchange.ts"
 
 // a request above this pauses for longer when the service has too much to do
 const largeBytes = 131_072

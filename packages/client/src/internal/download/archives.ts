@@ -12,9 +12,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as RetryPolicy from "../RetryPolicy.ts"
-import type * as TinkerClient from "../TinkerClient.ts"
-import * as codec from "./codec.ts"
+import * as RetryPolicy from "../../RetryPolicy.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
+import * as codec from "../codec/endpoint.ts"
 
 const decodeArchive = Schema.decodeUnknown(Schema.parseJson(Checkpoint.ArchiveUrlResponse))
 

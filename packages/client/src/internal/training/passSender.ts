@@ -5,7 +5,7 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Ref from "effect/Ref"
-import type * as TinkerClient from "../TinkerClient.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
 
 /** @internal */
 export interface PassSender {

@@ -2,8 +2,8 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as QueueState from "../QueueState.ts"
-import { millis } from "./millis.ts"
+import * as QueueState from "../../QueueState.ts"
+import { millis } from "../util/millis.ts"
 
 /**
  * When a client last got somewhere: the end of any of its operations counts for all that are under way.

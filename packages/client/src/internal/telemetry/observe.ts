@@ -11,7 +11,7 @@ import type * as MetricKeyType from "effect/MetricKeyType"
 import * as MetricLabel from "effect/MetricLabel"
 import type * as Tracer from "effect/Tracer"
 import * as keys from "./metricKeys.ts"
-import type { Held } from "./transport.ts"
+import type { Held } from "../transport/exchange.ts"
 
 type Attributes = { readonly [name: string]: unknown }
 

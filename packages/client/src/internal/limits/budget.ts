@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { Held } from "./transport.ts"
+import type { Held } from "../transport/exchange.ts"
 
 /** A place in a budget, or in the line before it. @internal */
 export class Ticket {

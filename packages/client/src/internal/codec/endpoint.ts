@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as shortCodecs from "./shortCodecs.ts"
+import * as shortCodecs from "./fastJson.ts"
 
 type AnySchema = Schema.Schema<unknown, unknown>
 

@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type { Credentials } from "../Credentials.ts"
-import type * as ClientFlags from "../ClientFlags.ts"
-import * as RetryPolicy from "../RetryPolicy.ts"
+import type { Credentials } from "../../Credentials.ts"
+import type * as ClientFlags from "../../ClientFlags.ts"
+import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as jwt from "./jwt.ts"
 
 const onDemandMillis = 60_000
