@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Engine from "./Engine.ts"
-import * as files from "./internal/checkpointFiles.ts"
+import * as files from "./internal/checkpoints/files.ts"
 
 /**
  * A checkpoint of that path exists.

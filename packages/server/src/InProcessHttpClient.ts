@@ -22,7 +22,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
-import * as messages from "./internal/messages.ts"
+import * as messages from "./internal/http/messages.ts"
 import * as TinkerServer from "./TinkerServer.ts"
 import type * as TinkerService from "./TinkerService.ts"
 

@@ -21,7 +21,7 @@ import * as Schema from "effect/Schema"
 import * as Http from "node:http"
 import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
-import * as apiErrors from "./internal/apiErrors.ts"
+import * as apiErrors from "./internal/http/apiErrors.ts"
 import * as TinkerServer from "./TinkerServer.ts"
 import * as TinkerService from "./TinkerService.ts"
 

@@ -17,7 +17,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Net from "node:net"
 import { gzipSync } from "node:zlib"
-import { Api } from "../src/internal/contract.ts"
+import { Api } from "../src/internal/http/contract.ts"
 import * as client from "./utils/client.ts"
 
 const key = "tml-hostile-key"

@@ -4,9 +4,9 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as TinkerService from "../TinkerService.ts"
+import * as TinkerService from "../../TinkerService.ts"
 import { Api } from "./contract.ts"
-import * as downloads from "./downloads.ts"
+import * as downloads from "../checkpoints/downloads.ts"
 
 const sessions = (makeDownloads: Effect.Effect<downloads.Downloads, never, TinkerService.TinkerService>) =>
   HttpApiBuilder.group(Api, "sessions", (handlers) =>

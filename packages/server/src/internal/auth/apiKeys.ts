@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import * as caller from "./caller.ts"
-import * as responses from "./responses.ts"
+import * as caller from "./currentUser.ts"
+import * as responses from "../util/responses.ts"
 
 /** Compares in a time that depends on the length of `given` alone. */
 const equal = (expected: Uint8Array, given: Uint8Array): boolean => {

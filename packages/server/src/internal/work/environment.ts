@@ -4,11 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import type * as CheckpointStore from "../CheckpointStore.ts"
-import type * as Engine from "../Engine.ts"
+import type * as CheckpointStore from "../../CheckpointStore.ts"
+import type * as Engine from "../../Engine.ts"
 import * as futures from "./futures.ts"
-import type * as ledger from "./ledger.ts"
-import * as responses from "./responses.ts"
+import type * as ledger from "../records/usageLog.ts"
+import * as responses from "../util/responses.ts"
 
 /** @internal */
 export interface Settings {

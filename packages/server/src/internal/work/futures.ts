@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as caller from "./caller.ts"
-import * as responses from "./responses.ts"
-import * as traces from "./traces.ts"
+import * as caller from "../auth/currentUser.ts"
+import * as responses from "../util/responses.ts"
+import * as traces from "../records/traces.ts"
 
 /** How an operation ended. @internal */
 export type Outcome = Done | Failed

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as futures from "./futures.ts"
-import * as responses from "./responses.ts"
+import * as responses from "../util/responses.ts"
 
 /**
  * The operations of one model. Each has a number; they run one at a time and strictly by number, in whatever order they

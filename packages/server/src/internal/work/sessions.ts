@@ -6,13 +6,13 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as caller from "./caller.ts"
+import * as caller from "../auth/currentUser.ts"
 import type { Environment } from "./environment.ts"
 import * as futures from "./futures.ts"
-import * as ids from "./ids.ts"
-import type * as queue from "./queue.ts"
-import * as responses from "./responses.ts"
-import * as traces from "./traces.ts"
+import * as ids from "../util/ids.ts"
+import type * as queue from "./modelQueue.ts"
+import * as responses from "../util/responses.ts"
+import * as traces from "../records/traces.ts"
 
 /** How a session came to its end; `active` until then. @internal */
 export type Status = Extract<SessionSearch.SessionStatus, { readonly type: "active" | "cancelled" | "client_finished" }>

@@ -7,9 +7,9 @@ import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import type * as Engine from "../Engine.ts"
-import * as caller from "./caller.ts"
-import * as checkpoints from "./checkpoints.ts"
+import type * as Engine from "../../Engine.ts"
+import * as caller from "../auth/currentUser.ts"
+import * as checkpoints from "../checkpoints/access.ts"
 import {
   categoryOf,
   currentParent,
@@ -20,10 +20,10 @@ import {
   overload,
   toOutcome
 } from "./environment.ts"
-import * as fingerprint from "./fingerprint.ts"
+import * as fingerprint from "../util/fingerprint.ts"
 import * as futures from "./futures.ts"
-import * as queue from "./queue.ts"
-import * as responses from "./responses.ts"
+import * as queue from "./modelQueue.ts"
+import * as responses from "../util/responses.ts"
 import type * as sessions from "./sessions.ts"
 
 type State =

@@ -4,7 +4,7 @@ import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as caller from "./caller.ts"
+import * as caller from "../auth/currentUser.ts"
 
 /** What was used, and by whom. @internal */
 export interface Usage {

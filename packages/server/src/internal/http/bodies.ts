@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as apiErrors from "./apiErrors.ts"
 import * as messages from "./messages.ts"
-import * as uploads from "./uploads.ts"
+import * as uploads from "../checkpoints/uploads.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 

@@ -1,10 +1,10 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
-import * as TinkerService from "../TinkerService.ts"
-import type * as apiKeys from "./apiKeys.ts"
+import * as TinkerService from "../../TinkerService.ts"
+import type * as apiKeys from "../auth/apiKeys.ts"
 import { Api } from "./contract.ts"
-import * as responses from "./responses.ts"
-import * as uploads from "./uploads.ts"
+import * as responses from "../util/responses.ts"
+import * as uploads from "../checkpoints/uploads.ts"
 
 const client = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
   HttpApiBuilder.group(Api, "client", (handlers) =>

@@ -2,8 +2,8 @@ import type * as Model from "@effect-tinker/api/Model"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import type * as Engine from "../Engine.ts"
-import * as SafeTensors from "../SafeTensors.ts"
+import type * as Engine from "../../Engine.ts"
+import * as SafeTensors from "../../SafeTensors.ts"
 
 /** @internal */
 export const adapterFile = "adapter_model.safetensors"

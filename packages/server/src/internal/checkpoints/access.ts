@@ -1,9 +1,9 @@
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as CheckpointStore from "../CheckpointStore.ts"
-import * as caller from "./caller.ts"
-import * as responses from "./responses.ts"
+import type * as CheckpointStore from "../../CheckpointStore.ts"
+import * as caller from "../auth/currentUser.ts"
+import * as responses from "../util/responses.ts"
 
 /** @internal */
 export const parse = (path: string): Effect.Effect<TinkerPath.TinkerPath, responses.Refusal> => {

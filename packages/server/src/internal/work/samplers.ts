@@ -13,9 +13,9 @@ import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type * as Engine from "../Engine.ts"
-import * as caller from "./caller.ts"
-import * as checkpoints from "./checkpoints.ts"
+import type * as Engine from "../../Engine.ts"
+import * as caller from "../auth/currentUser.ts"
+import * as checkpoints from "../checkpoints/access.ts"
 import {
   currentParent,
   type Environment,
@@ -25,10 +25,10 @@ import {
   overload,
   toOutcome
 } from "./environment.ts"
-import * as fingerprint from "./fingerprint.ts"
+import * as fingerprint from "../util/fingerprint.ts"
 import * as futures from "./futures.ts"
-import * as queue from "./queue.ts"
-import * as responses from "./responses.ts"
+import * as queue from "./modelQueue.ts"
+import * as responses from "../util/responses.ts"
 import type * as sessions from "./sessions.ts"
 
 /** What is sampled from: a base model, with an adapter at hand or in the store. @internal */
