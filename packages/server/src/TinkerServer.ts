@@ -179,7 +179,7 @@ const burn = (tinker: TinkerService.Service, request: HttpServerRequest.HttpServ
     onFailure: () => Effect.void,
     onSuccess: (body) =>
       typeof body === "object" && body !== null && "model_id" in body && "seq_id" in body
-        ? tinker.refuse(body, detail)
+        ? tinker.rejectMalformed(body, detail)
         : Effect.void
   })
 

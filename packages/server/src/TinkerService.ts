@@ -22,7 +22,7 @@ import * as Engine from "./Engine.ts"
 import * as catalogs from "./internal/queries/catalog.ts"
 import type * as environments from "./internal/work/environment.ts"
 import * as futures from "./internal/work/futures.ts"
-import * as ledger from "./internal/records/usageLog.ts"
+import * as usageLog from "./internal/records/usageLog.ts"
 import * as models from "./internal/work/models.ts"
 import * as responses from "./internal/util/responses.ts"
 import * as samplers from "./internal/work/samplers.ts"
@@ -76,7 +76,7 @@ export type Retrieved =
  * @since 0.1.0
  * @category models
  */
-export type Refused = responses.Refusal | ErrorResponse.GoneResponse
+export type RequestRejection = responses.Refusal | ErrorResponse.GoneResponse
 
 /**
  * What the service knows of sessions, training runs, samplers and checkpoints, and what can be changed of them: a method
@@ -87,7 +87,7 @@ export type Refused = responses.Refusal | ErrorResponse.GoneResponse
  */
 export interface Catalog extends catalogs.Catalog {}
 
-type Submitted = Effect.Effect<Future.FutureEnvelope, Refused>
+type Submitted = Effect.Effect<Future.FutureEnvelope, RequestRejection>
 
 /**
  * Each method stands for the endpoint of its name.
@@ -101,14 +101,14 @@ export interface Service {
   readonly createSession: (
     request: typeof Session.CreateSessionRequest.Type
   ) => Effect.Effect<{ readonly session_id: string }>
-  readonly sessionHeartbeat: (sessionId: string) => Effect.Effect<void, Refused>
+  readonly sessionHeartbeat: (sessionId: string) => Effect.Effect<void, RequestRejection>
   /** Ends a session; the first reason stays. */
   readonly finishSession: (
     sessionId: string,
     request: typeof Session.FinishSessionRequest.Type
-  ) => Effect.Effect<void, Refused>
+  ) => Effect.Effect<void, RequestRejection>
   readonly createModel: (request: Model.CreateModelRequest) => Submitted
-  readonly getInfo: (modelId: string) => Effect.Effect<Model.GetInfoResponse, Refused>
+  readonly getInfo: (modelId: string) => Effect.Effect<Model.GetInfoResponse, RequestRejection>
   readonly forward: (request: typeof Training.ForwardRequest.Type) => Submitted
   readonly forwardBackward: (request: Training.ForwardBackwardRequest) => Submitted
   readonly optimStep: (request: typeof Training.AnyOptimStepRequest.Type) => Submitted
@@ -118,25 +118,27 @@ export interface Service {
   readonly loadWeights: (request: typeof Weights.AnyLoadWeightsRequest.Type) => Submitted
   readonly saveWeightsExternal: (request: Weights.SaveWeightsExternalRequest) => Submitted
   readonly unloadModel: (modelId: string) => Submitted
-  readonly createSamplingSession: (request: Sampling.CreateSamplingSessionRequest) => Effect.Effect<string, Refused>
+  readonly createSamplingSession: (
+    request: Sampling.CreateSamplingSessionRequest
+  ) => Effect.Effect<string, RequestRejection>
   readonly sample: (request: Sampling.SampleRequest) => Submitted
   readonly retrieve: (
     request: typeof Future.RetrieveFutureRequest.Type,
     form?: "json" | "protobuf"
-  ) => Effect.Effect<Retrieved, Refused>
+  ) => Effect.Effect<Retrieved, RequestRejection>
   readonly retrieveMany: (
     request: Future.RetrieveFuturesRequest
-  ) => Effect.Effect<Future.RetrieveFuturesResponse, Refused>
-  readonly cancel: (requestId: string) => Effect.Effect<void, Refused>
+  ) => Effect.Effect<Future.RetrieveFuturesResponse, RequestRejection>
+  readonly cancel: (requestId: string) => Effect.Effect<void, RequestRejection>
   /** The number of one client more of a sampling session. */
-  readonly joinSamplingSession: (samplingSessionId: string) => Effect.Effect<number, Refused>
+  readonly joinSamplingSession: (samplingSessionId: string) => Effect.Effect<number, RequestRejection>
   /** What the endpoints that look things up answer with. */
   readonly catalog: Catalog
   /**
    * An operation was refused before its request could be read in full. Its number, where that could be read, is used up,
    * so that the operations behind it go on.
    */
-  readonly refuse: (
+  readonly rejectMalformed: (
     request: { readonly model_id: unknown; readonly seq_id: unknown },
     detail: string
   ) => Effect.Effect<void>
@@ -179,7 +181,7 @@ export const make = (
       engine: yield* Engine.Engine,
       store: yield* CheckpointStore.CheckpointStore,
       futures: yield* futures.make(settings.resultRetention),
-      ledger: ledger.make(),
+      usageLog: usageLog.make(),
       settings,
       scope: yield* Effect.scope
     }
@@ -201,7 +203,7 @@ export const make = (
     const retrieve: Service["retrieve"] = Effect.fnUntraced(function* (
       { allow_metadata_only, request_id },
       form = "json"
-    ): Effect.fn.Return<Retrieved, Refused> {
+    ): Effect.fn.Return<Retrieved, RequestRejection> {
       const entry = yield* environment.futures.find(request_id)
       yield* entry.touch
       const waited = yield* environment.futures.wait(entry, settings.longPoll)
@@ -295,16 +297,16 @@ export const make = (
       cancel: (id) =>
         Effect.flatMap(
           environment.futures.find(id),
-          (entry): Effect.Effect<void, Refused> =>
+          (entry): Effect.Effect<void, RequestRejection> =>
             entry.cancel ?? responses.badRequest(`request ${id} is not a sample: nothing else can be cancelled`)
         ),
       joinSamplingSession: allSamplers.join,
       catalog,
-      refuse: ({ model_id, seq_id }, detail) =>
+      rejectMalformed: ({ model_id, seq_id }, detail) =>
         typeof model_id === "string" && models.isSeqId(seq_id)
           ? allModels.find(model_id).pipe(
               Effect.flatMap(({ queue }) =>
-                queue.burn(seq_id, `malformed: ${detail}`, responses.unprocessable(detail))
+                queue.consumeSeqId(seq_id, `malformed: ${detail}`, responses.unprocessable(detail))
               ),
               Effect.ignore
             )

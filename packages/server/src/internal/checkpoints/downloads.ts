@@ -19,7 +19,7 @@ import * as traces from "../records/traces.ts"
 import * as tar from "./tar.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
-type Refused = TinkerService.Refused
+type Refused = TinkerService.RequestRejection
 
 /** Files of checkpoints at URLs that are leave enough to fetch them, for an hour. @internal */
 export interface Downloads {

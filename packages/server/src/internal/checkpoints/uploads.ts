@@ -21,7 +21,7 @@ import * as messages from "../http/messages.ts"
 import * as responses from "../util/responses.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
-type Refused<A> = Effect.Effect<A, TinkerService.Refused>
+type Refused<A> = Effect.Effect<A, TinkerService.RequestRejection>
 
 /** Adapters that were made elsewhere: their files come to URLs that are leave enough to bring them, for an hour. @internal */
 export interface Service {
@@ -139,7 +139,7 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
       yield* prune
       const upload = uploads.get(id)
       if (upload === undefined) return yield* missing(id)
-      yield* caller.orElse<void, TinkerService.Refused>(
+      yield* caller.orElse<void, TinkerService.RequestRejection>(
         upload.owner,
         () => Effect.void,
         () => missing(id)

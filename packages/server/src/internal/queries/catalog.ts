@@ -174,7 +174,7 @@ export const make = (
   environment: Environment,
   parts: { readonly sessions: sessions.Sessions; readonly models: models.Models; readonly samplers: samplers.Samplers }
 ): Catalog => {
-  const { engine, ledger, store } = environment
+  const { engine, store, usageLog } = environment
   // a store that fails is the service's fault
   const stored = Effect.orDie(store.list)
 
@@ -197,7 +197,7 @@ export const make = (
       out.set(id, {
         training_run_id: id,
         base_model: record?.base.model_name ?? list[0]!.base_model,
-        model_owner: caller.shown(record?.session.memory.owner ?? list[0]?.owner),
+        model_owner: caller.shown(record?.session.record.owner ?? list[0]?.owner),
         is_lora: true,
         corrupted: record?.state._tag === "Failed",
         lora_rank: (record?.lora_config ?? list[0]!.lora_config).rank,
@@ -209,7 +209,7 @@ export const make = (
     }
     for (const record of parts.models.all()) {
       const list = byRun.get(record.id) ?? []
-      if (list.length > 0 || caller.owns(user, record.session.memory.owner)) add(record.id, record, list)
+      if (list.length > 0 || caller.owns(user, record.session.record.owner)) add(record.id, record, list)
     }
     for (const [id, list] of byRun) if (!out.has(id)) add(id, undefined, list)
     return out
@@ -232,7 +232,7 @@ export const make = (
         owner: before.owner
       })
     }
-    const add = (id: string, memory: sessions.Memory | undefined) => {
+    const add = (id: string, memory: sessions.SessionRecord | undefined) => {
       const sum = sums.get(id)
       byId.set(id, {
         session_id: id,
@@ -246,7 +246,7 @@ export const make = (
         checkpoint_storage_bytes: sum?.bytes ?? 0
       })
     }
-    for (const memory of parts.sessions.all()) if (caller.owns(user, memory.owner)) add(memory.id, memory)
+    for (const memory of parts.sessions.records()) if (caller.owns(user, memory.owner)) add(memory.id, memory)
     for (const id of sums.keys()) if (!byId.has(id)) add(id, undefined)
     return newestFirst(Array.from(byId.values()), sessionKey)
   })
@@ -290,7 +290,7 @@ export const make = (
     const { base_models, checkpoint_type, cursor, limit, project_ids, user_metadata } = request
     const user = yield* caller.Caller
     const projectOf = (info: CheckpointStore.Info) =>
-      parts.sessions.recall(sessionOf(info.training_run_id) ?? "")?.project_id ?? defaultProject
+      parts.sessions.getRecord(sessionOf(info.training_run_id) ?? "")?.project_id ?? defaultProject
     const matching = newestFirst(yield* stored, checkpointKey).filter(
       (info) =>
         (checkpoint_type === undefined || TinkerPath.checkpointType(pathOf(info)) === checkpoint_type) &&
@@ -325,12 +325,12 @@ export const make = (
     const expires_at = seconds === null ? undefined : now + seconds * 1000
     const { owner } = yield* checkpoints.findOwn(store, path)
     yield* checkpoints.orRefuse(store.update(path, { expires_at }))
-    yield* ledger.note(owner, "checkpoint_ttl_changed", path, { ttl_seconds: seconds })
+    yield* usageLog.note(owner, "checkpoint_ttl_changed", path, { ttl_seconds: seconds })
   })
 
   /** A run in a project, of no client's session. */
   const runIn = (project: string | undefined, what: string) =>
-    Effect.map(parts.sessions.place(project, what), ({ id }) => `${id}:train:0`)
+    Effect.map(parts.sessions.createPlaceholder(project, what), ({ id }) => `${id}:train:0`)
 
   const checkUpload: Catalog["checkUpload"] = ({ base_model, lora_config }) => {
     const { train_attn, train_mlp, train_unembed } = lora_config
@@ -372,7 +372,7 @@ export const make = (
     const run = yield* runIn(destination_project_id, "weights that were uploaded")
     const path = { training_run_id: run, kind: "sampler_weights", name: "uploaded" } as const
     yield* Effect.orDie(store.save({ path, owner, adapter }))
-    yield* ledger.note(owner, "checkpoint_created", path)
+    yield* usageLog.note(owner, "checkpoint_created", path)
     return TinkerPath.format(path)
   })
 
@@ -410,7 +410,7 @@ export const make = (
       .save({ path, owner, adapter, optimizer, ttl_seconds, user_metadata, overwrite: true })
       .pipe(
         Effect.orDie,
-        Effect.zipRight(ledger.note(owner, "checkpoint_copied", path, { source_path })),
+        Effect.zipRight(usageLog.note(owner, "checkpoint_copied", path, { source_path })),
         Effect.as({ tinker_path: TinkerPath.format(path) })
       )
   })
@@ -424,7 +424,7 @@ export const make = (
     getSession: Effect.fnUntraced(function* (id) {
       const user = yield* caller.Caller
       const known = yield* runsOf("owned")
-      const recalled = parts.sessions.recall(id)
+      const recalled = parts.sessions.getRecord(id)
       const memory = recalled !== undefined && caller.owns(user, recalled.owner) ? recalled : undefined
       const training_run_ids = Array.from(known.keys()).filter((run) => sessionOf(run) === id)
       if (memory === undefined && training_run_ids.length === 0) return yield* noSession(id)
@@ -437,12 +437,12 @@ export const make = (
     }),
     trace: (id) =>
       Effect.flatMap(caller.Caller, (user): Refused<traces.Trace> => {
-        const memory = parts.sessions.recall(id)
+        const memory = parts.sessions.getRecord(id)
         return memory === undefined || !caller.owns(user, memory.owner) ? noSession(id) : Effect.succeed(memory.trace)
       }),
     assignProject: (id, project) =>
       Effect.flatMap(caller.Caller, (user): Refused<void> => {
-        const memory = parts.sessions.recall(id)
+        const memory = parts.sessions.getRecord(id)
         if (memory === undefined || !caller.owns(user, memory.owner)) return noSession(id)
         if (memory.project_id !== undefined && memory.project_id !== project) {
           return responses.conflict(`session ${id} is in project ${memory.project_id}, and stays there`)
@@ -458,7 +458,7 @@ export const make = (
         ]).filter(
           ({ training_run_id }) =>
             project_id === undefined ||
-            (parts.sessions.recall(sessionOf(training_run_id) ?? "")?.project_id ?? defaultProject) === project_id
+            (parts.sessions.getRecord(sessionOf(training_run_id) ?? "")?.project_id ?? defaultProject) === project_id
         )
         const { cursor, items } = slice(all, page, 20)
         return { training_runs: items, cursor }
@@ -476,7 +476,7 @@ export const make = (
         )
         const known = parts.models
           .all()
-          .some(({ id, session }) => id === run && caller.owns(user, session.memory.owner))
+          .some(({ id, session }) => id === run && caller.owns(user, session.record.owner))
         return own.length === 0 && !known
           ? responses.notFound(`there is no training run ${run}`)
           : Effect.succeed({ checkpoints: own.map(toCheckpoint) })
@@ -494,7 +494,7 @@ export const make = (
       // the name is free again
       const record = parts.models.all().find(({ id }) => id === path.training_run_id)
       record?.names.delete(TinkerPath.checkpointId(path))
-      yield* ledger.note(owner, "checkpoint_deleted", path)
+      yield* usageLog.note(owner, "checkpoint_deleted", path)
     }),
     setPublic: Effect.fnUntraced(function* (path, isPublic) {
       const info = yield* checkpoints.findOwn(store, path)
@@ -504,7 +504,7 @@ export const make = (
         )
       }
       yield* checkpoints.orRefuse(store.update(path, { public: isPublic }))
-      yield* ledger.note(info.owner, isPublic ? "checkpoint_published" : "checkpoint_unpublished", path)
+      yield* usageLog.note(info.owner, isPublic ? "checkpoint_published" : "checkpoint_unpublished", path)
     }),
     setTtl,
     copyWeights,
@@ -545,15 +545,15 @@ export const make = (
       if (from >= to || to - from > longestWindow) {
         return yield* responses.badRequest("starting_on, ending_before: give a window of 14 days at most")
       }
-      const events = yield* ledger.usage(from, to)
+      const events = yield* usageLog.usage(from, to)
       const ids = new Set(events.flatMap(({ session_id }) => session_id ?? []))
       return {
         data: events.map((event) => ({
           ...event,
-          project_id: parts.sessions.recall(event.session_id ?? "")?.project_id ?? defaultProject
+          project_id: parts.sessions.getRecord(event.session_id ?? "")?.project_id ?? defaultProject
         })),
         sessions: Object.fromEntries(
-          Array.from(ids, (id) => [id, { user_metadata: parts.sessions.recall(id)?.user_metadata }])
+          Array.from(ids, (id) => [id, { user_metadata: parts.sessions.getRecord(id)?.user_metadata }])
         )
       }
     }),
@@ -562,7 +562,7 @@ export const make = (
       const start = day === undefined ? now - (now % dayMillis) : Date.parse(`${day}T00:00:00Z`)
       if (Number.isNaN(start)) return yield* responses.badRequest(`day: ${day} is no day of the calendar`)
       const isShown = event_type === "all" || event_type === "checkpoints"
-      return { entries: isShown ? yield* ledger.notes(start, start + dayMillis) : [] }
+      return { entries: isShown ? yield* usageLog.notes(start, start + dayMillis) : [] }
     }),
     storageUsage: Effect.map(Effect.all([stored, caller.Caller]), ([all, user]) => {
       const infos = all.filter(({ owner }) => caller.owns(user, owner))

@@ -7,7 +7,7 @@ import * as Tracer from "effect/Tracer"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
 import * as futures from "./futures.ts"
-import type * as ledger from "../records/usageLog.ts"
+import type * as usageLog from "../records/usageLog.ts"
 import * as responses from "../util/responses.ts"
 
 /** @internal */
@@ -28,7 +28,7 @@ export interface Environment {
   readonly engine: Engine.Service
   readonly store: CheckpointStore.Service
   readonly futures: futures.Futures
-  readonly ledger: ledger.Ledger
+  readonly usageLog: usageLog.Ledger
   readonly settings: Settings
   /** the service's own */
   readonly scope: Scope.Scope
@@ -76,7 +76,7 @@ export const toOutcome = (
   )
 
 /** Why nothing more is taken for now. @internal */
-export const overload = (environment: Environment, load: futures.Load): responses.Refusal | undefined => {
+export const overload = (environment: Environment, load: futures.SessionLoad): responses.Refusal | undefined => {
   const { maxPending } = environment.settings
   return load.pending < maxPending
     ? undefined

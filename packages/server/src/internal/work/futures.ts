@@ -63,7 +63,7 @@ export interface Ticket {
 }
 
 /** What a session has of operations. @internal */
-export interface Load {
+export interface SessionLoad {
   readonly owner: string | undefined
   /** how many have no result yet */
   pending: number
@@ -74,7 +74,7 @@ export interface Load {
 }
 
 /** @internal */
-export const load = (owner: string | undefined): Load => ({
+export const load = (owner: string | undefined): SessionLoad => ({
   owner,
   pending: 0,
   delivered: new Map(),
@@ -90,7 +90,7 @@ export interface QueueState {
 
 /** An operation whose result will come. @internal */
 export interface Entry {
-  readonly load: Load
+  readonly load: SessionLoad
   readonly about: Pick<traces.Event, "name" | "target" | "seq_id" | "queued">
   /** when its work began */
   started?: number

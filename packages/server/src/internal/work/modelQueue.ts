@@ -21,7 +21,7 @@ export interface Queue {
   /** Takes a number, the next one when `seqId` is `undefined`, and runs `work` in its turn. */
   readonly add: (seqId: number | undefined, request: Request) => Effect.Effect<futures.Ticket, responses.Refusal>
   /** Takes a number for a request that was refused, so that those behind it need not wait for it. */
-  readonly burn: (seqId: number, fingerprint: string, refusal: responses.Refusal) => Effect.Effect<void>
+  readonly consumeSeqId: (seqId: number, fingerprint: string, refusal: responses.Refusal) => Effect.Effect<void>
   /** Fails what waits; nothing is taken any more. */
   readonly end: (reason: string) => Effect.Effect<void>
   /** whether operations wait for this number, or it is the next one to run: it is taken whatever else waits */
@@ -172,7 +172,7 @@ export const make = (options: {
     return advance
   }
 
-  const burn: Queue["burn"] = (seqId, fingerprint, refusal) =>
+  const consumeSeqId: Queue["consumeSeqId"] = (seqId, fingerprint, refusal) =>
     Effect.suspend(() =>
       use(seqId, fingerprint) === undefined ? take(seqId, { fingerprint, answer: refusal }, undefined) : Effect.void
     ).pipe(Effect.uninterruptible)
@@ -190,7 +190,7 @@ export const make = (options: {
         if (used !== undefined) return isRefusal(used) ? Effect.fail(used) : Effect.succeed(used)
         const refusal = check?.(number)
         if (refusal !== undefined) {
-          const burnt = seqId === undefined ? Effect.void : burn(seqId, fingerprint, refusal)
+          const burnt = seqId === undefined ? Effect.void : consumeSeqId(seqId, fingerprint, refusal)
           return Effect.zipRight(burnt, Effect.fail(refusal))
         }
         const entry = makeEntry(number)
@@ -199,7 +199,7 @@ export const make = (options: {
           entry.ticket
         )
       }).pipe(Effect.uninterruptible),
-    burn,
+    consumeSeqId,
     end: (reason) =>
       Effect.suspend(() => {
         ended = reason

@@ -277,7 +277,7 @@ export const make = (environment: Environment): Models => {
     if (tooMuch !== undefined) return yield* tooMuch
     if (validate !== undefined) {
       yield* Effect.tapError(validate, (refusal) =>
-        seqId === undefined ? Effect.void : record.queue.burn(seqId, hash, refusal)
+        seqId === undefined ? Effect.void : record.queue.consumeSeqId(seqId, hash, refusal)
       )
     }
     const parent = yield* currentParent
@@ -328,7 +328,7 @@ export const make = (environment: Environment): Models => {
         const missing = () => responses.notFound(`there is no model ${id}`)
         return record === undefined
           ? missing()
-          : caller.orElse(record.session.memory.owner, () => Effect.succeed(record), missing)
+          : caller.orElse(record.session.record.owner, () => Effect.succeed(record), missing)
       }),
     submit
   }

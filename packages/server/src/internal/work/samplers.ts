@@ -122,8 +122,8 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
     const { engine, settings, store } = environment
     const records = new Map<string, SamplerRecord>()
     // of samples that name a base model or a path themselves
-    const unowned = new Map<string | undefined, futures.Load>()
-    const loadOf = ({ id: owner }: caller.User): futures.Load => {
+    const unowned = new Map<string | undefined, futures.SessionLoad>()
+    const loadOf = ({ id: owner }: caller.User): futures.SessionLoad => {
       const before = unowned.get(owner)
       if (before !== undefined) return before
       const fresh = futures.load(owner)
@@ -190,7 +190,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
 
     const remember = (session: sessions.Session, id: string, { base_model, path }: Source) => {
       const model_path = path === undefined ? undefined : TinkerPath.format(path)
-      described.set(id, { owner: session.memory.owner, sampler_id: id, base_model, model_path })
+      described.set(id, { owner: session.record.owner, sampler_id: id, base_model, model_path })
       const ids = bySession.get(session.id)
       if (ids === undefined) bySession.set(session.id, [id])
       else ids.push(id)
@@ -255,7 +255,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
         return record?.source === undefined || record.session === undefined
           ? missing()
           : caller.orElse<SamplerRecord, responses.Refusal>(
-              record.session.memory.owner,
+              record.session.record.owner,
               () => Effect.succeed(record),
               missing
             )
@@ -391,8 +391,8 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
             const drawn = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
             const read = Either.getOrElse(ModelInput.lengthEither(prompt), () => 0)
             return Effect.zipRight(
-              environment.ledger.use({ ...account, type: "sampling_prefill", count: read }),
-              environment.ledger.use({ ...account, type: "sampling_sample", count: drawn })
+              environment.usageLog.use({ ...account, type: "sampling_prefill", count: read }),
+              environment.usageLog.use({ ...account, type: "sampling_sample", count: drawn })
             )
           }),
           Effect.map(sampled),

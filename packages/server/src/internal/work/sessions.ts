@@ -18,7 +18,7 @@ import * as traces from "../records/traces.ts"
 export type Status = Extract<SessionSearch.SessionStatus, { readonly type: "active" | "cancelled" | "client_finished" }>
 
 /** What is remembered of a session, also when it has ended. @internal */
-export interface Memory {
+export interface SessionRecord {
   readonly id: string
   readonly owner: string | undefined
   /** milliseconds since the epoch */
@@ -34,8 +34,8 @@ export interface Memory {
 /** @internal */
 export interface Session {
   readonly id: string
-  readonly memory: Memory
-  readonly load: futures.Load
+  readonly record: SessionRecord
+  readonly load: futures.SessionLoad
   readonly isLive: () => boolean
   /** holds the engine's models; closed after `workers` */
   readonly resources: Scope.Scope
@@ -54,10 +54,10 @@ export interface Session {
 export interface Sessions {
   readonly create: (request: typeof Wire.CreateSessionRequest.Type) => Effect.Effect<Session>
   /** what is in a project without a session of a client, as if one had ended there */
-  readonly place: (project_id: string | undefined, detail: string) => Effect.Effect<Memory>
+  readonly createPlaceholder: (project_id: string | undefined, detail: string) => Effect.Effect<SessionRecord>
   /** in the order in which they were created */
-  readonly all: () => ReadonlyArray<Memory>
-  readonly recall: (id: string) => Memory | undefined
+  readonly records: () => ReadonlyArray<SessionRecord>
+  readonly getRecord: (id: string) => SessionRecord | undefined
   /** ends a session; one that has ended stays as it is */
   readonly finish: (id: string, status: Status) => Effect.Effect<void, responses.NotFound>
   readonly find: (id: string) => Effect.Effect<Session, responses.NotFound | responses.Gone>
@@ -66,7 +66,7 @@ export interface Sessions {
 /** @internal */
 export const make = (environment: Environment): Sessions => {
   const live = new Map<string, Session>()
-  const memories = new Map<string, Memory>()
+  const records = new Map<string, SessionRecord>()
   const scopes = new Map<string, Scope.CloseableScope>()
   const timeout = Duration.toMillis(environment.settings.sessionTimeout)
 
@@ -86,7 +86,7 @@ export const make = (environment: Environment): Sessions => {
     let lastSeen = yield* Clock.currentTimeMillis
 
     const load = futures.load(owner)
-    const memory: Memory = {
+    const record: SessionRecord = {
       id,
       owner,
       trace: load.trace,
@@ -99,7 +99,7 @@ export const make = (environment: Environment): Sessions => {
 
     const session: Session = {
       id,
-      memory,
+      record,
       load,
       isLive: () => live.has(id),
       resources,
@@ -118,7 +118,7 @@ export const make = (environment: Environment): Sessions => {
       Effect.suspend(() => {
         live.delete(id)
         scopes.delete(id)
-        if (memory.status.type === "active") memory.status = { type: "cancelled", detail: "the service stopped" }
+        if (record.status.type === "active") record.status = { type: "cancelled", detail: "the service stopped" }
         return Effect.forEach(queues, (queue) => queue.end(`session ${id} has ended, and its models are unloaded`), {
           discard: true
         })
@@ -135,19 +135,19 @@ export const make = (environment: Environment): Sessions => {
       }
       const detail = `no heartbeat for ${timeout / 1000} s`
       yield* Effect.logInfo(`session ${id} ends: ${detail}`)
-      memory.status = { type: "cancelled", detail }
+      record.status = { type: "cancelled", detail }
       yield* Effect.uninterruptible(Scope.close(scope, Exit.void))
     })
 
     live.set(id, session)
-    memories.set(id, memory)
+    records.set(id, record)
     scopes.set(id, scope)
     yield* Effect.forkIn(Effect.interruptible(expire), environment.scope)
     return session
   }, Effect.uninterruptible)
 
-  const place: Sessions["place"] = Effect.fnUntraced(function* (project_id, detail) {
-    const memory: Memory = {
+  const createPlaceholder: Sessions["createPlaceholder"] = Effect.fnUntraced(function* (project_id, detail) {
+    const record: SessionRecord = {
       id: yield* ids.uuid,
       owner: (yield* caller.Caller).id,
       created_at: yield* Clock.currentTimeMillis,
@@ -157,29 +157,29 @@ export const make = (environment: Environment): Sessions => {
       status: { type: "client_finished", reason: { type: "success" }, detail },
       trace: traces.make()
     }
-    memories.set(memory.id, memory)
-    return memory
+    records.set(record.id, record)
+    return record
   })
 
   return {
     create,
-    place,
-    all: () => Array.from(memories.values()),
-    recall: (id) => memories.get(id),
+    createPlaceholder,
+    records: () => Array.from(records.values()),
+    getRecord: (id) => records.get(id),
     finish: (id, status) =>
       Effect.flatMap(caller.Caller, (user): Effect.Effect<void, responses.NotFound> => {
-        const memory = memories.get(id)
-        if (memory === undefined || !caller.owns(user, memory.owner)) return responses.notFound(`no session ${id}`)
+        const record = records.get(id)
+        if (record === undefined || !caller.owns(user, record.owner)) return responses.notFound(`no session ${id}`)
         const scope = scopes.get(id)
-        if (scope === undefined || memory.status.type !== "active") return Effect.void
-        memory.status = status
+        if (scope === undefined || record.status.type !== "active") return Effect.void
+        record.status = status
         return Effect.uninterruptible(Scope.close(scope, Exit.void))
       }),
     find: (id) =>
       Effect.flatMap(caller.Caller, (user): Effect.Effect<Session, responses.NotFound | responses.Gone> => {
         const session = live.get(id)
-        const memory = memories.get(id)
-        const visible = memory !== undefined && caller.owns(user, memory.owner)
+        const record = records.get(id)
+        const visible = record !== undefined && caller.owns(user, record.owner)
         if (session !== undefined && visible) return Effect.succeed(session)
         return visible ? responses.gone(`session ${id} has ended`) : responses.notFound(`no session ${id}`)
       })

@@ -44,7 +44,7 @@ const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): s
 
 /** Whom what is done on a model is put down to. */
 const accountOf = ({ base, session }: models.ModelRecord) => ({
-  owner: session.memory.owner,
+  owner: session.record.owner,
   session_id: session.id,
   base_model: base.model_name
 })
@@ -55,10 +55,10 @@ const save = (
   record: models.ModelRecord,
   options: Omit<CheckpointStore.SaveOptions, "owner">
 ) =>
-  Effect.tap(environment.store.save({ ...options, owner: record.session.memory.owner }), () =>
+  Effect.tap(environment.store.save({ ...options, owner: record.session.record.owner }), () =>
     Effect.zipRight(
-      environment.ledger.use({ ...accountOf(record), type: "checkpoint", count: 1 }),
-      environment.ledger.note(record.session.memory.owner, "checkpoint_created", options.path)
+      environment.usageLog.use({ ...accountOf(record), type: "checkpoint", count: 1 }),
+      environment.usageLog.note(record.session.record.owner, "checkpoint_created", options.path)
     )
   )
 
@@ -96,7 +96,7 @@ export const pass = (
     const output = type === "Forward" ? model.forward(options) : model.forwardBackward(options)
     const count = input.data.reduce((sum, { model_input }) => sum + lengthOf(model_input), 0)
     return output.pipe(
-      Effect.tap(() => environment.ledger.use({ ...accountOf(record), type: "training", count })),
+      Effect.tap(() => environment.usageLog.use({ ...accountOf(record), type: "training", count })),
       Effect.map(passed)
     )
   }
