@@ -495,7 +495,7 @@ export const isTinkerError = (u: unknown): u is TinkerError => Predicate.hasProp
  * @since 0.1.0
  * @category models
  */
-export interface FailedAnswer {
+export interface FailedResponse {
   readonly method: string
   readonly status: number
   readonly headers: { readonly [name: string]: string | undefined }
@@ -545,7 +545,7 @@ export const retryAfterMillis = (
  * @since 0.1.0
  * @category conversions
  */
-export const fromAnswer = (options: FailedAnswer): TinkerError => {
+export const fromResponse = (options: FailedResponse): TinkerError => {
   const hint = retryAfterMillis(options.headers, options.now)
   const should = options.headers["x-should-retry"]
   const requestId = options.requestId ?? options.headers["x-request-id"]

@@ -3,8 +3,8 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Duration from "effect/Duration"
 
 const now = Date.UTC(2026, 0, 1)
-const answer = (status: number, options?: Partial<TinkerError.FailedAnswer>) =>
-  TinkerError.fromAnswer({ method: "forwardBackward", status, headers: {}, body: "", now, ...options })
+const answer = (status: number, options?: Partial<TinkerError.FailedResponse>) =>
+  TinkerError.fromResponse({ method: "forwardBackward", status, headers: {}, body: "", now, ...options })
 
 describe("TinkerError", () => {
   const statuses: ReadonlyArray<readonly [number, TinkerError.TinkerError["_tag"], string, boolean]> = [

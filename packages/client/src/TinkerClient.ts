@@ -363,7 +363,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         return yield* lost(answer.url, about, "Connection")
       }
       const body = text.decode(answer.body)
-      return yield* TinkerError.fromAnswer({
+      return yield* TinkerError.fromResponse({
         ...about,
         status: answer.status,
         headers: answer.headers,

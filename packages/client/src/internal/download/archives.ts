@@ -92,7 +92,7 @@ export const fetch = (
         ? Effect.succeed(response)
         : Effect.gen(function* () {
             const body = yield* Effect.orElseSucceed(response.text, () => "")
-            return yield* TinkerError.fromAnswer({
+            return yield* TinkerError.fromResponse({
               method,
               status: response.status,
               headers: response.headers,
