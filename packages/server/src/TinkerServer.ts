@@ -29,7 +29,7 @@ import type * as Engine from "./Engine.ts"
 import * as apiErrors from "./internal/http/apiErrors.ts"
 import * as apiKeys from "./internal/auth/apiKeys.ts"
 import * as bodies from "./internal/http/bodies.ts"
-import * as caller from "./internal/auth/currentUser.ts"
+import * as currentUser from "./internal/auth/currentUser.ts"
 import { Api } from "./internal/http/contract.ts"
 import * as downloads from "./internal/checkpoints/downloads.ts"
 import * as operations from "./internal/http/operationHandlers.ts"
@@ -228,12 +228,12 @@ const guard =
       const request = yield* HttpServerRequest.HttpServerRequest
       const key = request.headers["x-api-key"]
       const signed = downloads.isDownload(request) || uploads.isUpload(request)
-      const user = signed ? caller.everyone : yield* keys.identify(key)
+      const user = signed ? currentUser.everyone : yield* keys.identify(key)
       if (user === undefined) return unauthorized(key)
       return yield* Effect.matchEffect(bodies.plain(zstd, request, limits), {
         onFailure: (answer) => Effect.succeed(apiErrors.toResponse(answer)),
         onSuccess: run
-      }).pipe(Effect.provideService(caller.Caller, user))
+      }).pipe(Effect.provideService(currentUser.CurrentUser, user))
     })
   }
 

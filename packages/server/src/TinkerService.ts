@@ -22,6 +22,7 @@ import * as Engine from "./Engine.ts"
 import * as catalogs from "./internal/queries/catalog.ts"
 import type * as environments from "./internal/work/environment.ts"
 import * as futures from "./internal/work/futures.ts"
+import * as auditLog from "./internal/records/auditLog.ts"
 import * as usageLog from "./internal/records/usageLog.ts"
 import * as models from "./internal/work/models.ts"
 import * as responses from "./internal/util/responses.ts"
@@ -76,7 +77,7 @@ export type Retrieved =
  * @since 0.1.0
  * @category models
  */
-export type RequestRejection = responses.Refusal | ErrorResponse.GoneResponse
+export type RequestRejection = responses.OperationRejection | ErrorResponse.GoneResponse
 
 /**
  * What the service knows of sessions, training runs, samplers and checkpoints, and what can be changed of them: a method
@@ -182,6 +183,7 @@ export const make = (
       store: yield* CheckpointStore.CheckpointStore,
       futures: yield* futures.make(settings.resultRetention),
       usageLog: usageLog.make(),
+      auditLog: auditLog.make(),
       settings,
       scope: yield* Effect.scope
     }

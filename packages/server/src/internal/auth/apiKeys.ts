@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import * as caller from "./currentUser.ts"
+import * as currentUser from "./currentUser.ts"
 import * as responses from "../util/responses.ts"
 
 /** Compares in a time that depends on the length of `given` alone. */
@@ -52,12 +52,12 @@ export const makeSign = (keys: ReadonlyArray<Redacted.Redacted<string>>, purpose
 /** Who may ask, and as whom. @internal */
 export interface ApiKeys {
   /** the user that a key, or a token, stands for */
-  readonly identify: (given: string | undefined) => Effect.Effect<caller.User | undefined>
+  readonly identify: (given: string | undefined) => Effect.Effect<currentUser.User | undefined>
   /** Lets the caller read what belongs to the user of another key, or token, where one is given. */
   readonly withAccess: <A, E>(
     effect: Effect.Effect<A, E>,
     given: string | undefined
-  ) => Effect.Effect<A, E | responses.Refusal>
+  ) => Effect.Effect<A, E | responses.OperationRejection>
   /** a token for the caller; `undefined` where there are none */
   readonly token: Effect.Effect<string | undefined>
 }
@@ -78,7 +78,7 @@ export const make = (
     const users = yield* Effect.forEach(keys, (key) =>
       Effect.map(
         Effect.promise(() => crypto.subtle.digest("SHA-256", utf8(Redacted.value(key)))),
-        (digest): caller.User => ({ id: `user-${hex(digest).slice(0, 12)}` })
+        (digest): currentUser.User => ({ id: `user-${hex(digest).slice(0, 12)}` })
       )
     )
     const seconds = Effect.map(Clock.currentTimeMillis, (now) => Math.floor(now / 1000))
@@ -96,7 +96,7 @@ export const make = (
     })
 
     const identify: ApiKeys["identify"] = (given) => {
-      if (keys.length === 0) return Effect.succeed(caller.everyone)
+      if (keys.length === 0) return Effect.succeed(currentUser.everyone)
       const index = indexOf(keys, given)
       if (index >= 0) return Effect.succeed(users[index])
       return tokenLifetime !== undefined && given?.startsWith("eyJ") === true
@@ -110,14 +110,14 @@ export const make = (
         given === undefined
           ? effect
           : Effect.flatMap(
-              Effect.all([identify(given), caller.Caller]),
-              ([other, user]): Effect.Effect<A, E | responses.Refusal> =>
+              Effect.all([identify(given), currentUser.CurrentUser]),
+              ([other, user]): Effect.Effect<A, E | responses.OperationRejection> =>
                 other === undefined
                   ? responses.forbidden("the weights access token is no key of this service")
-                  : Effect.provideService(effect, caller.Caller, { ...user, readsAs: other.id })
+                  : Effect.provideService(effect, currentUser.CurrentUser, { ...user, delegatedReadAs: other.id })
             ),
       token: Effect.gen(function* () {
-        const { id: sub } = yield* caller.Caller
+        const { id: sub } = yield* currentUser.CurrentUser
         if (tokenLifetime === undefined || sub === undefined) return undefined
         const iat = yield* seconds
         const claims = { iss: "effect-tinker", sub, iat, exp: iat + Math.ceil(Duration.toSeconds(tokenLifetime)) }

@@ -1,32 +1,37 @@
+/** The user on whose behalf the current request runs, and whether they own a resource. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-/** Whose request is answered; without keys everything is everyone's. @internal */
+/** An authenticated account. A service without API keys has one user, who owns everything. @internal */
 export interface User {
-  /** `undefined` stands for all */
+  /** `undefined` is the user of a service without API keys, and the service itself */
   readonly id: string | undefined
-  /** another user, who lets this one read what is theirs */
-  readonly readsAs?: string | undefined
+  /** another user, whose weights access token lets this one read that user's checkpoints */
+  readonly delegatedReadAs?: string | undefined
 }
 
-/** The service itself, and whoever may ask it where it has no keys. @internal */
+/** The user who owns everything: the service itself, and every caller of a service without API keys. @internal */
 export const everyone: User = { id: undefined }
 
 /** @internal */
-export class Caller extends Context.Reference<Caller>()("@effect-tinker/server/internal/Caller", {
+export class CurrentUser extends Context.Reference<CurrentUser>()("@effect-tinker/server/internal/CurrentUser", {
   defaultValue: (): User => everyone
 }) {}
 
-/** Whether something belongs to a user; what has no owner belongs to all. @internal */
+/** Whether a user owns a resource. Everyone owns a resource without an owner. @internal */
 export const owns = (user: User, owner: string | undefined): boolean =>
   user.id === undefined || owner === undefined || owner === user.id
 
-/** How owners are shown. @internal */
-export const shown = (owner: string | undefined): string => owner ?? "local"
+/** The name of an owner in responses. @internal */
+export const ownerName = (owner: string | undefined): string => owner ?? "local"
 
-/** What the caller owns, or what is said of a thing that is not there. @internal */
-export const orElse = <A, E>(
+/**
+ * Runs `found` if the current user owns the resource, else `missing`: to other users the resource does not exist.
+ *
+ * @internal
+ */
+export const authorize = <A, E>(
   owner: string | undefined,
   found: () => Effect.Effect<A, E>,
   missing: () => Effect.Effect<A, E>
-): Effect.Effect<A, E> => Effect.flatMap(Caller, (user) => (owns(user, owner) ? found() : missing()))
+): Effect.Effect<A, E> => Effect.flatMap(CurrentUser, (user) => (owns(user, owner) ? found() : missing()))

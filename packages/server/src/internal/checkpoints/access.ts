@@ -1,61 +1,71 @@
+/** Parses checkpoint paths, and authorizes the current user to read or change a checkpoint. */
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
-import * as caller from "../auth/currentUser.ts"
+import * as currentUser from "../auth/currentUser.ts"
 import * as responses from "../util/responses.ts"
 
-/** @internal */
-export const parse = (path: string): Effect.Effect<TinkerPath.TinkerPath, responses.Refusal> => {
+type Authorized<A> = Effect.Effect<A, responses.OperationRejection>
+
+/** Parses a `tinker://` path. @internal */
+export const parsePath = (path: string): Authorized<TinkerPath.TinkerPath> => {
   const parsed = TinkerPath.parse(path)
   return Option.isSome(parsed)
     ? Effect.succeed(parsed.value)
-    : responses.badRequest(`path ${JSON.stringify(path)} is not a path of a checkpoint`)
+    : responses.badRequest(`path ${JSON.stringify(path)} is not a checkpoint path`)
 }
 
-/** A path that a model can be loaded from. @internal */
-export const trainingState = (path: string): Effect.Effect<TinkerPath.TinkerPath, responses.Refusal> =>
-  Effect.flatMap(parse(path), (parsed) =>
+/** Parses the path of a checkpoint that a model can be loaded from. @internal */
+export const parseTrainingPath = (path: string): Authorized<TinkerPath.TinkerPath> =>
+  Effect.flatMap(parsePath(path), (parsed) =>
     parsed.kind === "weights"
       ? Effect.succeed(parsed)
-      : responses.badRequest(`${path} is not a training state: give the path that save_weights answered`)
+      : responses.badRequest(`${path} is not a training checkpoint: pass the path that save_weights returned`)
   )
 
 type StoreError = CheckpointStore.CheckpointNotFound | CheckpointStore.CheckpointStoreError
 
-/** A checkpoint that is not there is the client's mistake; a store that fails is not. @internal */
-export const orRefuse = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, responses.Refusal> =>
+/** Turns `CheckpointNotFound` into a 404. A failure of the store is a defect of the service. @internal */
+export const orNotFound = <A>(effect: Effect.Effect<A, StoreError>): Authorized<A> =>
   Effect.catchAll(effect, (error) =>
     error._tag === "CheckpointNotFound" ? responses.notFound(error.message) : Effect.die(error)
   )
 
-/** A checkpoint that the caller may read: an own one, or a published one. @internal */
-export const find = (
+/** Looks up a checkpoint that the current user may read. @internal */
+export const findReadable = (
   store: CheckpointStore.Service,
   path: TinkerPath.TinkerPath
-): Effect.Effect<CheckpointStore.Info, responses.Refusal> =>
-  Effect.flatMap(orRefuse(store.info(path)), (info) => readable(path, info))
+): Authorized<CheckpointStore.Info> =>
+  Effect.flatMap(orNotFound(store.info(path)), (info) => authorizeRead(path, info))
 
-/** @internal */
-export const readable = (
+/** Looks up a checkpoint that the current user may change. @internal */
+export const findOwned = (
+  store: CheckpointStore.Service,
+  path: TinkerPath.TinkerPath
+): Authorized<CheckpointStore.Info> =>
+  Effect.flatMap(orNotFound(store.info(path)), (info) => authorizeChange(path, info))
+
+/**
+ * Users may read published checkpoints, their own, and those of the user whose access token they sent. Any other
+ * checkpoint does not exist for them.
+ *
+ * @internal
+ */
+export const authorizeRead = (
   path: TinkerPath.TinkerPath,
   info: CheckpointStore.Info
-): Effect.Effect<CheckpointStore.Info, responses.Refusal> =>
+): Authorized<CheckpointStore.Info> =>
   info.public === true
     ? Effect.succeed(info)
-    : Effect.flatMap(caller.Caller, ({ readsAs }) =>
-        readsAs !== undefined && readsAs === info.owner ? Effect.succeed(info) : owned(path, info)
+    : Effect.flatMap(currentUser.CurrentUser, ({ delegatedReadAs }) =>
+        delegatedReadAs !== undefined && delegatedReadAs === info.owner
+          ? Effect.succeed(info)
+          : authorizeChange(path, info)
       )
 
-/** A checkpoint that the caller may change. @internal */
-export const findOwn = (
-  store: CheckpointStore.Service,
-  path: TinkerPath.TinkerPath
-): Effect.Effect<CheckpointStore.Info, responses.Refusal> =>
-  Effect.flatMap(orRefuse(store.info(path)), (info) => owned(path, info))
-
-const owned = (path: TinkerPath.TinkerPath, info: CheckpointStore.Info) =>
-  caller.orElse<CheckpointStore.Info, responses.Refusal>(
+const authorizeChange = (path: TinkerPath.TinkerPath, info: CheckpointStore.Info): Authorized<CheckpointStore.Info> =>
+  currentUser.authorize<CheckpointStore.Info, responses.OperationRejection>(
     info.owner,
     () => Effect.succeed(info),
     () => responses.notFound(`there is no checkpoint ${TinkerPath.format(path)}`)

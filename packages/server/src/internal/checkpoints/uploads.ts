@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import * as TinkerService from "../../TinkerService.ts"
 import * as apiErrors from "../http/apiErrors.ts"
 import * as apiKeys from "../auth/apiKeys.ts"
-import * as caller from "../auth/currentUser.ts"
+import * as currentUser from "../auth/currentUser.ts"
 import * as files from "./files.ts"
 import * as ids from "../util/ids.ts"
 import * as messages from "../http/messages.ts"
@@ -74,7 +74,7 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
 
     const start: Service["start"] = Effect.fnUntraced(function* (request, payload) {
       const size = yield* catalog.checkUpload(payload)
-      const { id: owner } = yield* caller.Caller
+      const { id: owner } = yield* currentUser.CurrentUser
       const now = yield* prune
       const unfinished = Array.from(uploads.values()).filter(
         (upload) => upload.owner === owner && upload.finished === undefined
@@ -139,7 +139,7 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
       yield* prune
       const upload = uploads.get(id)
       if (upload === undefined) return yield* missing(id)
-      yield* caller.orElse<void, TinkerService.RequestRejection>(
+      yield* currentUser.authorize<void, TinkerService.RequestRejection>(
         upload.owner,
         () => Effect.void,
         () => missing(id)

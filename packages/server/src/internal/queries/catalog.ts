@@ -15,7 +15,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
-import * as caller from "../auth/currentUser.ts"
+import * as currentUser from "../auth/currentUser.ts"
 import * as files from "../checkpoints/files.ts"
 import * as checkpoints from "../checkpoints/access.ts"
 import { type Environment, findBaseModel, onOffer } from "../work/environment.ts"
@@ -25,7 +25,7 @@ import type * as samplers from "../work/samplers.ts"
 import type * as sessions from "../work/sessions.ts"
 import type * as traces from "../records/traces.ts"
 
-type Refused<A> = Effect.Effect<A, responses.Refusal>
+type Refused<A> = Effect.Effect<A, responses.OperationRejection>
 type Page = typeof Pagination.Page.Type
 
 /** What the service knows of sessions, runs and checkpoints, and what can be changed of them. @internal */
@@ -118,17 +118,21 @@ const includesAll = (
 type Scope = Pagination.AccessScope | undefined
 
 /** What a listing shows: the caller's own, or with them what is published. */
-const isListed = (user: caller.User, scope: Scope, owner: string | undefined, isPublic: boolean | undefined): boolean =>
-  caller.owns(user, owner) || (scope === "accessible" && isPublic === true)
+const isListed = (
+  user: currentUser.User,
+  scope: Scope,
+  owner: string | undefined,
+  isPublic: boolean | undefined
+): boolean => currentUser.owns(user, owner) || (scope === "accessible" && isPublic === true)
 
 const isWanted = (
-  user: caller.User,
+  user: currentUser.User,
   searched: Pagination.SearchOwner,
   owner: string | undefined,
   isPublic: boolean | undefined
 ): boolean =>
   isListed(user, searched.type === "own" ? "owned" : "accessible", owner, isPublic) &&
-  (searched.type !== "user" || searched.owner_urns.includes(caller.shown(owner)))
+  (searched.type !== "user" || searched.owner_urns.includes(currentUser.ownerName(owner)))
 
 /** Newest first; of the same moment, by name backwards. */
 const newestFirst = <A>(items: ReadonlyArray<A>, key: (item: A) => readonly [number, string]): ReadonlyArray<A> =>
@@ -174,13 +178,13 @@ export const make = (
   environment: Environment,
   parts: { readonly sessions: sessions.Sessions; readonly models: models.Models; readonly samplers: samplers.Samplers }
 ): Catalog => {
-  const { engine, store, usageLog } = environment
+  const { auditLog, engine, store, usageLog } = environment
   // a store that fails is the service's fault
   const stored = Effect.orDie(store.list)
 
   /** Runs by id: models of this service's life, and those that checkpoints tell of. */
   const runsOf = Effect.fnUntraced(function* (scope: Scope) {
-    const user = yield* caller.Caller
+    const user = yield* currentUser.CurrentUser
     const infos = (yield* stored).filter((info) => isListed(user, scope, info.owner, info.public))
     const byRun = new Map<string, Array<CheckpointStore.Info>>()
     for (const info of infos) {
@@ -197,7 +201,7 @@ export const make = (
       out.set(id, {
         training_run_id: id,
         base_model: record?.base.model_name ?? list[0]!.base_model,
-        model_owner: caller.shown(record?.session.record.owner ?? list[0]?.owner),
+        model_owner: currentUser.ownerName(record?.session.record.owner ?? list[0]?.owner),
         is_lora: true,
         corrupted: record?.state._tag === "Failed",
         lora_rank: (record?.lora_config ?? list[0]!.lora_config).rank,
@@ -209,7 +213,7 @@ export const make = (
     }
     for (const record of parts.models.all()) {
       const list = byRun.get(record.id) ?? []
-      if (list.length > 0 || caller.owns(user, record.session.record.owner)) add(record.id, record, list)
+      if (list.length > 0 || currentUser.owns(user, record.session.record.owner)) add(record.id, record, list)
     }
     for (const [id, list] of byRun) if (!out.has(id)) add(id, undefined, list)
     return out
@@ -217,8 +221,8 @@ export const make = (
 
   /** Sessions of this service's life, and those that checkpoints tell of. */
   const allSessions = Effect.gen(function* () {
-    const user = yield* caller.Caller
-    const infos = (yield* stored).filter((info) => caller.owns(user, info.owner))
+    const user = yield* currentUser.CurrentUser
+    const infos = (yield* stored).filter((info) => currentUser.owns(user, info.owner))
     const byId = new Map<string, SessionSearch.SessionSummary & { readonly status: sessions.Status | undefined }>()
     const sums = new Map<string, { count: number; bytes: number; oldest: number; owner: string | undefined }>()
     for (const info of infos) {
@@ -237,7 +241,7 @@ export const make = (
       byId.set(id, {
         session_id: id,
         created_at: at(memory?.created_at ?? sum!.oldest),
-        owner: caller.shown(memory === undefined ? sum?.owner : memory.owner),
+        owner: currentUser.ownerName(memory === undefined ? sum?.owner : memory.owner),
         project_id: memory?.project_id ?? defaultProject,
         status: memory?.status,
         checkpoints_count: sum?.count ?? 0,
@@ -246,7 +250,7 @@ export const make = (
         checkpoint_storage_bytes: sum?.bytes ?? 0
       })
     }
-    for (const memory of parts.sessions.records()) if (caller.owns(user, memory.owner)) add(memory.id, memory)
+    for (const memory of parts.sessions.records()) if (currentUser.owns(user, memory.owner)) add(memory.id, memory)
     for (const id of sums.keys()) if (!byId.has(id)) add(id, undefined)
     return newestFirst(Array.from(byId.values()), sessionKey)
   })
@@ -288,7 +292,7 @@ export const make = (
 
   const searchCheckpoints: Catalog["searchCheckpoints"] = Effect.fnUntraced(function* (request) {
     const { base_models, checkpoint_type, cursor, limit, project_ids, user_metadata } = request
-    const user = yield* caller.Caller
+    const user = yield* currentUser.CurrentUser
     const projectOf = (info: CheckpointStore.Info) =>
       parts.sessions.getRecord(sessionOf(info.training_run_id) ?? "")?.project_id ?? defaultProject
     const matching = newestFirst(yield* stored, checkpointKey).filter(
@@ -323,9 +327,9 @@ export const make = (
     }
     const now = yield* Clock.currentTimeMillis
     const expires_at = seconds === null ? undefined : now + seconds * 1000
-    const { owner } = yield* checkpoints.findOwn(store, path)
-    yield* checkpoints.orRefuse(store.update(path, { expires_at }))
-    yield* usageLog.note(owner, "checkpoint_ttl_changed", path, { ttl_seconds: seconds })
+    const { owner } = yield* checkpoints.findOwned(store, path)
+    yield* checkpoints.orNotFound(store.update(path, { expires_at }))
+    yield* auditLog.record(owner, "checkpoint_ttl_changed", path, { ttl_seconds: seconds })
   })
 
   /** A run in a project, of no client's session. */
@@ -356,7 +360,7 @@ export const make = (
     // a model of that form says whether all of it is there
     yield* engine.createModel({ base_model, lora_config }).pipe(
       Effect.tap((model) =>
-        Effect.flatMap(model.adapter, (own): Effect.Effect<void, responses.Refusal | Engine.EngineError> => {
+        Effect.flatMap(model.adapter, (own): Effect.Effect<void, responses.OperationRejection | Engine.EngineError> => {
           const problem = files.shapeProblem(adapter, own)
           return problem === undefined
             ? model.load(adapter, undefined)
@@ -368,11 +372,11 @@ export const make = (
         error.category === "user" ? responses.badRequest(`${files.adapterFile}: ${error.reason}`) : Effect.die(error)
       )
     )
-    const { id: owner } = yield* caller.Caller
+    const { id: owner } = yield* currentUser.CurrentUser
     const run = yield* runIn(destination_project_id, "weights that were uploaded")
     const path = { training_run_id: run, kind: "sampler_weights", name: "uploaded" } as const
     yield* Effect.orDie(store.save({ path, owner, adapter }))
-    yield* usageLog.note(owner, "checkpoint_created", path)
+    yield* auditLog.record(owner, "checkpoint_created", path)
     return TinkerPath.format(path)
   })
 
@@ -381,7 +385,7 @@ export const make = (
 
   const copyWeights: Catalog["copyWeights"] = Effect.fnUntraced(function* (request, key) {
     const { destination_project_id, model_seq_id, session_id, source_path, ttl_seconds } = request
-    const source = yield* checkpoints.parse(source_path)
+    const source = yield* checkpoints.parsePath(source_path)
     const inSession =
       session_id !== undefined && model_seq_id !== undefined ? `${session_id}:train:${model_seq_id}` : undefined
     if (inSession !== undefined) {
@@ -396,9 +400,9 @@ export const make = (
         "give destination_project_id, or session_id and model_seq_id, so that the copy has a place"
       )
     }
-    yield* checkpoints.find(store, source)
-    const { adapter, info, optimizer } = yield* checkpoints.orRefuse(store.load(source))
-    const { id: owner } = yield* caller.Caller
+    yield* checkpoints.findReadable(store, source)
+    const { adapter, info, optimizer } = yield* checkpoints.orNotFound(store.load(source))
+    const { id: owner } = yield* currentUser.CurrentUser
     const attempt = key === undefined ? undefined : JSON.stringify([owner, key, source_path, destination_project_id])
     const before = attempt === undefined ? undefined : copied.get(attempt)
     const run = inSession ?? before ?? (yield* runIn(destination_project_id, "a copy of a checkpoint"))
@@ -410,7 +414,7 @@ export const make = (
       .save({ path, owner, adapter, optimizer, ttl_seconds, user_metadata, overwrite: true })
       .pipe(
         Effect.orDie,
-        Effect.zipRight(usageLog.note(owner, "checkpoint_copied", path, { source_path })),
+        Effect.zipRight(auditLog.record(owner, "checkpoint_copied", path, { source_path })),
         Effect.as({ tinker_path: TinkerPath.format(path) })
       )
   })
@@ -422,10 +426,10 @@ export const make = (
       })),
     searchSessions,
     getSession: Effect.fnUntraced(function* (id) {
-      const user = yield* caller.Caller
+      const user = yield* currentUser.CurrentUser
       const known = yield* runsOf("owned")
       const recalled = parts.sessions.getRecord(id)
-      const memory = recalled !== undefined && caller.owns(user, recalled.owner) ? recalled : undefined
+      const memory = recalled !== undefined && currentUser.owns(user, recalled.owner) ? recalled : undefined
       const training_run_ids = Array.from(known.keys()).filter((run) => sessionOf(run) === id)
       if (memory === undefined && training_run_ids.length === 0) return yield* noSession(id)
       return {
@@ -436,14 +440,16 @@ export const make = (
       }
     }),
     trace: (id) =>
-      Effect.flatMap(caller.Caller, (user): Refused<traces.Trace> => {
+      Effect.flatMap(currentUser.CurrentUser, (user): Refused<traces.Trace> => {
         const memory = parts.sessions.getRecord(id)
-        return memory === undefined || !caller.owns(user, memory.owner) ? noSession(id) : Effect.succeed(memory.trace)
+        return memory === undefined || !currentUser.owns(user, memory.owner)
+          ? noSession(id)
+          : Effect.succeed(memory.trace)
       }),
     assignProject: (id, project) =>
-      Effect.flatMap(caller.Caller, (user): Refused<void> => {
+      Effect.flatMap(currentUser.CurrentUser, (user): Refused<void> => {
         const memory = parts.sessions.getRecord(id)
-        if (memory === undefined || !caller.owns(user, memory.owner)) return noSession(id)
+        if (memory === undefined || !currentUser.owns(user, memory.owner)) return noSession(id)
         if (memory.project_id !== undefined && memory.project_id !== project) {
           return responses.conflict(`session ${id} is in project ${memory.project_id}, and stays there`)
         }
@@ -469,42 +475,42 @@ export const make = (
         return run === undefined ? responses.notFound(`there is no training run ${id}`) : Effect.succeed(run)
       }),
     listCheckpoints: (run) =>
-      Effect.flatMap(Effect.all([stored, caller.Caller]), ([infos, user]) => {
+      Effect.flatMap(Effect.all([stored, currentUser.CurrentUser]), ([infos, user]) => {
         // what is published may be listed by those who know the run
         const own = infos.filter(
           (info) => info.training_run_id === run && isListed(user, "accessible", info.owner, info.public)
         )
         const known = parts.models
           .all()
-          .some(({ id, session }) => id === run && caller.owns(user, session.record.owner))
+          .some(({ id, session }) => id === run && currentUser.owns(user, session.record.owner))
         return own.length === 0 && !known
           ? responses.notFound(`there is no training run ${run}`)
           : Effect.succeed({ checkpoints: own.map(toCheckpoint) })
       }),
     listUserCheckpoints: (page) =>
-      Effect.map(Effect.all([stored, caller.Caller]), ([infos, user]) => {
-        const own = infos.filter(({ owner }) => caller.owns(user, owner))
+      Effect.map(Effect.all([stored, currentUser.CurrentUser]), ([infos, user]) => {
+        const own = infos.filter(({ owner }) => currentUser.owns(user, owner))
         const { cursor, items } = slice(own, page, 100)
         return { checkpoints: items.map(toCheckpoint), cursor }
       }),
     searchCheckpoints,
     deleteCheckpoint: Effect.fnUntraced(function* (path) {
-      const { owner } = yield* checkpoints.findOwn(store, path)
-      yield* checkpoints.orRefuse(store.remove(path))
+      const { owner } = yield* checkpoints.findOwned(store, path)
+      yield* checkpoints.orNotFound(store.remove(path))
       // the name is free again
       const record = parts.models.all().find(({ id }) => id === path.training_run_id)
       record?.names.delete(TinkerPath.checkpointId(path))
-      yield* usageLog.note(owner, "checkpoint_deleted", path)
+      yield* auditLog.record(owner, "checkpoint_deleted", path)
     }),
     setPublic: Effect.fnUntraced(function* (path, isPublic) {
-      const info = yield* checkpoints.findOwn(store, path)
+      const info = yield* checkpoints.findOwned(store, path)
       if ((info.public ?? false) === isPublic) {
         return yield* responses.conflict(
           `${TinkerPath.format(path)} is ${isPublic ? "published already" : "not published"}`
         )
       }
-      yield* checkpoints.orRefuse(store.update(path, { public: isPublic }))
-      yield* usageLog.note(info.owner, isPublic ? "checkpoint_published" : "checkpoint_unpublished", path)
+      yield* checkpoints.orNotFound(store.update(path, { public: isPublic }))
+      yield* auditLog.record(info.owner, isPublic ? "checkpoint_published" : "checkpoint_unpublished", path)
     }),
     setTtl,
     copyWeights,
@@ -512,7 +518,7 @@ export const make = (
     storeUpload,
     weightsInfo: (path) =>
       Effect.map(
-        Effect.flatMap(checkpoints.parse(path), (parsed) => checkpoints.find(store, parsed)),
+        Effect.flatMap(checkpoints.parsePath(path), (parsed) => checkpoints.findReadable(store, parsed)),
         ({ base_model, lora_config }) => ({
           base_model,
           optimizer_config: { type: "adamw" },
@@ -524,7 +530,7 @@ export const make = (
         })
       ),
     files: (path) =>
-      Effect.map(checkpoints.orRefuse(store.load(path)), ({ adapter, info }) => ({
+      Effect.map(checkpoints.orNotFound(store.load(path)), ({ adapter, info }) => ({
         contents: files.encode(adapter, undefined),
         created_at: info.created_at
       })),
@@ -534,7 +540,7 @@ export const make = (
         const described = parts.samplers.describe(id)
         if (described === undefined) return missing()
         const { owner, ...found } = described
-        return caller.orElse<Sampling.GetSamplerResponse, responses.Refusal>(
+        return currentUser.authorize<Sampling.GetSamplerResponse, responses.OperationRejection>(
           owner,
           () => Effect.succeed(found),
           missing
@@ -545,7 +551,7 @@ export const make = (
       if (from >= to || to - from > longestWindow) {
         return yield* responses.badRequest("starting_on, ending_before: give a window of 14 days at most")
       }
-      const events = yield* usageLog.usage(from, to)
+      const events = yield* usageLog.events(from, to)
       const ids = new Set(events.flatMap(({ session_id }) => session_id ?? []))
       return {
         data: events.map((event) => ({
@@ -562,10 +568,10 @@ export const make = (
       const start = day === undefined ? now - (now % dayMillis) : Date.parse(`${day}T00:00:00Z`)
       if (Number.isNaN(start)) return yield* responses.badRequest(`day: ${day} is no day of the calendar`)
       const isShown = event_type === "all" || event_type === "checkpoints"
-      return { entries: isShown ? yield* usageLog.notes(start, start + dayMillis) : [] }
+      return { entries: isShown ? yield* auditLog.entries(start, start + dayMillis) : [] }
     }),
-    storageUsage: Effect.map(Effect.all([stored, caller.Caller]), ([all, user]) => {
-      const infos = all.filter(({ owner }) => caller.owns(user, owner))
+    storageUsage: Effect.map(Effect.all([stored, currentUser.CurrentUser]), ([all, user]) => {
+      const infos = all.filter(({ owner }) => currentUser.owns(user, owner))
       const size_bytes = infos.reduce((sum, info) => sum + info.size_bytes, 0)
       return {
         data:

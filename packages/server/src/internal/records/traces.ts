@@ -1,26 +1,26 @@
-/** What a session's operations were, and when: as much as a viewer of traces shows. */
+/** Records when the operations of a session were queued, started and ended, and exports them as a Chrome trace. */
 
-/** @internal */
+/** One operation that has ended. Times are in milliseconds since the epoch. @internal */
 export interface Event {
-  /** what was done, such as `ForwardBackward` */
+  /** type of the operation, such as `ForwardBackward` */
   readonly name: string
-  /** the model or the sampling session */
+  /** id of the model or of the sampling session */
   readonly target: string
   readonly seq_id: number | undefined
-  /** milliseconds since the epoch, as all */
   readonly queued: number
-  /** absent where it never began */
+  /** absent if it never started */
   readonly started: number | undefined
   readonly ended: number
   readonly outcome: "done" | "failed"
 }
 
-/** The last operations of a session. @internal */
+/** The latest operations of a session. @internal */
 export interface Trace {
   readonly events: Array<Event>
 }
 
-const held = 4000
+// beyond this the oldest tenth is evicted
+const maxEvents = 4000
 
 /** @internal */
 export const make = (): Trace => ({ events: [] })
@@ -28,44 +28,51 @@ export const make = (): Trace => ({ events: [] })
 /** @internal */
 export const add = ({ events }: Trace, event: Event): void => {
   events.push(event)
-  if (events.length > held) events.splice(0, held / 10)
+  if (events.length > maxEvents) events.splice(0, maxEvents / 10)
+}
+
+/** Names the two tracks of a target: one for running operations, one for those that wait. */
+const trackNames = (target: string, index: number): ReadonlyArray<object> =>
+  [target, `${target} (waiting)`].map((name, i) => ({
+    ph: "M",
+    name: "thread_name",
+    pid: 1,
+    tid: 2 * index + i,
+    args: { name }
+  }))
+
+/** A complete event of the Chrome format, whose times are in microseconds. */
+const span = ({ name, outcome, seq_id }: Event, tid: number, from: number, to: number): object => ({
+  ph: "X",
+  cat: "tinker",
+  name,
+  pid: 1,
+  tid,
+  ts: from * 1000,
+  dur: (to - from) * 1000,
+  args: { seq_id, outcome }
+})
+
+/** The time that an operation waited, and the time that it ran. */
+const spansOf = (event: Event, track: number): ReadonlyArray<object> => {
+  const { ended, queued, started } = event
+  const waitedUntil = started ?? ended
+  return [
+    ...(waitedUntil > queued ? [span(event, track + 1, queued, waitedUntil)] : []),
+    ...(started === undefined ? [] : [span(event, track, started, ended)])
+  ]
 }
 
 /**
- * In the format of Chrome's tracing, which Perfetto reads: a track for each model and sampling session; the time that an
- * operation waited comes before it, on a track beside.
+ * A trace in Chrome's trace event format, which Perfetto and Chrome open. Each model and sampling session has a track of
+ * running operations, and one of waiting operations.
  *
  * @internal
  */
-export const toChrome = (session: string, { events }: Trace): object => {
+export const toChromeTrace = (session: string, { events }: Trace): object => {
   const targets = Array.from(new Set(events.map(({ target }) => target)))
-  const tracks = targets.flatMap((target, index) =>
-    [target, `${target} (waiting)`].map((name, i) => ({
-      ph: "M",
-      name: "thread_name",
-      pid: 1,
-      tid: 2 * index + i,
-      args: { name }
-    }))
-  )
-  const spans = events.flatMap(({ ended, name, outcome, queued, seq_id, started, target }) => {
-    const tid = 2 * targets.indexOf(target)
-    const span = (tid: number, from: number, to: number) => ({
-      ph: "X",
-      cat: "tinker",
-      name,
-      pid: 1,
-      tid,
-      ts: from * 1000,
-      dur: (to - from) * 1000,
-      args: { seq_id, outcome }
-    })
-    const begun = started ?? ended
-    return [
-      ...(begun > queued ? [span(tid + 1, queued, begun)] : []),
-      ...(started === undefined ? [] : [span(tid, started, ended)])
-    ]
-  })
+  const tracks = targets.flatMap(trackNames)
+  const spans = events.flatMap((event) => spansOf(event, 2 * targets.indexOf(event.target)))
   return {
     displayTimeUnit: "ms",
     traceEvents: [{ ph: "M", name: "process_name", pid: 1, args: { name: `session ${session}` } }, ...tracks, ...spans]

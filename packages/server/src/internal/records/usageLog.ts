@@ -1,99 +1,87 @@
-import type * as Audit from "@effect-tinker/api/Audit"
+/** Counts the tokens and checkpoints that each user consumed, by the hour. */
 import type * as Billing from "@effect-tinker/api/Billing"
-import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as caller from "../auth/currentUser.ts"
+import * as currentUser from "../auth/currentUser.ts"
 
-/** What was used, and by whom. @internal */
+/** One use of the service. @internal */
 export interface Usage {
+  /** the user that it is billed to */
   readonly owner: string | undefined
   readonly session_id: string | undefined
   readonly base_model: string
   readonly type: "training" | "sampling_prefill" | "sampling_sample" | "checkpoint"
-  /** tokens, or checkpoints */
+  /** number of tokens, or of checkpoints */
   readonly count: number
 }
 
-/** What has been done since the service started: usage by the hour, and what happened to checkpoints. @internal */
-export interface Ledger {
-  readonly use: (usage: Usage) => Effect.Effect<void>
-  /** what the caller used in hours that begin in a window, by hour, and most first */
-  readonly usage: (
-    from: number,
-    to: number
-  ) => Effect.Effect<ReadonlyArray<Billing.UsageEvent & { readonly session_id: string | undefined }>>
-  readonly note: (
-    owner: string | undefined,
-    event: string,
-    path: TinkerPath.TinkerPath,
-    details?: object
-  ) => Effect.Effect<void>
-  /** what happened to the caller's checkpoints in a span of time, in order */
-  readonly notes: (from: number, to: number) => Effect.Effect<ReadonlyArray<Audit.Entry>>
+/** The hourly total of uses that share owner, session, base model and type. */
+interface UsageTotal {
+  readonly usage: Usage
+  count: number
 }
 
-const hour = 60 * 60 * 1000
-// the oldest make room
-const maxNotes = 10_000
+type UsageEvent = Billing.UsageEvent & { readonly session_id: string | undefined }
+
+/** Usage since the service started. It is kept in memory. @internal */
+export interface UsageLog {
+  readonly record: (usage: Usage) => Effect.Effect<void>
+  /** Usage of the current user in the hours that start in `[from, to)`, by hour, the largest count first. */
+  readonly events: (from: number, to: number) => Effect.Effect<ReadonlyArray<UsageEvent>>
+}
+
+/** Totals by the start of the hour, then by what is counted. */
+type HourlyTotals = Map<number, Map<string, UsageTotal>>
+
+const hourMillis = 60 * 60 * 1000
+
+const eventInfo = (type: Usage["type"], count: number): Billing.EventInfo => {
+  switch (type) {
+    case "checkpoint":
+      return { type, count }
+    case "sampling_prefill":
+      return { type, cached: false, token_count: count }
+    default:
+      return { type, token_count: count }
+  }
+}
+
+const addUsage = (hours: HourlyTotals, usage: Usage, now: number): void => {
+  const start = now - (now % hourMillis)
+  const totals = hours.get(start) ?? new Map<string, UsageTotal>()
+  hours.set(start, totals)
+  const key = JSON.stringify([usage.owner, usage.session_id, usage.base_model, usage.type])
+  const total = totals.get(key)
+  if (total === undefined) totals.set(key, { usage, count: usage.count })
+  else total.count += usage.count
+}
+
+const toUsageEvent = (start: number, { count, usage }: UsageTotal): UsageEvent => ({
+  bucket_start: DateTime.unsafeMake(start),
+  bucket_end: DateTime.unsafeMake(start + hourMillis),
+  base_model: usage.base_model,
+  user_id: currentUser.ownerName(usage.owner),
+  session_id: usage.session_id,
+  event_info: eventInfo(usage.type, count)
+})
+
+const eventsOf = (hours: HourlyTotals, user: currentUser.User, from: number, to: number): ReadonlyArray<UsageEvent> =>
+  Array.from(hours)
+    .filter(([start]) => start >= from && start < to)
+    .sort(([a], [b]) => a - b)
+    .flatMap(([start, totals]) =>
+      Array.from(totals.values())
+        .filter(({ usage }) => currentUser.owns(user, usage.owner))
+        .sort((a, b) => b.count - a.count)
+        .map((total) => toUsageEvent(start, total))
+    )
 
 /** @internal */
-export const make = (): Ledger => {
-  const hours = new Map<number, Map<string, { readonly usage: Usage; count: number }>>()
-  const notes: Array<{ readonly owner: string | undefined; readonly at: number; readonly entry: Audit.Entry }> = []
-
-  const infoOf = ({ type }: Usage, count: number): Billing.EventInfo => {
-    switch (type) {
-      case "checkpoint":
-        return { type, count }
-      case "sampling_prefill":
-        return { type, cached: false, token_count: count }
-      default:
-        return { type, token_count: count }
-    }
-  }
-
+export const make = (): UsageLog => {
+  const hours: HourlyTotals = new Map()
   return {
-    use: (usage) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const start = now - (now % hour)
-        const bucket = hours.get(start) ?? new Map()
-        hours.set(start, bucket)
-        const key = JSON.stringify([usage.owner, usage.session_id, usage.base_model, usage.type])
-        const before = bucket.get(key)
-        if (before === undefined) bucket.set(key, { usage, count: usage.count })
-        else before.count += usage.count
-      }),
-    usage: (from, to) =>
-      Effect.map(caller.Caller, (user) =>
-        Array.from(hours)
-          .filter(([start]) => start >= from && start < to)
-          .sort(([a], [b]) => a - b)
-          .flatMap(([start, bucket]) =>
-            Array.from(bucket.values())
-              .filter(({ usage }) => caller.owns(user, usage.owner))
-              .sort((a, b) => b.count - a.count)
-              .map(({ count, usage }) => ({
-                bucket_start: DateTime.unsafeMake(start),
-                bucket_end: DateTime.unsafeMake(start + hour),
-                base_model: usage.base_model,
-                user_id: caller.shown(usage.owner),
-                session_id: usage.session_id,
-                event_info: infoOf(usage, count)
-              }))
-          )
-      ),
-    note: (owner, event, path, details = {}) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const tinker_path = TinkerPath.format(path)
-        const event_details = { tinker_path, ...(owner === undefined ? {} : { user_id: owner }), ...details }
-        notes.push({ owner, at: now, entry: { timestamp: DateTime.unsafeMake(now), event, event_details } })
-        if (notes.length > maxNotes) notes.splice(0, notes.length - maxNotes)
-      }),
-    notes: (from, to) =>
-      Effect.map(caller.Caller, (user) =>
-        notes.filter(({ at, owner }) => at >= from && at < to && caller.owns(user, owner)).map(({ entry }) => entry)
-      )
+    record: (usage) => Effect.map(Clock.currentTimeMillis, (now) => addUsage(hours, usage, now)),
+    events: (from, to) => Effect.map(currentUser.CurrentUser, (user) => eventsOf(hours, user, from, to))
   }
 }

@@ -1,7 +1,8 @@
+/** The error responses with which the service rejects an operation, and constructors for them. */
 import * as ErrorResponse from "@effect-tinker/api/ErrorResponse"
 
-/** What a request may be refused with. @internal */
-export type Refusal =
+/** Why the service rejects an operation, before it is queued. @internal */
+export type OperationRejection =
   | ErrorResponse.BadRequestResponse
   | ErrorResponse.ForbiddenResponse
   | ErrorResponse.NotFoundResponse
@@ -10,28 +11,28 @@ export type Refusal =
   | ErrorResponse.TooManyRequestsResponse
 
 /** @internal */
-export const badRequest = (detail: string) => new ErrorResponse.BadRequestResponse({ detail })
-
-/** @internal */
-export const notFound = (detail: string) => new ErrorResponse.NotFoundResponse({ detail })
-
-/** @internal */
-export const forbidden = (detail: string) => new ErrorResponse.ForbiddenResponse({ detail })
-
-/** @internal */
-export const conflict = (detail: string) => new ErrorResponse.ConflictResponse({ detail })
-
-/** @internal */
-export const gone = (detail: string) => new ErrorResponse.GoneResponse({ detail })
-
-/** @internal */
 export type NotFound = ErrorResponse.NotFoundResponse
 
 /** @internal */
 export type Gone = ErrorResponse.GoneResponse
 
-/** @internal */
-export const tooMany = (detail: string) => new ErrorResponse.TooManyRequestsResponse({ detail })
+/** 400 @internal */
+export const badRequest = (detail: string) => new ErrorResponse.BadRequestResponse({ detail })
 
-/** @internal */
+/** 403 @internal */
+export const forbidden = (detail: string) => new ErrorResponse.ForbiddenResponse({ detail })
+
+/** 404 @internal */
+export const notFound = (detail: string) => new ErrorResponse.NotFoundResponse({ detail })
+
+/** 409 @internal */
+export const conflict = (detail: string) => new ErrorResponse.ConflictResponse({ detail })
+
+/** 410 @internal */
+export const gone = (detail: string) => new ErrorResponse.GoneResponse({ detail })
+
+/** 422 @internal */
 export const unprocessable = (detail: string) => new ErrorResponse.UnprocessableResponse({ detail })
+
+/** 429 @internal */
+export const tooMany = (detail: string) => new ErrorResponse.TooManyRequestsResponse({ detail })

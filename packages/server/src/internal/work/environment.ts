@@ -7,6 +7,7 @@ import * as Tracer from "effect/Tracer"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
 import * as futures from "./futures.ts"
+import type * as auditLog from "../records/auditLog.ts"
 import type * as usageLog from "../records/usageLog.ts"
 import * as responses from "../util/responses.ts"
 
@@ -28,7 +29,8 @@ export interface Environment {
   readonly engine: Engine.Service
   readonly store: CheckpointStore.Service
   readonly futures: futures.Futures
-  readonly usageLog: usageLog.Ledger
+  readonly usageLog: usageLog.UsageLog
+  readonly auditLog: auditLog.AuditLog
   readonly settings: Settings
   /** the service's own */
   readonly scope: Scope.Scope
@@ -76,7 +78,10 @@ export const toOutcome = (
   )
 
 /** Why nothing more is taken for now. @internal */
-export const overload = (environment: Environment, load: futures.SessionLoad): responses.Refusal | undefined => {
+export const overload = (
+  environment: Environment,
+  load: futures.SessionLoad
+): responses.OperationRejection | undefined => {
   const { maxPending } = environment.settings
   return load.pending < maxPending
     ? undefined

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as caller from "../auth/currentUser.ts"
+import * as currentUser from "../auth/currentUser.ts"
 import * as responses from "../util/responses.ts"
 import * as traces from "../records/traces.ts"
 
@@ -192,7 +192,7 @@ export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
           prune(now)
           const entry = entries.get(id)
           if (entry !== undefined) {
-            return caller.orElse(
+            return currentUser.authorize(
               entry.load.owner,
               () => Effect.succeed(entry),
               () => responses.notFound(`there is no request ${id}`)

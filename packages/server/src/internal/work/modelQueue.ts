@@ -17,11 +17,21 @@ export interface Queue {
    * What the number was used for before: the same request gets what it got then, another is refused. A number that is
    * free answers `undefined`.
    */
-  readonly find: (seqId: number, fingerprint: string) => Effect.Effect<futures.Ticket | undefined, responses.Refusal>
+  readonly find: (
+    seqId: number,
+    fingerprint: string
+  ) => Effect.Effect<futures.Ticket | undefined, responses.OperationRejection>
   /** Takes a number, the next one when `seqId` is `undefined`, and runs `work` in its turn. */
-  readonly add: (seqId: number | undefined, request: Request) => Effect.Effect<futures.Ticket, responses.Refusal>
+  readonly add: (
+    seqId: number | undefined,
+    request: Request
+  ) => Effect.Effect<futures.Ticket, responses.OperationRejection>
   /** Takes a number for a request that was refused, so that those behind it need not wait for it. */
-  readonly consumeSeqId: (seqId: number, fingerprint: string, refusal: responses.Refusal) => Effect.Effect<void>
+  readonly consumeSeqId: (
+    seqId: number,
+    fingerprint: string,
+    refusal: responses.OperationRejection
+  ) => Effect.Effect<void>
   /** Fails what waits; nothing is taken any more. */
   readonly end: (reason: string) => Effect.Effect<void>
   /** whether operations wait for this number, or it is the next one to run: it is taken whatever else waits */
@@ -36,14 +46,14 @@ export interface Queue {
 export interface Request {
   readonly fingerprint: string
   /** the last chance to refuse, together with taking the number */
-  readonly check?: ((seqId: number) => responses.Refusal | undefined) | undefined
+  readonly check?: ((seqId: number) => responses.OperationRejection | undefined) | undefined
   readonly entry: (seqId: number) => futures.Entry
   readonly work: (seqId: number) => Effect.Effect<futures.Outcome>
 }
 
 interface Slot {
   readonly fingerprint: string
-  readonly answer: futures.Ticket | responses.Refusal
+  readonly answer: futures.Ticket | responses.OperationRejection
 }
 
 // more than clients have under way
@@ -54,7 +64,8 @@ interface Waiting {
   readonly work: Effect.Effect<futures.Outcome>
 }
 
-const isRefusal = (answer: futures.Ticket | responses.Refusal): answer is responses.Refusal => "_tag" in answer
+const isRefusal = (answer: futures.Ticket | responses.OperationRejection): answer is responses.OperationRejection =>
+  "_tag" in answer
 
 /** Work that always ends in an outcome, whatever happens to it. @internal */
 export const settle = (
@@ -150,7 +161,7 @@ export const make = (options: {
     )
   })
 
-  const use = (seqId: number, fingerprint: string): futures.Ticket | responses.Refusal | undefined => {
+  const use = (seqId: number, fingerprint: string): futures.Ticket | responses.OperationRejection | undefined => {
     if (ended !== undefined) return responses.notFound(ended)
     const slot = slots.get(seqId)
     if (slot !== undefined) {
@@ -184,7 +195,7 @@ export const make = (options: {
         return used !== undefined && isRefusal(used) ? Effect.fail(used) : Effect.succeed(used)
       }),
     add: (seqId, { check, entry: makeEntry, fingerprint, work }) =>
-      Effect.suspend((): Effect.Effect<futures.Ticket, responses.Refusal> => {
+      Effect.suspend((): Effect.Effect<futures.Ticket, responses.OperationRejection> => {
         const number = seqId ?? highest + 1
         const used = use(number, fingerprint)
         if (used !== undefined) return isRefusal(used) ? Effect.fail(used) : Effect.succeed(used)

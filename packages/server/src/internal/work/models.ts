@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
-import * as caller from "../auth/currentUser.ts"
+import * as currentUser from "../auth/currentUser.ts"
 import * as checkpoints from "../checkpoints/access.ts"
 import {
   categoryOf,
@@ -55,9 +55,9 @@ export interface Operation {
   readonly seqId: number | undefined
   /** tells this request from another under the same number */
   readonly identity: unknown
-  readonly validate?: Effect.Effect<void, responses.Refusal> | undefined
+  readonly validate?: Effect.Effect<void, responses.OperationRejection> | undefined
   /** refuses, at the moment of taking the number */
-  readonly check?: ((seqId: number) => responses.Refusal | undefined) | undefined
+  readonly check?: ((seqId: number) => responses.OperationRejection | undefined) | undefined
   readonly run: (model: Engine.EngineModel, seqId: number) => Effect.Effect<futures.Done, Failure>
 }
 
@@ -79,16 +79,19 @@ export interface Models {
   readonly create: (
     session: sessions.Session,
     request: Model.CreateModelRequest
-  ) => Effect.Effect<futures.Ticket, responses.Refusal>
+  ) => Effect.Effect<futures.Ticket, responses.OperationRejection>
   /** creates a model with the shape of a checkpoint, and loads it */
   readonly createFrom: (
     session: sessions.Session,
     request: Weights.CreateFromWeightsRequest
-  ) => Effect.Effect<futures.Ticket, responses.Refusal>
-  readonly unload: (record: ModelRecord) => Effect.Effect<futures.Ticket, responses.Refusal>
+  ) => Effect.Effect<futures.Ticket, responses.OperationRejection>
+  readonly unload: (record: ModelRecord) => Effect.Effect<futures.Ticket, responses.OperationRejection>
   readonly all: () => ReadonlyArray<ModelRecord>
   readonly find: (id: string) => Effect.Effect<ModelRecord, responses.NotFound>
-  readonly submit: (record: ModelRecord, operation: Operation) => Effect.Effect<futures.Ticket, responses.Refusal>
+  readonly submit: (
+    record: ModelRecord,
+    operation: Operation
+  ) => Effect.Effect<futures.Ticket, responses.OperationRejection>
 }
 
 const defaultLora: Model.LoraConfig = { rank: 32, train_unembed: true, train_mlp: true, train_attn: true }
@@ -152,7 +155,9 @@ export const make = (environment: Environment): Models => {
       : `optimizer_config.type is ${config.type}; on offer: adamw`
 
   /** Operation 0 of a model. */
-  const begin = Effect.fnUntraced(function* (creation: Creation): Effect.fn.Return<futures.Ticket, responses.Refusal> {
+  const begin = Effect.fnUntraced(function* (
+    creation: Creation
+  ): Effect.fn.Return<futures.Ticket, responses.OperationRejection> {
     const { base, id, lora_config, session } = creation
     const parent = yield* currentParent
     const now = yield* Clock.currentTimeMillis
@@ -228,8 +233,8 @@ export const make = (environment: Environment): Models => {
     if (model_seq_id < 0) return yield* responses.badRequest(`model_seq_id is ${model_seq_id}, which is below 0`)
     const problem = optimizerProblem(optimizer_config)
     if (problem !== undefined) return yield* responses.badRequest(problem)
-    const path = yield* checkpoints.trainingState(request.path)
-    const info = yield* checkpoints.find(environment.store, path)
+    const path = yield* checkpoints.parseTrainingPath(request.path)
+    const info = yield* checkpoints.findReadable(environment.store, path)
     if (base_model !== undefined && base_model !== info.base_model) {
       return yield* responses.badRequest(`${request.path} is of base model ${info.base_model}, not of ${base_model}`)
     }
@@ -328,7 +333,7 @@ export const make = (environment: Environment): Models => {
         const missing = () => responses.notFound(`there is no model ${id}`)
         return record === undefined
           ? missing()
-          : caller.orElse(record.session.record.owner, () => Effect.succeed(record), missing)
+          : currentUser.authorize(record.session.record.owner, () => Effect.succeed(record), missing)
       }),
     submit
   }

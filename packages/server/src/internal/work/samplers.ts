@@ -14,7 +14,7 @@ import * as RcMap from "effect/RcMap"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
-import * as caller from "../auth/currentUser.ts"
+import * as currentUser from "../auth/currentUser.ts"
 import * as checkpoints from "../checkpoints/access.ts"
 import {
   currentParent,
@@ -86,16 +86,16 @@ export interface Samplers {
   readonly create: (
     session: sessions.Session,
     request: Sampling.CreateSamplingSessionRequest
-  ) => Effect.Effect<string, responses.Refusal>
-  readonly reserve: (session: sessions.Session, seqId: number | undefined) => Reservation | responses.Refusal
-  readonly sample: (request: Sampling.SampleRequest) => Effect.Effect<futures.Ticket, responses.Refusal>
+  ) => Effect.Effect<string, responses.OperationRejection>
+  readonly reserve: (session: sessions.Session, seqId: number | undefined) => Reservation | responses.OperationRejection
+  readonly sample: (request: Sampling.SampleRequest) => Effect.Effect<futures.Ticket, responses.OperationRejection>
   /** the number of one client more of a sampling session */
-  readonly join: (id: string) => Effect.Effect<number, responses.Refusal>
+  readonly join: (id: string) => Effect.Effect<number, responses.OperationRejection>
   /** waits until a client has more samples done than `cursor`, and answers those */
   readonly retrieve: (
     request: Future.RetrieveFuturesRequest,
     atMost: Duration.Duration
-  ) => Effect.Effect<Future.RetrieveFuturesResponse, responses.Refusal>
+  ) => Effect.Effect<Future.RetrieveFuturesResponse, responses.OperationRejection>
   /** what a sampler was made of, also when its session has ended */
   readonly describe: (id: string) => ({ readonly owner: string | undefined } & Sampling.GetSamplerResponse) | undefined
   /** the samplers that a session made */
@@ -123,7 +123,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
     const records = new Map<string, SamplerRecord>()
     // of samples that name a base model or a path themselves
     const unowned = new Map<string | undefined, futures.SessionLoad>()
-    const loadOf = ({ id: owner }: caller.User): futures.SessionLoad => {
+    const loadOf = ({ id: owner }: currentUser.User): futures.SessionLoad => {
       const before = unowned.get(owner)
       if (before !== undefined) return before
       const fresh = futures.load(owner)
@@ -143,7 +143,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       idleTimeToLive: settings.samplerIdle
     })
 
-    const offered = (base_model: string): Effect.Effect<void, responses.Refusal> =>
+    const offered = (base_model: string): Effect.Effect<void, responses.OperationRejection> =>
       findBaseModel(engine, base_model) === undefined
         ? responses.badRequest(`there is no base model ${base_model}; on offer: ${onOffer(engine)}`)
         : Effect.void
@@ -151,7 +151,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
     const sourceOf = Effect.fnUntraced(function* (options: {
       readonly base_model?: string | undefined
       readonly model_path?: string | undefined
-    }): Effect.fn.Return<Source, responses.Refusal> {
+    }): Effect.fn.Return<Source, responses.OperationRejection> {
       const { base_model, model_path } = options
       if (base_model !== undefined) yield* offered(base_model)
       if (model_path === undefined) {
@@ -161,7 +161,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       }
       const parsed = TinkerPath.parse(model_path)
       if (Option.isNone(parsed)) {
-        return yield* responses.badRequest(`model_path ${JSON.stringify(model_path)} is not a path of a checkpoint`)
+        return yield* responses.badRequest(`model_path ${JSON.stringify(model_path)} is not a checkpoint path`)
       }
       const path = parsed.value
       if (path.kind !== "sampler_weights") {
@@ -169,7 +169,7 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
           `${model_path} holds no sampler weights: give the path that save_weights_for_sampler answered`
         )
       }
-      const info = yield* checkpoints.find(store, path)
+      const info = yield* checkpoints.findReadable(store, path)
       if (base_model !== undefined && base_model !== info.base_model) {
         return yield* responses.badRequest(`${model_path} is of base model ${info.base_model}, not of ${base_model}`)
       }
@@ -248,20 +248,20 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       return records.get(id) ?? register({ id, session: undefined, asked: undefined, source })
     })
 
-    const find = (id: string): Effect.Effect<SamplerRecord, responses.Refusal> =>
+    const find = (id: string): Effect.Effect<SamplerRecord, responses.OperationRejection> =>
       Effect.suspend(() => {
         const record = records.get(id)
         const missing = () => responses.notFound(`there is no sampling session ${id}`)
         return record?.source === undefined || record.session === undefined
           ? missing()
-          : caller.orElse<SamplerRecord, responses.Refusal>(
+          : currentUser.authorize<SamplerRecord, responses.OperationRejection>(
               record.session.record.owner,
               () => Effect.succeed(record),
               missing
             )
       })
 
-    const addressed = (request: Sampling.SampleRequest): Effect.Effect<SamplerRecord, responses.Refusal> =>
+    const addressed = (request: Sampling.SampleRequest): Effect.Effect<SamplerRecord, responses.OperationRejection> =>
       request.sampling_session_id === undefined ? direct(request) : find(request.sampling_session_id)
 
     const completionsOf = (record: SamplerRecord, client: number): Completions => {
@@ -343,9 +343,9 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
       const problem = promptProblem(request, record.source!)
       if (session !== undefined) yield* session.touch
       const parent = yield* currentParent
-      const load = session?.load ?? loadOf(yield* caller.Caller)
+      const load = session?.load ?? loadOf(yield* currentUser.CurrentUser)
       const clock = yield* Effect.clock
-      return yield* Effect.suspend((): Effect.Effect<futures.Ticket, responses.Refusal> => {
+      return yield* Effect.suspend((): Effect.Effect<futures.Ticket, responses.OperationRejection> => {
         const slot = numbered === undefined ? undefined : slots.get(numbered)
         if (slot !== undefined) {
           return slot.fingerprint === hash
@@ -391,8 +391,8 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
             const drawn = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
             const read = Either.getOrElse(ModelInput.lengthEither(prompt), () => 0)
             return Effect.zipRight(
-              environment.usageLog.use({ ...account, type: "sampling_prefill", count: read }),
-              environment.usageLog.use({ ...account, type: "sampling_sample", count: drawn })
+              environment.usageLog.record({ ...account, type: "sampling_prefill", count: read }),
+              environment.usageLog.record({ ...account, type: "sampling_sample", count: drawn })
             )
           }),
           Effect.map(sampled),

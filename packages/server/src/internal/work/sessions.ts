@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as caller from "../auth/currentUser.ts"
+import * as currentUser from "../auth/currentUser.ts"
 import type { Environment } from "./environment.ts"
 import * as futures from "./futures.ts"
 import * as ids from "../util/ids.ts"
@@ -78,7 +78,7 @@ export const make = (environment: Environment): Sessions => {
 
   const create = Effect.fnUntraced(function* (request: typeof Wire.CreateSessionRequest.Type) {
     const id = yield* ids.uuid
-    const { id: owner } = yield* caller.Caller
+    const { id: owner } = yield* currentUser.CurrentUser
     const scope = yield* Scope.fork(environment.scope, ExecutionStrategy.sequential)
     const resources = yield* Scope.fork(scope, ExecutionStrategy.sequential)
     const workers = yield* Scope.fork(scope, ExecutionStrategy.parallel)
@@ -149,7 +149,7 @@ export const make = (environment: Environment): Sessions => {
   const createPlaceholder: Sessions["createPlaceholder"] = Effect.fnUntraced(function* (project_id, detail) {
     const record: SessionRecord = {
       id: yield* ids.uuid,
-      owner: (yield* caller.Caller).id,
+      owner: (yield* currentUser.CurrentUser).id,
       created_at: yield* Clock.currentTimeMillis,
       user_metadata: undefined,
       display_name: undefined,
@@ -167,19 +167,19 @@ export const make = (environment: Environment): Sessions => {
     records: () => Array.from(records.values()),
     getRecord: (id) => records.get(id),
     finish: (id, status) =>
-      Effect.flatMap(caller.Caller, (user): Effect.Effect<void, responses.NotFound> => {
+      Effect.flatMap(currentUser.CurrentUser, (user): Effect.Effect<void, responses.NotFound> => {
         const record = records.get(id)
-        if (record === undefined || !caller.owns(user, record.owner)) return responses.notFound(`no session ${id}`)
+        if (record === undefined || !currentUser.owns(user, record.owner)) return responses.notFound(`no session ${id}`)
         const scope = scopes.get(id)
         if (scope === undefined || record.status.type !== "active") return Effect.void
         record.status = status
         return Effect.uninterruptible(Scope.close(scope, Exit.void))
       }),
     find: (id) =>
-      Effect.flatMap(caller.Caller, (user): Effect.Effect<Session, responses.NotFound | responses.Gone> => {
+      Effect.flatMap(currentUser.CurrentUser, (user): Effect.Effect<Session, responses.NotFound | responses.Gone> => {
         const session = live.get(id)
         const record = records.get(id)
-        const visible = record !== undefined && caller.owns(user, record.owner)
+        const visible = record !== undefined && currentUser.owns(user, record.owner)
         if (session !== undefined && visible) return Effect.succeed(session)
         return visible ? responses.gone(`session ${id} has ended`) : responses.notFound(`no session ${id}`)
       })

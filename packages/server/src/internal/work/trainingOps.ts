@@ -57,8 +57,8 @@ const save = (
 ) =>
   Effect.tap(environment.store.save({ ...options, owner: record.session.record.owner }), () =>
     Effect.zipRight(
-      environment.usageLog.use({ ...accountOf(record), type: "checkpoint", count: 1 }),
-      environment.usageLog.note(record.session.record.owner, "checkpoint_created", options.path)
+      environment.usageLog.record({ ...accountOf(record), type: "checkpoint", count: 1 }),
+      environment.auditLog.record(record.session.record.owner, "checkpoint_created", options.path)
     )
   )
 
@@ -96,7 +96,7 @@ export const pass = (
     const output = type === "Forward" ? model.forward(options) : model.forwardBackward(options)
     const count = input.data.reduce((sum, { model_input }) => sum + lengthOf(model_input), 0)
     return output.pipe(
-      Effect.tap(() => environment.usageLog.use({ ...accountOf(record), type: "training", count })),
+      Effect.tap(() => environment.usageLog.record({ ...accountOf(record), type: "training", count })),
       Effect.map(passed)
     )
   }
@@ -142,7 +142,7 @@ const reserving = (
     name: options.name ?? `seq-${String(seqId).padStart(6, "0")}`
   })
   const { name, overwrite } = options
-  const validate = Effect.suspend((): Effect.Effect<void, responses.Refusal> => {
+  const validate = Effect.suspend((): Effect.Effect<void, responses.OperationRejection> => {
     if (name === undefined) return Effect.void
     if (!TinkerPath.isCheckpointName(name)) return badName(name)
     const path = { training_run_id: record.id, kind, name }
@@ -154,7 +154,7 @@ const reserving = (
           onFailure: () => Effect.void
         })
   })
-  const check = (seqId: number): responses.Refusal | undefined => {
+  const check = (seqId: number): responses.OperationRejection | undefined => {
     const path = pathOf(seqId)
     const id = TinkerPath.checkpointId(path)
     if (!overwrite && record.names.has(id)) return nameTaken(path)
@@ -294,18 +294,20 @@ export const loadWeights = (
     type: "LoadWeights",
     seqId: request.seq_id,
     identity: { path: request.path, optimizer: request.optimizer },
-    validate: Effect.suspend((): Effect.Effect<void, responses.Refusal> => {
+    validate: Effect.suspend((): Effect.Effect<void, responses.OperationRejection> => {
       if (Option.isNone(parsed)) {
-        return responses.badRequest(`path ${JSON.stringify(request.path)} is not a path of a checkpoint`)
+        return responses.badRequest(`path ${JSON.stringify(request.path)} is not a checkpoint path`)
       }
       const path = parsed.value
       if (path.kind !== "weights") {
-        return responses.badRequest(`${request.path} is not a training state: give the path that save_weights answered`)
+        return responses.badRequest(
+          `${request.path} is not a training checkpoint: pass the path that save_weights returned`
+        )
       }
       // a checkpoint of this model that is about to be saved will be there in time
       if (path.training_run_id === record.id && record.names.has(TinkerPath.checkpointId(path))) return Effect.void
       return Effect.matchEffect(environment.store.info(path), {
-        onSuccess: (info) => Effect.asVoid(checkpoints.readable(path, info)),
+        onSuccess: (info) => Effect.asVoid(checkpoints.authorizeRead(path, info)),
         onFailure: (error) => (error._tag === "CheckpointNotFound" ? responses.notFound(error.message) : Effect.void)
       })
     }),
