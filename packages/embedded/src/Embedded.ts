@@ -58,7 +58,7 @@ export const layerEngine = (
     Effect.map(
       Effect.promise(() =>
         thread === "own"
-          ? import("@effect-tinker/engine/WorkerEngine").then(({ layer }) => layer)
+          ? import("@effect-tinker/engine/NodeWorkerEngine").then(({ layer }) => layer)
           : import("@effect-tinker/engine/JaxEngine").then(({ layer }) => layer)
       ),
       (layer) => layer(settings)

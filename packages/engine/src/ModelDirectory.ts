@@ -12,59 +12,9 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import * as config from "./internal/config.ts"
-
-/**
- * The dimensions of a decoder. Sizes are numbers of values.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ModelConfig {
-  readonly model_type: "llama" | "qwen3"
-  readonly vocab_size: number
-  readonly hidden_size: number
-  readonly intermediate_size: number
-  readonly num_layers: number
-  readonly num_heads: number
-  /** how many heads keys and values have; each serves `num_heads / num_kv_heads` query heads */
-  readonly num_kv_heads: number
-  readonly head_dim: number
-  readonly rms_norm_eps: number
-  /** whether queries and keys are normalised per head, as Qwen3 does */
-  readonly qk_norm: boolean
-  /** whether the unembedding is the embedding */
-  readonly tie_word_embeddings: boolean
-  /** the longest sequence, in tokens */
-  readonly max_context_length: number
-  readonly rope: Rope
-}
-
-/**
- * Rotary position embedding: its base, and how its frequencies are scaled.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Rope {
-  readonly theta: number
-  readonly scaling: RopeScaling
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type RopeScaling =
-  | { readonly type: "default" }
-  | { readonly type: "linear"; readonly factor: number }
-  | {
-      readonly type: "llama3"
-      readonly factor: number
-      readonly low_freq_factor: number
-      readonly high_freq_factor: number
-      readonly original_max_position_embeddings: number
-    }
+import * as architecture from "./internal/model/architecture.ts"
+import * as modelConfig from "./internal/model/config.ts"
+import type { ModelConfig } from "./ModelConfig.ts"
 
 /**
  * What is known of a directory before its weights are read.
@@ -118,7 +68,7 @@ export class ModelDirectoryError extends Schema.TaggedError<ModelDirectoryError>
  * @since 0.1.0
  * @category conversions
  */
-export const parseConfig = (json: unknown): Either.Either<ModelConfig, string> => config.parse(json)
+export const parseConfig = (json: unknown): Either.Either<ModelConfig, string> => modelConfig.parse(json)
 
 const readJson = (path: string) =>
   Effect.gen(function* () {
@@ -164,7 +114,7 @@ export const open = Effect.fn("ModelDirectory.open")(function* (directory: strin
   const model: ModelDirectory = {
     path: directory,
     config: parsed.right,
-    eos_token_ids: config.eosTokenIds(generation, raw),
+    eos_token_ids: modelConfig.eosTokenIds(generation, raw),
     decode: tokenizer === undefined ? undefined : (tokens) => tokenizer.decode(tokens)
   }
   return model
@@ -215,7 +165,7 @@ export const weights = Effect.fn("ModelDirectory.weights")(function* (model: Mod
     ...(yield* Effect.forEach(files, (file) => readTensors(join(model.path, file))))
   ) as Weights
   const out: Record<string, SafeTensors.Tensor> = {}
-  for (const [name, shape] of config.expectedWeights(model.config)) {
+  for (const [name, shape] of architecture.expectedWeights(model.config)) {
     const tensor = Object.hasOwn(tensors, name) ? tensors[name] : undefined
     if (tensor === undefined) {
       return yield* new ModelDirectoryError({ path: model.path, reason: `has no weight ${name}` })

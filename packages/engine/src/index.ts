@@ -1,2 +1,3 @@
 export * as JaxEngine from "./JaxEngine.ts"
+export * as ModelConfig from "./ModelConfig.ts"
 export * as ModelDirectory from "./ModelDirectory.ts"

@@ -5,7 +5,7 @@
  */
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
-import * as WorkerEngine from "@effect-tinker/engine/WorkerEngine"
+import * as NodeWorkerEngine from "@effect-tinker/engine/NodeWorkerEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -57,7 +57,7 @@ export const start = async (options: Options): Promise<Local> => {
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
     Layer.provide([
-      WorkerEngine.layer({ models: options.models }),
+      NodeWorkerEngine.layer({ models: options.models }),
       CheckpointStore.layerFileSystem(options.checkpoints)
     ]),
     Layer.provide(NodeContext.layer),

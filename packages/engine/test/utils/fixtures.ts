@@ -7,8 +7,8 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as baseModel from "../../src/internal/baseModel.ts"
-import * as executors from "../../src/internal/executors.ts"
+import * as baseModel from "../../src/internal/model/loaded.ts"
+import * as executors from "../../src/internal/executors/choose.ts"
 import * as ModelDirectory from "../../src/ModelDirectory.ts"
 
 export interface Tensor {

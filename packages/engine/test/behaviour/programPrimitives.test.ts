@@ -1,0 +1,69 @@
+import { makeJaxpr, numpy } from "@jax-js/jax"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as config from "../../src/internal/model/architecture.ts"
+import * as decoder from "../../src/internal/model/transformer.ts"
+import type { Program } from "../../src/internal/executors/executor.ts"
+import * as fixtures from "../utils/fixtures.ts"
+
+type Jaxpr = ReturnType<ReturnType<typeof makeJaxpr>>["jaxpr"]["jaxpr"]
+
+const primitives = (
+  program: Program
+): { readonly names: ReadonlySet<string>; readonly constants: ReadonlyArray<number> } => {
+  const names = Object.keys(program.inputs)
+  const trace = (...arrays: Array<numpy.Array>) => [
+    ...program.trace(Object.fromEntries(names.map((name, i) => [name, arrays[i]!])))
+  ]
+  const inputs = Object.values(program.inputs).map(({ dtype, shape }) =>
+    numpy.zeros([...shape], { dtype: numpy[dtype] })
+  )
+  const { jaxpr: closed } = makeJaxpr(trace)(...inputs)
+  const found = new Set<string>()
+  const visit = (jaxpr: Jaxpr) => {
+    for (const { params, primitive } of jaxpr.eqns) {
+      if ((primitive as string) === "jit") visit(params["jaxpr"] as Jaxpr)
+      else found.add(primitive)
+    }
+  }
+  visit(closed.jaxpr)
+  const constants = closed.consts.flatMap((constant) =>
+    Array.from((constant as numpy.Array).dataSync() as Float32Array)
+  )
+  return { names: found, constants }
+}
+
+// what an executor has to know
+const known = new Set(
+  (
+    "add mul neg exp log sqrt reciprocal min max compare where " +
+    "reduce dot transpose reshape broadcast flip stop_gradient"
+  ).split(" ")
+)
+
+describe("programs", () => {
+  it.scoped("use few primitives, and no constants but zeros", () =>
+    Effect.gen(function* () {
+      const { config: model } = yield* fixtures.load(fixtures.path("tiny-qwen3"))
+      const linears = config.linears(model)
+      const programs = [
+        decoder.training(model, linears, 2, { rows: 2, length: 16, targets: 1 }, true),
+        decoder.training(model, linears, 2, { rows: 2, length: 16, targets: 3 }, true),
+        decoder.training(model, linears, 2, { rows: 2, length: 16, targets: 1 }, false),
+        decoder.prefill(model, 16, true),
+        decoder.prefill(model, 16, false),
+        decoder.decode(model, 4, 64)
+      ]
+      for (const program of programs) {
+        const { constants, names } = primitives(program)
+        assert.deepStrictEqual([...names].filter((name) => !known.has(name)).sort(), [], program.key)
+        // what jax-js puts for the tangents of what is held fixed
+        assert.isTrue(
+          constants.every((value) => value === 0),
+          program.key
+        )
+      }
+      assert.strictEqual(new Set(programs.map(({ key }) => key)).size, programs.length)
+    })
+  )
+})
