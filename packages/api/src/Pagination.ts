@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { open, tagged } from "./internal/schemas.ts"
+import { open, optionalKey, tagged } from "./internal/schemas.ts"
 
 /**
  * Where a page lies: `offset` and `limit` as asked for, and how many items there are in all.
@@ -50,6 +50,14 @@ export const AccessScope = open("owned", "accessible")
  * @category models
  */
 export type AccessScope = typeof AccessScope.Type
+
+/**
+ * The query of endpoints that take an access scope.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Scope = Schema.Struct({ access_scope: optionalKey(AccessScope) })
 
 /**
  * Whose things a search looks through: the caller's own, everyone's, or those of one to ten users.

@@ -1,208 +1,48 @@
 /**
- * The contract of the service as an `HttpApi`. It drives the server's handlers and the client's requests alike, so that
- * a path or a body is written down once.
+ * The contract of the service as an `HttpApi`: the server's handlers and the client's requests are both derived from
+ * it. Every endpoint is also exported by name, such as `TinkerApi.asample`.
+ *
+ * Ids contain `:` and stand in paths unescaped. A server may lack any endpoint outside the groups `service`, `models`,
+ * `training`, `sampling` and `futures`; it then responds with status 404 or 405.
  *
  * @since 0.1.0
  */
 import * as HttpApi from "@effect/platform/HttpApi"
-import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
-import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as ErrorResponse from "./ErrorResponse.ts"
-import * as Future from "./Future.ts"
-import * as Model from "./Model.ts"
-import * as Sampling from "./Sampling.ts"
-import * as Session from "./Session.ts"
-import * as Training from "./Training.ts"
-import * as Weights from "./Weights.ts"
+import { Admin } from "./internal/endpoints/admin.ts"
+import { Checkpoints } from "./internal/endpoints/checkpoints.ts"
+import { Client } from "./internal/endpoints/client.ts"
+import { Futures, Polling } from "./internal/endpoints/futures.ts"
+import { ModelOperations, Models } from "./internal/endpoints/models.ts"
+import { Samplers, SamplingOperations } from "./internal/endpoints/sampling.ts"
+import { Service } from "./internal/endpoints/service.ts"
+import { Sessions } from "./internal/endpoints/sessions.ts"
+import { TrainingOperations } from "./internal/endpoints/training.ts"
+import { TrainingRuns } from "./internal/endpoints/trainingRuns.ts"
+import { WeightsOperations } from "./internal/endpoints/weights.ts"
+
+export * from "./internal/endpoints/admin.ts"
+export * from "./internal/endpoints/checkpoints.ts"
+export * from "./internal/endpoints/client.ts"
+export * from "./internal/endpoints/futures.ts"
+export * from "./internal/endpoints/models.ts"
+export * from "./internal/endpoints/sampling.ts"
+export * from "./internal/endpoints/service.ts"
+export * from "./internal/endpoints/sessions.ts"
+export * from "./internal/endpoints/training.ts"
+export * from "./internal/endpoints/trainingRuns.ts"
+export * from "./internal/endpoints/weights.ts"
 
 /**
- * @since 0.1.0
- * @category endpoints
- */
-export const clientConfig = HttpApiEndpoint.post("clientConfig", "/client/config")
-  .setPayload(Session.ClientConfigRequest)
-  .addSuccess(Session.ClientConfigResponse)
-
-/**
- * @since 0.1.0
- * @category endpoints
- */
-export const healthz = HttpApiEndpoint.get("healthz", "/healthz").addSuccess(Session.HealthResponse)
-
-/**
- * @since 0.1.0
- * @category endpoints
- */
-export const getServerCapabilities = HttpApiEndpoint.get(
-  "getServerCapabilities",
-  "/get_server_capabilities"
-).addSuccess(Session.GetServerCapabilitiesResponse)
-
-/**
- * @since 0.1.0
- * @category endpoints
- */
-export const createSession = HttpApiEndpoint.post("createSession", "/create_session")
-  .setPayload(Session.CreateSessionRequest)
-  .addSuccess(Session.CreateSessionResponse)
-
-/**
- * @since 0.1.0
- * @category endpoints
- */
-export const sessionHeartbeat = HttpApiEndpoint.post("sessionHeartbeat", "/session_heartbeat")
-  .setPayload(Session.SessionHeartbeatRequest)
-  .addSuccess(Session.SessionHeartbeatResponse)
-
-/**
- * Answers with a future of `Model.CreateModelResponse`.
+ * The path below the base URL that every endpoint starts with.
  *
  * @since 0.1.0
- * @category endpoints
+ * @category contract
  */
-export const createModel = HttpApiEndpoint.post("createModel", "/create_model")
-  .setPayload(Model.CreateModelRequest)
-  .addSuccess(Future.FutureEnvelope)
+export const prefix = "/api/v1"
 
 /**
- * @since 0.1.0
- * @category endpoints
- */
-export const getInfo = HttpApiEndpoint.post("getInfo", "/get_info")
-  .setPayload(Model.GetInfoRequest)
-  .addSuccess(Model.GetInfoResponse)
-
-/**
- * Answers with a future of `Training.ForwardBackwardOutput`. Gradients accumulate until the next `optimStep`.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const forwardBackward = HttpApiEndpoint.post("forwardBackward", "/forward_backward")
-  .setPayload(Training.ForwardBackwardRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * Answers with a future of `Training.ForwardBackwardOutput`; no gradient is kept.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const forward = HttpApiEndpoint.post("forward", "/forward")
-  .setPayload(Training.ForwardRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * Answers with a future of `Training.OptimStepResponse`.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const optimStep = HttpApiEndpoint.post("optimStep", "/optim_step")
-  .setPayload(Training.AnyOptimStepRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * Answers with a future of `Weights.SaveWeightsResponse`.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const saveWeights = HttpApiEndpoint.post("saveWeights", "/save_weights")
-  .setPayload(Weights.SaveWeightsRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * Answers with a future of `Weights.SaveWeightsForSamplerResponse`.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const saveWeightsForSampler = HttpApiEndpoint.post("saveWeightsForSampler", "/save_weights_for_sampler")
-  .setPayload(Weights.SaveWeightsForSamplerRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * Answers with a future of `Weights.LoadWeightsResponse`. A server may allow it only as a model's first operation.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const loadWeights = HttpApiEndpoint.post("loadWeights", "/load_weights")
-  .setPayload(Weights.AnyLoadWeightsRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * @since 0.1.0
- * @category endpoints
- */
-export const createSamplingSession = HttpApiEndpoint.post("createSamplingSession", "/create_sampling_session")
-  .setPayload(Sampling.CreateSamplingSessionRequest)
-  .addSuccess(Sampling.CreateSamplingSessionResponse)
-
-/**
- * Answers with a future of `Sampling.SampleResponse`.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const asample = HttpApiEndpoint.post("asample", "/asample")
-  .setPayload(Sampling.SampleRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * Waits for a result for a while, then answers with it or with `Future.TryAgain`.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const retrieveFuture = HttpApiEndpoint.post("retrieveFuture", "/retrieve_future")
-  .setPayload(Future.RetrieveFutureRequest)
-  .addSuccess(Future.RetrieveFutureResponse)
-
-/**
- * @since 0.1.0
- * @category groups
- */
-export const Service = HttpApiGroup.make("service")
-  .add(clientConfig)
-  .add(healthz)
-  .add(getServerCapabilities)
-  .add(createSession)
-  .add(sessionHeartbeat)
-
-/**
- * @since 0.1.0
- * @category groups
- */
-export const Models = HttpApiGroup.make("models").add(createModel).add(getInfo)
-
-/**
- * @since 0.1.0
- * @category groups
- */
-export const TrainingOperations = HttpApiGroup.make("training")
-  .add(forwardBackward)
-  .add(forward)
-  .add(optimStep)
-  .add(saveWeights)
-  .add(saveWeightsForSampler)
-  .add(loadWeights)
-
-/**
- * @since 0.1.0
- * @category groups
- */
-export const SamplingOperations = HttpApiGroup.make("sampling").add(createSamplingSession).add(asample)
-
-/**
- * @since 0.1.0
- * @category groups
- */
-export const Futures = HttpApiGroup.make("futures").add(retrieveFuture)
-
-/**
- * The whole contract. Paths are below `/api/v1` of the base URL's own path.
+ * The whole contract.
  *
  * @since 0.1.0
  * @category contract
@@ -213,6 +53,15 @@ export class TinkerApi extends HttpApi.make("tinker")
   .add(TrainingOperations)
   .add(SamplingOperations)
   .add(Futures)
+  .add(Client)
+  .add(Polling)
+  .add(ModelOperations)
+  .add(WeightsOperations)
+  .add(Sessions)
+  .add(TrainingRuns)
+  .add(Checkpoints)
+  .add(Samplers)
+  .add(Admin)
   .addError(ErrorResponse.BadRequestResponse)
   .addError(ErrorResponse.UnauthorizedResponse)
   .addError(ErrorResponse.PaymentRequiredResponse)
@@ -222,12 +71,4 @@ export class TinkerApi extends HttpApi.make("tinker")
   .addError(ErrorResponse.GoneResponse)
   .addError(ErrorResponse.UnprocessableResponse)
   .addError(ErrorResponse.TooManyRequestsResponse)
-  .prefix("/api/v1") {}
-
-/**
- * The path below the base URL under which every endpoint stands.
- *
- * @since 0.1.0
- * @category contract
- */
-export const prefix = "/api/v1"
+  .prefix(prefix) {}

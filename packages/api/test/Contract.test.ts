@@ -4,23 +4,15 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import { assert, describe, it } from "@effect/vitest"
-import * as OperationsApi from "@effect-tinker/api/OperationsApi"
-import * as RestApi from "@effect-tinker/api/RestApi"
-import * as Session from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as Session from "@effect-tinker/api/Session"
 import * as Checkpoint from "@effect-tinker/api/Checkpoint"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-const endpoints = [
-  OpenApi.fromApi(TinkerApi.TinkerApi),
-  OpenApi.fromApi(OperationsApi.OperationsApi),
-  OpenApi.fromApi(RestApi.RestApi)
-].flatMap((api) =>
-  Object.entries(api.paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`)
-  )
+const endpoints = Object.entries(OpenApi.fromApi(TinkerApi.TinkerApi).paths).flatMap(([path, methods]) =>
+  Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`)
 )
 
 const checkpoint = "/api/v1/training_runs/:training_run_id/checkpoints/:kind/:name"
@@ -102,7 +94,7 @@ describe("the contract", () => {
   it.effect("leaves ids in paths as they are, and a checkpoint's id as two segments", () =>
     Effect.gen(function* () {
       const requests: Array<HttpClientRequest.HttpClientRequest> = []
-      const client = yield* HttpApiClient.makeWith(RestApi.RestApi, {
+      const client = yield* HttpApiClient.makeWith(TinkerApi.TinkerApi, {
         httpClient: recording(requests, undefined),
         baseUrl: "http://127.0.0.1"
       })
@@ -130,7 +122,7 @@ describe("the contract", () => {
         user_metadata: null,
         new_field: 1
       }
-      const client = yield* HttpApiClient.makeWith(RestApi.RestApi, {
+      const client = yield* HttpApiClient.makeWith(TinkerApi.TinkerApi, {
         httpClient: recording(requests, { training_runs: [run], cursor: { offset: 0, limit: 20, total_count: 1 } }),
         baseUrl: "http://127.0.0.1"
       })

@@ -18,13 +18,11 @@ import type * as Audit from "@effect-tinker/api/Audit"
 import type * as Auth from "@effect-tinker/api/Auth"
 import type * as Billing from "@effect-tinker/api/Billing"
 import * as Checkpoint from "@effect-tinker/api/Checkpoint"
-import * as OperationsApi from "@effect-tinker/api/OperationsApi"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as Pagination from "@effect-tinker/api/Pagination"
-import * as RestApi from "@effect-tinker/api/RestApi"
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as Session from "@effect-tinker/api/Session"
 import * as SessionSearch from "@effect-tinker/api/SessionSearch"
-import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as TrainingRun from "@effect-tinker/api/TrainingRun"
@@ -386,7 +384,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       return operation(
         method,
         Effect.flatMap(id, (training_run_id) =>
-          client.call(RestApi.getTrainingRun, nothing, {
+          client.call(TinkerApi.getTrainingRun, nothing, {
             method,
             path: { training_run_id },
             urlParams: access(options)
@@ -400,7 +398,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       return operation(
         method,
         Effect.flatMap(page(method, options), (at) =>
-          client.call(RestApi.listTrainingRuns, nothing, {
+          client.call(TinkerApi.listTrainingRuns, nothing, {
             method,
             urlParams: { ...at, ...access(options), ...project(options) }
           })
@@ -410,7 +408,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
 
     const listCheckpoints: Service["listCheckpoints"] = (training_run_id) => {
       const method = "listCheckpoints"
-      return operation(method, client.call(RestApi.listCheckpoints, nothing, { method, path: { training_run_id } }))
+      return operation(method, client.call(TinkerApi.listCheckpoints, nothing, { method, path: { training_run_id } }))
     }
 
     const listUserCheckpoints: Service["listUserCheckpoints"] = (options = {}) => {
@@ -418,7 +416,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       return operation(
         method,
         Effect.flatMap(page(method, options), (urlParams) =>
-          client.call(RestApi.listUserCheckpoints, nothing, { method, urlParams })
+          client.call(TinkerApi.listUserCheckpoints, nothing, { method, urlParams })
         )
       )
     }
@@ -436,14 +434,14 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       return operation(
         method,
         Effect.flatMap(readCheckpointSearch(request), (payload) =>
-          client.call(RestApi.searchCheckpoints, payload, { method })
+          client.call(TinkerApi.searchCheckpoints, payload, { method })
         )
       )
     }
 
     const deleteCheckpoint: Service["deleteCheckpoint"] = (target) => {
       const method = "deleteCheckpoint"
-      return onCheckpoint(method, target, (path) => client.call(RestApi.deleteCheckpoint, nothing, { method, path }))
+      return onCheckpoint(method, target, (path) => client.call(TinkerApi.deleteCheckpoint, nothing, { method, path }))
     }
 
     const select = Effect.fnUntraced(function* (
@@ -497,7 +495,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
           const names = Object.keys(files)
           if (names.length === 0) return yield* invalid(method, "files", "is empty: give the files of an adapter")
           const request = yield* readUploadStart(options)
-          const { upload_id, urls } = yield* client.call(OperationsApi.externalWeightsUploadStart, request, { method })
+          const { upload_id, urls } = yield* client.call(TinkerApi.externalWeightsUploadStart, request, { method })
           const unknown = names.find((name) => !Object.hasOwn(urls, name))
           const missing = Object.keys(urls).find((name) => !Object.hasOwn(files, name))
           if (unknown !== undefined || missing !== undefined) {
@@ -519,7 +517,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
                 .pipe(Effect.scoped, RetryPolicy.apply(policy)),
             { concurrency: 4, discard: true }
           )
-          const finished = yield* client.call(OperationsApi.externalWeightsUploadFinish, { upload_id }, { method })
+          const finished = yield* client.call(TinkerApi.externalWeightsUploadFinish, { upload_id }, { method })
           return finished.tinker_path
         })
       )
@@ -530,7 +528,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       return operation(
         method,
         Effect.flatMap(page(method, options), (at) =>
-          client.call(RestApi.listSessions, nothing, { method, urlParams: { ...at, ...access(options) } })
+          client.call(TinkerApi.listSessions, nothing, { method, urlParams: { ...at, ...access(options) } })
         )
       )
     }
@@ -540,7 +538,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       return operation(
         method,
         Effect.flatMap(readSessionSearch(request), (payload) =>
-          client.call(RestApi.searchSessions, payload, { method })
+          client.call(TinkerApi.searchSessions, payload, { method })
         )
       )
     }
@@ -551,7 +549,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
         new TinkerError.RequestFailed({ method, reason, category })
       const every = options.every ?? "5 seconds"
       const atMost = Duration.decode(options.atMost ?? "30 minutes")
-      const ask = client.call(RestApi.exportSessionTrace, nothing, { method, path: { session_id } })
+      const ask = client.call(TinkerApi.exportSessionTrace, nothing, { method, path: { session_id } })
       const poll: Answered<string> = Effect.flatMap(ask, ({ error, status, url }) => {
         if (status === "ready") {
           return url === undefined ? failed("the trace is ready, but has no URL", "server") : Effect.succeed(url)
@@ -577,7 +575,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       return operation(
         method,
         window.starting_on.epochMillis < window.ending_before.epochMillis
-          ? client.call(RestApi.getBillingUsage, nothing, { method, urlParams: window })
+          ? client.call(TinkerApi.getBillingUsage, nothing, { method, urlParams: window })
           : invalid(method, "ending_before", "does not lie after starting_on")
       )
     }
@@ -619,17 +617,19 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
         })
       },
       publishCheckpoint: (target) =>
-        onCheckpoint("publishCheckpoint", target, (path) => client.call(RestApi.publishCheckpoint, nothing, { path })),
+        onCheckpoint("publishCheckpoint", target, (path) =>
+          client.call(TinkerApi.publishCheckpoint, nothing, { path })
+        ),
       unpublishCheckpoint: (target) =>
         onCheckpoint("unpublishCheckpoint", target, (path) =>
-          client.call(RestApi.unpublishCheckpoint, nothing, { path })
+          client.call(TinkerApi.unpublishCheckpoint, nothing, { path })
         ),
       setCheckpointTtl: (target, ttl_seconds) => {
         const method = "setCheckpointTtl"
         return onCheckpoint(method, target, (path) =>
           ttl_seconds !== null && !(Number.isSafeInteger(ttl_seconds) && ttl_seconds > 0)
             ? invalid(method, "ttl_seconds", `is ${ttl_seconds}: give a whole number above 0, or null to keep it`)
-            : client.call(RestApi.setCheckpointTtl, { ttl_seconds }, { path })
+            : client.call(TinkerApi.setCheckpointTtl, { ttl_seconds }, { path })
         )
       },
       deleteCheckpoint,
@@ -640,14 +640,14 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
         const method = "getExternalWeightsUrls"
         return onCheckpoint(method, target, (path) =>
           path.kind === "external_weights"
-            ? client.call(RestApi.getExternalWeightsUrls, nothing, { path })
+            ? client.call(TinkerApi.getExternalWeightsUrls, nothing, { path })
             : invalid(method, "path", `is of the kind ${path.kind}: external_weights alone have such URLs`)
         )
       },
       getWeightsInfo: (target) => {
         const method = "getWeightsInfo"
         return onCheckpoint(method, target, (path) =>
-          client.call(OperationsApi.weightsInfo, { tinker_path: TinkerPath.format(path) }, { method })
+          client.call(TinkerApi.weightsInfo, { tinker_path: TinkerPath.format(path) }, { method })
         )
       },
       copyWeights: (source, { weightsAccessToken, ...options }) => {
@@ -659,7 +659,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
           }
           return Effect.map(
             client.call(
-              OperationsApi.copyWeights,
+              TinkerApi.copyWeights,
               { ...options, source_path: TinkerPath.format(path) },
               {
                 method,
@@ -677,7 +677,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
         const method = "getSession"
         return operation(
           method,
-          client.call(RestApi.getSession, nothing, { path: { session_id }, urlParams: access(options) })
+          client.call(TinkerApi.getSession, nothing, { path: { session_id }, urlParams: access(options) })
         )
       },
       listSessions,
@@ -699,22 +699,22 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       finishSession: (session_id, type, detail) =>
         operation(
           "finishSession",
-          client.call(RestApi.finishSession, { reason: { type }, detail: detail ?? null }, { path: { session_id } })
+          client.call(TinkerApi.finishSession, { reason: { type }, detail: detail ?? null }, { path: { session_id } })
         ),
       assignSessionProject: (session_id, project_id) =>
         operation(
           "assignSessionProject",
           project_id.trim() === ""
             ? invalid("assignSessionProject", "project_id", "is empty")
-            : client.call(RestApi.assignSessionProject, { project_id }, { path: { session_id } })
+            : client.call(TinkerApi.assignSessionProject, { project_id }, { path: { session_id } })
         ),
       exportSessionTrace,
       getSampler: (sampler_id) =>
-        operation("getSampler", client.call(RestApi.getSampler, nothing, { path: { sampler_id } })),
+        operation("getSampler", client.call(TinkerApi.getSampler, nothing, { path: { sampler_id } })),
       getAuditLog: ({ day, event_type = "all" } = {}) =>
         operation(
           "getAuditLog",
-          client.call(RestApi.getAuditLog, nothing, {
+          client.call(TinkerApi.getAuditLog, nothing, {
             urlParams: { event_type, ...(day === undefined ? {} : { day }) }
           })
         ),
@@ -739,7 +739,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
       getCheckpointStorage: (options = {}) =>
         operation(
           "getCheckpointStorage",
-          client.call(RestApi.getCheckpointStorage, nothing, { urlParams: project(options) })
+          client.call(TinkerApi.getCheckpointStorage, nothing, { urlParams: project(options) })
         ),
       whoami: Effect.flatMap(client.claims, (claims): Answered<Identity> => {
         const method = "whoami"
@@ -755,8 +755,8 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
               organization_urn: org_id === undefined ? undefined : `tml:organization:${org_id}`
             })
       }),
-      getApiKey: operation("getApiKey", client.call(OperationsApi.getApiKey, nothing)),
-      deleteApiKey: operation("deleteApiKey", client.call(OperationsApi.deleteApiKey, nothing))
+      getApiKey: operation("getApiKey", client.call(TinkerApi.getApiKey, nothing)),
+      deleteApiKey: operation("deleteApiKey", client.call(TinkerApi.deleteApiKey, nothing))
     }
     return out
   }

@@ -6,10 +6,9 @@
 import type * as Future from "@effect-tinker/api/Future"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
-import * as RestApi from "@effect-tinker/api/RestApi"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import * as TensorData from "@effect-tinker/api/TensorData"
-import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as Hub from "@effect-tinker/tokenizers/Hub"
@@ -518,7 +517,7 @@ export const make = Effect.fnUntraced(function* (
 
   const baseModel = (method: string) =>
     Effect.map(
-      client.call(RestApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } }),
+      client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } }),
       ({ base_model }) => base_model
     )
   return {

@@ -5,9 +5,8 @@
  */
 import type * as Future from "@effect-tinker/api/Future"
 import * as Model from "@effect-tinker/api/Model"
-import * as OperationsApi from "@effect-tinker/api/OperationsApi"
-import type * as SessionApi from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import type * as SessionApi from "@effect-tinker/api/Session"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Weights from "@effect-tinker/api/Weights"
 import type * as HttpClient from "@effect/platform/HttpClient"
@@ -197,7 +196,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
         yield* TrainingClient.checkStatePath(method, path)
         const optimizer = method === "createTrainingClientFromStateWithOptimizer"
         const info = yield* client.call(
-          OperationsApi.weightsInfo,
+          TinkerApi.weightsInfo,
           { tinker_path: path },
           // the owner's key opens what belongs to another account
           { method, ...(token === undefined ? {} : { headers: { "x-api-key": Redacted.value(token) } }) }

@@ -4,10 +4,8 @@
  *
  * @since 0.1.0
  */
-import * as OperationsApi from "@effect-tinker/api/OperationsApi"
-import * as RestApi from "@effect-tinker/api/RestApi"
-import type * as Api from "@effect-tinker/api/Session"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import type * as Api from "@effect-tinker/api/Session"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -101,7 +99,7 @@ const close = Effect.fnUntraced(function* (
   yield* telemetry.endSession
   const finish = client
     .call(
-      RestApi.finishSession,
+      TinkerApi.finishSession,
       { reason: { type }, detail: null },
       { path: { session_id }, policy: { ...once, timeout: closeWithin } }
     )
@@ -123,7 +121,7 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
     const client = yield* TinkerClient.TinkerClient
     const clientConfig = yield* client.clientConfig
     const dynamicConfig = yield* Ref.make(ClientFlags.dynamicDefaults)
-    const refresh = client.call(OperationsApi.clientDynamicConfig, { sdk_version: version }, { policy: once }).pipe(
+    const refresh = client.call(TinkerApi.clientDynamicConfig, { sdk_version: version }, { policy: once }).pipe(
       Effect.flatMap((response) => Ref.set(dynamicConfig, ClientFlags.fromDynamicConfig(response))),
       // the last values stay; a service that has none to give is no news
       Effect.catchAll((error) => Effect.logDebug(`the dynamic configuration stays as it is: ${error.message}`))
@@ -200,7 +198,7 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
         ids,
         (request_id) =>
           client
-            .call(OperationsApi.cancelFuture, { request_id }, { policy: cancelPolicy })
+            .call(TinkerApi.cancelFuture, { request_id }, { policy: cancelPolicy })
             .pipe(Effect.catchAll((error) => Effect.logDebug(`a sample was not cancelled: ${error.message}`))),
         { concurrency: "unbounded", discard: true }
       )

@@ -4,9 +4,8 @@
  * @since 0.1.0
  */
 import * as Auth from "@effect-tinker/api/Auth"
-import * as OperationsApi from "@effect-tinker/api/OperationsApi"
-import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Zstd from "@effect-tinker/api/Zstd"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -738,7 +737,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       exchange: (credential, policy) =>
         Effect.gen(function* () {
           const method = "authToken"
-          const built = yield* build(OperationsApi.authToken, {}, {}, policy)
+          const built = yield* build(TinkerApi.authToken, {}, {}, policy)
           const answer = yield* send({
             request: built,
             endpoint: method,
@@ -758,7 +757,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
 
     const telemetry: Telemetry.Telemetry = config.telemetry
       ? yield* Telemetry.make((batch) =>
-          Effect.asVoid(call(OperationsApi.sendTelemetry, batch, { policy: telemetryPolicy }))
+          Effect.asVoid(call(TinkerApi.sendTelemetry, batch, { policy: telemetryPolicy }))
         )
       : Telemetry.disabled
 

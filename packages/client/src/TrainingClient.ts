@@ -7,10 +7,8 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import type * as LossFn from "@effect-tinker/api/LossFn"
 import type * as Model from "@effect-tinker/api/Model"
-import * as OperationsApi from "@effect-tinker/api/OperationsApi"
-import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
-import * as RestApi from "@effect-tinker/api/RestApi"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Training from "@effect-tinker/api/Training"
@@ -419,7 +417,7 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const exists = (path: string) =>
     client
-      .call(RestApi.listCheckpoints, undefined as never, {
+      .call(TinkerApi.listCheckpoints, undefined as never, {
         path: { training_run_id: model_id },
         policy: RetryPolicy.never
       })
@@ -578,7 +576,7 @@ export const make = Effect.fnUntraced(function* (options: {
             { path, type: "save_weights_external" },
             (more) =>
               client.call(
-                OperationsApi.saveWeightsExternal,
+                TinkerApi.saveWeightsExternal,
                 {
                   model_id,
                   path: name,

@@ -1,4 +1,3 @@
-import * as OperationsApi from "@effect-tinker/api/OperationsApi"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Credentials from "@effect-tinker/client/Credentials"
@@ -159,7 +158,7 @@ describe.each(ways)("over %s", (way) => {
         assert.deepStrictEqual(yield* keys(http, "/auth/token"), ["tml-plain-key"])
         assert.deepStrictEqual(yield* keys(http, "/get_server_capabilities"), [first, first])
         assert.strictEqual((yield* client.claims)?.sub, "user")
-        yield* Effect.flip(client.call(OperationsApi.getApiKey, undefined as never))
+        yield* Effect.flip(client.call(TinkerApi.getApiKey, undefined as never))
         assert.deepStrictEqual(yield* keys(http, "/auth/apikey/me"), ["tml-plain-key"], "that is about the key itself")
       })
     )

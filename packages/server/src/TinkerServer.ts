@@ -1,5 +1,5 @@
 /**
- * The service's HTTP endpoints: handlers of `TinkerApi`, `OperationsApi` and `RestApi` over
+ * The service's HTTP endpoints: handlers of `TinkerApi` over
  * `TinkerService`. Serve them with `Node`, call them without a
  * socket with `InProcessHttpClient`, or build them into a server of one's own with `HttpApiBuilder.serve`.
  *
@@ -30,7 +30,7 @@ import * as apiErrors from "./internal/http/apiErrors.ts"
 import * as apiKeys from "./internal/auth/apiKeys.ts"
 import * as bodies from "./internal/http/bodies.ts"
 import * as currentUser from "./internal/auth/currentUser.ts"
-import { Api } from "./internal/http/contract.ts"
+import { TinkerApi } from "@effect-tinker/api/TinkerApi"
 import * as downloads from "./internal/checkpoints/downloads.ts"
 import * as operations from "./internal/http/operationHandlers.ts"
 import * as rest from "./internal/http/restHandlers.ts"
@@ -59,7 +59,7 @@ export interface Options extends TinkerService.Options {
 }
 
 const service = (tokens: boolean) =>
-  HttpApiBuilder.group(Api, "service", (handlers) =>
+  HttpApiBuilder.group(TinkerApi, "service", (handlers) =>
     Effect.map(TinkerService.TinkerService, (tinker) =>
       handlers
         .handle("clientConfig", () =>
@@ -74,7 +74,7 @@ const service = (tokens: boolean) =>
     )
   )
 
-const models = HttpApiBuilder.group(Api, "models", (handlers) =>
+const models = HttpApiBuilder.group(TinkerApi, "models", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
       .handle("createModel", ({ payload }) => tinker.createModel(payload))
@@ -104,7 +104,7 @@ const loadOf = (body: object): Schema.Schema<typeof Weights.AnyLoadWeightsReques
     : Weights.LoadWeightsRequest) as never
 
 const training = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
-  HttpApiBuilder.group(Api, "training", (handlers) =>
+  HttpApiBuilder.group(TinkerApi, "training", (handlers) =>
     Effect.map(Effect.all([TinkerService.TinkerService, keys]), ([tinker, { withAccess }]) =>
       handlers
         .handleRaw("forwardBackward", ({ request }) =>
@@ -126,7 +126,7 @@ const training = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
     )
   )
 
-const sampling = HttpApiBuilder.group(Api, "sampling", (handlers) =>
+const sampling = HttpApiBuilder.group(TinkerApi, "sampling", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
       .handle("createSamplingSession", ({ payload }) =>
@@ -141,7 +141,7 @@ const formOf = ({ headers }: HttpServerRequest.HttpServerRequest) =>
 
 const json = (body: unknown) => HttpServerResponse.unsafeJson(body)
 
-const futures = HttpApiBuilder.group(Api, "futures", (handlers) =>
+const futures = HttpApiBuilder.group(TinkerApi, "futures", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers.handle("retrieveFuture", ({ payload, request }) =>
       Effect.map(tinker.retrieve(payload, formOf(request)), (found) => {
@@ -256,7 +256,7 @@ export const layerHandlers = (
 ): Layer.Layer<HttpApi.Api, never, TinkerService.TinkerService> => {
   const keys = apiKeys.make(options.apiKeys ?? [], options.tokenLifetime)
   return Layer.merge(
-    HttpApiBuilder.api(Api).pipe(
+    HttpApiBuilder.api(TinkerApi).pipe(
       Layer.provide([service(options.tokenLifetime !== undefined), models, training(keys), sampling, futures]),
       Layer.provide([...operations.layers(keys)]),
       Layer.provide(uploads.layer(options.apiKeys ?? [])),

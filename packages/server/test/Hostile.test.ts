@@ -17,7 +17,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Net from "node:net"
 import { gzipSync } from "node:zlib"
-import { Api } from "../src/internal/http/contract.ts"
+import { TinkerApi } from "@effect-tinker/api/TinkerApi"
 import * as client from "./utils/client.ts"
 
 const key = "tml-hostile-key"
@@ -56,7 +56,7 @@ const exchange = (port: number, bytes: Uint8Array) =>
 
 const endpoints = (() => {
   const found: Array<{ readonly method: string; readonly path: string }> = []
-  HttpApi.reflect(Api as never, {
+  HttpApi.reflect(TinkerApi as never, {
     onGroup: () => undefined,
     onEndpoint: ({ endpoint }) => found.push({ method: endpoint.method, path: endpoint.path })
   })

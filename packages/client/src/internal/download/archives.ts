@@ -1,5 +1,5 @@
 import * as Checkpoint from "@effect-tinker/api/Checkpoint"
-import * as RestApi from "@effect-tinker/api/RestApi"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as HttpClient from "@effect/platform/HttpClient"
@@ -34,7 +34,7 @@ export const urlOf = (
 
     // 503 says that the archive is being built: it is no fault to back off from
     const ask = client
-      .request(RestApi.getCheckpointArchive, undefined as never, {
+      .request(TinkerApi.getCheckpointArchive, undefined as never, {
         method,
         path,
         policy: { ...policy, ...RetryPolicy.never, timeout: policy.timeout }

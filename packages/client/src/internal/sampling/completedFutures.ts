@@ -1,4 +1,4 @@
-import * as OperationsApi from "@effect-tinker/api/OperationsApi"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -53,7 +53,7 @@ export const make = (options: {
       retrieved = []
       return client
         .call(
-          OperationsApi.retrieveFutures,
+          TinkerApi.retrieveFutures,
           {
             target: { type: "sampling_session", sampling_session_id: samplingSessionId, cloned_sampler_id: 0 },
             prev_cursor: cursor,

@@ -2,12 +2,12 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import * as TinkerService from "../../TinkerService.ts"
 import type * as apiKeys from "../auth/apiKeys.ts"
-import { Api } from "./contract.ts"
+import { TinkerApi } from "@effect-tinker/api/TinkerApi"
 import * as responses from "../util/responses.ts"
 import * as uploads from "../checkpoints/uploads.ts"
 
 const client = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
-  HttpApiBuilder.group(Api, "client", (handlers) =>
+  HttpApiBuilder.group(TinkerApi, "client", (handlers) =>
     Effect.map(keys, ({ token }) =>
       handlers
         .handle("clientDynamicConfig", () => Effect.succeed({}))
@@ -26,7 +26,7 @@ const client = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
     )
   )
 
-const polling = HttpApiBuilder.group(Api, "polling", (handlers) =>
+const polling = HttpApiBuilder.group(TinkerApi, "polling", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
       .handle("retrieveFutures", ({ payload }) => tinker.retrieveMany(payload))
@@ -40,7 +40,7 @@ const polling = HttpApiBuilder.group(Api, "polling", (handlers) =>
   )
 )
 
-const modelOperations = HttpApiBuilder.group(Api, "modelOperations", (handlers) =>
+const modelOperations = HttpApiBuilder.group(TinkerApi, "modelOperations", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
       .handle("unloadModel", ({ payload }) => tinker.unloadModel(payload.model_id))
@@ -54,7 +54,7 @@ const modelOperations = HttpApiBuilder.group(Api, "modelOperations", (handlers) 
 )
 
 const weightsOperations = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
-  HttpApiBuilder.group(Api, "weightsOperations", (handlers) =>
+  HttpApiBuilder.group(TinkerApi, "weightsOperations", (handlers) =>
     Effect.map(
       Effect.all([TinkerService.TinkerService, keys, uploads.Uploads]),
       ([{ catalog }, { withAccess }, { finish, start }]) =>
@@ -71,6 +71,6 @@ const weightsOperations = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
     )
   )
 
-/** Handlers of `OperationsApi`, and what they point to. @internal */
+/** Handlers of the optional operations. @internal */
 export const layers = (keys: Effect.Effect<apiKeys.ApiKeys>) =>
   [client(keys), polling, modelOperations, weightsOperations(keys), uploads.routes] as const

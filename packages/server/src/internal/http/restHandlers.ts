@@ -5,11 +5,11 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as TinkerService from "../../TinkerService.ts"
-import { Api } from "./contract.ts"
+import { TinkerApi } from "@effect-tinker/api/TinkerApi"
 import * as downloads from "../checkpoints/downloads.ts"
 
 const sessions = (makeDownloads: Effect.Effect<downloads.Downloads, never, TinkerService.TinkerService>) =>
-  HttpApiBuilder.group(Api, "sessions", (handlers) =>
+  HttpApiBuilder.group(TinkerApi, "sessions", (handlers) =>
     Effect.map(Effect.all([TinkerService.TinkerService, makeDownloads]), ([{ catalog, finishSession }, { trace }]) =>
       handlers
         .handle("listSessions", ({ urlParams }) => catalog.listSessions(urlParams))
@@ -25,7 +25,7 @@ const sessions = (makeDownloads: Effect.Effect<downloads.Downloads, never, Tinke
     )
   )
 
-const trainingRuns = HttpApiBuilder.group(Api, "trainingRuns", (handlers) =>
+const trainingRuns = HttpApiBuilder.group(TinkerApi, "trainingRuns", (handlers) =>
   Effect.map(TinkerService.TinkerService, ({ catalog }) =>
     handlers
       .handle("listTrainingRuns", ({ urlParams }) => catalog.listTrainingRuns(urlParams))
@@ -38,7 +38,7 @@ const trainingRuns = HttpApiBuilder.group(Api, "trainingRuns", (handlers) =>
 const encodeArchive = Schema.encodeSync(Checkpoint.ArchiveUrlResponse)
 
 const checkpoints = (makeDownloads: Effect.Effect<downloads.Downloads, never, TinkerService.TinkerService>) =>
-  HttpApiBuilder.group(Api, "checkpoints", (handlers) =>
+  HttpApiBuilder.group(TinkerApi, "checkpoints", (handlers) =>
     Effect.map(Effect.all([TinkerService.TinkerService, makeDownloads]), ([{ catalog }, { archive, external }]) =>
       handlers
         .handle("listCheckpoints", ({ path }) => catalog.listCheckpoints(path.training_run_id))
@@ -61,13 +61,13 @@ const checkpoints = (makeDownloads: Effect.Effect<downloads.Downloads, never, Ti
     )
   )
 
-const samplers = HttpApiBuilder.group(Api, "samplers", (handlers) =>
+const samplers = HttpApiBuilder.group(TinkerApi, "samplers", (handlers) =>
   Effect.map(TinkerService.TinkerService, ({ catalog }) =>
     handlers.handle("getSampler", ({ path }) => catalog.getSampler(path.sampler_id))
   )
 )
 
-const admin = HttpApiBuilder.group(Api, "admin", (handlers) =>
+const admin = HttpApiBuilder.group(TinkerApi, "admin", (handlers) =>
   Effect.map(TinkerService.TinkerService, ({ catalog }) =>
     handlers
       .handle("getAuditLog", ({ urlParams }) => catalog.auditLog(urlParams))
@@ -76,7 +76,7 @@ const admin = HttpApiBuilder.group(Api, "admin", (handlers) =>
   )
 )
 
-/** Handlers of `RestApi`, and what they point to. @internal */
+/** Handlers of the endpoints that look things up and manage them. @internal */
 export const layers = (makeDownloads: Effect.Effect<downloads.Downloads, never, TinkerService.TinkerService>) =>
   [
     sessions(makeDownloads),

@@ -1,0 +1,48 @@
+/** Endpoints that create samplers, describe them and sample from them. */
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as Schema from "effect/Schema"
+import * as Future from "../../Future.ts"
+import * as Sampling from "../../Sampling.ts"
+
+/**
+ * Creates a sampler of a base model or of saved weights.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const createSamplingSession = HttpApiEndpoint.post("createSamplingSession", "/create_sampling_session")
+  .setPayload(Sampling.CreateSamplingSessionRequest)
+  .addSuccess(Sampling.CreateSamplingSessionResponse)
+
+/**
+ * Returns a future of `Sampling.SampleResponse`.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const asample = HttpApiEndpoint.post("asample", "/asample")
+  .setPayload(Sampling.SampleRequest)
+  .addSuccess(Future.FutureEnvelope)
+
+/**
+ * @since 0.1.0
+ * @category groups
+ */
+export const SamplingOperations = HttpApiGroup.make("sampling").add(createSamplingSession).add(asample)
+
+/**
+ * Describes what a sampler samples from.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const getSampler = HttpApiEndpoint.get("getSampler", "/samplers/:sampler_id")
+  .setPath(Schema.Struct({ sampler_id: Schema.String }))
+  .addSuccess(Sampling.GetSamplerResponse)
+
+/**
+ * @since 0.1.0
+ * @category groups
+ */
+export const Samplers = HttpApiGroup.make("samplers").add(getSampler)
