@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as RetryPolicy from "../../RetryPolicy.ts"
-import * as archives from "./archives.ts"
+import * as signedUrls from "../rest/signedUrls.ts"
 
 /** @internal */
 export const fileError = (method: string, path: string) => (cause: PlatformError.PlatformError) =>
@@ -85,8 +85,8 @@ export const toFile = ({ file, maxSize, method, onProgress, url }: Transfer) =>
     const attempt = Effect.gen(function* () {
       if (signed.expires.epochMillis <= (yield* Clock.currentTimeMillis)) signed = yield* url
       const shown = signed.url.split("?")[0]!
-      const response = yield* archives
-        .fetch(
+      const response = yield* signedUrls
+        .execute(
           http,
           method,
           HttpClientRequest.get(signed.url).pipe(

@@ -1,78 +1,101 @@
+/** Streams the items of a paged listing, by offset or by cursor. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-
-/** @internal */
-export interface Walk {
-  readonly offset?: number | undefined
-  readonly pageSize?: number | undefined
-  readonly concurrency?: number | undefined
-}
+import type * as options from "./options.ts"
 
 /** @internal */
 export interface Page<A> {
   readonly items: ReadonlyArray<A>
-  /** of all pages, where the service says it */
+  /** number of items in the whole listing, where the service reports it */
   readonly total: number | undefined
 }
 
-type Fetch<A> = (at: {
+type FetchPage<A> = (at: {
   readonly limit: number
   readonly offset: number
 }) => Effect.Effect<Page<A>, TinkerError.TinkerError>
 
-const positive = (value: number) => Number.isSafeInteger(value) && value > 0
+/** The offset of the next page, if there may be one. A service may return fewer items than `limit`. */
+const nextOffset = ({ items, total }: Page<unknown>, offset: number, limit: number): number | undefined => {
+  const next = offset + items.length
+  const more = items.length > 0 && (total === undefined ? items.length >= limit : next < total)
+  return more ? next : undefined
+}
 
-/** From one offset on, page after page, until a page is empty, or there are no more. */
-const sequentially = <A>(fetch: Fetch<A>, limit: number, from: number): Stream.Stream<A, TinkerError.TinkerError> =>
+/** Requests one page after the other. */
+const sequentially = <A>(fetch: FetchPage<A>, limit: number, from: number): Stream.Stream<A, TinkerError.TinkerError> =>
   Stream.paginateChunkEffect(from, (offset) =>
-    Effect.map(fetch({ limit, offset }), ({ items, total }) => {
-      const next = offset + items.length
-      // a service may give less at a time than it was asked for
-      const more = items.length > 0 && (total === undefined ? items.length >= limit : next < total)
-      return [Chunk.unsafeFromArray(items), more ? Option.some(next) : Option.none()] as const
-    })
+    Effect.map(fetch({ limit, offset }), (page) => [
+      Chunk.unsafeFromArray(page.items),
+      Option.fromNullable(nextOffset(page, offset, limit))
+    ])
   )
 
-/**
- * All items from an offset on. Pages are asked for as items are taken; with a concurrency above 1, some ahead.
- *
- * @internal
- */
-export const byOffset = <A>(
-  method: string,
-  { concurrency = 1, offset = 0, pageSize = 100 }: Walk,
-  fetch: Fetch<A>
-): Stream.Stream<A, TinkerError.TinkerError> => {
-  const wrong =
-    !Number.isSafeInteger(offset) || offset < 0
-      ? ({ path: "offset", reason: `is ${offset}: give a whole number of 0 or more` } as const)
-      : !positive(pageSize)
-        ? ({ path: "pageSize", reason: `is ${pageSize}: give a whole number of 1 or more` } as const)
-        : !positive(concurrency)
-          ? ({ path: "concurrency", reason: `is ${concurrency}: give a whole number of 1 or more` } as const)
-          : undefined
-  if (wrong !== undefined) return Stream.fail(new TinkerError.InvalidInput({ method, ...wrong }))
-  if (concurrency === 1) return sequentially(fetch, pageSize, offset)
-  return Stream.unwrap(
-    Effect.map(fetch({ limit: pageSize, offset }), ({ items, total }) => {
-      const first = Stream.fromIterable(items)
-      const limit = items.length
-      const next = offset + limit
-      if (limit === 0 || (total === undefined ? limit < pageSize : next >= total)) return first
-      if (total === undefined) return Stream.concat(first, sequentially(fetch, pageSize, next))
-      const rest = Array.from({ length: Math.ceil((total - next) / limit) }, (_, index) => next + index * limit)
+/** Requests the first page, and then the others concurrently if the service reports the total. */
+const concurrently = <A>(
+  fetch: FetchPage<A>,
+  limit: number,
+  from: number,
+  concurrency: number
+): Stream.Stream<A, TinkerError.TinkerError> =>
+  Stream.unwrap(
+    Effect.map(fetch({ limit, offset: from }), (page) => {
+      const first = Stream.fromIterable(page.items)
+      const next = nextOffset(page, from, limit)
+      if (next === undefined) return first
+      if (page.total === undefined) return Stream.concat(first, sequentially(fetch, limit, next))
+      // the service may allow smaller pages only
+      const size = page.items.length
+      const offsets = Array.from({ length: Math.ceil((page.total - next) / size) }, (_, index) => next + index * size)
       return Stream.concat(
         first,
-        Stream.fromIterable(rest).pipe(
-          Stream.mapEffect((offset) => fetch({ limit, offset }), { concurrency }),
+        Stream.fromIterable(offsets).pipe(
+          Stream.mapEffect((offset) => fetch({ limit: size, offset }), { concurrency }),
           Stream.flatMap(({ items }) => Stream.fromIterable(items))
         )
       )
     })
   )
+
+const isWholeFrom = (least: number, value: number) => Number.isSafeInteger(value) && value >= least
+
+const checkWalk = (
+  method: string,
+  walk: { readonly offset: number; readonly pageSize: number; readonly concurrency: number }
+): TinkerError.InvalidInput | undefined => {
+  for (const [path, least] of [
+    ["offset", 0],
+    ["pageSize", 1],
+    ["concurrency", 1]
+  ] as const) {
+    if (!isWholeFrom(least, walk[path])) {
+      return new TinkerError.InvalidInput({
+        method,
+        path,
+        reason: `is ${walk[path]}: give a whole number of ${least} or more`
+      })
+    }
+  }
+  return undefined
+}
+
+/**
+ * All items from an offset on. Pages are requested as items are consumed; with a concurrency above 1, some are requested
+ * ahead.
+ *
+ * @internal
+ */
+export const byOffset = <A>(
+  method: string,
+  { concurrency = 1, offset = 0, pageSize = 100 }: options.Walk,
+  fetch: FetchPage<A>
+): Stream.Stream<A, TinkerError.TinkerError> => {
+  const problem = checkWalk(method, { concurrency, offset, pageSize })
+  if (problem !== undefined) return Stream.fail(problem)
+  return concurrency === 1 ? sequentially(fetch, pageSize, offset) : concurrently(fetch, pageSize, offset, concurrency)
 }
 
 /** All items from a cursor on. @internal */

@@ -1,0 +1,89 @@
+/** Asks for the signed URL of a checkpoint's archive, and waits while the service builds the archive. */
+import * as Checkpoint from "@effect-tinker/api/Checkpoint"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as RetryPolicy from "../../RetryPolicy.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
+import * as codec from "../codec/endpoint.ts"
+import * as inputs from "./inputs.ts"
+import type * as options from "./options.ts"
+
+const method = "getCheckpointArchiveUrl"
+const defaultTimeout: Duration.DurationInput = "10 minutes"
+const defaultRetryMillis = 30_000
+
+// how long a signed URL is taken to be valid when the service does not say
+const defaultLifetimeMillis = Duration.toMillis("15 minutes")
+
+const decodeArchive = Schema.decodeUnknown(Schema.parseJson(Checkpoint.ArchiveUrlResponse))
+
+const unreadable = (reason: string) => new TinkerError.DecodeError({ method, reason })
+
+/** One request. A 503 says that the archive is being built, so it is a value here and no failure to retry. */
+const requestArchive = (
+  client: TinkerClient.Service,
+  path: TinkerPath.TinkerPath,
+  policy: RetryPolicy.RetryPolicy
+): options.RestEffect<TinkerClient.Answer | TinkerError.ServerError> =>
+  client
+    .request(TinkerApi.getCheckpointArchive, inputs.noPayload, {
+      method,
+      path,
+      policy: { ...policy, ...RetryPolicy.never, timeout: policy.timeout }
+    })
+    .pipe(
+      Effect.catchIf(
+        (error): error is TinkerError.ServerError => error._tag === "ServerError" && error.status === 503,
+        (building) => Effect.succeed(building)
+      ),
+      RetryPolicy.apply(policy)
+    )
+
+const resolveUrl = (url: string, base: string): Effect.Effect<string, TinkerError.DecodeError> =>
+  URL.canParse(url, base)
+    ? Effect.succeed(new URL(url, base).href)
+    : Effect.fail(unreadable(`${JSON.stringify(url)} is not a URL`))
+
+/** Reads the signed URL from a redirect, or from the body of a response. */
+const readSignedUrl = (response: TinkerClient.Answer, now: number): options.RestEffect<options.SignedUrl> =>
+  Effect.gen(function* () {
+    const orDefault = Option.getOrElse(() => DateTime.unsafeMake(now + defaultLifetimeMillis))
+    if (response.status >= 300) {
+      const { expires = "", location } = response.headers
+      if (location === undefined) return yield* unreadable(`status ${response.status} without a Location`)
+      return {
+        url: yield* resolveUrl(location, response.url),
+        expires: orDefault(DateTime.make(Date.parse(expires)))
+      }
+    }
+    const body = yield* Effect.mapError(decodeArchive(new TextDecoder().decode(response.body)), (error) =>
+      unreadable(codec.reason(error))
+    )
+    return { url: yield* resolveUrl(body.url, response.url), expires: orDefault(Option.fromNullable(body.expires)) }
+  })
+
+/** @internal */
+export const getArchiveUrl = (
+  client: TinkerClient.Service,
+  path: TinkerPath.TinkerPath,
+  atMost: Duration.DurationInput = defaultTimeout
+): options.RestEffect<options.SignedUrl> =>
+  Effect.gen(function* () {
+    const policy = yield* RetryPolicy.CurrentRetryPolicy
+    const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(atMost)
+    while (true) {
+      const response = yield* requestArchive(client, path, policy)
+      const now = yield* Clock.currentTimeMillis
+      if (!("_tag" in response)) return yield* readSignedUrl(response, now)
+      const delay = response.retryAfter === undefined ? defaultRetryMillis : Duration.toMillis(response.retryAfter)
+      if (now + delay > deadline) return yield* response
+      yield* Effect.sleep(delay)
+    }
+  })

@@ -1,0 +1,185 @@
+/** Lists, searches, publishes, expires and deletes checkpoints. */
+import * as Checkpoint from "@effect-tinker/api/Checkpoint"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as TinkerClient from "../../TinkerClient.ts"
+import * as codec from "../codec/endpoint.ts"
+import * as deletion from "./deletion.ts"
+import * as inputs from "./inputs.ts"
+import { onCheckpoint, operation } from "./operation.ts"
+import type * as options from "./options.ts"
+import * as pages from "./pages.ts"
+
+/**
+ * The checkpoints of an account.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Checkpoints {
+  /** All checkpoints of one run. */
+  readonly listCheckpoints: (training_run_id: string) => options.RestEffect<Checkpoint.CheckpointsListResponse>
+  /** One page of the user's checkpoints of all runs, newest first. */
+  readonly listUserCheckpoints: (options?: options.Page) => options.RestEffect<Checkpoint.CheckpointsListResponse>
+  /** All of the user's checkpoints, newest first, page by page. */
+  readonly streamUserCheckpoints: (options?: options.Walk) => options.RestStream<Checkpoint.Checkpoint>
+  /** One page of search results. */
+  readonly searchCheckpoints: (
+    request?: typeof Checkpoint.CheckpointSearchRequest.Encoded
+  ) => options.RestEffect<Checkpoint.CheckpointSearchResponse>
+  /** All results of a search from `cursor` on; `limit` is the page size. */
+  readonly streamCheckpointSearch: (
+    request?: typeof Checkpoint.CheckpointSearchRequest.Encoded
+  ) => options.RestStream<Checkpoint.Checkpoint>
+  /** A checkpoint as the listing of its run reports it. Fails with `NotFound` if it is not listed. */
+  readonly getCheckpoint: (target: options.Target) => options.RestEffect<Checkpoint.Checkpoint>
+  /** Makes a checkpoint readable by everyone. Fails with `Conflict` if it is public already. */
+  readonly publishCheckpoint: (target: options.Target) => options.RestEffect<void>
+  /** Makes a checkpoint private. Fails with `Conflict` if it is private already. */
+  readonly unpublishCheckpoint: (target: options.Target) => options.RestEffect<void>
+  /** Deletes a checkpoint after a number of seconds from now; `null` keeps it indefinitely. */
+  readonly setCheckpointTtl: (target: options.Target, ttl_seconds: number | null) => options.RestEffect<void>
+  readonly deleteCheckpoint: (target: options.Target) => options.RestEffect<void>
+  /**
+   * Deletes many checkpoints and emits the outcome for each one. A deletion that fails does not stop the others; a
+   * listing that fails does fail the stream. With `dryRun` nothing is deleted.
+   */
+  readonly deleteCheckpoints: (
+    selection: options.Selection,
+    options?: deletion.Options
+  ) => options.RestStream<options.Deletion>
+}
+
+const readCheckpointSearch = codec.input("searchCheckpoints", "request", Checkpoint.CheckpointSearchRequest)
+
+const listCheckpoints =
+  (client: TinkerClient.Service): Checkpoints["listCheckpoints"] =>
+  (training_run_id) => {
+    const method = "listCheckpoints"
+    return operation(
+      method,
+      client.call(TinkerApi.listCheckpoints, inputs.noPayload, { method, path: { training_run_id } })
+    )
+  }
+
+const listUserCheckpoints =
+  (client: TinkerClient.Service): Checkpoints["listUserCheckpoints"] =>
+  (options = {}) => {
+    const method = "listUserCheckpoints"
+    return operation(
+      method,
+      Effect.flatMap(inputs.pageParams(method, options), (urlParams) =>
+        client.call(TinkerApi.listUserCheckpoints, inputs.noPayload, { method, urlParams })
+      )
+    )
+  }
+
+const streamUserCheckpoints =
+  (list: Checkpoints["listUserCheckpoints"]): Checkpoints["streamUserCheckpoints"] =>
+  (options = {}) =>
+    pages.byOffset("streamUserCheckpoints", options, (page) =>
+      Effect.map(list(page), ({ checkpoints, cursor }) => ({ items: checkpoints, total: cursor?.total_count }))
+    )
+
+const searchCheckpoints =
+  (client: TinkerClient.Service): Checkpoints["searchCheckpoints"] =>
+  (request = {}) => {
+    const method = "searchCheckpoints"
+    return operation(
+      method,
+      Effect.flatMap(readCheckpointSearch(request), (payload) =>
+        client.call(TinkerApi.searchCheckpoints, payload, { method })
+      )
+    )
+  }
+
+const streamCheckpointSearch =
+  (search: Checkpoints["searchCheckpoints"]): Checkpoints["streamCheckpointSearch"] =>
+  (request = {}) =>
+    pages.byCursor(request.cursor ?? undefined, (cursor) =>
+      Effect.map(search({ ...request, cursor }), ({ checkpoints, next_cursor }) => ({
+        items: checkpoints,
+        next: next_cursor
+      }))
+    )
+
+const getCheckpoint =
+  (list: Checkpoints["listCheckpoints"]): Checkpoints["getCheckpoint"] =>
+  (target) => {
+    const method = "getCheckpoint"
+    return onCheckpoint(method, target, (path) => {
+      const tinker_path = TinkerPath.format(path)
+      return Effect.flatMap(list(path.training_run_id), ({ checkpoints }) => {
+        const checkpoint = checkpoints.find((listed) =>
+          Option.exists(TinkerPath.parse(listed.tinker_path), (path) => TinkerPath.format(path) === tinker_path)
+        )
+        return checkpoint === undefined
+          ? new TinkerError.NotFound({ method, status: 404, detail: `there is no checkpoint ${tinker_path}` })
+          : Effect.succeed(checkpoint)
+      })
+    })
+  }
+
+const publishCheckpoint =
+  (client: TinkerClient.Service): Checkpoints["publishCheckpoint"] =>
+  (target) =>
+    onCheckpoint("publishCheckpoint", target, (path) =>
+      client.call(TinkerApi.publishCheckpoint, inputs.noPayload, { path })
+    )
+
+const unpublishCheckpoint =
+  (client: TinkerClient.Service): Checkpoints["unpublishCheckpoint"] =>
+  (target) =>
+    onCheckpoint("unpublishCheckpoint", target, (path) =>
+      client.call(TinkerApi.unpublishCheckpoint, inputs.noPayload, { path })
+    )
+
+const setCheckpointTtl =
+  (client: TinkerClient.Service): Checkpoints["setCheckpointTtl"] =>
+  (target, ttl_seconds) => {
+    const method = "setCheckpointTtl"
+    return onCheckpoint(method, target, (path) =>
+      ttl_seconds !== null && !(Number.isSafeInteger(ttl_seconds) && ttl_seconds > 0)
+        ? inputs.invalidInput(
+            method,
+            "ttl_seconds",
+            `is ${ttl_seconds}: give a whole number above 0, or null to keep the checkpoint`
+          )
+        : client.call(TinkerApi.setCheckpointTtl, { ttl_seconds }, { path })
+    )
+  }
+
+const deleteCheckpoint =
+  (client: TinkerClient.Service): Checkpoints["deleteCheckpoint"] =>
+  (target) => {
+    const method = "deleteCheckpoint"
+    return onCheckpoint(method, target, (path) =>
+      client.call(TinkerApi.deleteCheckpoint, inputs.noPayload, { method, path })
+    )
+  }
+
+/** @internal */
+export const make = (client: TinkerClient.Service): Checkpoints => {
+  const ofRun = listCheckpoints(client)
+  const listUser = listUserCheckpoints(client)
+  const streamUser = streamUserCheckpoints(listUser)
+  const search = searchCheckpoints(client)
+  const deleteOne = deleteCheckpoint(client)
+  return {
+    listCheckpoints: ofRun,
+    listUserCheckpoints: listUser,
+    streamUserCheckpoints: streamUser,
+    searchCheckpoints: search,
+    streamCheckpointSearch: streamCheckpointSearch(search),
+    getCheckpoint: getCheckpoint(ofRun),
+    publishCheckpoint: publishCheckpoint(client),
+    unpublishCheckpoint: unpublishCheckpoint(client),
+    setCheckpointTtl: setCheckpointTtl(client),
+    deleteCheckpoint: deleteOne,
+    deleteCheckpoints: (selection, options) =>
+      deletion.deleteSelection({ ofRun, streamUser, deleteOne }, selection, options)
+  }
+}
