@@ -19,7 +19,9 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CheckpointStore from "./CheckpointStore.ts"
 import * as Engine from "./Engine.ts"
-import * as catalogs from "./internal/queries/catalog.ts"
+import * as commands from "./internal/commands/commands.ts"
+import * as queries from "./internal/queries/queries.ts"
+import type { ServiceState } from "./internal/queries/serviceState.ts"
 import type * as environments from "./internal/work/environment.ts"
 import * as futures from "./internal/work/futures.ts"
 import * as auditLog from "./internal/records/auditLog.ts"
@@ -86,7 +88,7 @@ export type RequestRejection = responses.OperationRejection | ErrorResponse.Gone
  * @since 0.1.0
  * @category models
  */
-export interface Catalog extends catalogs.Catalog {}
+export interface Catalog extends queries.Queries, commands.Commands {}
 
 type Submitted = Effect.Effect<Future.FutureEnvelope, RequestRejection>
 
@@ -191,7 +193,13 @@ export const make = (
     const allSamplers = yield* samplers.make(environment)
     const allSessions = sessions.make(environment)
     const allModels = models.make(environment)
-    const catalog = catalogs.make(environment, { sessions: allSessions, models: allModels, samplers: allSamplers })
+    const state: ServiceState = {
+      ...environment,
+      sessions: allSessions,
+      models: allModels,
+      samplers: allSamplers
+    }
+    const catalog: Catalog = { ...queries.make(state), ...commands.make(state) }
 
     const submit = (modelId: string, operation: (record: models.ModelRecord) => models.Operation) =>
       Effect.gen(function* () {

@@ -73,7 +73,7 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
     const missing = (id: string) => responses.notFound(`there is no upload ${id}, or it has expired`)
 
     const start: Service["start"] = Effect.fnUntraced(function* (request, payload) {
-      const size = yield* catalog.checkUpload(payload)
+      const size = yield* catalog.validateUpload(payload)
       const { id: owner } = yield* currentUser.CurrentUser
       const now = yield* prune
       const unfinished = Array.from(uploads.values()).filter(
@@ -150,7 +150,7 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
       if (adapter === undefined || config === undefined) {
         return yield* responses.badRequest(`${adapter === undefined ? names[0] : names[1]} has not been uploaded`)
       }
-      const tinker_path = yield* catalog.storeUpload(upload.request, { adapter, config })
+      const tinker_path = yield* catalog.importAdapter(upload.request, { adapter, config })
       upload.finished = tinker_path
       upload.files.clear()
       return { tinker_path }

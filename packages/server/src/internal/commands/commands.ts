@@ -1,0 +1,43 @@
+/** Every command of the service as a method: what the endpoints outside the model queues change. */
+import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import type * as Weights from "@effect-tinker/api/Weights"
+import type { Query, ServiceState } from "../queries/serviceState.ts"
+import * as checkpoints from "./checkpoints.ts"
+import { copyWeights, type CopyRuns } from "./copyWeights.ts"
+import * as importAdapter from "./importAdapter.ts"
+import * as sessions from "./sessions.ts"
+
+/** @internal */
+export interface Commands {
+  readonly assignProject: (session: string, project: string) => Query<void>
+  readonly deleteCheckpoint: (path: TinkerPath.TinkerPath) => Query<void>
+  readonly setPublic: (path: TinkerPath.TinkerPath, isPublic: boolean) => Query<void>
+  /** `null` keeps the checkpoint until it is deleted. */
+  readonly setTtl: (path: TinkerPath.TinkerPath, seconds: number | null) => Query<void>
+  /** Attempts of one call carry the same idempotency key, and make one copy. */
+  readonly copyWeights: (
+    request: Weights.CopyWeightsRequest,
+    idempotencyKey?: string | undefined
+  ) => Query<Weights.CopyWeightsResponse>
+  /** Validates an upload before its files arrive, and returns the size of its tensors in bytes. */
+  readonly validateUpload: (request: Weights.ExternalWeightsUploadStartRequest) => Query<number>
+  /** Stores an uploaded adapter as sampler weights, and returns its path. */
+  readonly importAdapter: (
+    request: Weights.ExternalWeightsUploadStartRequest,
+    files: importAdapter.PeftFiles
+  ) => Query<string>
+}
+
+/** @internal */
+export const make = (state: ServiceState): Commands => {
+  const copyRuns: CopyRuns = new Map()
+  return {
+    assignProject: (session, project) => sessions.assignProject(state, session, project),
+    deleteCheckpoint: (path) => checkpoints.deleteCheckpoint(state, path),
+    setPublic: (path, isPublic) => checkpoints.setPublic(state, path, isPublic),
+    setTtl: (path, seconds) => checkpoints.setTtl(state, path, seconds),
+    copyWeights: (request, idempotencyKey) => copyWeights(state, copyRuns, request, idempotencyKey),
+    validateUpload: (request) => importAdapter.validateUpload(state, request),
+    importAdapter: (request, files) => importAdapter.importAdapter(state, request, files)
+  }
+}
