@@ -4,14 +4,15 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { json, nullish, open } from "./internal/schemas.ts"
-import * as Timestamp from "./internal/timestamp.ts"
+import { nullish, nullishWithDefault, optionalKey } from "./internal/schemas/optional.ts"
+import { JsonValue, openEnum } from "./internal/schemas/wire.ts"
+import * as Timestamp from "./internal/schemas/timestamp.ts"
 
 /**
  * @since 0.1.0
  * @category schemas
  */
-export const EventType = open("all", "checkpoints", "projects", "teams", "organizations")
+export const EventType = openEnum("all", "checkpoints", "projects", "teams", "organizations")
 
 /**
  * `day` is `YYYY-MM-DD` and stands for that UTC day; without it, today.
@@ -20,8 +21,8 @@ export const EventType = open("all", "checkpoints", "projects", "teams", "organi
  * @category schemas
  */
 export const Params = Schema.Struct({
-  event_type: Schema.optionalWith(EventType, { exact: true }),
-  day: Schema.optionalWith(Schema.String.pipe(Schema.pattern(/^\d{4}-\d{2}-\d{2}$/)), { exact: true })
+  event_type: optionalKey(EventType),
+  day: optionalKey(Schema.String.pipe(Schema.pattern(/^\d{4}-\d{2}-\d{2}$/)))
 })
 
 /**
@@ -34,10 +35,7 @@ export const Params = Schema.Struct({
 export const Entry = Schema.Struct({
   timestamp: Timestamp.Timestamp,
   event: Schema.String,
-  event_details: Schema.optionalWith(Schema.Record({ key: Schema.String, value: json }), {
-    nullable: true,
-    default: () => ({})
-  }),
+  event_details: nullishWithDefault(Schema.Record({ key: Schema.String, value: JsonValue }), () => ({})),
   model_id: nullish(Schema.String),
   tinker_path: nullish(Schema.String),
   purpose: nullish(Schema.String)

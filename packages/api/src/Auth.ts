@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish } from "./internal/schemas.ts"
+import { nullish } from "./internal/schemas/optional.ts"
 
 /**
  * A token that stands for the key until it expires.

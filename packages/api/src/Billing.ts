@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { metadata, nullish, other, tagged } from "./internal/schemas.ts"
-import * as Timestamp from "./internal/timestamp.ts"
+import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
+import { Metadata, otherType, taggedUnion } from "./internal/schemas/wire.ts"
+import * as Timestamp from "./internal/schemas/timestamp.ts"
 
 /**
  * What was used. Free and paid storage are events of their own; a kind that this version does not know reads as its
@@ -14,7 +15,7 @@ import * as Timestamp from "./internal/timestamp.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const EventInfo = tagged(
+export const EventInfo = taggedUnion(
   "type",
   Schema.Struct({ type: Schema.Literal("training"), token_count: Schema.Int }),
   Schema.Struct({ type: Schema.Literal("sampling_prefill"), cached: Schema.Boolean, token_count: Schema.Int }),
@@ -22,10 +23,10 @@ export const EventInfo = tagged(
   Schema.Struct({ type: Schema.Literal("checkpoint"), count: Schema.Int }),
   Schema.Struct({
     type: Schema.Literal("storage"),
-    free: Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => false }),
+    free: nullishWithDefault(Schema.Boolean, () => false),
     gigabyte_hours: Schema.Finite
   }),
-  Schema.Struct({ type: other("training", "sampling_prefill", "sampling_sample", "checkpoint", "storage") })
+  Schema.Struct({ type: otherType("training", "sampling_prefill", "sampling_sample", "checkpoint", "storage") })
 )
 
 /**
@@ -70,9 +71,9 @@ export type UsageEvent = typeof UsageEvent.Type
  */
 export const UsageResponse = Schema.Struct({
   data: Schema.Array(UsageEvent),
-  sessions: Schema.optionalWith(
-    Schema.Record({ key: Schema.String, value: Schema.Struct({ user_metadata: nullish(metadata) }) }),
-    { nullable: true, default: () => ({}) }
+  sessions: nullishWithDefault(
+    Schema.Record({ key: Schema.String, value: Schema.Struct({ user_metadata: nullish(Metadata) }) }),
+    () => ({})
   ),
   cost_data_through: nullish(Timestamp.Timestamp)
 })

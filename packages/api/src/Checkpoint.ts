@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { metadata, nullish, open } from "./internal/schemas.ts"
-import * as Timestamp from "./internal/timestamp.ts"
+import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
+import { Metadata, openEnum } from "./internal/schemas/wire.ts"
+import * as Timestamp from "./internal/schemas/timestamp.ts"
 import * as Pagination from "./Pagination.ts"
 
 /**
@@ -15,7 +16,7 @@ import * as Pagination from "./Pagination.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const CheckpointType = open("training", "sampler", "external")
+export const CheckpointType = openEnum("training", "sampler", "external")
 
 /**
  * @since 0.1.0
@@ -37,8 +38,8 @@ export const Checkpoint = Schema.Struct({
   tinker_path: Schema.String,
   base_model: nullish(Schema.String),
   size_bytes: nullish(Schema.Int),
-  public: Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => false }),
-  user_metadata: nullish(metadata),
+  public: nullishWithDefault(Schema.Boolean, () => false),
+  user_metadata: nullish(Metadata),
   expires_at: nullish(Timestamp.Timestamp)
 })
 
@@ -106,11 +107,11 @@ export const CheckpointSearchCursor = Schema.Struct({
  */
 export const CheckpointSearchRequest = Schema.Struct({
   project_ids: nullish(Schema.Array(Schema.String)),
-  user_metadata: Schema.optionalWith(metadata, { nullable: true, default: () => ({}) }),
+  user_metadata: nullishWithDefault(Metadata, () => ({})),
   checkpoint_type: nullish(CheckpointType),
-  owner: Schema.optionalWith(Pagination.SearchOwner, { nullable: true, default: () => ({ type: "own" as const }) }),
+  owner: nullishWithDefault(Pagination.SearchOwner, () => ({ type: "own" as const })),
   base_models: nullish(Schema.Array(Schema.String)),
-  limit: Schema.optionalWith(Pagination.SearchLimit, { nullable: true, default: () => 50 }),
+  limit: nullishWithDefault(Pagination.SearchLimit, () => 50),
   cursor: nullish(CheckpointSearchCursor)
 })
 

@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { json, open, type } from "./internal/schemas.ts"
+import { withDefault } from "./internal/schemas/optional.ts"
+import { JsonValue, openEnum, typeField } from "./internal/schemas/wire.ts"
 
 /**
  * An input of the loss: `logprobs`, which comes first, or a loss input of the datum; and its rank, 0 for a number, 1 for
@@ -30,11 +31,11 @@ export type Input = typeof Input.Type
  * @category schemas
  */
 export const Node = Schema.Struct({
-  op: open("placeholder", "get_attr", "call_function", "call_method", "call_module", "output"),
+  op: openEnum("placeholder", "get_attr", "call_function", "call_method", "call_module", "output"),
   name: Schema.String,
   target: Schema.String,
-  args: Schema.optionalWith(Schema.Array(json), { default: () => [] }),
-  kwargs: Schema.optionalWith(Schema.Record({ key: Schema.String, value: json }), { default: () => ({}) })
+  args: withDefault(Schema.Array(JsonValue), () => []),
+  kwargs: withDefault(Schema.Record({ key: Schema.String, value: JsonValue }), () => ({}))
 })
 
 /**
@@ -50,7 +51,7 @@ export type Node = typeof Node.Type
  * @category schemas
  */
 export const Graph = Schema.Struct({
-  format: Schema.optionalWith(Schema.Literal(1), { default: () => 1 as const }),
+  format: withDefault(Schema.Literal(1), () => 1 as const),
   nodes: Schema.Array(Node)
 })
 
@@ -70,7 +71,7 @@ export const CreateCustomLossRequest = Schema.Struct({
   name: Schema.String,
   inputs: Schema.Array(Input),
   graph: Graph,
-  type: type("create_custom_loss")
+  type: typeField("create_custom_loss")
 })
 
 /**
@@ -85,7 +86,7 @@ export type CreateCustomLossRequest = typeof CreateCustomLossRequest.Type
  * @since 0.1.0
  * @category schemas
  */
-export const CreateCustomLossResponse = Schema.Struct({ loss_id: Schema.String, type: type("create_custom_loss") })
+export const CreateCustomLossResponse = Schema.Struct({ loss_id: Schema.String, type: typeField("create_custom_loss") })
 
 /**
  * @since 0.1.0

@@ -6,7 +6,7 @@
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { optionalKey } from "./internal/schemas.ts"
+import { optionalKey } from "./internal/schemas/optional.ts"
 import * as LossFn from "./LossFn.ts"
 import * as ModelInput from "./ModelInput.ts"
 import * as TensorData from "./TensorData.ts"

@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish, open, type } from "./internal/schemas.ts"
+import { nullish, withDefault } from "./internal/schemas/optional.ts"
+import { openEnum, typeField } from "./internal/schemas/wire.ts"
 
 /**
  * The answer to an operation that takes time. For `asample`, `sample_sequence_ids` names each sequence of the result in
@@ -31,7 +32,7 @@ export type FutureEnvelope = typeof FutureEnvelope.Type
  */
 export const RetrieveFutureRequest = Schema.Struct({
   request_id: Schema.String,
-  allow_metadata_only: Schema.optionalWith(Schema.Boolean, { default: () => false })
+  allow_metadata_only: withDefault(Schema.Boolean, () => false)
 })
 
 /**
@@ -43,7 +44,7 @@ export const RetrieveFutureRequest = Schema.Struct({
 export const TryAgain = Schema.Struct({
   type: Schema.Literal("try_again"),
   request_id: nullish(Schema.String),
-  queue_state: nullish(open("active", "paused_capacity", "paused_rate_limit")),
+  queue_state: nullish(openEnum("active", "paused_capacity", "paused_rate_limit")),
   queue_state_reason: nullish(Schema.String)
 })
 
@@ -80,7 +81,7 @@ export type Category = "user" | "server" | "unknown"
  */
 export const RequestFailed = Schema.Struct({
   error: Schema.String,
-  category: nullish(open("user", "server", "unknown"))
+  category: nullish(openEnum("user", "server", "unknown"))
 })
 
 /**
@@ -102,13 +103,13 @@ export const RetrieveFutureResponse = Schema.Unknown.annotations({
  */
 export const RetrieveFuturesRequest = Schema.Struct({
   target: Schema.Struct({
-    type: type("sampling_session"),
+    type: typeField("sampling_session"),
     sampling_session_id: Schema.String,
-    cloned_sampler_id: Schema.optionalWith(Schema.Int, { default: () => 0 })
+    cloned_sampler_id: withDefault(Schema.Int, () => 0)
   }),
-  prev_cursor: Schema.optionalWith(Schema.Int, { default: () => 0 }),
+  prev_cursor: withDefault(Schema.Int, () => 0),
   timeout: nullish(Schema.Finite),
-  retrieved_request_ids: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
+  retrieved_request_ids: withDefault(Schema.Array(Schema.String), () => [])
 })
 
 /**
@@ -124,7 +125,7 @@ export type RetrieveFuturesRequest = typeof RetrieveFuturesRequest.Type
  * @category schemas
  */
 export const FutureCompletion = Schema.Struct({
-  state: open("finished", "failed"),
+  state: openEnum("finished", "failed"),
   request_id: Schema.String,
   response_payload_uncompressed_size: nullish(Schema.Int)
 })

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { open } from "./internal/schemas.ts"
+import { openEnum } from "./internal/schemas/wire.ts"
 
 /**
  * The loss functions that this version knows. Every loss is a sum over tokens and datums, never a mean.
@@ -33,7 +33,7 @@ export type KnownLossFn =
  * @since 0.1.0
  * @category schemas
  */
-export const LossFn = open(
+export const LossFn = openEnum(
   "cross_entropy",
   "importance_sampling",
   "ppo",

@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { json, nullish, optionalKey, other, tagged, type } from "./internal/schemas.ts"
+import { nullish, nullishWithDefault, optionalKey, withDefault } from "./internal/schemas/optional.ts"
+import { JsonValue, otherType, taggedUnion, typeField } from "./internal/schemas/wire.ts"
 import * as Session from "./Session.ts"
 
 /**
@@ -13,14 +14,14 @@ import * as Session from "./Session.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const OptimizerConfig = tagged(
+export const OptimizerConfig = taggedUnion(
   "type",
   Schema.Struct({ type: Schema.Literal("adamw") }),
   Schema.Struct({
     type: Schema.Literal("dimuon"),
-    version: Schema.optionalWith(Schema.Literal(1), { default: () => 1 })
+    version: withDefault(Schema.Literal(1), () => 1 as const)
   }),
-  Schema.Struct({ type: other("adamw", "dimuon") }, { key: Schema.String, value: json })
+  Schema.Struct({ type: otherType("adamw", "dimuon") }, { key: Schema.String, value: JsonValue })
 )
 
 /**
@@ -29,7 +30,7 @@ export const OptimizerConfig = tagged(
  */
 export type OptimizerConfig = typeof OptimizerConfig.Type
 
-const flag = Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => true })
+const flag = nullishWithDefault(Schema.Boolean, () => true)
 
 /**
  * The shape of an adapter: its rank, the seed of its initial values, and which parts of the model carry one.
@@ -39,7 +40,7 @@ const flag = Schema.optionalWith(Schema.Boolean, { nullable: true, default: () =
  */
 export const LoraConfig = Schema.Struct({
   rank: Schema.Int.pipe(Schema.greaterThan(0)),
-  seed: Schema.optionalWith(Schema.Int, { nullable: true }),
+  seed: nullish(Schema.Int),
   train_unembed: flag,
   train_mlp: flag,
   train_attn: flag
@@ -59,10 +60,10 @@ export const CreateModelRequest = Schema.Struct({
   session_id: Schema.String,
   model_seq_id: Schema.Int,
   base_model: Schema.String,
-  user_metadata: Schema.optionalWith(Session.UserMetadata, { nullable: true }),
-  lora_config: Schema.optionalWith(LoraConfig, { nullable: true }),
-  optimizer_config: Schema.optionalWith(OptimizerConfig, { nullable: true }),
-  type: type("create_model")
+  user_metadata: nullish(Session.UserMetadata),
+  lora_config: nullish(LoraConfig),
+  optimizer_config: nullish(OptimizerConfig),
+  type: typeField("create_model")
 })
 
 /**
@@ -75,7 +76,7 @@ export type CreateModelRequest = typeof CreateModelRequest.Type
  * @since 0.1.0
  * @category schemas
  */
-export const CreateModelResponse = Schema.Struct({ model_id: Schema.String, type: type("create_model") })
+export const CreateModelResponse = Schema.Struct({ model_id: Schema.String, type: typeField("create_model") })
 
 /**
  * @since 0.1.0
@@ -87,7 +88,7 @@ export type CreateModelResponse = typeof CreateModelResponse.Type
  * @since 0.1.0
  * @category schemas
  */
-export const GetInfoRequest = Schema.Struct({ model_id: Schema.String, type: type("get_info") })
+export const GetInfoRequest = Schema.Struct({ model_id: Schema.String, type: typeField("get_info") })
 
 /**
  * @since 0.1.0
@@ -117,13 +118,13 @@ export type GetInfoResponse = typeof GetInfoResponse.Type
  * @since 0.1.0
  * @category schemas
  */
-export const UnloadModelRequest = Schema.Struct({ model_id: Schema.String, type: type("unload_model") })
+export const UnloadModelRequest = Schema.Struct({ model_id: Schema.String, type: typeField("unload_model") })
 
 /**
  * @since 0.1.0
  * @category schemas
  */
-export const UnloadModelResponse = Schema.Struct({ model_id: Schema.String, type: type("unload_model") })
+export const UnloadModelResponse = Schema.Struct({ model_id: Schema.String, type: typeField("unload_model") })
 
 /**
  * @since 0.1.0

@@ -4,12 +4,13 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as arbitraries from "./internal/arbitraries.ts"
-import * as numbers from "./internal/numbers.ts"
-import { nullish, tagged } from "./internal/schemas.ts"
-import * as tensorContainer from "./internal/tensorContainer.ts"
+import { Invalid, transformOrInvalid } from "./internal/effect/parseError.ts"
+import * as arbitraries from "./internal/arbitraries/tensors.ts"
+import * as typedArrays from "./internal/tensor/typedArrays.ts"
+import { nullish } from "./internal/schemas/optional.ts"
+import { taggedUnion } from "./internal/schemas/wire.ts"
+import * as tensorContainer from "./internal/tensor/containerHeader.ts"
 
 const TokensEncoded: Schema.Schema<ReadonlyArray<number>> = Schema.declare(
   (u): u is ReadonlyArray<number> => Array.isArray(u),
@@ -22,22 +23,21 @@ const TokensEncoded: Schema.Schema<ReadonlyArray<number>> = Schema.declare(
  * @since 0.1.0
  * @category schemas
  */
-export const Tokens: Schema.Schema<Int32Array, ReadonlyArray<number>> = Schema.transformOrFail(
+export const Tokens: Schema.Schema<Int32Array, ReadonlyArray<number>> = transformOrInvalid(
   TokensEncoded,
   Schema.declare((u): u is Int32Array => u instanceof Int32Array, {
     identifier: "Int32Array",
     arbitrary: arbitraries.tokens
   }),
   {
-    strict: true,
-    decode: (values, _options, ast) => {
-      const tokens = numbers.toInt32(values)
+    decode: (values) => {
+      const tokens = typedArrays.toInt32(values)
       const bad = typeof tokens === "number" ? tokens : tokens.findIndex((token) => token < 0)
       return typeof tokens === "number" || bad >= 0
-        ? ParseResult.fail(new ParseResult.Type(ast, values[bad], `tokens[${bad}] is not a token id`))
-        : ParseResult.succeed<Int32Array>(tokens)
+        ? new Invalid(`tokens[${bad}] is not a token id`, values[bad])
+        : tokens
     },
-    encode: (tokens) => ParseResult.succeed(Array.from(tokens))
+    encode: (tokens) => Array.from(tokens)
   }
 )
 
@@ -134,7 +134,7 @@ export type DmelChunk = typeof DmelChunk.Type
  * @since 0.1.0
  * @category schemas
  */
-export const Chunk = tagged("type", EncodedTextChunk, ImageChunk, ImageAssetPointerChunk, DmelChunk)
+export const Chunk = taggedUnion("type", EncodedTextChunk, ImageChunk, ImageAssetPointerChunk, DmelChunk)
 
 /**
  * @since 0.1.0
@@ -165,7 +165,7 @@ export interface TextInput {
 }
 
 const tokensOf = (tokens: ArrayLike<number>): Int32Array => {
-  const data = tokens instanceof Int32Array ? tokens : numbers.toInt32(tokens)
+  const data = tokens instanceof Int32Array ? tokens : typedArrays.toInt32(tokens)
   if (typeof data === "number") throw new RangeError(`tokens[${data}] is ${tokens[data]}, not a token id`)
   return data
 }

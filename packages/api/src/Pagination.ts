@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { open, optionalKey, tagged } from "./internal/schemas.ts"
+import { optionalKey } from "./internal/schemas/optional.ts"
+import { openEnum, taggedUnion } from "./internal/schemas/wire.ts"
 
 /**
  * Where a page lies: `offset` and `limit` as asked for, and how many items there are in all.
@@ -33,8 +34,8 @@ export const Count = Schema.NumberFromString.pipe(Schema.int(), Schema.greaterTh
  * @category schemas
  */
 export const Page = Schema.Struct({
-  limit: Schema.optionalWith(Count, { exact: true }),
-  offset: Schema.optionalWith(Count, { exact: true })
+  limit: optionalKey(Count),
+  offset: optionalKey(Count)
 })
 
 /**
@@ -43,7 +44,7 @@ export const Page = Schema.Struct({
  * @since 0.1.0
  * @category schemas
  */
-export const AccessScope = open("owned", "accessible")
+export const AccessScope = openEnum("owned", "accessible")
 
 /**
  * @since 0.1.0
@@ -65,7 +66,7 @@ export const Scope = Schema.Struct({ access_scope: optionalKey(AccessScope) })
  * @since 0.1.0
  * @category schemas
  */
-export const SearchOwner = tagged(
+export const SearchOwner = taggedUnion(
   "type",
   Schema.Struct({ type: Schema.Literal("own") }),
   Schema.Struct({ type: Schema.Literal("accessible") }),

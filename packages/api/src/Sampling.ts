@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import * as arbitraries from "./internal/arbitraries.ts"
-import { nullish, open, type } from "./internal/schemas.ts"
+import * as arbitraries from "./internal/arbitraries/tensors.ts"
+import { nullish, nullishWithDefault, withDefault } from "./internal/schemas/optional.ts"
+import { openEnum, typeField } from "./internal/schemas/wire.ts"
 import * as ModelInput from "./ModelInput.ts"
 import * as TensorData from "./TensorData.ts"
 
@@ -16,9 +17,9 @@ import * as TensorData from "./TensorData.ts"
 export const CreateSamplingSessionRequest = Schema.Struct({
   session_id: Schema.String,
   sampling_session_seq_id: Schema.Int,
-  base_model: Schema.optionalWith(Schema.String, { nullable: true }),
-  model_path: Schema.optionalWith(Schema.String, { nullable: true }),
-  type: type("create_sampling_session")
+  base_model: nullish(Schema.String),
+  model_path: nullish(Schema.String),
+  type: typeField("create_sampling_session")
 })
 
 /**
@@ -41,7 +42,7 @@ export const CreateSamplingSessionResponse = Schema.Struct({ sampling_session_id
  */
 export const JoinSamplingSessionRequest = Schema.Struct({
   sampling_session_id: Schema.String,
-  type: type("join_sampling_session")
+  type: typeField("join_sampling_session")
 })
 
 /**
@@ -52,7 +53,7 @@ export const JoinSamplingSessionRequest = Schema.Struct({
  */
 export const JoinSamplingSessionResponse = Schema.Struct({
   client_counter: Schema.Int,
-  type: type("join_sampling_session")
+  type: typeField("join_sampling_session")
 })
 
 /**
@@ -81,20 +82,12 @@ export type GetSamplerResponse = typeof GetSamplerResponse.Type
  * @category schemas
  */
 export const SamplingParams = Schema.Struct({
-  max_tokens: Schema.optionalWith(Schema.Int.pipe(Schema.greaterThan(0)), { nullable: true }),
-  seed: Schema.optionalWith(Schema.Int, { nullable: true }),
-  stop: Schema.optionalWith(Schema.Union(Schema.String, Schema.Array(Schema.String), Schema.Array(Schema.Int)), {
-    nullable: true
-  }),
-  temperature: Schema.optionalWith(Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0)), {
-    nullable: true,
-    default: () => 1
-  }),
-  top_k: Schema.optionalWith(Schema.Int, { nullable: true, default: () => -1 }),
-  top_p: Schema.optionalWith(Schema.Finite.pipe(Schema.greaterThan(0), Schema.lessThanOrEqualTo(1)), {
-    nullable: true,
-    default: () => 1
-  })
+  max_tokens: nullish(Schema.Int.pipe(Schema.greaterThan(0))),
+  seed: nullish(Schema.Int),
+  stop: nullish(Schema.Union(Schema.String, Schema.Array(Schema.String), Schema.Array(Schema.Int))),
+  temperature: nullishWithDefault(Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0)), () => 1),
+  top_k: nullishWithDefault(Schema.Int, () => -1),
+  top_p: nullishWithDefault(Schema.Finite.pipe(Schema.greaterThan(0), Schema.lessThanOrEqualTo(1)), () => 1)
 })
 
 /**
@@ -118,24 +111,21 @@ export type SamplingParams = typeof SamplingParams.Type
  * @category schemas
  */
 export const SampleRequest = Schema.Struct({
-  num_samples: Schema.optionalWith(Schema.Int.pipe(Schema.greaterThan(0)), { default: () => 1 }),
+  num_samples: withDefault(Schema.Int.pipe(Schema.greaterThan(0)), () => 1),
   prompt: ModelInput.ModelInput,
   sampling_params: SamplingParams,
-  sampling_session_id: Schema.optionalWith(Schema.String, { nullable: true }),
-  seq_id: Schema.optionalWith(Schema.Int, { nullable: true }),
-  base_model: Schema.optionalWith(Schema.String, { nullable: true }),
-  model_path: Schema.optionalWith(Schema.String, { nullable: true }),
-  prompt_logprobs: Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => false }),
-  topk_prompt_logprobs: Schema.optionalWith(Schema.Int.pipe(Schema.greaterThanOrEqualTo(0)), {
-    nullable: true,
-    default: () => 0
-  }),
+  sampling_session_id: nullish(Schema.String),
+  seq_id: nullish(Schema.Int),
+  base_model: nullish(Schema.String),
+  model_path: nullish(Schema.String),
+  prompt_logprobs: nullishWithDefault(Schema.Boolean, () => false),
+  topk_prompt_logprobs: nullishWithDefault(Schema.Int.pipe(Schema.greaterThanOrEqualTo(0)), () => 0),
   topk_sample_logprobs: nullish(Schema.NonNegativeInt),
   target_prompt_logprobs: nullish(TensorData.TensorData),
   prompt_alt_tokens_k: nullish(Schema.NonNegativeInt),
   prompt_logprobs_last_n: nullish(Schema.Int.pipe(Schema.greaterThan(0))),
   record_stability_info: nullish(Schema.Boolean),
-  type: type("sample")
+  type: typeField("sample")
 })
 
 /**
@@ -192,7 +182,7 @@ export type TopkLogprobs = typeof TopkLogprobs.Type
  * @category schemas
  */
 export const SampledSequence = Schema.Struct({
-  stop_reason: open("stop", "length"),
+  stop_reason: openEnum("stop", "length"),
   tokens: ModelInput.Tokens,
   logprobs: nullish(Logprobs),
   topk_logprobs: nullish(TopkLogprobs),
@@ -236,8 +226,8 @@ export const SampleResponse = Schema.Struct({
   topk_prompt_logprobs: nullish(TopkLogprobs),
   target_prompt_logprobs: nullish(TensorData.TensorData),
   prompt_alt_tokens: nullish(PromptAltTokens),
-  prompt_cache_hit_tokens: Schema.optionalWith(Schema.Int, { nullable: true, default: () => 0 }),
-  type: type("sample")
+  prompt_cache_hit_tokens: nullishWithDefault(Schema.Int, () => 0),
+  type: typeField("sample")
 })
 
 /**

@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { metadata, nullish, open, optionalKey, type } from "./internal/schemas.ts"
+import { nullish, optionalKey, withDefault } from "./internal/schemas/optional.ts"
+import { Metadata, openEnum, typeField } from "./internal/schemas/wire.ts"
 
 /**
  * @since 0.1.0
@@ -31,7 +32,7 @@ const flag = nullish(Schema.Boolean)
  */
 export const ClientConfigResponse = Schema.Struct({
   pjwt_auth_enabled: flag,
-  credential_default_source: nullish(open("api_key", "credential_cmd")),
+  credential_default_source: nullish(openEnum("api_key", "credential_cmd")),
   fwdbwd_max_chunk_len: count,
   fwdbwd_max_chunk_bytes_count: count,
   fwdbwd_dispatch_bytes_semaphore_size: count,
@@ -116,7 +117,7 @@ export const dynamicDefaults = {
  * @since 0.1.0
  * @category schemas
  */
-export const UserMetadata = metadata
+export const UserMetadata = Metadata
 
 /**
  * @since 0.1.0
@@ -128,7 +129,7 @@ export const CreateSessionRequest = Schema.Struct({
   sdk_version: Schema.String,
   project_id: optionalKey(Schema.String),
   display_name: optionalKey(Schema.String),
-  type: type("create_session")
+  type: typeField("create_session")
 })
 
 /**
@@ -148,7 +149,7 @@ export const CreateSessionResponse = Schema.Struct({
  */
 export const SessionHeartbeatRequest = Schema.Struct({
   session_id: Schema.String,
-  type: type("session_heartbeat")
+  type: typeField("session_heartbeat")
 })
 
 /**
@@ -192,7 +193,7 @@ export const HealthResponse = Schema.Struct({ status: Schema.Literal("ok") })
  * @since 0.1.0
  * @category schemas
  */
-export const FinishReason = Schema.Struct({ type: open("success", "errored", "interrupted") })
+export const FinishReason = Schema.Struct({ type: openEnum("success", "errored", "interrupted") })
 
 /**
  * Ends a session for good. The first reason stays.
@@ -202,7 +203,7 @@ export const FinishReason = Schema.Struct({ type: open("success", "errored", "in
  */
 export const FinishSessionRequest = Schema.Struct({
   reason: FinishReason,
-  detail: Schema.optionalWith(Schema.NullOr(Schema.String), { default: () => null })
+  detail: withDefault(Schema.NullOr(Schema.String), () => null)
 })
 
 /**
@@ -248,7 +249,7 @@ export const AssignSessionProjectRequest = Schema.Struct({ project_id: Schema.St
  * @category schemas
  */
 export const TraceExportResponse = Schema.Struct({
-  status: open("pending", "ready", "failed"),
+  status: openEnum("pending", "ready", "failed"),
   url: nullish(Schema.String),
   error: nullish(Schema.String)
 })

@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { metadata, nullish, open, other, tagged } from "./internal/schemas.ts"
-import * as Timestamp from "./internal/timestamp.ts"
+import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
+import { Metadata, openEnum, otherType, taggedUnion } from "./internal/schemas/wire.ts"
+import * as Timestamp from "./internal/schemas/timestamp.ts"
 import * as Pagination from "./Pagination.ts"
 import * as Session from "./Session.ts"
 
@@ -17,7 +18,7 @@ import * as Session from "./Session.ts"
  * @category schemas
  */
 export const FailedReason = Schema.Struct({
-  type: open("request", "training_run", "sampling_session"),
+  type: openEnum("request", "training_run", "sampling_session"),
   request_id: nullish(Schema.String),
   request_type: nullish(Schema.String),
   training_run_id: nullish(Schema.String),
@@ -30,7 +31,7 @@ export const FailedReason = Schema.Struct({
  * @since 0.1.0
  * @category schemas
  */
-export const SessionStatus = tagged(
+export const SessionStatus = taggedUnion(
   "type",
   Schema.Struct({ type: Schema.Literal("active") }),
   Schema.Struct({ type: Schema.Literal("cancelled"), detail: nullish(Schema.String) }),
@@ -41,11 +42,11 @@ export const SessionStatus = tagged(
   }),
   Schema.Struct({
     type: Schema.Literal("failed"),
-    category: open("user", "internal"),
+    category: openEnum("user", "internal"),
     reason: FailedReason,
     message: Schema.String
   }),
-  Schema.Struct({ type: other("active", "cancelled", "client_finished", "failed") })
+  Schema.Struct({ type: otherType("active", "cancelled", "client_finished", "failed") })
 )
 
 /**
@@ -60,12 +61,12 @@ export type SessionStatus = typeof SessionStatus.Type
  * @since 0.1.0
  * @category schemas
  */
-export const SessionStatusQuery = tagged(
+export const SessionStatusQuery = taggedUnion(
   "type",
   Schema.Struct({ type: Schema.Literal("active", "cancelled", "failed") }),
   Schema.Struct({
     type: Schema.Literal("client_finished"),
-    reasons: nullish(Schema.Array(open("success", "errored", "interrupted")).pipe(Schema.minItems(1)))
+    reasons: nullish(Schema.Array(openEnum("success", "errored", "interrupted")).pipe(Schema.minItems(1)))
   })
 )
 
@@ -87,7 +88,7 @@ export const SessionSummary = Schema.Struct({
   status: nullish(SessionStatus),
   checkpoints_count: Schema.Int,
   display_name: nullish(Schema.String),
-  user_metadata: nullish(metadata),
+  user_metadata: nullish(Metadata),
   checkpoint_storage_bytes: nullish(Schema.Int)
 })
 
@@ -115,11 +116,11 @@ export const SessionSearchCursor = Schema.Struct({ last_created_at: Schema.Strin
 export const SessionSearchRequest = Schema.Struct({
   session_id: nullish(Schema.String),
   project_ids: nullish(Schema.Array(Schema.String)),
-  user_metadata: Schema.optionalWith(metadata, { nullable: true, default: () => ({}) }),
+  user_metadata: nullishWithDefault(Metadata, () => ({})),
   display_name: nullish(Schema.NonEmptyString),
-  owner: Schema.optionalWith(Pagination.SearchOwner, { nullable: true, default: () => ({ type: "own" as const }) }),
+  owner: nullishWithDefault(Pagination.SearchOwner, () => ({ type: "own" as const })),
   statuses: nullish(Schema.Array(SessionStatusQuery).pipe(Schema.minItems(1))),
-  limit: Schema.optionalWith(Pagination.SearchLimit, { nullable: true, default: () => 50 }),
+  limit: nullishWithDefault(Pagination.SearchLimit, () => 50),
   cursor: nullish(SessionSearchCursor)
 })
 

@@ -4,13 +4,14 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { json, nullish, open, tagged } from "./internal/schemas.ts"
-import * as Timestamp from "./internal/timestamp.ts"
+import { nullish, withDefault } from "./internal/schemas/optional.ts"
+import { JsonValue, openEnum, taggedUnion } from "./internal/schemas/wire.ts"
+import * as Timestamp from "./internal/schemas/timestamp.ts"
 
 const common = {
   event_id: Schema.String,
   event_session_index: Schema.Int,
-  severity: open("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+  severity: openEnum("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
   timestamp: Timestamp.Timestamp
 }
 
@@ -20,7 +21,7 @@ const common = {
  * @since 0.1.0
  * @category schemas
  */
-export const Event = tagged(
+export const Event = taggedUnion(
   "event",
   Schema.Struct({ event: Schema.Literal("SESSION_START"), ...common }),
   Schema.Struct({ event: Schema.Literal("SESSION_END"), ...common, duration: Schema.String }),
@@ -35,9 +36,7 @@ export const Event = tagged(
     event: Schema.Literal("GENERIC_EVENT"),
     ...common,
     event_name: Schema.String,
-    event_data: Schema.optionalWith(Schema.Record({ key: Schema.String, value: json }), {
-      default: () => ({})
-    })
+    event_data: withDefault(Schema.Record({ key: Schema.String, value: JsonValue }), () => ({}))
   })
 )
 

@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Category } from "./Future.ts"
+import { optionalKey } from "./internal/schemas/optional.ts"
 
 /**
  * @since 0.1.0
@@ -22,18 +23,16 @@ export const TypeId: unique symbol = Symbol.for("~@effect-tinker/api/TinkerError
  */
 export type TypeId = typeof TypeId
 
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
-
 // the operation of ours that failed, such as `forwardBackward`
-const common = { method: Schema.String, requestId: optional(Schema.String), cause: optional(Schema.Defect) }
+const common = { method: Schema.String, requestId: optionalKey(Schema.String), cause: optionalKey(Schema.Defect) }
 
 // an answer of the service: what the body said, and how long the server asks to wait
 const answer = {
   ...common,
   status: Schema.Number,
   detail: Schema.String,
-  retryAfterMillis: optional(Schema.Number),
-  shouldRetry: optional(Schema.Boolean)
+  retryAfterMillis: optionalKey(Schema.Number),
+  shouldRetry: optionalKey(Schema.Boolean)
 }
 
 const id = (name: string) => `@effect-tinker/api/TinkerError/${name}`
@@ -421,7 +420,7 @@ export class NoProgress extends Schema.TaggedError<NoProgress>(id("NoProgress"))
   ...common,
   waitedMillis: Schema.Number,
   queueState: Schema.String,
-  queueStateReason: optional(Schema.String)
+  queueStateReason: optionalKey(Schema.String)
 }) {
   readonly [TypeId] = TypeId
   readonly category: Category = "server"

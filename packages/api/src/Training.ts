@@ -5,7 +5,8 @@
  */
 import * as Schema from "effect/Schema"
 import * as Datum from "./Datum.ts"
-import { json, metrics, nullish, other, tagged, type } from "./internal/schemas.ts"
+import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
+import { JsonValue, Metrics, otherType, taggedUnion, typeField } from "./internal/schemas/wire.ts"
 import * as LossFn from "./LossFn.ts"
 import * as TensorData from "./TensorData.ts"
 
@@ -16,7 +17,7 @@ import * as TensorData from "./TensorData.ts"
 export const ForwardBackwardInput = Schema.Struct({
   data: Schema.Array(Datum.Datum),
   loss_fn: LossFn.LossFn,
-  loss_fn_config: Schema.optionalWith(LossFn.Config, { nullable: true })
+  loss_fn_config: nullish(LossFn.Config)
 })
 
 /**
@@ -32,7 +33,7 @@ export type ForwardBackwardInput = typeof ForwardBackwardInput.Type
 export const ForwardBackwardRequest = Schema.Struct({
   forward_backward_input: ForwardBackwardInput,
   model_id: Schema.String,
-  seq_id: Schema.optionalWith(Schema.Int, { nullable: true })
+  seq_id: nullish(Schema.Int)
 })
 
 /**
@@ -48,7 +49,7 @@ export type ForwardBackwardRequest = typeof ForwardBackwardRequest.Type
 export const ForwardRequest = Schema.Struct({
   forward_input: ForwardBackwardInput,
   model_id: Schema.String,
-  seq_id: Schema.optionalWith(Schema.Int, { nullable: true })
+  seq_id: nullish(Schema.Int)
 })
 
 /**
@@ -61,7 +62,7 @@ export const ForwardRequest = Schema.Struct({
 export const ForwardBackwardOutput = Schema.Struct({
   loss_fn_output_type: Schema.String,
   loss_fn_outputs: Schema.Array(Schema.Record({ key: Schema.String, value: TensorData.TensorData })),
-  metrics
+  metrics: Metrics
 })
 
 /**
@@ -73,8 +74,6 @@ export type ForwardBackwardOutput = typeof ForwardBackwardOutput.Type
 const positive = Schema.Finite.pipe(Schema.greaterThan(0))
 const decay = Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0), Schema.lessThan(1))
 const nonNegative = Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0))
-const withDefault = <A>(schema: Schema.Schema<A, number>, value: A) =>
-  Schema.optionalWith(schema, { nullable: true, default: () => value })
 
 /**
  * AdamW with decoupled weight decay. `grad_clip_norm` bounds the global norm of the gradient; 0 turns it off.
@@ -83,12 +82,12 @@ const withDefault = <A>(schema: Schema.Schema<A, number>, value: A) =>
  * @category schemas
  */
 export const AdamParams = Schema.Struct({
-  learning_rate: withDefault(nonNegative, 1e-4),
-  beta1: withDefault(decay, 0.9),
-  beta2: withDefault(decay, 0.95),
-  eps: withDefault(positive, 1e-12),
-  weight_decay: withDefault(nonNegative, 0),
-  grad_clip_norm: withDefault(nonNegative, 0)
+  learning_rate: nullishWithDefault(nonNegative, () => 1e-4),
+  beta1: nullishWithDefault(decay, () => 0.9),
+  beta2: nullishWithDefault(decay, () => 0.95),
+  eps: nullishWithDefault(positive, () => 1e-12),
+  weight_decay: nullishWithDefault(nonNegative, () => 0),
+  grad_clip_norm: nullishWithDefault(nonNegative, () => 0)
 })
 
 /**
@@ -104,8 +103,8 @@ export type AdamParams = typeof AdamParams.Type
 export const OptimStepRequest = Schema.Struct({
   adam_params: AdamParams,
   model_id: Schema.String,
-  seq_id: Schema.optionalWith(Schema.Int, { nullable: true }),
-  type: type("optim_step")
+  seq_id: nullish(Schema.Int),
+  type: typeField("optim_step")
 })
 
 /**
@@ -123,8 +122,8 @@ export type OptimStepRequest = typeof OptimStepRequest.Type
 export const DimuonParams = Schema.Struct({
   type: Schema.Literal("dimuon"),
   learning_rate: nonNegative,
-  grad_clip_norm: withDefault(Schema.Finite, 0),
-  beta1: withDefault(decay, 0.9)
+  grad_clip_norm: nullishWithDefault(Schema.Finite, () => 0),
+  beta1: nullishWithDefault(decay, () => 0.9)
 })
 
 /**
@@ -139,7 +138,10 @@ export type DimuonParams = typeof DimuonParams.Type
  * @since 0.1.0
  * @category schemas
  */
-export const OtherOptimizerParams = Schema.Struct({ type: other("dimuon") }, { key: Schema.String, value: json })
+export const OtherOptimizerParams = Schema.Struct(
+  { type: otherType("dimuon") },
+  { key: Schema.String, value: JsonValue }
+)
 
 /**
  * Parameters of one step, of whatever optimizer the model was created with.
@@ -147,7 +149,7 @@ export const OtherOptimizerParams = Schema.Struct({ type: other("dimuon") }, { k
  * @since 0.1.0
  * @category schemas
  */
-export const OptimizerParams = tagged("type", DimuonParams, OtherOptimizerParams)
+export const OptimizerParams = taggedUnion("type", DimuonParams, OtherOptimizerParams)
 
 /**
  * @since 0.1.0
@@ -164,8 +166,8 @@ export type OptimizerParams = typeof OptimizerParams.Type
 export const OptimizerStepRequest = Schema.Struct({
   optimizer_params: OptimizerParams,
   model_id: Schema.String,
-  seq_id: Schema.optionalWith(Schema.Int, { nullable: true }),
-  type: type("optim_step")
+  seq_id: nullish(Schema.Int),
+  type: typeField("optim_step")
 })
 
 /**
@@ -187,7 +189,7 @@ export const AnyOptimStepRequest = Schema.Union(OptimStepRequest, OptimizerStepR
  * @category schemas
  */
 export const OptimStepResponse = Schema.Struct({
-  metrics: nullish(metrics)
+  metrics: nullish(Metrics)
 })
 
 /**

@@ -5,8 +5,9 @@
  */
 import * as Schema from "effect/Schema"
 import * as Checkpoint from "./Checkpoint.ts"
-import { metadata, nullish } from "./internal/schemas.ts"
-import * as Timestamp from "./internal/timestamp.ts"
+import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
+import { Metadata } from "./internal/schemas/wire.ts"
+import * as Timestamp from "./internal/schemas/timestamp.ts"
 import * as Pagination from "./Pagination.ts"
 
 /**
@@ -18,12 +19,12 @@ export const TrainingRun = Schema.Struct({
   base_model: Schema.String,
   model_owner: Schema.String,
   is_lora: Schema.Boolean,
-  corrupted: Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => false }),
+  corrupted: nullishWithDefault(Schema.Boolean, () => false),
   lora_rank: nullish(Schema.Int),
   last_request_time: Timestamp.Timestamp,
   last_checkpoint: nullish(Checkpoint.Checkpoint),
   last_sampler_checkpoint: nullish(Checkpoint.Checkpoint),
-  user_metadata: nullish(metadata)
+  user_metadata: nullish(Metadata)
 })
 
 /**

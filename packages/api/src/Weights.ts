@@ -4,12 +4,13 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { metadata, nullish, open, type } from "./internal/schemas.ts"
-import * as Timestamp from "./internal/timestamp.ts"
+import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
+import { Metadata, openEnum, typeField } from "./internal/schemas/wire.ts"
+import * as Timestamp from "./internal/schemas/timestamp.ts"
 import * as Model from "./Model.ts"
 
-const seqId = Schema.optionalWith(Schema.Int, { nullable: true })
-const seconds = Schema.optionalWith(Schema.Int.pipe(Schema.greaterThan(0)), { nullable: true })
+const seqId = nullish(Schema.Int)
+const seconds = nullish(Schema.Int.pipe(Schema.greaterThan(0)))
 
 /**
  * @since 0.1.0
@@ -17,12 +18,12 @@ const seconds = Schema.optionalWith(Schema.Int.pipe(Schema.greaterThan(0)), { nu
  */
 export const SaveWeightsRequest = Schema.Struct({
   model_id: Schema.String,
-  path: Schema.optionalWith(Schema.String, { nullable: true }),
+  path: nullish(Schema.String),
   seq_id: seqId,
   ttl_seconds: seconds,
-  overwrite: Schema.optionalWith(Schema.Boolean, { nullable: true, default: () => false }),
-  user_metadata: nullish(metadata),
-  type: type("save_weights")
+  overwrite: nullishWithDefault(Schema.Boolean, () => false),
+  user_metadata: nullish(Metadata),
+  type: typeField("save_weights")
 })
 
 /**
@@ -35,7 +36,7 @@ export type SaveWeightsRequest = typeof SaveWeightsRequest.Type
  * @since 0.1.0
  * @category schemas
  */
-export const SaveWeightsResponse = Schema.Struct({ path: Schema.String, type: type("save_weights") })
+export const SaveWeightsResponse = Schema.Struct({ path: Schema.String, type: typeField("save_weights") })
 
 /**
  * @since 0.1.0
@@ -50,7 +51,7 @@ export type SaveWeightsResponse = typeof SaveWeightsResponse.Type
  * @since 0.1.0
  * @category schemas
  */
-export const SamplerKind = open("snapshot", "inflight")
+export const SamplerKind = openEnum("snapshot", "inflight")
 
 /**
  * @since 0.1.0
@@ -66,13 +67,13 @@ export type SamplerKind = typeof SamplerKind.Type
  */
 export const SaveWeightsForSamplerRequest = Schema.Struct({
   model_id: Schema.String,
-  path: Schema.optionalWith(Schema.String, { nullable: true }),
-  sampling_session_seq_id: Schema.optionalWith(Schema.Int, { nullable: true }),
+  path: nullish(Schema.String),
+  sampling_session_seq_id: nullish(Schema.Int),
   kind: nullish(SamplerKind),
   seq_id: seqId,
   ttl_seconds: seconds,
-  user_metadata: nullish(metadata),
-  type: type("save_weights_for_sampler")
+  user_metadata: nullish(Metadata),
+  type: typeField("save_weights_for_sampler")
 })
 
 /**
@@ -88,7 +89,7 @@ export type SaveWeightsForSamplerRequest = typeof SaveWeightsForSamplerRequest.T
 export const SaveWeightsForSamplerResponse = Schema.Struct({
   path: nullish(Schema.String),
   sampling_session_id: nullish(Schema.String),
-  type: type("save_weights_for_sampler")
+  type: typeField("save_weights_for_sampler")
 })
 
 /**
@@ -110,7 +111,7 @@ export const SaveWeightsExternalRequest = Schema.Struct({
   seq_id: seqId,
   ttl_seconds: seconds,
   age_encryption_recipients: nullish(Schema.Array(Schema.String)),
-  type: type("save_weights_external")
+  type: typeField("save_weights_external")
 })
 
 /**
@@ -126,7 +127,7 @@ export type SaveWeightsExternalRequest = typeof SaveWeightsExternalRequest.Type
 export const SaveWeightsExternalResponse = Schema.Struct({
   path: nullish(Schema.String),
   size_bytes: nullish(Schema.Int),
-  type: type("save_weights_external")
+  type: typeField("save_weights_external")
 })
 
 /**
@@ -149,7 +150,7 @@ export const LoadWeightsRequest = Schema.Struct({
   seq_id: seqId,
   optimizer_config: nullish(Model.OptimizerConfig),
   weights_access_token: nullish(Schema.String),
-  type: type("load_weights")
+  type: typeField("load_weights")
 })
 
 /**
@@ -170,12 +171,12 @@ export const CreateFromWeightsRequest = Schema.Struct({
   session_id: Schema.String,
   model_seq_id: Schema.Int,
   base_model: nullish(Schema.String),
-  user_metadata: nullish(metadata),
+  user_metadata: nullish(Metadata),
   path: Schema.String,
   optimizer: Schema.Boolean,
   optimizer_config: nullish(Model.OptimizerConfig),
   weights_access_token: nullish(Schema.String),
-  type: type("load_weights")
+  type: typeField("load_weights")
 })
 
 /**
@@ -199,7 +200,7 @@ export const AnyLoadWeightsRequest = Schema.Union(LoadWeightsRequest, CreateFrom
 export const LoadWeightsResponse = Schema.Struct({
   path: nullish(Schema.String),
   model_id: nullish(Schema.String),
-  type: type("load_weights")
+  type: typeField("load_weights")
 })
 
 /**
@@ -276,7 +277,7 @@ export type WeightsInfoResponse = typeof WeightsInfoResponse.Type
  * @since 0.1.0
  * @category schemas
  */
-export const ExternalWeightsUrlsResponse = Schema.Struct({ urls: metadata, expires: Timestamp.Timestamp })
+export const ExternalWeightsUrlsResponse = Schema.Struct({ urls: Metadata, expires: Timestamp.Timestamp })
 
 /**
  * @since 0.1.0
@@ -310,7 +311,7 @@ export type ExternalWeightsUploadStartRequest = typeof ExternalWeightsUploadStar
  */
 export const ExternalWeightsUploadStartResponse = Schema.Struct({
   upload_id: Schema.String,
-  urls: metadata,
+  urls: Metadata,
   expires: Timestamp.Timestamp
 })
 

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as fzstd from "fzstd"
-import * as frame from "./internal/zstdFrame.ts"
+import * as frame from "./internal/zstd/frameHeader.ts"
 
 /**
  * Bytes that are no zstd frame (`Malformed`), or one that would become larger than is allowed (`TooLarge`).

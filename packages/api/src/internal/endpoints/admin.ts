@@ -4,7 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import * as Audit from "../../Audit.ts"
 import * as Billing from "../../Billing.ts"
-import { optionalKey } from "../schemas.ts"
+import { optionalKey } from "../schemas/optional.ts"
 
 /**
  * Returns the organization's audit log, for administrators.

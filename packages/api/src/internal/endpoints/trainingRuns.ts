@@ -4,7 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import * as Pagination from "../../Pagination.ts"
 import * as TrainingRun from "../../TrainingRun.ts"
-import { optionalKey } from "../schemas.ts"
+import { optionalKey } from "../schemas/optional.ts"
 
 const runPath = Schema.Struct({ training_run_id: Schema.String })
 

@@ -1,0 +1,56 @@
+/** Schemas that many bodies of the wire share: open enums, discriminators, unions, metadata and metrics. */
+import * as Schema from "effect/Schema"
+import { nullishWithDefault } from "./optional.ts"
+
+/** An enum that servers may extend: the type lists the known members, and any string decodes. @internal */
+export const openEnum = <const L extends ReadonlyArray<string>>(..._known: L) =>
+  Schema.String as unknown as Schema.Schema<L[number] | (string & {}), string>
+
+/** The `type` that a body carries. Readers ignore it; it may be absent or `null`. @internal */
+export const typeField = <const L extends string>(literal: L) =>
+  nullishWithDefault(Schema.Literal(literal), () => literal)
+
+/** The `type` of a union member that this version does not know: any but the known ones. @internal */
+export const otherType = (...known: ReadonlyArray<string>) =>
+  Schema.String.pipe(Schema.filter((type) => !known.includes(type) || `${type} has fields of its own`))
+
+/** Metadata that users attach: strings by name. @internal */
+export const Metadata = Schema.Record({ key: Schema.String, value: Schema.String })
+
+/** Any JSON value. @internal */
+export const JsonValue = Schema.Unknown.annotations({ arbitrary: () => (fc) => fc.jsonValue() })
+
+/** A number that is `null` in JSON when it is not finite; `null` decodes to `NaN`. */
+const Metric: Schema.Schema<number, number | null> = Schema.transform(
+  Schema.NullOr(Schema.Number),
+  Schema.Number.annotations({ arbitrary: () => (fc) => fc.double({ noDefaultInfinity: true }) }),
+  {
+    strict: true,
+    decode: (value) => value ?? Number.NaN,
+    encode: (value) => (Number.isFinite(value) ? value : null)
+  }
+)
+
+/** Metrics by name. @internal */
+export const Metrics = Schema.Record({ key: Schema.String, value: Metric })
+
+const isPrimitive = (value: unknown): boolean => typeof value !== "object" && typeof value !== "function"
+
+/**
+ * A union whose members are told apart by one field. `Schema.Union` converts that field to a string, which throws for
+ * some objects, so a field that is an object is rejected first.
+ *
+ * @internal
+ */
+export const taggedUnion = <const Members extends ReadonlyArray<Schema.Schema.AnyNoContext>>(
+  tag: string,
+  ...members: Members
+): Schema.Schema<Schema.Schema.Type<Members[number]>, Schema.Schema.Encoded<Members[number]>> => {
+  const withPrimitiveTag = Schema.Unknown.pipe(
+    Schema.filter((value) => {
+      const found = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[tag] : undefined
+      return found === null || isPrimitive(found) || { path: [tag], message: "is not a string" }
+    })
+  )
+  return Schema.compose(withPrimitiveTag, Schema.Union(...members), { strict: false }) as never
+}
