@@ -1,9 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Arbitrary from "effect/Arbitrary"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Schema from "effect/Schema"
+import * as FastCheck from "fast-check"
 
 const now = Date.UTC(2026, 0, 1)
-const answer = (status: number, options?: Partial<TinkerError.FailedResponse>) =>
+const fromStatus = (status: number, options?: Partial<TinkerError.FailedResponse>) =>
   TinkerError.fromResponse({ method: "forwardBackward", status, headers: {}, body: "", now, ...options })
 
 describe("TinkerError", () => {
@@ -25,19 +30,19 @@ describe("TinkerError", () => {
     [503, "ServerError", "server", true],
     [599, "ServerError", "server", true]
   ]
-  it.each(statuses)("%d is %s", (status, tag, category, retryable) => {
-    const error = answer(status)
+  it.each(statuses)("maps status %d to %s", (status, tag, category, retryable) => {
+    const error = fromStatus(status)
     assert.strictEqual(error._tag, tag)
     assert.strictEqual(error.category, category)
     assert.strictEqual(error.isRetryable, retryable)
     assert.isTrue(TinkerError.isTinkerError(error))
-    assert.include(error.message, `forwardBackward: the service answered ${status}`)
+    assert.include(error.message, `forwardBackward: the service responded with ${status}`)
   })
 
   it("obeys x-should-retry in both directions", () => {
-    assert.isTrue(answer(400, { headers: { "x-should-retry": "true" } }).isRetryable)
-    assert.isFalse(answer(500, { headers: { "x-should-retry": "false" } }).isRetryable)
-    assert.isTrue(answer(500, { headers: { "x-should-retry": "TRUE" } }).isRetryable)
+    assert.isTrue(fromStatus(400, { headers: { "x-should-retry": "true" } }).isRetryable)
+    assert.isFalse(fromStatus(500, { headers: { "x-should-retry": "false" } }).isRetryable)
+    assert.isTrue(fromStatus(500, { headers: { "x-should-retry": "TRUE" } }).isRetryable)
   })
 
   const hints: ReadonlyArray<readonly [Record<string, string>, number | undefined]> = [
@@ -55,9 +60,9 @@ describe("TinkerError", () => {
     [{ "retry-after": "" }, undefined],
     [{}, undefined]
   ]
-  it.each(hints)("reads how long to wait from %o", (headers, expected) => {
+  it.each(hints)("reads how long to wait from the headers %o", (headers, expected) => {
     assert.strictEqual(TinkerError.retryAfterMillis(headers, now), expected)
-    const { retryAfter } = answer(429, { headers })
+    const { retryAfter } = fromStatus(429, { headers })
     assert.strictEqual(retryAfter === undefined ? undefined : Duration.toMillis(retryAfter), expected)
   })
 
@@ -67,13 +72,43 @@ describe("TinkerError", () => {
     ['{"error":"internal","message":"Log ID 1"}', "Log ID 1"],
     ["<html>bad gateway</html>", "<html>bad gateway</html>"],
     ["null", "null"]
-  ])("finds what the body %s says", (body, expected) => {
-    assert.include(answer(500, { body }).message, `${expected}. `)
+  ])("finds the reason in the body %s", (body, expected) => {
+    assert.include(fromStatus(500, { body }).message, `${expected}. `)
   })
 
-  it("carries the request id of the header, or the one that it is told", () => {
-    assert.strictEqual(answer(500, { headers: { "x-request-id": "a" } }).requestId, "a")
-    assert.strictEqual(answer(500, { headers: { "x-request-id": "a" }, requestId: "b" }).requestId, "b")
-    assert.isFalse("requestId" in answer(500))
+  it("carries the request id that is passed to it, or else the one in the header", () => {
+    assert.strictEqual(fromStatus(500, { headers: { "x-request-id": "a" } }).requestId, "a")
+    assert.strictEqual(fromStatus(500, { headers: { "x-request-id": "a" }, requestId: "b" }).requestId, "b")
+    assert.isFalse("requestId" in fromStatus(500))
   })
+
+  const classes = Object.entries(TinkerError).filter((member): member is [string, typeof TinkerError.Unauthorized] =>
+    Schema.isSchema(member[1])
+  )
+  it.each(classes)("decodes %s to an equal error with the same getters", (tag, Class) => {
+    FastCheck.assert(
+      FastCheck.property(Arbitrary.make(Class), (error) => {
+        const decoded = Schema.decodeUnknownSync(Class)(Schema.encodeSync(Class)(error))
+        assert.instanceOf(error, Class)
+        assert.instanceOf(error, Error)
+        assert.strictEqual(error._tag as string, tag)
+        assert.isTrue(TinkerError.isTinkerError(error))
+        if (error.cause === undefined) assert.isTrue(Equal.equals(error, decoded))
+        assert.strictEqual(decoded.message, error.message)
+        assert.strictEqual(decoded.category, error.category)
+        assert.strictEqual(decoded.isRetryable, error.isRetryable)
+        assert.deepStrictEqual(decoded.retryAfter, error.retryAfter)
+      }),
+      { numRuns: 20 }
+    )
+  })
+
+  it.effect("can be caught by its tag", () =>
+    Effect.gen(function* () {
+      const caught = yield* Effect.fail(fromStatus(401)).pipe(
+        Effect.catchTag("Unauthorized", (error) => Effect.succeed(error.status))
+      )
+      assert.strictEqual(caught, 401)
+    })
+  )
 })

@@ -1,0 +1,195 @@
+/** The errors that are not failed responses: bad input, transport, decoding, and the state of the client. */
+import * as Schema from "effect/Schema"
+import { optionalKey } from "../schemas/optional.ts"
+import { commonFields, id, withRequestId, withTrait } from "./trait.ts"
+
+/**
+ * A value was rejected before anything was sent. `path` leads to the field at fault.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidInput extends withTrait(
+  Schema.TaggedError<InvalidInput>(id("InvalidInput"))("InvalidInput", {
+    ...commonFields,
+    path: Schema.String,
+    reason: Schema.String
+  }),
+  { category: "user", message: ({ method, path, reason }) => `${method}: ${path} ${reason}. Nothing was sent.` }
+) {}
+
+/**
+ * No response arrived. It is not known whether the service received the request.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TransportError extends withTrait(
+  Schema.TaggedError<TransportError>(id("TransportError"))("TransportError", {
+    ...commonFields,
+    reason: Schema.Literal("Connection", "Timeout", "InvalidUrl"),
+    url: Schema.String
+  }),
+  {
+    category: "unknown",
+    isRetryable: ({ reason }) => reason !== "InvalidUrl",
+    message: (self) => {
+      const what = self.reason === "Timeout" ? "did not respond in time" : "could not be reached"
+      return withRequestId(self, `${self.method}: ${self.url} ${what}. Check the base URL and the network.`)
+    }
+  }
+) {}
+
+/**
+ * A successful response did not have the form of the contract.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class DecodeError extends withTrait(
+  Schema.TaggedError<DecodeError>(id("DecodeError"))("DecodeError", { ...commonFields, reason: Schema.String }),
+  {
+    category: "server",
+    message: (self) => withRequestId(self, `${self.method}: the response does not fit the contract: ${self.reason}`)
+  }
+) {}
+
+/**
+ * The service accepted the operation, ran it, and reports that it failed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RequestFailed extends withTrait(
+  Schema.TaggedError<RequestFailed>(id("RequestFailed"))("RequestFailed", {
+    ...commonFields,
+    reason: Schema.String,
+    category: Schema.Literal("user", "server", "unknown")
+  }),
+  { message: (self) => withRequestId(self, `${self.method} failed: ${self.reason}`) }
+) {}
+
+/**
+ * An earlier operation of this client could not be submitted, so this one was not sent: it would have trained in another
+ * order than the program asked for. Make a new client from the last checkpoint.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ClientBroken extends withTrait(
+  Schema.TaggedError<ClientBroken>(id("ClientBroken"))("ClientBroken", {
+    ...commonFields,
+    operation: Schema.String,
+    seqId: Schema.Number
+  }),
+  {
+    category: "unknown",
+    message: (self) =>
+      withRequestId(
+        self,
+        `${self.method} was not sent: ${self.operation} (seq_id ${self.seqId}) could not be submitted before it. ` +
+          `Make a new client from the last checkpoint.`
+      )
+  }
+) {}
+
+/**
+ * The client's scope closed before the result arrived. The operation may have been applied.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ClientClosed extends withTrait(
+  Schema.TaggedError<ClientClosed>(id("ClientClosed"))("ClientClosed", commonFields),
+  {
+    category: "user",
+    message: (self) =>
+      withRequestId(
+        self,
+        `${self.method}: the client was closed before the result arrived; the operation may have been applied. ` +
+          `Await the result inside the client's scope.`
+      )
+  }
+) {}
+
+/**
+ * A file on this machine exists already, cannot be written, or does not have the expected content. `path` is the file or
+ * directory.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class FileError extends withTrait(
+  Schema.TaggedError<FileError>(id("FileError"))("FileError", {
+    ...commonFields,
+    path: Schema.String,
+    reason: Schema.String
+  }),
+  { category: "user", message: (self) => withRequestId(self, `${self.method}: ${self.path} ${self.reason}`) }
+) {}
+
+/**
+ * The service has ended the session and unloaded its models; it rejects every further request of the session. Open
+ * another session and continue from the last checkpoint.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SessionLost extends withTrait(
+  Schema.TaggedError<SessionLost>(id("SessionLost"))("SessionLost", {
+    ...commonFields,
+    sessionId: Schema.String,
+    reason: Schema.String
+  }),
+  {
+    category: "server",
+    message: (self) =>
+      withRequestId(
+        self,
+        `session ${self.sessionId} has ended: ${self.reason}. Open another and continue from the last checkpoint.`
+      )
+  }
+) {}
+
+/**
+ * No operation of the client has made progress for a long time. The operation was submitted and may still be applied;
+ * the queue state is the last one that the service reported.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NoProgress extends withTrait(
+  Schema.TaggedError<NoProgress>(id("NoProgress"))("NoProgress", {
+    ...commonFields,
+    waitedMillis: Schema.Number,
+    queueState: Schema.String,
+    queueStateReason: optionalKey(Schema.String)
+  }),
+  {
+    category: "server",
+    message: (self) => {
+      const seconds = Math.round(self.waitedMillis / 1000)
+      const reason = self.queueStateReason === undefined ? "" : ` (${self.queueStateReason})`
+      return withRequestId(
+        self,
+        `${self.method}: no progress for ${seconds} s; the last reported queue state is ` +
+          `${self.queueState}${reason}. Wait with a longer limit, or report the request id.`
+      )
+    }
+  }
+) {}
+
+/**
+ * A user's loss function returned no usable gradient. No gradient was applied, and the client remains usable.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class LossFailed extends withTrait(
+  Schema.TaggedError<LossFailed>(id("LossFailed"))("LossFailed", {
+    ...commonFields,
+    path: Schema.String,
+    reason: Schema.String
+  }),
+  { category: "user", message: ({ method, path, reason }) => `${method}: ${path} ${reason}. No gradient was applied.` }
+) {}

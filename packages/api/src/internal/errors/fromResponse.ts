@@ -1,0 +1,89 @@
+/** The error that a failed response stands for. */
+import * as responseErrors from "./responseErrors.ts"
+
+/**
+ * A response whose status is not a success. Header names are in lower case.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FailedResponse {
+  readonly method: string
+  readonly status: number
+  readonly headers: { readonly [name: string]: string | undefined }
+  readonly body: string
+  readonly requestId?: string | undefined
+  /** milliseconds since the epoch, to read a `Retry-After` date against */
+  readonly now: number
+}
+
+const maxDetailLength = 2000
+
+const detailOf = (body: string): string => {
+  try {
+    const json: unknown = JSON.parse(body)
+    if (typeof json === "object" && json !== null) {
+      for (const key of ["detail", "message", "error"] as const) {
+        const value = (json as Record<string, unknown>)[key]
+        if (typeof value === "string") return value
+        if (value !== undefined && value !== null) return JSON.stringify(value).slice(0, maxDetailLength)
+      }
+    }
+  } catch {
+    // Proxies respond with HTML pages.
+  }
+  return body.trim().slice(0, maxDetailLength)
+}
+
+// A longer hint would block a client for longer than its own backoff does.
+const maxRetryAfterMillis = 60_000
+
+/** @internal */
+export const retryAfterMillis = (
+  headers: { readonly [name: string]: string | undefined },
+  now: number
+): number | undefined => {
+  const precise = Number.parseFloat(headers["retry-after-ms"] ?? "")
+  const text = headers["retry-after"] ?? ""
+  const seconds = text.trim() === "" ? Number.NaN : Number(text)
+  const hint = !Number.isNaN(precise) ? precise : !Number.isNaN(seconds) ? seconds * 1000 : Date.parse(text) - now
+  return hint > 0 && hint <= maxRetryAfterMillis ? hint : undefined
+}
+
+const classOf = (status: number) => {
+  switch (status) {
+    case 401:
+      return responseErrors.Unauthorized
+    case 402:
+      return responseErrors.PaymentRequired
+    case 403:
+      return responseErrors.PermissionDenied
+    case 404:
+      return responseErrors.NotFound
+    case 408:
+      return responseErrors.ServerError
+    case 409:
+      return responseErrors.Conflict
+    case 410:
+      return responseErrors.FutureExpired
+    case 429:
+      return responseErrors.RateLimited
+    default:
+      return status >= 500 ? responseErrors.ServerError : responseErrors.BadRequest
+  }
+}
+
+/** @internal */
+export const fromResponse = (response: FailedResponse) => {
+  const hint = retryAfterMillis(response.headers, response.now)
+  const shouldRetry = response.headers["x-should-retry"]
+  const requestId = response.requestId ?? response.headers["x-request-id"]
+  return new (classOf(response.status))({
+    method: response.method,
+    status: response.status,
+    detail: detailOf(response.body),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(hint === undefined ? {} : { retryAfterMillis: hint }),
+    ...(shouldRetry === "true" || shouldRetry === "false" ? { shouldRetry: shouldRetry === "true" } : {})
+  })
+}

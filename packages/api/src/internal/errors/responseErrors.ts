@@ -1,0 +1,107 @@
+/** The errors that stand for a failed response, one for each status that callers tell apart. */
+import * as Schema from "effect/Schema"
+import { id, responseFields, withResponseTrait } from "./trait.ts"
+
+/**
+ * The service rejected the request (400, 422, and 4xx statuses without a class of their own).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class BadRequest extends withResponseTrait(
+  Schema.TaggedError<BadRequest>(id("BadRequest"))("BadRequest", responseFields),
+  { category: "user", advice: "Correct the request." }
+) {}
+
+/**
+ * The key is missing, wrong or expired (401).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Unauthorized extends withResponseTrait(
+  Schema.TaggedError<Unauthorized>(id("Unauthorized"))("Unauthorized", responseFields),
+  { category: "user", advice: "Check TINKER_API_KEY." }
+) {}
+
+/**
+ * The account must pay first (402).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PaymentRequired extends withResponseTrait(
+  Schema.TaggedError<PaymentRequired>(id("PaymentRequired"))("PaymentRequired", responseFields),
+  { category: "user", advice: "Check the account's billing." }
+) {}
+
+/**
+ * The key lacks permission (403).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PermissionDenied extends withResponseTrait(
+  Schema.TaggedError<PermissionDenied>(id("PermissionDenied"))("PermissionDenied", responseFields),
+  { category: "user", advice: "Use a key that has access." }
+) {}
+
+/**
+ * The session, model, checkpoint or future does not exist (404).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NotFound extends withResponseTrait(
+  Schema.TaggedError<NotFound>(id("NotFound"))("NotFound", responseFields),
+  { category: "user", advice: "Check the id or path, and that the session is still alive." }
+) {}
+
+/**
+ * The request contradicts the state of the service (409). A retry does not help: an identical request returns the result
+ * of the first one, not this status.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Conflict extends withResponseTrait(
+  Schema.TaggedError<Conflict>(id("Conflict"))("Conflict", responseFields),
+  {
+    category: "user",
+    advice:
+      "If a checkpoint has that name already, choose another one or save with `overwrite: true`; otherwise check what was done before."
+  }
+) {}
+
+/**
+ * The service no longer holds the result (410).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class FutureExpired extends withResponseTrait(
+  Schema.TaggedError<FutureExpired>(id("FutureExpired"))("FutureExpired", responseFields),
+  { category: "server", final: true, advice: "The operation may have been applied, but its result is gone." }
+) {}
+
+/**
+ * Too many requests (429).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RateLimited extends withResponseTrait(
+  Schema.TaggedError<RateLimited>(id("RateLimited"))("RateLimited", responseFields),
+  { category: "server", retryByDefault: true, advice: "Send less at once, or wait." }
+) {}
+
+/**
+ * The service failed (408, 5xx).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ServerError extends withResponseTrait(
+  Schema.TaggedError<ServerError>(id("ServerError"))("ServerError", responseFields),
+  { category: "server", retryByDefault: true, advice: "Try again; if it lasts, report the request id." }
+) {}
