@@ -154,7 +154,7 @@ const futures = HttpApiBuilder.group(TinkerApi, "futures", (handlers) =>
             return json({ error: found.error, category: found.category })
           case "Done":
             return HttpServerResponse.uint8Array(found.bytes, {
-              contentType: found.form === "json" ? "application/json" : ProtobufCodec.contentType
+              contentType: found.format === "json" ? "application/json" : ProtobufCodec.contentType
             })
         }
       })

@@ -1,10 +1,9 @@
 /**
  * The service without HTTP: sessions, models whose operations run strictly in order, futures, sampling sessions and
- * checkpoints, over an `Engine` that computes and a `CheckpointStore` that keeps.
+ * checkpoints, over an `Engine` that computes and a `CheckpointStore`.
  *
  * @since 0.1.0
  */
-import type * as ErrorResponse from "@effect-tinker/api/ErrorResponse"
 import type * as Future from "@effect-tinker/api/Future"
 import type * as Model from "@effect-tinker/api/Model"
 import type * as Sampling from "@effect-tinker/api/Sampling"
@@ -15,54 +14,60 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as CheckpointStore from "./CheckpointStore.ts"
 import * as Engine from "./Engine.ts"
+import { createModel, createModelFromCheckpoint } from "./internal/models/createModel.ts"
+import { loadWeights } from "./internal/models/loadWeights.ts"
+import { type ModelRecord, Models, modelInfo } from "./internal/models/models.ts"
+import * as saveOps from "./internal/models/saveWeights.ts"
+import { type Operation, rejectMalformed, submitOperation, unloadModel } from "./internal/models/submitOperation.ts"
+import * as trainingOps from "./internal/models/trainingOps.ts"
 import * as commands from "./internal/commands/commands.ts"
 import * as queries from "./internal/queries/queries.ts"
 import type { ServiceState } from "./internal/queries/serviceState.ts"
-import type * as environments from "./internal/work/environment.ts"
-import * as futures from "./internal/work/futures.ts"
 import * as auditLog from "./internal/records/auditLog.ts"
 import * as usageLog from "./internal/records/usageLog.ts"
-import * as models from "./internal/work/models.ts"
-import * as responses from "./internal/util/responses.ts"
-import * as samplers from "./internal/work/samplers.ts"
-import * as sessions from "./internal/work/sessions.ts"
-import * as training from "./internal/work/trainingOps.ts"
+import { retrieveCompletions } from "./internal/sampling/sampleCompletions.ts"
+import { submitSample } from "./internal/sampling/sampleRequests.ts"
+import * as samplers from "./internal/sampling/samplers.ts"
+import { createSamplingSession, joinSamplingSession } from "./internal/sampling/samplingSessions.ts"
+import type * as responses from "./internal/util/responses.ts"
+import { capabilitiesOf, type Environment, type Settings } from "./internal/work/environment.ts"
+import { Futures, toEnvelope } from "./internal/work/futures.ts"
+import { cancelRequest, retrieveResult } from "./internal/work/retrieveResult.ts"
+import { Sessions } from "./internal/work/sessions.ts"
 
 /**
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** how long a poll waits for a result before it answers "try again"; 20 seconds */
+  /** how long a poll waits for a result before the response is "try again"; 20 seconds */
   readonly longPoll?: Duration.DurationInput | undefined
-  /** how long the operations behind a missing `seq_id` wait for it before they fail; 60 seconds */
+  /** how long operations wait for a missing `seq_id` before them until they fail; 60 seconds */
   readonly gapTimeout?: Duration.DurationInput | undefined
-  /** a session ends when nothing is heard of it for so long; 5 minutes */
+  /** a session ends when it has had no request for this long; 5 minutes */
   readonly sessionTimeout?: Duration.DurationInput | undefined
   /**
-   * Results are kept for so long after their operation ended, 1 hour; what was given out only until another 2,000 results
-   * or 128 MiB of the session were.
+   * How long results are retained after their operation ended; 1 hour. A delivered result is evicted earlier, when another
+   * 2,000 results or 128 MiB of the session were delivered after it.
    */
   readonly resultRetention?: Duration.DurationInput | undefined
-  /** results above so many bytes are announced first to clients that ask for that; 1 MiB */
+  /** clients that allow it get only the size of results above this many bytes at first; 1 MiB */
   readonly inlineLimit?: number | undefined
-  /** the engine's samplers are released when unused for so long; 1 minute */
+  /** how long the engine's samplers may be idle before they are released; 1 minute */
   readonly samplerIdle?: Duration.DurationInput | undefined
-  /** sample requests that the engine works on at a time; 8 */
+  /** how many sample requests the engine works on at a time; 8 */
   readonly sampleConcurrency?: number | undefined
-  /** operations of a session that wait or run; more are refused for now, with 429 and `Retry-After`; 4,096 */
+  /** how many operations of a session may be queued or running; more get 429 with `Retry-After`; 4,096 */
   readonly maxPending?: number | undefined
-  /** what clients are told to do; nothing */
+  /** the client configuration that the service returns; empty */
   readonly clientConfig?: Session.ClientConfigResponse | undefined
 }
 
 /**
- * What a poll for a result finds. Results of passes and samples come as protobuf where that is wanted, all others as
- * JSON.
+ * What a poll for a result finds. Results of forward passes and samples come as protobuf if requested, all others as JSON.
  *
  * @since 0.1.0
  * @category models
@@ -71,19 +76,19 @@ export type Retrieved =
   | { readonly _tag: "TryAgain"; readonly body: Future.TryAgain }
   | { readonly _tag: "Large"; readonly size: number }
   | { readonly _tag: "Failed"; readonly error: string; readonly category: Future.Category }
-  | { readonly _tag: "Done"; readonly form: "json" | "protobuf"; readonly bytes: Uint8Array }
+  | { readonly _tag: "Done"; readonly format: "json" | "protobuf"; readonly bytes: Uint8Array }
 
 /**
- * Why a request is refused before anything is done.
+ * The error response to a request that is rejected before anything is done.
  *
  * @since 0.1.0
  * @category models
  */
-export type RequestRejection = responses.OperationRejection | ErrorResponse.GoneResponse
+export type RequestRejection = responses.OperationRejection | responses.Gone
 
 /**
- * What the service knows of sessions, training runs, samplers and checkpoints, and what can be changed of them: a method
- * for each endpoint. What a restart leaves of sessions and runs is what their checkpoints tell.
+ * Queries and changes of sessions, training runs, samplers and checkpoints: a method for each endpoint. After a restart,
+ * sessions and training runs are known from their checkpoints alone.
  *
  * @since 0.1.0
  * @category models
@@ -93,7 +98,7 @@ export interface Catalog extends queries.Queries, commands.Commands {}
 type Submitted = Effect.Effect<Future.FutureEnvelope, RequestRejection>
 
 /**
- * Each method stands for the endpoint of its name.
+ * A method for each endpoint, named after it.
  *
  * @since 0.1.0
  * @category models
@@ -105,7 +110,7 @@ export interface Service {
     request: typeof Session.CreateSessionRequest.Type
   ) => Effect.Effect<{ readonly session_id: string }>
   readonly sessionHeartbeat: (sessionId: string) => Effect.Effect<void, RequestRejection>
-  /** Ends a session; the first reason stays. */
+  /** Ends a session. If it has ended, its status stays. */
   readonly finishSession: (
     sessionId: string,
     request: typeof Session.FinishSessionRequest.Type
@@ -117,7 +122,7 @@ export interface Service {
   readonly optimStep: (request: typeof Training.AnyOptimStepRequest.Type) => Submitted
   readonly saveWeights: (request: Weights.SaveWeightsRequest) => Submitted
   readonly saveWeightsForSampler: (request: Weights.SaveWeightsForSamplerRequest) => Submitted
-  /** Loads into a model, or creates the model from the checkpoint. */
+  /** Loads a checkpoint into a model, or into a new one. */
   readonly loadWeights: (request: typeof Weights.AnyLoadWeightsRequest.Type) => Submitted
   readonly saveWeightsExternal: (request: Weights.SaveWeightsExternalRequest) => Submitted
   readonly unloadModel: (modelId: string) => Submitted
@@ -127,25 +132,25 @@ export interface Service {
   readonly sample: (request: Sampling.SampleRequest) => Submitted
   readonly retrieve: (
     request: typeof Future.RetrieveFutureRequest.Type,
-    form?: "json" | "protobuf"
+    format?: "json" | "protobuf"
   ) => Effect.Effect<Retrieved, RequestRejection>
   readonly retrieveMany: (
     request: Future.RetrieveFuturesRequest
   ) => Effect.Effect<Future.RetrieveFuturesResponse, RequestRejection>
   readonly cancel: (requestId: string) => Effect.Effect<void, RequestRejection>
-  /** The number of one client more of a sampling session. */
+  /** Adds a client to a sampling session, and returns its number. */
   readonly joinSamplingSession: (samplingSessionId: string) => Effect.Effect<number, RequestRejection>
-  /** What the endpoints that look things up answer with. */
+  /** Queries, and changes of what is stored. */
   readonly catalog: Catalog
   /**
-   * An operation was refused before its request could be read in full. Its number, where that could be read, is used up,
-   * so that the operations behind it go on.
+   * Uses up the `seq_id` of an operation whose request could not be decoded, if it can be read, so that the operations
+   * behind it can run.
    */
   readonly rejectMalformed: (
     request: { readonly model_id: unknown; readonly seq_id: unknown },
     detail: string
   ) => Effect.Effect<void>
-  /** All polls answer at once from now on, so that a listener can close. */
+  /** Ends all long polls, and later ones at once, so that an HTTP server can close. */
   readonly stopWaiting: Effect.Effect<void>
 }
 
@@ -155,7 +160,7 @@ export interface Service {
  */
 export class TinkerService extends Context.Tag("@effect-tinker/server/TinkerService")<TinkerService, Service>() {}
 
-const settingsOf = (options: Options): environments.Settings => ({
+const settingsOf = (options: Options): Settings => ({
   longPoll: Duration.decode(options.longPoll ?? "20 seconds"),
   gapTimeout: Duration.decode(options.gapTimeout ?? "60 seconds"),
   sessionTimeout: Duration.decode(options.sessionTimeout ?? "5 minutes"),
@@ -167,10 +172,85 @@ const settingsOf = (options: Options): environments.Settings => ({
   clientConfig: options.clientConfig ?? {}
 })
 
-const envelope = (ticket: futures.Ticket): Future.FutureEnvelope => ({ request_id: ticket.id, ...ticket.envelope })
+type Parts = ServiceState & { readonly environment: Environment }
+
+/** The session of a request, whose timeout starts again. */
+const useSession = ({ sessions }: Parts, id: string) => Effect.tap(sessions.find(id), ({ touch }) => touch)
+
+const sessionEndpoints = (parts: Parts) =>
+  ({
+    createSession: Effect.fnUntraced(function* (request: typeof Session.CreateSessionRequest.Type) {
+      const session = yield* parts.sessions.create(request)
+      yield* session.onEnd(parts.samplers.release(session))
+      return { session_id: session.id }
+    }),
+    finishSession: (id, { detail, reason }) =>
+      parts.sessions.finish(id, { type: "client_finished", reason, detail: detail ?? undefined }),
+    sessionHeartbeat: (id) => Effect.asVoid(useSession(parts, id))
+  }) satisfies Partial<Service>
+
+const modelEndpoints = (parts: Parts) => {
+  const { models } = parts
+  return {
+    createModel: (request) =>
+      Effect.flatMap(useSession(parts, request.session_id), (session) =>
+        Effect.map(createModel(models, session, request), toEnvelope)
+      ),
+    getInfo: (id) => Effect.map(models.find(id), modelInfo),
+    unloadModel: (id) => Effect.map(unloadModel(models, id), toEnvelope),
+    rejectMalformed: (request, detail) => rejectMalformed(models, request, detail)
+  } satisfies Partial<Service>
+}
+
+const trainingEndpoints = (parts: Parts) => {
+  const { environment, models, samplers } = parts
+  const submit = (modelId: string, operation: (record: ModelRecord) => Operation) =>
+    Effect.gen(function* () {
+      const record = yield* models.find(modelId)
+      yield* record.session.touch
+      return toEnvelope(yield* submitOperation(models, record, operation(record)))
+    })
+  return {
+    forward: (request) => submit(request.model_id, (record) => trainingOps.forward(environment, record, request)),
+    forwardBackward: (request) =>
+      submit(request.model_id, (record) => trainingOps.forwardBackward(environment, record, request)),
+    optimStep: (request) => submit(request.model_id, () => trainingOps.optimStep(request)),
+    saveWeights: (request) => submit(request.model_id, (record) => saveOps.saveWeights(environment, record, request)),
+    saveWeightsForSampler: (request) =>
+      submit(request.model_id, (record) => saveOps.saveWeightsForSampler(environment, record, samplers, request)),
+    saveWeightsExternal: (request) =>
+      submit(request.model_id, (record) => saveOps.saveWeightsExternal(environment, record, request)),
+    loadWeights: (request) =>
+      "model_id" in request
+        ? submit(request.model_id, (record) => loadWeights(environment, record, request))
+        : Effect.flatMap(useSession(parts, request.session_id), (session) =>
+            Effect.map(createModelFromCheckpoint(models, session, request), toEnvelope)
+          )
+  } satisfies Partial<Service>
+}
+
+const samplingEndpoints = (parts: Parts) => {
+  const { samplers } = parts
+  return {
+    createSamplingSession: (request) =>
+      Effect.flatMap(useSession(parts, request.session_id), (session) =>
+        createSamplingSession(samplers, session, request)
+      ),
+    joinSamplingSession: (id) => joinSamplingSession(samplers, id),
+    sample: (request) => Effect.map(submitSample(samplers, request), toEnvelope)
+  } satisfies Partial<Service>
+}
+
+const futureEndpoints = ({ environment, samplers }: Parts) =>
+  ({
+    retrieve: (request, format = "json") => retrieveResult(environment, request, format),
+    retrieveMany: (request) => retrieveCompletions(samplers, request),
+    cancel: (id) => cancelRequest(environment, id),
+    stopWaiting: environment.futures.stopWaiting
+  }) satisfies Partial<Service>
 
 /**
- * The service. It works in the scope: when that closes, what runs is interrupted and what waits fails.
+ * The service. When the scope closes, running operations are interrupted and queued ones fail.
  *
  * @since 0.1.0
  * @category constructors
@@ -180,148 +260,31 @@ export const make = (
 ): Effect.Effect<Service, never, Engine.Engine | CheckpointStore.CheckpointStore | Scope.Scope> =>
   Effect.gen(function* () {
     const settings = settingsOf(options)
-    const environment: environments.Environment = {
+    const environment: Environment = {
       engine: yield* Engine.Engine,
       store: yield* CheckpointStore.CheckpointStore,
-      futures: yield* futures.make(settings.resultRetention),
+      futures: new Futures(settings.resultRetention),
       usageLog: usageLog.make(),
       auditLog: auditLog.make(),
       settings,
       scope: yield* Effect.scope
     }
-    const { engine } = environment
-    const allSamplers = yield* samplers.make(environment)
-    const allSessions = sessions.make(environment)
-    const allModels = models.make(environment)
-    const state: ServiceState = {
+    const parts: Parts = {
       ...environment,
-      sessions: allSessions,
-      models: allModels,
-      samplers: allSamplers
+      environment,
+      sessions: new Sessions(environment),
+      models: new Models(environment),
+      samplers: yield* samplers.make(environment)
     }
-    const catalog: Catalog = { ...queries.make(state), ...commands.make(state) }
-
-    const submit = (modelId: string, operation: (record: models.ModelRecord) => models.Operation) =>
-      Effect.gen(function* () {
-        const record = yield* allModels.find(modelId)
-        yield* record.session.touch
-        return envelope(yield* allModels.submit(record, operation(record)))
-      })
-
-    const session = (id: string) => Effect.tap(allSessions.find(id), ({ touch }) => touch)
-
-    const retrieve: Service["retrieve"] = Effect.fnUntraced(function* (
-      { allow_metadata_only, request_id },
-      form = "json"
-    ): Effect.fn.Return<Retrieved, RequestRejection> {
-      const entry = yield* environment.futures.find(request_id)
-      yield* entry.touch
-      const waited = yield* environment.futures.wait(entry, settings.longPoll)
-      if (Option.isNone(waited)) {
-        const state = entry.state?.() ?? { queue_state: "active" as const }
-        return { _tag: "TryAgain", body: { type: "try_again", request_id, ...state } }
-      }
-      const outcome = waited.value
-      if (outcome._tag === "Failed") {
-        environment.futures.delivered(entry, 0)
-        return outcome
-      }
-      return yield* Effect.try(() => outcome.body(form)).pipe(
-        Effect.map((body): Retrieved => {
-          const size = body.bytes.byteLength
-          if (allow_metadata_only && size > settings.inlineLimit) return { _tag: "Large", size }
-          environment.futures.delivered(entry, size)
-          return { _tag: "Done", ...body }
-        }),
-        Effect.catchAll((error) =>
-          Effect.as(Effect.logError(`the result of ${request_id} cannot be encoded`, error), {
-            _tag: "Failed" as const,
-            error: "the result cannot be encoded, which the service has logged",
-            category: "server" as const
-          })
-        )
-      )
-    })
-
     return {
       clientConfig: settings.clientConfig,
-      capabilities: {
-        supported_models: engine.models.map(({ max_context_length, model_name }) => ({
-          model_name,
-          max_context_length,
-          trainable: true,
-          sampleable: true
-        }))
-      },
-      createSession: Effect.fnUntraced(function* (request) {
-        const made = yield* allSessions.create(request)
-        yield* made.onEnd(allSamplers.release(made))
-        return { session_id: made.id }
-      }),
-      finishSession: (id, { detail, reason }) =>
-        allSessions.finish(id, { type: "client_finished", reason, detail: detail ?? undefined }),
-      sessionHeartbeat: (id) => Effect.asVoid(session(id)),
-      createModel: (request) =>
-        Effect.flatMap(session(request.session_id), (found) => Effect.map(allModels.create(found, request), envelope)),
-      getInfo: (id) =>
-        Effect.map(allModels.find(id), ({ base, lora_config }) => ({
-          model_id: id,
-          model_data: { arch: base.arch, model_name: base.model_name, tokenizer_id: base.tokenizer_id },
-          optimizer_config: { type: "adamw" },
-          is_lora: true,
-          lora_rank: lora_config.rank,
-          model_name: base.model_name,
-          type: "get_info"
-        })),
-      forward: ({ forward_input, model_id, seq_id }) =>
-        submit(model_id, (record) => training.pass(environment, record, seq_id, "Forward", forward_input)),
-      forwardBackward: ({ forward_backward_input, model_id, seq_id }) =>
-        submit(model_id, (record) =>
-          training.pass(environment, record, seq_id, "ForwardBackward", forward_backward_input)
-        ),
-      optimStep: (request) =>
-        submit(request.model_id, () =>
-          "adam_params" in request
-            ? training.optimStep(request.seq_id, request.adam_params)
-            : training.otherStep(request.seq_id, request.optimizer_params)
-        ),
-      saveWeights: (request) =>
-        submit(request.model_id, (record) => training.saveWeights(environment, record, request)),
-      saveWeightsForSampler: (request) =>
-        submit(request.model_id, (record) => training.saveWeightsForSampler(environment, record, allSamplers, request)),
-      saveWeightsExternal: (request) =>
-        submit(request.model_id, (record) => training.saveWeightsExternal(environment, record, request)),
-      loadWeights: (request) =>
-        "model_id" in request
-          ? submit(request.model_id, (record) => training.loadWeights(environment, record, request))
-          : Effect.flatMap(session(request.session_id), (found) =>
-              Effect.map(allModels.createFrom(found, request), envelope)
-            ),
-      unloadModel: (id) =>
-        Effect.flatMap(allModels.find(id), (record) => Effect.map(allModels.unload(record), envelope)),
-      createSamplingSession: (request) =>
-        Effect.flatMap(session(request.session_id), (found) => allSamplers.create(found, request)),
-      sample: (request) => Effect.map(allSamplers.sample(request), envelope),
-      retrieve,
-      retrieveMany: (request) => allSamplers.retrieve(request, settings.longPoll),
-      cancel: (id) =>
-        Effect.flatMap(
-          environment.futures.find(id),
-          (entry): Effect.Effect<void, RequestRejection> =>
-            entry.cancel ?? responses.badRequest(`request ${id} is not a sample: nothing else can be cancelled`)
-        ),
-      joinSamplingSession: allSamplers.join,
-      catalog,
-      rejectMalformed: ({ model_id, seq_id }, detail) =>
-        typeof model_id === "string" && models.isSeqId(seq_id)
-          ? allModels.find(model_id).pipe(
-              Effect.flatMap(({ queue }) =>
-                queue.consumeSeqId(seq_id, `malformed: ${detail}`, responses.unprocessable(detail))
-              ),
-              Effect.ignore
-            )
-          : Effect.void,
-      stopWaiting: environment.futures.stopWaiting
+      capabilities: capabilitiesOf(environment.engine),
+      catalog: { ...queries.make(parts), ...commands.make(parts) },
+      ...sessionEndpoints(parts),
+      ...modelEndpoints(parts),
+      ...trainingEndpoints(parts),
+      ...samplingEndpoints(parts),
+      ...futureEndpoints(parts)
     }
   })
 

@@ -62,7 +62,7 @@ describe("back-pressure", () => {
           type: "try_again",
           request_id: ids[0],
           queue_state: "active",
-          queue_state_reason: "seq_id 1 has not arrived, and comes before"
+          queue_state_reason: "waiting for seq_id 1, which has not arrived"
         })
         assert.strictEqual((yield* forwardBackward(model, 1)).status, 200)
         for (const id of ids) assert.property(yield* result(id), "metrics")

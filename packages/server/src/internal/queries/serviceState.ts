@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type { Environment } from "../work/environment.ts"
-import type * as models from "../work/models.ts"
-import type * as samplers from "../work/samplers.ts"
+import type * as models from "../models/models.ts"
+import type * as samplers from "../sampling/samplers.ts"
 import type * as sessions from "../work/sessions.ts"
 import type * as responses from "../util/responses.ts"
 

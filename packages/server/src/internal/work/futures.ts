@@ -1,80 +1,39 @@
+/** The futures of the service: operations whose results exist or will exist, found by request id. */
 import type * as Future from "@effect-tinker/api/Future"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as currentUser from "../auth/currentUser.ts"
-import * as responses from "../util/responses.ts"
+import { makeDeferredUnsafe } from "../effect/runtime.ts"
 import * as traces from "../records/traces.ts"
+import * as responses from "../util/responses.ts"
+import type * as outcomes from "./outcomes.ts"
 
-/** How an operation ended. @internal */
-export type Outcome = Done | Failed
-
-/** A form of a result's body. @internal */
-export type Form = "json" | "protobuf"
-
-/** @internal */
-export interface Done {
-  readonly _tag: "Done"
-  /** the result in the form that is wanted, or as JSON where it has no other; throws when it cannot be encoded */
-  readonly body: (wanted: Form) => { readonly form: Form; readonly bytes: Uint8Array }
-}
-
-/** @internal */
-export interface Failed {
-  readonly _tag: "Failed"
-  readonly error: string
-  readonly category: Future.Category
-}
-
-/** @internal */
-export const failed = (error: string, category: Future.Category): Failed => ({ _tag: "Failed", error, category })
-
-/** A result, encoded when it is first asked for. @internal */
-export const done = (encode: {
-  readonly json: () => unknown
-  readonly protobuf?: () => Either.Either<Uint8Array, Error>
-}): Done => {
-  let last: { readonly form: Form; readonly bytes: Uint8Array } | undefined
-  return {
-    _tag: "Done",
-    body: (wanted) => {
-      const form = encode.protobuf === undefined ? "json" : wanted
-      if (last?.form !== form) {
-        const bytes =
-          form === "json"
-            ? new TextEncoder().encode(JSON.stringify(encode.json()))
-            : Either.getOrThrowWith(encode.protobuf!(), (error) => error)
-        last = { form, bytes }
-      }
-      return last
-    }
-  }
-}
-
-/** What the answer to a submission says; the result is not held by it. @internal */
-export interface Ticket {
+/** What the response to a submission contains. It does not hold the result. @internal */
+export interface Receipt {
   readonly id: string
   /** fields of the envelope besides the id */
   readonly envelope: Omit<Future.FutureEnvelope, "request_id">
 }
 
-/** What a session has of operations. @internal */
+/** @internal */
+export const toEnvelope = ({ envelope, id }: Receipt): Future.FutureEnvelope => ({ request_id: id, ...envelope })
+
+/** The operations of a session, counted. @internal */
 export interface SessionLoad {
   readonly owner: string | undefined
-  /** how many have no result yet */
+  /** operations without a result */
   pending: number
-  /** those whose result was given out and is held still, by their bytes; the newest last */
+  /** delivered results that are still retained, by request id, with their size in bytes; oldest first */
   readonly delivered: Map<string, number>
   deliveredBytes: number
   readonly trace: traces.Trace
 }
 
 /** @internal */
-export const load = (owner: string | undefined): SessionLoad => ({
+export const makeLoad = (owner: string | undefined): SessionLoad => ({
   owner,
   pending: 0,
   delivered: new Map(),
@@ -82,165 +41,178 @@ export const load = (owner: string | undefined): SessionLoad => ({
   trace: traces.make()
 })
 
-/** Why there is no result yet. @internal */
+/** What a poll reports while there is no result. @internal */
 export interface QueueState {
   readonly queue_state: "active" | "paused_capacity"
   readonly queue_state_reason?: string
 }
 
-/** An operation whose result will come. @internal */
+/** A future. @internal */
 export interface Entry {
   readonly load: SessionLoad
-  readonly about: Pick<traces.Event, "name" | "target" | "seq_id" | "queued">
-  /** when its work began */
+  /** what the session's trace shows of the operation */
+  readonly event: Pick<traces.Event, "name" | "target" | "seq_id" | "queued">
+  /** when the operation began, in milliseconds since the epoch */
   started?: number
-  /** what a poll tells while there is no result; `active` where it is absent */
+  /** `active` if absent */
   state?: (() => QueueState) | undefined
-  readonly ticket: Ticket
-  readonly result: Deferred.Deferred<Outcome>
-  /** says that somebody still cares for the session that the operation belongs to */
+  readonly receipt: Receipt
+  readonly result: Deferred.Deferred<outcomes.Outcome>
+  /** keeps the session of the operation alive */
   readonly touch: Effect.Effect<void>
-  /** stops the work; absent where it cannot be stopped alone */
+  /** interrupts the operation; absent if it cannot be cancelled by itself */
   cancel?: Effect.Effect<void>
 }
 
-/** @internal */
-export interface Futures {
-  readonly unsafeAdd: (options: Omit<Entry, "result">) => Entry
-  readonly complete: (entry: Entry, outcome: Outcome) => Effect.Effect<void>
-  readonly find: (id: string) => Effect.Effect<Entry, responses.NotFound | responses.Gone>
-  /** waits so long at most */
-  readonly wait: (entry: Entry, atMost: Duration.Duration) => Effect.Effect<Option.Option<Outcome>>
-  /** waits so long at most, and no longer than results are waited for at all */
-  readonly waitFor: (event: Effect.Effect<void>, atMost: Duration.Duration) => Effect.Effect<void>
-  /** bytes of a result that is held; `undefined` where there is none, or it cannot be encoded */
-  readonly size: (id: string) => Effect.Effect<number | undefined>
-  /** A result of so many bytes was given out: it is held until enough others were, for a client that did not get it. */
-  readonly delivered: (entry: Entry, bytes: number) => void
-  /** lets go of a result that is done, before its time */
-  readonly drop: (id: string) => void
-  /** ends all waits, now and later */
-  readonly stopWaiting: Effect.Effect<void>
-}
-
-// of one session: more than clients have under way
-const deliveredHeld = 2000
-const deliveredBytesHeld = 128 * 2 ** 20
-// so many are known to have been there
-const droppedKnown = 4000
+// for one session: more than clients have in flight
+const maxDelivered = 2000
+const maxDeliveredBytes = 128 * 2 ** 20
+// evicted ids that are answered with 410 rather than 404
+const maxEvictedIds = 4000
 
 /**
- * Results are dropped when they are older than `retention`, or when they and enough others were given out. Nothing is
- * held of what they came from.
+ * Results are evicted when they are older than `retention`, or when enough other results were delivered after them. The
+ * store retains no inputs.
  *
  * @internal
  */
-export const make = (retention: Duration.Duration): Effect.Effect<Futures> =>
-  Effect.gen(function* () {
-    const entries = new Map<string, Entry>()
-    const dropped = new Set<string>()
-    // when, in order of completion
-    const completed = new Map<string, number>()
-    const stopped = yield* Deferred.make<void>()
+export class Futures {
+  private readonly retentionMillis: number
+  private readonly entries = new Map<string, Entry>()
+  private readonly evicted = new Set<string>()
+  // request ids with the time of completion, in order of completion
+  private readonly completed = new Map<string, number>()
+  private readonly stopped = makeDeferredUnsafe<void>()
 
-    const drop = (id: string) => {
-      const load = entries.get(id)?.load
-      if (load !== undefined) {
-        load.deliveredBytes -= load.delivered.get(id) ?? 0
-        load.delivered.delete(id)
+  constructor(retention: Duration.Duration) {
+    this.retentionMillis = Duration.toMillis(retention)
+  }
+
+  add(options: Omit<Entry, "result">): Entry {
+    const entry = { ...options, result: makeDeferredUnsafe<outcomes.Outcome>() }
+    this.entries.set(entry.receipt.id, entry)
+    entry.load.pending++
+    return entry
+  }
+
+  /** Sets the outcome of a future. The first outcome stays. */
+  complete(entry: Entry, outcome: outcomes.Outcome): Effect.Effect<void> {
+    return Effect.flatMap(Deferred.succeed(entry.result, outcome), (isFirst) => {
+      if (!isFirst) return Effect.void
+      entry.load.pending--
+      // both hold the request
+      entry.state = undefined
+      if (entry.cancel !== undefined) entry.cancel = Effect.void
+      return Effect.map(Clock.currentTimeMillis, (now) => this.recordCompletion(entry, outcome, now))
+    })
+  }
+
+  /** The user's future with this id. */
+  find(id: string): Effect.Effect<Entry, responses.NotFound | responses.Gone> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Entry, responses.NotFound | responses.Gone> => {
+      this.evictOlderThan(now - this.retentionMillis)
+      const entry = this.entries.get(id)
+      const missing = () => responses.notFound(`there is no request ${id}`)
+      if (entry !== undefined) {
+        return currentUser.authorize(entry.load.owner, () => Effect.succeed(entry), missing)
       }
-      entries.delete(id)
-      completed.delete(id)
-      dropped.add(id)
-      if (dropped.size > droppedKnown) for (const oldest of dropped) return void dropped.delete(oldest)
-    }
+      return this.evicted.has(id) ? responses.gone(`the result of request ${id} is no longer held`) : missing()
+    })
+  }
 
-    const prune = (now: number) => {
-      const limit = now - Duration.toMillis(retention)
-      for (const [id, at] of completed) {
-        if (at >= limit) return
-        drop(id)
-      }
-    }
-
-    return {
-      unsafeAdd: (options) => {
-        const entry = { ...options, result: Deferred.unsafeMake<Outcome>(FiberId.none) }
-        entries.set(entry.ticket.id, entry)
-        entry.load.pending++
-        return entry
-      },
-      complete: (entry, outcome) =>
-        Effect.gen(function* () {
-          if (!(yield* Deferred.succeed(entry.result, outcome))) return
-          entry.load.pending--
-          // they hold what was asked for
-          entry.state = undefined
-          if (entry.cancel !== undefined) entry.cancel = Effect.void
-          const now = yield* Clock.currentTimeMillis
-          prune(now)
-          completed.set(entry.ticket.id, now)
-          traces.add(entry.load.trace, {
-            ...entry.about,
-            started: entry.started,
-            ended: now,
-            outcome: outcome._tag === "Done" ? "done" : "failed"
-          })
-        }),
-      find: (id) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Entry, responses.NotFound | responses.Gone> => {
-          prune(now)
-          const entry = entries.get(id)
-          if (entry !== undefined) {
-            return currentUser.authorize(
-              entry.load.owner,
-              () => Effect.succeed(entry),
-              () => responses.notFound(`there is no request ${id}`)
-            )
-          }
-          return dropped.has(id)
-            ? responses.gone(`the result of request ${id} is no longer held`)
-            : responses.notFound(`there is no request ${id}`)
-        }),
-      wait: (entry, atMost) =>
-        Effect.flatMap(Deferred.poll(entry.result), (now) =>
-          Option.isSome(now)
-            ? Effect.asSome(now.value)
-            : Deferred.await(entry.result).pipe(
-                Effect.asSome,
-                Effect.raceFirst(Effect.as(Deferred.await(stopped), Option.none<Outcome>())),
-                Effect.timeoutTo({ duration: atMost, onTimeout: Option.none, onSuccess: (outcome) => outcome })
-              )
-        ),
-      waitFor: (event, atMost) =>
-        event.pipe(Effect.raceFirst(Deferred.await(stopped)), Effect.timeoutOption(atMost), Effect.asVoid),
-      size: (id) =>
-        Effect.gen(function* () {
-          const entry = entries.get(id)
-          const poll = entry === undefined ? Option.none() : yield* Deferred.poll(entry.result)
-          if (Option.isNone(poll)) return undefined
-          const outcome = yield* poll.value
-          if (outcome._tag === "Failed") return undefined
-          // the poll for the result says why it cannot be encoded
-          return yield* Effect.try(() => outcome.body("protobuf").bytes.byteLength).pipe(
-            Effect.orElseSucceed(() => undefined)
+  /** Waits for an outcome: for `atMost`, and until `stopWaiting`. */
+  awaitOutcome(entry: Entry, atMost: Duration.Duration): Effect.Effect<Option.Option<outcomes.Outcome>> {
+    return Effect.flatMap(Deferred.poll(entry.result), (now) =>
+      Option.isSome(now)
+        ? Effect.asSome(now.value)
+        : Deferred.await(entry.result).pipe(
+            Effect.asSome,
+            Effect.raceFirst(Effect.as(Deferred.await(this.stopped), Option.none<outcomes.Outcome>())),
+            Effect.timeoutTo({ duration: atMost, onTimeout: Option.none, onSuccess: (outcome) => outcome })
           )
-        }),
-      delivered: ({ load, ticket: { id } }, bytes) => {
-        const { delivered } = load
-        if (!entries.has(id)) return
-        load.deliveredBytes += bytes - (delivered.get(id) ?? 0)
-        delivered.delete(id)
-        delivered.set(id, bytes)
-        for (const oldest of delivered.keys()) {
-          if (delivered.size <= deliveredHeld && load.deliveredBytes <= deliveredBytesHeld) return
-          // the newest stays, whatever it takes
-          if (oldest !== id) drop(oldest)
-        }
-      },
-      drop: (id) => {
-        if (completed.has(id)) drop(id)
-      },
-      stopWaiting: Effect.asVoid(Deferred.succeed(stopped, undefined))
+    )
+  }
+
+  /** Waits for an event: for `atMost`, and until `stopWaiting`. */
+  awaitEvent(event: Effect.Effect<void>, atMost: Duration.Duration): Effect.Effect<void> {
+    return event.pipe(Effect.raceFirst(Deferred.await(this.stopped)), Effect.timeoutOption(atMost), Effect.asVoid)
+  }
+
+  /** The size of a result in bytes; `undefined` if there is none or it cannot be encoded. */
+  resultSize(id: string): Effect.Effect<number | undefined> {
+    const entry = this.entries.get(id)
+    if (entry === undefined) return Effect.succeed(undefined)
+    return Effect.flatMap(Deferred.poll(entry.result), (polled) =>
+      Option.isNone(polled) ? Effect.succeed(undefined) : Effect.map(polled.value, sizeOf)
+    )
+  }
+
+  /**
+   * Records that a result of so many bytes was delivered. It is retained until enough other results were delivered, for
+   * a client that did not receive the response.
+   */
+  markDelivered(entry: Entry, bytes: number): void {
+    const { load, receipt } = entry
+    const { delivered } = load
+    if (!this.entries.has(receipt.id)) return
+    load.deliveredBytes += bytes - (delivered.get(receipt.id) ?? 0)
+    delivered.delete(receipt.id)
+    delivered.set(receipt.id, bytes)
+    for (const oldest of delivered.keys()) {
+      if (delivered.size <= maxDelivered && load.deliveredBytes <= maxDeliveredBytes) return
+      // the newest stays, whatever its size
+      if (oldest !== receipt.id) this.evict(oldest)
     }
-  })
+  }
+
+  /** Evicts the result of a completed future. */
+  release(id: string): void {
+    if (this.completed.has(id)) this.evict(id)
+  }
+
+  /** Ends all waits, and every later one at once. */
+  get stopWaiting(): Effect.Effect<void> {
+    return Effect.asVoid(Deferred.succeed(this.stopped, undefined))
+  }
+
+  private recordCompletion(entry: Entry, outcome: outcomes.Outcome, now: number): void {
+    this.evictOlderThan(now - this.retentionMillis)
+    this.completed.set(entry.receipt.id, now)
+    traces.add(entry.load.trace, {
+      ...entry.event,
+      started: entry.started,
+      ended: now,
+      outcome: outcome._tag === "Done" ? "done" : "failed"
+    })
+  }
+
+  private evictOlderThan(limit: number): void {
+    for (const [id, at] of this.completed) {
+      if (at >= limit) return
+      this.evict(id)
+    }
+  }
+
+  private evict(id: string): void {
+    const { completed, entries, evicted } = this
+    const load = entries.get(id)?.load
+    if (load !== undefined) {
+      load.deliveredBytes -= load.delivered.get(id) ?? 0
+      load.delivered.delete(id)
+    }
+    entries.delete(id)
+    completed.delete(id)
+    evicted.add(id)
+    if (evicted.size > maxEvictedIds) for (const oldest of evicted) return void evicted.delete(oldest)
+  }
+}
+
+const sizeOf = (outcome: outcomes.Outcome): number | undefined => {
+  if (outcome._tag === "Failed") return undefined
+  try {
+    return outcome.encode("protobuf").bytes.byteLength
+  } catch {
+    // a poll for the result reports why it cannot be encoded
+    return undefined
+  }
+}

@@ -1,0 +1,17 @@
+/** The parts of Effect's runtime that change with Effect 4, in one place. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+
+/** A deferred that is made outside of an effect. @internal */
+export const makeDeferredUnsafe = <A, E = never>(): Deferred.Deferred<A, E> => Deferred.unsafeMake<A, E>(FiberId.none)
+
+/** @internal */
+export interface Semaphore extends Effect.Semaphore {}
+
+/** @internal */
+export const makeSemaphore = (permits: number): Effect.Effect<Semaphore> => Effect.makeSemaphore(permits)
+
+/** Interrupts a fiber without waiting for its end. @internal */
+export const interruptInBackground = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<void> => Fiber.interruptFork(fiber)

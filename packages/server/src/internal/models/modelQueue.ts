@@ -1,0 +1,243 @@
+/** The queue of a model: its operations run one at a time, strictly by `seq_id`, in whatever order they arrive. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { interruptInBackground } from "../effect/runtime.ts"
+import * as responses from "../util/responses.ts"
+import type * as futures from "../work/futures.ts"
+import * as outcomes from "../work/outcomes.ts"
+
+/** An operation that asks for a place in the queue. @internal */
+export interface Submission {
+  readonly fingerprint: string
+  /** the last chance to reject; runs in the same step in which the `seq_id` is taken */
+  readonly check?: ((seqId: number) => responses.OperationRejection | undefined) | undefined
+  readonly entry: (seqId: number) => futures.Entry
+  readonly work: (seqId: number) => Effect.Effect<outcomes.Outcome>
+}
+
+/** @internal */
+export interface Options {
+  /** holds the fibers that run the operations */
+  readonly scope: Scope.Scope
+  readonly futures: futures.Futures
+  /** how long operations wait for a missing `seq_id` before them */
+  readonly gapTimeout: Duration.Duration
+  /** names the model in error messages */
+  readonly name: string
+}
+
+/** What a `seq_id` was used for, so that a repeated request gets the same response. */
+interface UsedSeqId {
+  readonly fingerprint: string
+  readonly response: futures.Receipt | responses.OperationRejection
+}
+
+interface QueuedOperation {
+  readonly entry: futures.Entry
+  readonly work: Effect.Effect<outcomes.Outcome>
+}
+
+/** The wait for a missing `seq_id`. */
+interface Gap {
+  readonly fiber: Fiber.Fiber<void>
+  readonly missing: number
+}
+
+// used seq_ids that are remembered: more than clients have in flight
+const maxUsedSeqIds = 4000
+
+/**
+ * `seq_id` 0 creates the model. An operation whose `seq_id` comes before has not arrived waits for it, up to `gapTimeout`.
+ *
+ * @internal
+ */
+export class ModelQueue {
+  private readonly options: Options
+  private readonly used = new Map<number, UsedSeqId>()
+  // a consumed seq_id has no operation
+  private readonly queued = new Map<number, QueuedOperation | undefined>()
+  private next = 0
+  private highest = -1
+  private running = false
+  private ended: string | undefined
+  private gap: Gap | undefined
+
+  constructor(options: Options) {
+    this.options = options
+  }
+
+  /**
+   * Deduplicates a request: a repeated one gets the receipt of the first; another one under the same `seq_id` is
+   * rejected; `undefined` if the `seq_id` is free.
+   */
+  find(seqId: number, fingerprint: string): Effect.Effect<futures.Receipt | undefined, responses.OperationRejection> {
+    return Effect.suspend(() => {
+      const before = this.lookUp(seqId, fingerprint)
+      return before !== undefined && isRejection(before) ? Effect.fail(before) : Effect.succeed(before)
+    })
+  }
+
+  /** Queues an operation under its `seq_id`, or under the next free one. */
+  add(seqId: number | undefined, submission: Submission): Effect.Effect<futures.Receipt, responses.OperationRejection> {
+    return Effect.uninterruptible(Effect.suspend(() => this.enqueue(seqId ?? this.highest + 1, seqId, submission)))
+  }
+
+  /** Uses up the `seq_id` of a rejected request, so that the operations behind it can run. */
+  consumeSeqId(seqId: number, fingerprint: string, rejection: responses.OperationRejection): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.lookUp(seqId, fingerprint) === undefined
+        ? this.take(seqId, { fingerprint, response: rejection }, undefined)
+        : Effect.void
+    ).pipe(Effect.uninterruptible)
+  }
+
+  /** Fails the queued operations and rejects all later ones. */
+  end(reason: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.ended = reason
+      this.used.clear()
+      return this.failQueued(outcomes.failed(reason, "server"))
+    })
+  }
+
+  /** Whether this `seq_id` is the next to run, or others wait for it. Such an operation is admitted under any load. */
+  isAwaited(seqId: number | undefined): boolean {
+    return seqId !== undefined && (seqId < this.highest || seqId === this.next)
+  }
+
+  /** The `seq_id` that the queued operations wait for, if they do. */
+  get missing(): number | undefined {
+    return this.running || this.queued.size === 0 || this.queued.has(this.next) ? undefined : this.next
+  }
+
+  /** Whether an operation runs or is queued. */
+  get isBusy(): boolean {
+    return this.running || this.queued.size > 0
+  }
+
+  private enqueue(
+    number: number,
+    requested: number | undefined,
+    { check, entry: makeEntry, fingerprint, work }: Submission
+  ): Effect.Effect<futures.Receipt, responses.OperationRejection> {
+    const before = this.lookUp(number, fingerprint)
+    if (before !== undefined) return isRejection(before) ? Effect.fail(before) : Effect.succeed(before)
+    const rejection = check?.(number)
+    if (rejection !== undefined) {
+      const consumed = requested === undefined ? Effect.void : this.consumeSeqId(requested, fingerprint, rejection)
+      return Effect.flatMap(consumed, () => Effect.fail(rejection))
+    }
+    const entry = makeEntry(number)
+    return Effect.as(
+      this.take(number, { fingerprint, response: entry.receipt }, { entry, work: work(number) }),
+      entry.receipt
+    )
+  }
+
+  /** The response that this `seq_id` already has, or the rejection of another request under it. */
+  private lookUp(seqId: number, fingerprint: string): futures.Receipt | responses.OperationRejection | undefined {
+    if (this.ended !== undefined) return responses.notFound(this.ended)
+    const { name } = this.options
+    const before = this.used.get(seqId)
+    if (before !== undefined) {
+      return before.fingerprint === fingerprint
+        ? before.response
+        : responses.conflict(`${name}: seq_id ${seqId} was used for another request`)
+    }
+    return seqId < this.next
+      ? responses.conflict(`${name}: seq_id ${seqId} came too late, the wait for it has ended`)
+      : undefined
+  }
+
+  private take(seqId: number, use: UsedSeqId, operation: QueuedOperation | undefined): Effect.Effect<void> {
+    this.highest = Math.max(this.highest, seqId)
+    this.used.set(seqId, use)
+    // a request that is repeated after so many others is too late
+    this.used.delete(seqId - maxUsedSeqIds)
+    this.queued.set(seqId, operation)
+    return this.advance
+  }
+
+  /** Starts the next operation if it has arrived, else the timeout for the missing one. */
+  private get advance(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.running || this.ended !== undefined) return Effect.void
+      const { gap, next, queued } = this
+      const closed = gap !== undefined && (gap.missing !== next || queued.has(next)) ? gap : undefined
+      if (closed !== undefined) this.gap = undefined
+      const stop = closed === undefined ? Effect.void : interruptInBackground(closed.fiber)
+      if (queued.has(next)) {
+        this.running = true
+        return Effect.flatMap(stop, () => this.fork(this.run))
+      }
+      if (queued.size === 0 || this.gap !== undefined) return stop
+      return stop.pipe(
+        Effect.flatMap(() => this.fork(this.expireGap(next))),
+        Effect.map((fiber) => {
+          this.gap = { fiber, missing: next }
+        })
+      )
+    })
+  }
+
+  private fork(effect: Effect.Effect<void>): Effect.Effect<Fiber.Fiber<void>> {
+    return Effect.forkIn(Effect.interruptible(effect), this.options.scope)
+  }
+
+  /** Runs operations until one is missing. */
+  private get run(): Effect.Effect<void> {
+    return Effect.ensuring(
+      this.drain,
+      Effect.sync(() => {
+        this.running = false
+      })
+    ).pipe(Effect.flatMap(() => this.advance))
+  }
+
+  private get drain(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { next, queued } = this
+      if (!queued.has(next)) return Effect.void
+      const operation = queued.get(next)
+      queued.delete(next)
+      this.next++
+      if (operation === undefined) return this.drain
+      const { entry, work } = operation
+      return Effect.clockWith((clock) => {
+        entry.started = clock.unsafeCurrentTimeMillis()
+        return outcomes.settle(work, (outcome) => this.options.futures.complete(entry, outcome))
+      }).pipe(
+        // fibers that await the result get their turn before the next operation
+        Effect.flatMap(() => Effect.yieldNow()),
+        Effect.flatMap(() => this.drain)
+      )
+    })
+  }
+
+  /** Fails everything behind a missing `seq_id` when the wait for it ends. */
+  private expireGap(missing: number): Effect.Effect<void> {
+    const { gapTimeout, name } = this.options
+    return Effect.suspend(() => {
+      if (this.gap?.missing !== missing) return Effect.void
+      this.gap = undefined
+      this.next = this.highest + 1
+      const seconds = Duration.toSeconds(gapTimeout)
+      const reason = `${name}: seq_id ${missing} did not arrive within ${seconds} s, so nothing after it can run`
+      return this.failQueued(outcomes.failed(reason, "user"))
+    }).pipe(Effect.uninterruptible, Effect.delay(gapTimeout))
+  }
+
+  private failQueued(outcome: outcomes.Failed): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const entries = Array.from(this.queued.values(), (operation) => operation?.entry).filter(
+        (entry) => entry !== undefined
+      )
+      this.queued.clear()
+      return Effect.forEach(entries, (entry) => this.options.futures.complete(entry, outcome), { discard: true })
+    })
+  }
+}
+
+const isRejection = (response: futures.Receipt | responses.OperationRejection): response is responses.OperationRejection => "_tag" in response

@@ -1,0 +1,130 @@
+/** Submits operations on a model: deduplicates, admits, validates and queues them. */
+import type * as Future from "@effect-tinker/api/Future"
+import * as Model from "@effect-tinker/api/Model"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import type * as Engine from "../../Engine.ts"
+import * as fingerprint from "../util/fingerprint.ts"
+import * as responses from "../util/responses.ts"
+import { overloaded } from "../work/environment.ts"
+import type * as futures from "../work/futures.ts"
+import * as outcomes from "../work/outcomes.ts"
+import { addFuture, type ModelRecord, type Models } from "./models.ts"
+
+/** An operation on a model, as a request describes it. @internal */
+export interface Operation {
+  readonly type: Future.RequestType
+  readonly seqId: number | undefined
+  /** the fields that a repeated request has in common with the first */
+  readonly identity: unknown
+  readonly validate?: Effect.Effect<void, responses.OperationRejection> | undefined
+  /** the last chance to reject; runs in the same step in which the `seq_id` is taken */
+  readonly check?: ((seqId: number) => responses.OperationRejection | undefined) | undefined
+  readonly run: (model: Engine.EngineModel, seqId: number) => Effect.Effect<outcomes.Done, outcomes.Failure>
+}
+
+// the largest signed 32-bit integer
+const maxSeqId = 2 ** 31 - 1
+
+/** Whether a client may use this `seq_id`; 0 creates the model. @internal */
+export const isSeqId = (seqId: unknown): seqId is number =>
+  typeof seqId === "number" && Number.isInteger(seqId) && seqId >= 1 && seqId <= maxSeqId
+
+/**
+ * Queues an operation. A request that is repeated under its `seq_id` gets the receipt of the first; one that is rejected
+ * for its contents uses up its `seq_id`, so that the operations behind it can run.
+ *
+ * @internal
+ */
+export const submitOperation = Effect.fnUntraced(function* (
+  models: Models,
+  record: ModelRecord,
+  operation: Operation
+): Effect.fn.Return<futures.Receipt, responses.OperationRejection> {
+  const { check, identity, seqId, type, validate } = operation
+  if (seqId !== undefined && !isSeqId(seqId)) {
+    return yield* responses.badRequest(`seq_id is ${seqId}; the first after create_model is 1`)
+  }
+  record.lastRequest = yield* Clock.currentTimeMillis
+  const hash = fingerprint.of({ type, identity })
+  if (seqId !== undefined) {
+    const before = yield* record.queue.find(seqId, hash)
+    if (before !== undefined) return before
+  }
+  // an operation that others wait for is always admitted, or they would never run
+  const rejection = record.queue.isAwaited(seqId) ? undefined : overloaded(models.environment, record.session.load)
+  if (rejection !== undefined) return yield* rejection
+  if (validate !== undefined) {
+    yield* Effect.tapError(validate, (rejection) =>
+      seqId === undefined ? Effect.void : record.queue.consumeSeqId(seqId, hash, rejection)
+    )
+  }
+  const parent = yield* outcomes.currentParentSpan
+  const attributes = (number: number) => ({ model_id: record.id, seq_id: number })
+  return yield* record.queue.add(seqId, {
+    fingerprint: hash,
+    check,
+    entry: (number) => addFuture(models, record, type, number),
+    work: (number) => outcomes.runOperation(type, parent, attributes(number), runOnModel(record, operation, number))
+  })
+})
+
+/** Runs an operation if its model exists in the engine by then. */
+const runOnModel = (
+  record: ModelRecord,
+  { run }: Operation,
+  seqId: number
+): Effect.Effect<outcomes.Outcome, outcomes.Failure> =>
+  Effect.suspend((): Effect.Effect<outcomes.Outcome, outcomes.Failure> => {
+    const { id, state } = record
+    switch (state._tag) {
+      case "Created":
+        return run(state.model, seqId)
+      case "Failed":
+        return Effect.succeed(outcomes.failed(`model ${id} could not be created: ${state.reason}`, state.category))
+      case "Unloaded":
+        return Effect.succeed(outcomes.failed(`model ${id} was unloaded`, "user"))
+      case "Waiting":
+        return Effect.succeed(outcomes.failed(`model ${id} was not created`, "server"))
+    }
+  })
+
+const encodeUnloaded = Schema.encodeSync(Model.UnloadModelResponse)
+
+/** Releases the engine's model after the operations that are queued. @internal */
+export const unloadModel = (models: Models, id: string): Effect.Effect<futures.Receipt, responses.OperationRejection> =>
+  Effect.flatMap(models.find(id), (record) =>
+    submitOperation(models, record, {
+      type: "UnloadModel",
+      seqId: undefined,
+      identity: undefined,
+      run: () =>
+        Effect.as(
+          Effect.uninterruptible(Scope.close(record.resources, Exit.void)),
+          outcomes.done({ json: () => encodeUnloaded({ model_id: id, type: "unload_model" }) })
+        )
+    })
+  )
+
+/**
+ * Uses up the `seq_id` of a request that could not be decoded, if model and `seq_id` can be read, so that the operations
+ * behind it can run.
+ *
+ * @internal
+ */
+export const rejectMalformed = (
+  models: Models,
+  { model_id, seq_id }: { readonly model_id: unknown; readonly seq_id: unknown },
+  detail: string
+): Effect.Effect<void> =>
+  typeof model_id === "string" && isSeqId(seq_id)
+    ? models.find(model_id).pipe(
+        Effect.flatMap(({ queue }) =>
+          queue.consumeSeqId(seq_id, `malformed: ${detail}`, responses.unprocessable(detail))
+        ),
+        Effect.ignore
+      )
+    : Effect.void

@@ -1,0 +1,133 @@
+/** The operations of training: forward, forward_backward and optim_step. */
+import * as Datum from "@effect-tinker/api/Datum"
+import * as LossFn from "@effect-tinker/api/LossFn"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
+import * as Training from "@effect-tinker/api/Training"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import type * as Engine from "../../Engine.ts"
+import * as responses from "../util/responses.ts"
+import type { Environment } from "../work/environment.ts"
+import * as outcomes from "../work/outcomes.ts"
+import type { ModelRecord } from "./models.ts"
+import type { Operation } from "./submitOperation.ts"
+
+const encodePass = Schema.encodeSync(Training.ForwardBackwardOutput)
+const encodeStep = Schema.encodeSync(Training.OptimStepResponse)
+
+const lengthOf = (input: ModelInput.ModelInput): number => Either.getOrElse(ModelInput.lengthEither(input), () => 0)
+
+const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): string | undefined => {
+  const { data, loss_fn } = input
+  if (!LossFn.isKnown(loss_fn)) return `loss_fn ${loss_fn} is not known`
+  if (data.length === 0) return "data is empty: give it one datum or more"
+  for (let i = 0; i < data.length; i++) {
+    const problem = Datum.problem(data[i]!, loss_fn)
+    if (problem !== undefined) return `data[${i}].${problem.path} ${problem.reason}`
+    const length = lengthOf(data[i]!.model_input)
+    if (length > maxLength) {
+      return `data[${i}].model_input has ${length} tokens, but the model's context length is ${maxLength}`
+    }
+  }
+  return undefined
+}
+
+/** Under whose name an operation on a model is recorded. @internal */
+export const accountOf = ({ base, session }: ModelRecord) => ({
+  owner: session.record.owner,
+  session_id: session.id,
+  base_model: base.model_name
+})
+
+// results are made in functions of their own: they are retained, and must not retain the inputs by their closures
+
+const passResult = (output: Training.ForwardBackwardOutput) =>
+  outcomes.done({
+    json: () => encodePass(output),
+    protobuf: () => ProtobufCodec.encodeForwardBackwardOutput(output)
+  })
+
+const stepResult = (response: Training.OptimStepResponse) => outcomes.done({ json: () => encodeStep(response) })
+
+/** A forward pass without gradients. @internal */
+export const forward = (
+  environment: Environment,
+  record: ModelRecord,
+  { forward_input, seq_id }: typeof Training.ForwardRequest.Type
+): Operation => ({
+  type: "Forward",
+  seqId: seq_id,
+  identity: forward_input,
+  validate: validateInput(record, forward_input),
+  run: (model) => {
+    const pass = model.forward(toPassOptions(forward_input))
+    return finishPass(environment, record, pass, countTokens(forward_input))
+  }
+})
+
+/** A forward and a backward pass, which adds to the gradients of the model. @internal */
+export const forwardBackward = (
+  environment: Environment,
+  record: ModelRecord,
+  { forward_backward_input, seq_id }: Training.ForwardBackwardRequest
+): Operation => ({
+  type: "ForwardBackward",
+  seqId: seq_id,
+  identity: forward_backward_input,
+  validate: validateInput(record, forward_backward_input),
+  run: (model) => {
+    const pass = model.forwardBackward(toPassOptions(forward_backward_input))
+    return finishPass(environment, record, pass, countTokens(forward_backward_input))
+  }
+})
+
+const validateInput = (
+  { base }: ModelRecord,
+  input: Training.ForwardBackwardInput
+): Effect.Effect<void, responses.OperationRejection> =>
+  Effect.suspend(() => {
+    const problem = dataProblem(input, base.max_context_length)
+    return problem === undefined ? Effect.void : responses.badRequest(problem)
+  })
+
+const toPassOptions = (input: Training.ForwardBackwardInput): Engine.PassOptions => ({
+  data: input.data.map(Datum.toDense),
+  loss_fn: input.loss_fn,
+  loss_fn_config: LossFn.numericConfig(input.loss_fn_config ?? {})
+})
+
+const countTokens = (input: Training.ForwardBackwardInput): number =>
+  input.data.reduce((sum, { model_input }) => sum + lengthOf(model_input), 0)
+
+/** Records the tokens of a pass in the usage log. */
+const finishPass = (
+  { usageLog }: Environment,
+  record: ModelRecord,
+  pass: Effect.Effect<Training.ForwardBackwardOutput, Engine.EngineError>,
+  count: number
+): Effect.Effect<outcomes.Done, Engine.EngineError> =>
+  pass.pipe(
+    Effect.tap(() => usageLog.record({ ...accountOf(record), type: "training", count })),
+    Effect.map(passResult)
+  )
+
+/** A step of AdamW. Other optimizers are rejected. @internal */
+export const optimStep = (request: typeof Training.AnyOptimStepRequest.Type): Operation =>
+  "adam_params" in request
+    ? {
+        type: "OptimStep",
+        seqId: request.seq_id,
+        identity: request.adam_params,
+        run: (model) => Effect.map(model.optimStep(request.adam_params), stepResult)
+      }
+    : {
+        type: "OptimStep",
+        seqId: request.seq_id,
+        identity: request.optimizer_params,
+        validate: responses.badRequest(
+          `optimizer_params.type is ${request.optimizer_params.type}, but the model's optimizer is adamw: give adam_params`
+        ),
+        run: () => Effect.dieMessage("a rejected optimizer step ran")
+      }

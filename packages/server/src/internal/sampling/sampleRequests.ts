@@ -1,0 +1,188 @@
+/** Sample requests: deduplicated, admitted, and sampled by the engine, a few at a time. */
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
+import * as Sampling from "@effect-tinker/api/Sampling"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import type * as Engine from "../../Engine.ts"
+import * as currentUser from "../auth/currentUser.ts"
+import { interruptInBackground } from "../effect/runtime.ts"
+import * as fingerprint from "../util/fingerprint.ts"
+import * as responses from "../util/responses.ts"
+import { findBaseModel, overloaded } from "../work/environment.ts"
+import type * as futures from "../work/futures.ts"
+import * as outcomes from "../work/outcomes.ts"
+import { addCompletion } from "./sampleCompletions.ts"
+import { maxRemembered, type SamplerRecord, type Samplers, type Source } from "./samplers.ts"
+import { findSampler } from "./samplingSessions.ts"
+
+/** A sample request on its way into the engine. */
+interface SampleSubmission {
+  readonly record: SamplerRecord
+  /** absent for requests that name a base model or a path */
+  readonly seqId: number | undefined
+  readonly request: Sampling.SampleRequest
+  readonly fingerprint: string
+  readonly load: futures.SessionLoad
+  readonly parent: outcomes.ParentSpan
+  readonly clock: Clock.Clock
+}
+
+/** Samples in the background. A request that is repeated under its `seq_id` gets the receipt of the first. @internal */
+export const submitSample = Effect.fnUntraced(function* (
+  samplers: Samplers,
+  request: Sampling.SampleRequest
+): Effect.fn.Return<futures.Receipt, responses.OperationRejection> {
+  const record = yield* findSampler(samplers, request)
+  const { session } = record
+  const seqId = request.sampling_session_id === undefined ? undefined : request.seq_id
+  if (seqId !== undefined && seqId < 0) return yield* responses.badRequest(`seq_id is ${seqId}, which is below 0`)
+  const hash = fingerprint.of({ ...request, seq_id: undefined })
+  if (session !== undefined) yield* session.touch
+  const submission: SampleSubmission = {
+    record,
+    seqId,
+    request,
+    fingerprint: hash,
+    load: session?.load ?? samplers.loadOf(yield* currentUser.CurrentUser),
+    parent: yield* outcomes.currentParentSpan,
+    clock: yield* Effect.clock
+  }
+  return yield* Effect.suspend((): Effect.Effect<futures.Receipt, responses.OperationRejection> => {
+    const before = seqId === undefined ? undefined : record.requests.get(seqId)
+    if (before !== undefined) {
+      return before.fingerprint === hash
+        ? Effect.succeed(before.receipt)
+        : responses.conflict(`sampling session ${record.id}: seq_id ${seqId} was used for another request`)
+    }
+    return reject(samplers, submission) ?? start(samplers, submission)
+  }).pipe(Effect.uninterruptible)
+})
+
+/** Why a request is not admitted. */
+const reject = (
+  { environment }: Samplers,
+  { load, record, request }: SampleSubmission
+): responses.OperationRejection | undefined => {
+  const problem = promptProblem(environment.engine, request, record.source!)
+  if (problem !== undefined) return responses.badRequest(problem)
+  const rejection = overloaded(environment, load)
+  if (rejection !== undefined) return rejection
+  return record.session?.isLive() === false
+    ? responses.notFound(`there is no sampling session ${record.id}`)
+    : undefined
+}
+
+const promptProblem = (
+  engine: Engine.Service,
+  { prompt, sampling_params: { max_tokens } }: Sampling.SampleRequest,
+  source: Source
+): string | undefined => {
+  const length = Either.getOrUndefined(ModelInput.lengthEither(prompt))
+  if (length === undefined) return undefined
+  if (length === 0) return "prompt is empty: give it one token or more"
+  const limit = findBaseModel(engine, source.base_model)!.max_context_length
+  if (length > limit) return `prompt has ${length} tokens, but the model's context length is ${limit}`
+  return max_tokens !== undefined && length + max_tokens > limit
+    ? `prompt has ${length} tokens and max_tokens is ${max_tokens}, but the model's context length is ${limit}`
+    : undefined
+}
+
+/** Registers the future of a request and forks its work. */
+const start = (samplers: Samplers, submission: SampleSubmission): Effect.Effect<futures.Receipt> => {
+  const { futures, scope } = samplers.environment
+  const { fingerprint, parent, record, seqId } = submission
+  const entry = addFuture(samplers, submission)
+  const { receipt } = entry
+  if (seqId !== undefined) {
+    const { requests } = record
+    requests.set(seqId, { fingerprint, receipt })
+    if (requests.size > maxRemembered) requests.delete(requests.keys().next().value!)
+  }
+  const work = outcomes.runOperation(
+    "Sample",
+    parent,
+    { sampling_session_id: record.id, seq_id: seqId },
+    sampleInEngine(samplers, submission, entry)
+  )
+  const complete = (outcome: outcomes.Outcome) =>
+    Effect.flatMap(futures.complete(entry, outcome), () => addCompletion(record, seqId, receipt.id, outcome))
+  return outcomes.settle(work, complete).pipe(
+    Effect.forkIn(record.session?.workers ?? scope),
+    Effect.map((fiber) => {
+      entry.cancel = Effect.flatMap(futures.complete(entry, outcomes.failed("the request was cancelled", "user")), () =>
+        interruptInBackground(fiber)
+      )
+      return receipt
+    })
+  )
+}
+
+const addFuture = (
+  { environment: { futures, settings } }: Samplers,
+  { clock, load, record, request, seqId }: SampleSubmission
+): futures.Entry => {
+  const id = `${record.id}:${seqId ?? `unnumbered-${record.unnumbered++}`}`
+  const sample_sequence_ids = Array.from({ length: request.num_samples }, (_, index) => `${id}:${index}`)
+  const entry: futures.Entry = futures.add({
+    receipt: { id, envelope: { sample_sequence_ids } },
+    event: { name: "Sample", target: record.id, seq_id: seqId, queued: clock.unsafeCurrentTimeMillis() },
+    touch: record.session?.touch ?? Effect.void,
+    load,
+    state: () =>
+      entry.started === undefined
+        ? {
+            queue_state: "paused_capacity",
+            queue_state_reason: `no more than ${settings.sampleConcurrency} requests are sampled at a time`
+          }
+        : { queue_state: "active" }
+  })
+  return entry
+}
+
+/** Samples with one of the permits, and records the tokens in the usage log. */
+const sampleInEngine = (
+  samplers: Samplers,
+  { clock, load, record, request }: SampleSubmission,
+  entry: futures.Entry
+): Effect.Effect<outcomes.Done, outcomes.Failure> => {
+  const { num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs } = request
+  return Effect.suspend(() => {
+    entry.started = clock.unsafeCurrentTimeMillis()
+    return samplers.engineSampler(record.id)
+  }).pipe(
+    Effect.flatMap((sampler) =>
+      sampler.sample({ num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs })
+    ),
+    Effect.scoped,
+    Effect.tap((response) => recordUsage(samplers, record, load, prompt, response)),
+    Effect.map(sampleResult),
+    samplers.permits.withPermits(1)
+  )
+}
+
+const recordUsage = (
+  { environment: { usageLog } }: Samplers,
+  { session, source }: SamplerRecord,
+  { owner }: futures.SessionLoad,
+  prompt: ModelInput.ModelInput,
+  { sequences }: Sampling.SampleResponse
+): Effect.Effect<void> => {
+  const account = { owner, session_id: session?.id, base_model: source!.base_model }
+  const sampled = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
+  const prefilled = Either.getOrElse(ModelInput.lengthEither(prompt), () => 0)
+  return Effect.flatMap(usageLog.record({ ...account, type: "sampling_prefill", count: prefilled }), () =>
+    usageLog.record({ ...account, type: "sampling_sample", count: sampled })
+  )
+}
+
+const encodeSample = Schema.encodeSync(Sampling.SampleResponse)
+
+// in a function of its own: results are retained, and must not retain the request by their closures
+const sampleResult = (response: Sampling.SampleResponse) =>
+  outcomes.done({
+    json: () => encodeSample(response),
+    protobuf: () => ProtobufCodec.encodeSampleResponse(response)
+  })
