@@ -1,7 +1,7 @@
 /** `npm run simulate -- --seeds N --from K`: randomised programs in a simulated service, for as many seeds as one likes. */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
-import { check, replay } from "./utils/randomProgram.ts"
+import { check, replay } from "../utils/randomProgram.ts"
 
 const { values } = parseArgs({
   options: { seeds: { type: "string", default: "2000" }, from: { type: "string", default: "0" } }

@@ -11,7 +11,7 @@ import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as Weather from "@effect-tinker/testing/Weather"
 import { Effect, Fiber, Layer, Logger, LogLevel, Redacted } from "effect"
 import { parseArgs } from "node:util"
-import { over, ways, type Way } from "./utils/services.ts"
+import { over, ways, type Way } from "../utils/services.ts"
 
 const { values } = parseArgs({
   options: { steps: { type: "string", default: "10000" }, seed: { type: "string", default: "1" } }
