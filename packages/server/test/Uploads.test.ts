@@ -123,7 +123,7 @@ describe("adapters that are uploaded", () => {
           [{ adapter: files.adapter, config: new Uint8Array(4) }, /^adapter_config.json: /],
           [withConfig({ r: 4 }), /r is 4, but lora_config.rank is 8/],
           [withConfig({ peft_type: "IA3" }), /^adapter_config.json: /],
-          [withConfig({ use_dora: true }), /^adapter_config.json: use_dora: is used/],
+          [withConfig({ use_dora: true }), /^adapter_config.json: use_dora: is set/],
           [withConfig({ rank_pattern: { q_proj: 2 } }), /^adapter_config.json: /],
           [withConfig({ lora_alpha: -1 }), /^adapter_config.json: lora_alpha: /],
           [

@@ -9,11 +9,11 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as TinkerService from "../../TinkerService.ts"
 import * as apiErrors from "../http/apiErrors.ts"
-import * as apiKeys from "../auth/apiKeys.ts"
-import * as files from "./files.ts"
+import * as signing from "../auth/signing.ts"
+import * as layout from "./layout.ts"
 import * as responses from "../util/responses.ts"
 import * as traces from "../records/traces.ts"
 import * as tar from "./tar.ts"
@@ -89,7 +89,7 @@ const answer = (
 export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
   Effect.gen(function* () {
     const { catalog } = yield* TinkerService.TinkerService
-    const sign = yield* apiKeys.makeSign(keys, "downloads")
+    const sign = yield* signing.makeKeySign(keys, "downloads")
 
     const place = (path: TinkerPath.TinkerPath, file: string): string =>
       [path.training_run_id, path.kind, path.name, file].map(encodeURIComponent).join("/")
@@ -117,8 +117,8 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
     /** Whether a URL is one that was given, and holds still. */
     const check = Effect.fnUntraced(function* (place: string, query: URLSearchParams): Effect.fn.Return<void, Refused> {
       const expires = query.get("expires") ?? ""
-      const expected = Redacted.make(yield* sign(`${expires}/${place}`))
-      if (!apiKeys.isAllowed([expected], query.get("signature") ?? "")) {
+      const expected = yield* sign(`${expires}/${place}`)
+      if (!signing.matches(expected, query.get("signature") ?? "")) {
         return yield* responses.forbidden("the signature of this URL is missing or wrong")
       }
       if (!(Number(expires) > (yield* Clock.currentTimeMillis))) {
@@ -145,7 +145,7 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
           `${TinkerPath.format(path)} is not a checkpoint of the kind external_weights`
         )
       }
-      const names = [files.adapterFile, files.configFile]
+      const names = [layout.adapterFile, layout.configFile]
       const { expires, urls } = yield* grant(request, path, names)
       return { urls: Object.fromEntries(names.map((name, index) => [name, urls[index]!])), expires }
     })

@@ -9,13 +9,13 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as TinkerService from "../../TinkerService.ts"
 import * as apiErrors from "../http/apiErrors.ts"
-import * as apiKeys from "../auth/apiKeys.ts"
+import * as signing from "../auth/signing.ts"
 import * as currentUser from "../auth/currentUser.ts"
-import * as files from "./files.ts"
+import * as layout from "./layout.ts"
 import * as ids from "../util/ids.ts"
 import * as messages from "../http/messages.ts"
 import * as responses from "../util/responses.ts"
@@ -48,7 +48,7 @@ interface Upload {
 
 const prefix = "/api/v1/uploads"
 const lifetime = 60 * 60 * 1000
-const names: ReadonlyArray<string> = [files.adapterFile, files.configFile]
+const names: ReadonlyArray<string> = [layout.adapterFile, layout.configFile]
 
 // what a configuration may take, and the header of a file of tensors
 const slack = 2 ** 20
@@ -62,7 +62,7 @@ export const isUpload = ({ method, url }: Request): boolean => method === "PUT" 
 const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
   Effect.gen(function* () {
     const { catalog } = yield* TinkerService.TinkerService
-    const sign = yield* apiKeys.makeSign(keys, "uploads")
+    const sign = yield* signing.makeKeySign(keys, "uploads")
     const uploads = new Map<string, Upload>()
 
     const prune = Effect.map(Clock.currentTimeMillis, (now) => {
@@ -99,8 +99,8 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
         })
       )
       const limits = new Map([
-        [files.configFile, slack],
-        [files.adapterFile, size + slack]
+        [layout.configFile, slack],
+        [layout.adapterFile, size + slack]
       ])
       uploads.set(id, { owner, request: payload, expires, files: new Map(), limits, finished: undefined })
       return { upload_id: id, urls: Object.fromEntries(urls), expires: DateTime.unsafeMake(expires) }
@@ -108,8 +108,8 @@ const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
 
     const put: Service["put"] = Effect.fnUntraced(function* (request, id, file, query) {
       const expires = query.get("expires") ?? ""
-      const expected = Redacted.make(yield* sign(`${expires}/${id}/${file}`))
-      if (!apiKeys.isAllowed([expected], query.get("signature") ?? "")) {
+      const expected = yield* sign(`${expires}/${id}/${file}`)
+      if (!signing.matches(expected, query.get("signature") ?? "")) {
         return yield* responses.forbidden("the signature of this URL is missing or wrong")
       }
       yield* prune

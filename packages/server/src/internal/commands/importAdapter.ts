@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
-import * as files from "../checkpoints/files.ts"
+import * as adapterFiles from "../checkpoints/adapterFiles.ts"
+import * as layout from "../checkpoints/layout.ts"
+import * as peft from "../checkpoints/peft.ts"
 import type { Query, ServiceState } from "../queries/serviceState.ts"
 import * as responses from "../util/responses.ts"
 import { findBaseModel, onOffer } from "../work/environment.ts"
@@ -30,7 +32,7 @@ export const validateUpload = ({ engine }: ServiceState, { base_model, lora_conf
   // only the engine knows the tensors of an adapter
   return engine.createModel({ base_model, lora_config }).pipe(
     Effect.flatMap(({ adapter }) => adapter),
-    Effect.map((adapter) => files.sizeOf(adapter, undefined)),
+    Effect.map((adapter) => adapterFiles.sizeOf(adapter, undefined)),
     Effect.scoped,
     Effect.catchAll((error): Query<never> =>
       error.category === "user" ? responses.badRequest(error.reason) : Effect.die(error)
@@ -46,16 +48,16 @@ const checkAdapter = ({ engine }: ServiceState, adapter: Engine.Adapter): Query<
       Effect.flatMap(
         model.adapter,
         (expected): Effect.Effect<void, responses.OperationRejection | Engine.EngineError> => {
-          const problem = files.shapeProblem(adapter, expected)
+          const problem = peft.shapeProblem(adapter, expected)
           return problem === undefined
             ? model.load(adapter, undefined)
-            : responses.badRequest(`${files.adapterFile}: ${problem}`)
+            : responses.badRequest(`${layout.adapterFile}: ${problem}`)
         }
       )
     ),
     Effect.scoped,
     Effect.catchTag("EngineError", (error): Query<never> =>
-      error.category === "user" ? responses.badRequest(`${files.adapterFile}: ${error.reason}`) : Effect.die(error)
+      error.category === "user" ? responses.badRequest(`${layout.adapterFile}: ${error.reason}`) : Effect.die(error)
     )
   )
 }
@@ -66,7 +68,7 @@ export const importAdapter = Effect.fnUntraced(function* (
   { base_model, destination_project_id, lora_config }: ImportRequest,
   contents: PeftFiles
 ): Effect.fn.Return<string, responses.OperationRejection> {
-  const decoded = files.fromPeft({ base_model, lora_config }, contents)
+  const decoded = peft.decodeAdapter({ base_model, lora_config }, contents)
   const adapter = yield* Either.mapLeft(decoded, responses.badRequest)
   yield* checkAdapter(state, adapter)
   const { id: owner } = yield* currentUser.CurrentUser

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as access from "../checkpoints/access.ts"
-import * as files from "../checkpoints/files.ts"
+import * as adapterFiles from "../checkpoints/adapterFiles.ts"
 import * as responses from "../util/responses.ts"
 import * as paging from "./paging.ts"
 import * as projects from "./projects.ts"
@@ -122,8 +122,8 @@ export interface AdapterFiles {
 }
 
 /** Reads the files of any checkpoint: the caller has authorized the user. @internal */
-export const adapterFiles = ({ store }: ServiceState, path: TinkerPath.TinkerPath): Query<AdapterFiles> =>
+export const readAdapterFiles = ({ store }: ServiceState, path: TinkerPath.TinkerPath): Query<AdapterFiles> =>
   Effect.map(access.orNotFound(store.load(path)), ({ adapter, info }) => ({
-    contents: files.encode(adapter, undefined),
+    contents: adapterFiles.encode(adapter, undefined),
     created_at: info.created_at
   }))

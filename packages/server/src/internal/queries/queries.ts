@@ -55,7 +55,7 @@ export const make = (state: ServiceState): Queries => ({
   listUserCheckpoints: (page) => checkpoints.listUserCheckpoints(state, page),
   searchCheckpoints: (request) => checkpoints.searchCheckpoints(state, request),
   weightsInfo: (path) => checkpoints.weightsInfo(state, path),
-  files: (path) => checkpoints.adapterFiles(state, path),
+  files: (path) => checkpoints.readAdapterFiles(state, path),
   getSampler: (id) => samplers.getSampler(state, id),
   usage: (window) => billing.getUsage(state, window),
   auditLog: (params) => audit.getAuditLog(state, params),
