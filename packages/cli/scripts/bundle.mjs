@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
-/** @param {{ outdir: string, local: string }} options where it goes, and how it imports `src/internal/local.ts` */
+/** @param {{ outdir: string, local: string }} options where it goes, and how it imports `src/internal/service/local.ts` */
 export const bundle = async ({ local, outdir }) => {
   rmSync(outdir, { recursive: true, force: true })
   await build({
@@ -43,5 +43,5 @@ export const bundle = async ({ local, outdir }) => {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await bundle({ outdir: here("../dist/bundle"), local: "../internal/local.js" })
+  await bundle({ outdir: here("../dist/bundle"), local: "../internal/service/local.js" })
 }

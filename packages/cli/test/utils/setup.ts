@@ -5,5 +5,5 @@ import { bundle } from "../../scripts/bundle.mjs"
 export default () =>
   bundle({
     outdir: fileURLToPath(new URL("../../build/bundle", import.meta.url)),
-    local: new URL("../../src/internal/local.ts", import.meta.url).href
+    local: new URL("../../src/internal/service/local.ts", import.meta.url).href
   })

@@ -1,15 +1,16 @@
+/** Handlers of `tinker billing`. */
 import type * as Billing from "@effect-tinker/api/Billing"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { CliError } from "../cliError.ts"
-import type { Global } from "../commands.ts"
-import * as csv from "../csv.ts"
-import * as files from "../files.ts"
-import * as Io from "../io.ts"
-import * as output from "../output.ts"
-import { withRest } from "../rest.ts"
+import { CliError } from "../errors/cliError.ts"
+import type { Global } from "../definition/global.ts"
+import * as csv from "../terminal/csv.ts"
+import * as files from "../util/files.ts"
+import * as Io from "../terminal/io.ts"
+import * as output from "../terminal/output.ts"
+import { withRest } from "../service/rest.ts"
 
 interface Row {
   readonly [column: string]: unknown
@@ -17,7 +18,7 @@ interface Row {
 
 const time = (at: DateTime.Utc): string => DateTime.formatIso(at).replace(/\.000Z$/, "Z")
 
-const moment = (name: string, text: string) =>
+const parseTime = (name: string, text: string) =>
   Option.match(DateTime.make(text), {
     onNone: () =>
       Effect.fail(
@@ -26,6 +27,7 @@ const moment = (name: string, text: string) =>
     onSome: (at) => Effect.succeed(DateTime.toUtc(at))
   })
 
+/** A usage event with all columns, `null` where the service sends none. */
 const event = (self: Billing.UsageEvent) => ({
   bucket_start: time(self.bucket_start),
   bucket_end: time(self.bucket_end),
@@ -40,12 +42,13 @@ const event = (self: Billing.UsageEvent) => ({
   event_info: self.event_info
 })
 
+/** A usage event as one flat row. */
 const flat = ({ event_info, ...row }: ReturnType<typeof event>): Row => ({ ...row, ...event_info })
 
 const tokenTypes = new Set(["training", "sampling_prefill", "sampling_sample"])
 
-/** Tells a cost that is not known from one that does not apply. */
-const shown = (row: Row): Row => {
+/** Shows an unknown cost as "null", and leaves one that does not apply empty. */
+const withUnknownCosts = (row: Row): Row => {
   const rate = tokenTypes.has(String(row["type"]))
     ? "effective_rate_usd_per_million_tokens"
     : row["type"] === "storage"
@@ -61,16 +64,16 @@ const cell = (value: unknown): string =>
 
 const tableOf = (title: string, rows: ReadonlyArray<Row>) => {
   const columns = csv.columnsOf(rows)
-  // a table without rows has no columns, and nothing to draw
   return { title, columns, rows: rows.map((row) => columns.map((column) => cell(row[column]))) }
 }
 
+/** Prints a table; only its title if there are no rows, and so no columns. */
 const print = (format: output.Format, title: string, json: unknown, rows: ReadonlyArray<Row>) =>
   rows.length === 0
     ? output.text(format, { json, text: `${title}\n` })
     : output.print(format, { json, table: tableOf(title, rows) })
 
-/** To a file, or to standard output as `-`; answers what a document in JSON says of it. */
+/** Writes to a file, or to standard output for `-`. Succeeds with the files written, for the JSON document. */
 const writeCsv = (rows: ReadonlyArray<Row>, path: string) =>
   Effect.gen(function* () {
     const io = yield* Io.Io
@@ -91,8 +94,8 @@ export const usage = (
 ) =>
   Effect.gen(function* () {
     const window = {
-      starting_on: yield* moment("STARTING_ON", options.startingOn),
-      ending_before: yield* moment("ENDING_BEFORE", options.endingBefore)
+      starting_on: yield* parseTime("STARTING_ON", options.startingOn),
+      ending_before: yield* parseTime("ENDING_BEFORE", options.endingBefore)
     }
     const response = yield* withRest(Effect.flatMap(RestClient.RestClient, (rest) => rest.getBillingUsage(window)))
     const data = response.data.map(event)
@@ -105,7 +108,7 @@ export const usage = (
         ...(Option.isSome(options.sessionsCsv) ? yield* writeCsv(sessions, options.sessionsCsv.value) : []),
         ...(Option.isSome(options.csv) ? yield* writeCsv(data.map(flat), options.csv.value) : [])
       ]
-      // CSV on standard output is what was asked for; a document behind it would spoil it
+      // a JSON document must not follow CSV on standard output
       const toOutput = [options.csv, options.sessionsCsv].some(Option.contains("-"))
       if (options.format === "json" && !toOutput) yield* output.json({ written })
       return
@@ -122,7 +125,7 @@ export const usage = (
         sessions,
         cost_data_through: response.cost_data_through === undefined ? null : time(response.cost_data_through)
       },
-      data.map(flat).map(shown)
+      data.map(flat).map(withUnknownCosts)
     )
   })
 

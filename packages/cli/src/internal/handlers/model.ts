@@ -1,11 +1,12 @@
+/** Handlers of `tinker model`. */
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { CliError } from "../cliError.ts"
-import type { Global } from "../commands.ts"
-import * as format from "../format.ts"
-import * as output from "../output.ts"
-import { withRest } from "../rest.ts"
+import { CliError } from "../errors/cliError.ts"
+import type { Global } from "../definition/global.ts"
+import * as format from "../terminal/format.ts"
+import * as output from "../terminal/output.ts"
+import { withRest } from "../service/rest.ts"
 
 /** @internal */
 export const list = (options: Global & { readonly substring: Option.Option<string> }) =>

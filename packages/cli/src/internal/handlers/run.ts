@@ -1,16 +1,17 @@
+/** Handlers of `tinker run`. */
 import type * as TrainingRun from "@effect-tinker/api/TrainingRun"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { UsageError } from "../cliError.ts"
-import type { Global } from "../commands.ts"
-import * as format from "../format.ts"
-import * as output from "../output.ts"
-import * as pages from "../pages.ts"
-import * as pythonJson from "../pythonJson.ts"
-import { withRest } from "../rest.ts"
-import * as columns from "../runColumns.ts"
+import { UsageError } from "../errors/cliError.ts"
+import type { Global } from "../definition/global.ts"
+import * as format from "../terminal/format.ts"
+import * as output from "../terminal/output.ts"
+import * as pages from "../service/pages.ts"
+import * as pythonJson from "../terminal/pythonJson.ts"
+import { withRest } from "../service/rest.ts"
+import * as columns from "../definition/runColumns.ts"
 
 type Run = TrainingRun.TrainingRun
 

@@ -1,10 +1,11 @@
+/** Handler of `tinker serve`. */
 import * as Effect from "effect/Effect"
-import { UsageError } from "../cliError.ts"
-import type { Global } from "../commands.ts"
-import * as embedded from "../embedded.ts"
-import * as Io from "../io.ts"
-import * as models from "../models.ts"
-import * as output from "../output.ts"
+import type { Global } from "../definition/global.ts"
+import { UsageError } from "../errors/cliError.ts"
+import * as embedded from "../service/embedded.ts"
+import * as models from "../service/models.ts"
+import * as Io from "../terminal/io.ts"
+import * as output from "../terminal/output.ts"
 
 interface Options extends Global {
   readonly host: string
@@ -13,6 +14,15 @@ interface Options extends Global {
   readonly checkpoints: string
   readonly key: ReadonlyArray<string>
 }
+
+/** Prints the environment variables that a client needs. Given keys are not printed. */
+const printEnvironment = (format: output.Format, url: string, needsKey: boolean) =>
+  output.text(format, {
+    json: { TINKER_BASE_URL: url, ...(needsKey ? {} : { TINKER_API_KEY: embedded.anyKey }) },
+    text:
+      `export TINKER_BASE_URL=${url}\n` +
+      (needsKey ? "# export TINKER_API_KEY= one of the given keys\n" : `export TINKER_API_KEY=${embedded.anyKey}\n`)
+  })
 
 /** @internal */
 export const serve = (options: Options) =>
@@ -23,7 +33,7 @@ export const serve = (options: Options) =>
         return yield* new UsageError({ reason: `--port is ${options.port}: give 0 for any free one, or up to 65535` })
       }
       const keys = options.key.map((key) => key.trim()).filter((key) => key !== "")
-      yield* Effect.forEach(keys, io.hide)
+      yield* Effect.forEach(keys, io.redact)
       const { url } = yield* embedded.start({
         host: options.host,
         port: options.port,
@@ -31,13 +41,9 @@ export const serve = (options: Options) =>
         checkpoints: options.checkpoints,
         keys
       })
-      const open = keys.length === 0
-      yield* output.text(options.format, {
-        json: { TINKER_BASE_URL: url, ...(open ? { TINKER_API_KEY: embedded.anyKey } : {}) },
-        text: `export TINKER_BASE_URL=${url}\n${open ? `export TINKER_API_KEY=${embedded.anyKey}` : "# export TINKER_API_KEY= one of the keys that were given"}\n`
-      })
+      yield* printEnvironment(options.format, url, keys.length > 0)
       if (io.errIsTerminal) {
-        yield* io.err(`Listening on ${url}; checkpoints are kept in ${options.checkpoints}. Ctrl-C ends it.\n`)
+        yield* io.err(`Listening on ${url}; checkpoints are stored in ${options.checkpoints}. Ctrl-C stops it.\n`)
       }
       return yield* Effect.never
     })

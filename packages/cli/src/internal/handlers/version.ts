@@ -1,6 +1,7 @@
-import type { Global } from "../commands.ts"
-import * as output from "../output.ts"
-import { version as number } from "../version.ts"
+/** Handler of `tinker version`. */
+import type { Global } from "../definition/global.ts"
+import * as output from "../terminal/output.ts"
+import { version as number } from "../util/version.ts"
 
 /** @internal */
 export const version = ({ format }: Global) =>

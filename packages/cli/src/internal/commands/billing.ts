@@ -1,0 +1,30 @@
+/** `tinker billing`. */
+import { command, group } from "../definition/command.ts"
+import { argument, optionalText } from "../definition/options.ts"
+
+/** @internal */
+export const billing = group("billing", "View billing usage.", [
+  command(
+    "usage",
+    "Show hourly billing usage of your organization.",
+    {
+      startingOn: argument("starting-on", "RFC 3339 time on a UTC hour, such as 2026-07-13T00:00:00Z"),
+      endingBefore: argument("ending-before", "RFC 3339 time on a UTC hour, at most 14 days later"),
+      csv: optionalText("csv", "Write usage rows as CSV to this path instead ('-' for stdout)"),
+      sessionsCsv: optionalText(
+        "sessions-csv",
+        "Write session_id and user_metadata of each session as CSV to this path ('-' for stdout)"
+      )
+    },
+    () => import("../handlers/billing.ts").then((m) => m.usage)
+  ),
+  command(
+    "checkpoint-storage",
+    "Show the storage that checkpoints use now, and its monthly cost.",
+    {
+      projectId: optionalText("project-id", "Only show storage in this project"),
+      csv: optionalText("csv", "Write rows as CSV to this path instead ('-' for stdout)")
+    },
+    () => import("../handlers/billing.ts").then((m) => m.checkpointStorage)
+  )
+])

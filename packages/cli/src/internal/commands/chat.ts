@@ -1,0 +1,12 @@
+/** `tinker chat`. */
+import { command } from "../definition/command.ts"
+import { optionalText } from "../definition/options.ts"
+import { sampling } from "../definition/samplingOptions.ts"
+
+/** @internal */
+export const chat = command(
+  "chat",
+  "Chat with a base model or a checkpoint, one message per line.",
+  { system: optionalText("system", "System message"), ...sampling },
+  () => import("../handlers/chat.ts").then((m) => m.chat)
+)

@@ -1,0 +1,24 @@
+/** `tinker serve`. */
+import * as Options from "@effect/cli/Options"
+import { command } from "../definition/command.ts"
+import { checkpoints, modelDir } from "../definition/connectionOptions.ts"
+import { text } from "../definition/options.ts"
+
+/** @internal */
+export const serve = command(
+  "serve",
+  "Run the embedded service, so that any client can train and sample without a GPU.",
+  {
+    host: text("host", "Address to listen on; a public one requires --key (default: 127.0.0.1)").pipe(
+      Options.withDefault("127.0.0.1")
+    ),
+    port: Options.integer("port").pipe(
+      Options.withDescription("Port to listen on, 0 for any free one (default: 8700)"),
+      Options.withDefault(8700)
+    ),
+    modelDir,
+    checkpoints,
+    key: text("key", "Accept only requests with this API key; can be repeated").pipe(Options.repeated)
+  },
+  () => import("../handlers/serve.ts").then((m) => m.serve)
+)

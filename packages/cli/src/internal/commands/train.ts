@@ -1,0 +1,42 @@
+/** `tinker train`. */
+import * as Options from "@effect/cli/Options"
+import { command } from "../definition/command.ts"
+import { baseModel, connection } from "../definition/connectionOptions.ts"
+import { argument, flag, integer, number, optionalText, text } from "../definition/options.ts"
+
+const options = {
+  file: argument("file", 'JSON Lines: {"messages": [...]} or {"prompt": ..., "completion": ...} on each line'),
+  model: baseModel,
+  rank: integer("rank", 16, "Rank of the LoRA adapter"),
+  learningRate: Options.float("learning-rate").pipe(
+    Options.withAlias("l"),
+    Options.withDescription(
+      "Learning rate at the first step; it decays linearly to 0 (default: 2e-4, 5e-3 for effect-tinker/nano)"
+    ),
+    Options.optional
+  ),
+  batchSize: integer("batch-size", 16, "Examples per step"),
+  epochs: number("epochs", 3, "Number of passes over the examples"),
+  steps: Options.integer("steps").pipe(
+    Options.withDescription("Number of steps, instead of --epochs"),
+    Options.optional
+  ),
+  seed: integer("seed", 0, "Random seed for the adapter and the order of the examples"),
+  heldOut: number("held-out", 0.1, "Fraction of the records to hold out, unless they have a field split: test"),
+  saveEvery: integer("save-every", 50, "Save the state for --resume after this many steps, 0 for never"),
+  name: text("name", "Name of the final checkpoints (default: final)").pipe(Options.withDefault("final")),
+  output: optionalText("output", "Directory for metrics and plot (default: ./tinker-<file>)").pipe(
+    Options.withAlias("o")
+  ),
+  resume: flag("resume", "Resume the run in the output directory from its last saved state"),
+  ...connection
+}
+
+/** @internal */
+export const train = command(
+  "train",
+  "Fine-tune a model on a JSON Lines file of conversations, or of prompts and completions. " +
+    "Without an API key it uses the embedded service.",
+  options,
+  () => import("../handlers/train.ts").then((m) => m.train)
+)

@@ -1,0 +1,29 @@
+/** Options of the commands that train or sample: which service, which base model, which tokenizer. */
+import * as Options from "@effect/cli/Options"
+import { flag, optionalText, text } from "./options.ts"
+
+/** @internal */
+export const checkpoints = text(
+  "checkpoints",
+  "Directory in which the embedded service stores checkpoints (default: ./checkpoints)"
+).pipe(Options.withDefault("checkpoints"))
+
+/** @internal */
+export const modelDir = text(
+  "model-dir",
+  "Base model for the embedded service: a Hugging Face model directory, as DIR or NAME=DIR; can be repeated. " +
+    "effect-tinker/nano is always available"
+).pipe(Options.repeated)
+
+/** @internal */
+export const baseModel = optionalText("model", "Base model (default: TINKER_BASE_MODEL, or effect-tinker/nano)").pipe(
+  Options.withAlias("m")
+)
+
+/** @internal */
+export const connection = {
+  embedded: flag("embedded", "Use the embedded service, whatever the environment says"),
+  modelDir,
+  checkpoints,
+  tokenizer: optionalText("tokenizer", "Directory with the model's tokenizer.json (default: from the Hugging Face hub)")
+}

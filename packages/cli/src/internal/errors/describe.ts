@@ -1,0 +1,43 @@
+/** Error messages in one line. */
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+
+const titleOf = (error: TinkerError.TinkerError): string => {
+  switch (error._tag) {
+    case "NotFound":
+      return "Resource not found"
+    case "Unauthorized":
+      return "Authentication failed"
+    case "PaymentRequired":
+      return "Billing issue"
+    case "PermissionDenied":
+      return "Permission denied"
+    case "RateLimited":
+      return "Rate limit exceeded"
+    case "BadRequest":
+      return error.status === 422
+        ? "Invalid data provided"
+        : error.status === 400
+          ? "Invalid request"
+          : `API error (status ${error.status})`
+    case "Conflict":
+    case "FutureExpired":
+      return `API error (status ${error.status})`
+    case "ServerError":
+      return "Internal server error"
+    case "TransportError":
+      return error.reason === "Timeout" ? "Request timeout" : "Connection failed"
+    case "InvalidInput":
+      return error.method === "TinkerConfig" || error.method === "Credentials" ? "Configuration error" : "Invalid input"
+    default:
+      return "API error occurred"
+  }
+}
+
+const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, " ")
+
+/** An error message. Errors of the service have the titles of the Python command. @internal */
+export const describe = (error: unknown): string => {
+  if (TinkerError.isTinkerError(error)) return oneLine(`${titleOf(error)}: ${error.message}`)
+  if (error instanceof Error) return oneLine(error.message || error.name)
+  return oneLine(String(error))
+}

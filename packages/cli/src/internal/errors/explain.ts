@@ -1,0 +1,39 @@
+/** Reports why a command failed, in one line, and chooses the exit code. */
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as ansi from "../terminal/ansi.ts"
+import * as Io from "../terminal/io.ts"
+import { UsageError } from "./cliError.ts"
+
+/** The message of a usage error, or undefined if the command line was right. */
+const usageMessage = (error: unknown): string | undefined => {
+  const text = ValidationError.isValidationError(error)
+    ? HelpDoc.toAnsiText(error.error)
+    : error instanceof UsageError
+      ? error.message
+      : undefined
+  return text === undefined ? undefined : ansi.strip(text).trim().replace(/\s+/g, " ")
+}
+
+/** Writes the error to standard error. Succeeds with the exit code: 2 for usage errors, 1 for all others. @internal */
+export const explain = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+  const io = yield* Io.Io
+  const failure = Option.getOrUndefined(Cause.failureOption(cause))
+  const usage = usageMessage(failure)
+  if (usage !== undefined) {
+    yield* io.err(`Error: ${usage} (see tinker --help)\n`)
+    return 2 as const
+  }
+  const { describe } = yield* Effect.promise(() => import("./describe.ts"))
+  if (failure !== undefined) yield* io.err(`Error: ${describe(failure)}\n`)
+  else {
+    const [defect] = Array.from(Cause.defects(cause))
+    yield* io.err(`Error: Unexpected error occurred: ${describe(defect)}\n`)
+    // a stack trace is of use to a developer at a terminal only
+    if (io.errIsTerminal) yield* io.err(`${Cause.pretty(cause)}\n`)
+  }
+  return 1 as const
+})

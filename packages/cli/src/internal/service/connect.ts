@@ -1,0 +1,112 @@
+/** A session with the service that a command trains on or samples from, hosted or embedded. */
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as RestClient from "@effect-tinker/client/RestClient"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import type * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
+import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { CliError } from "../errors/cliError.ts"
+import * as settings from "../util/settings.ts"
+import * as embedded from "./embedded.ts"
+import * as models from "./models.ts"
+import * as tokenizer from "./tokenizer.ts"
+
+/** Which service a command works with. @internal */
+export interface Options {
+  readonly embedded: boolean
+  readonly modelDir: ReadonlyArray<string>
+  readonly checkpoints: string
+  readonly tokenizer: Option.Option<string>
+}
+
+/** @internal */
+export interface Connection {
+  readonly service: ServiceClient.Service
+  readonly rest: RestClient.Service
+  readonly isEmbedded: boolean
+  /** The base models of `--model-dir`. */
+  readonly directories: ReadonlyArray<models.ModelDirectory>
+}
+
+/** Environment variables that select a remote service. */
+const remoteSettings = ["TINKER_API_KEY", "TINKER_BASE_URL", "TINKER_CREDENTIAL_CMD"]
+
+type Clients = ServiceClient.ServiceClient | RestClient.RestClient
+
+const layerRemote: Layer.Layer<Clients, TinkerError.TinkerError> = Layer.mergeAll(
+  ServiceClient.layerConfig(),
+  RestClient.layerConfig()
+).pipe(Layer.provide(FetchHttpClient.layer))
+
+const layerOf = (config: TinkerConfig.Options): Layer.Layer<Clients, TinkerError.TinkerError> =>
+  Layer.mergeAll(ServiceClient.layer(config), RestClient.layer(config)).pipe(Layer.provide(FetchHttpClient.layer))
+
+/** Starts the embedded service, without API keys: it listens on the loopback address only. */
+const startEmbedded = (directories: ReadonlyArray<models.ModelDirectory>, checkpoints: string) =>
+  Effect.map(embedded.start({ models: directories, checkpoints, keys: [] }), ({ url }) =>
+    layerOf({ apiKey: Redacted.make(embedded.anyKey), baseUrl: url })
+  )
+
+/**
+ * Connects to the service that the environment names, or starts the embedded one, which runs until the scope closes.
+ * @internal
+ */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const named = yield* Effect.forEach(remoteSettings, settings.optional)
+  const isEmbedded = options.embedded || !named.some(Option.isSome)
+  const directories = yield* models.directories(options.modelDir)
+  const context = yield* Layer.build(isEmbedded ? yield* startEmbedded(directories, options.checkpoints) : layerRemote)
+  return {
+    service: Context.get(context, ServiceClient.ServiceClient),
+    rest: Context.get(context, RestClient.RestClient),
+    isEmbedded,
+    directories
+  } satisfies Connection
+})
+
+/** The requested base model if the service offers it, or the default one. @internal */
+export const baseModel = Effect.fnUntraced(function* (
+  { directories, isEmbedded, service }: Connection,
+  requested: Option.Option<string>
+) {
+  const offered = (yield* service.getServerCapabilities).supported_models.flatMap(({ model_name }) =>
+    model_name === undefined ? [] : [model_name]
+  )
+  const fallback = isEmbedded
+    ? Option.some(directories[0]?.name ?? tokenizer.shippedModel)
+    : yield* settings.optional("TINKER_BASE_MODEL")
+  const name = Option.getOrUndefined(Option.orElse(requested, () => fallback))
+  if (name === undefined && offered.includes(tokenizer.shippedModel)) return tokenizer.shippedModel
+  if (name === undefined) {
+    return yield* new CliError({
+      title: "No base model given",
+      details: "Set --model; 'tinker model list' shows the available ones"
+    })
+  }
+  if (!offered.includes(name)) {
+    return yield* new CliError({
+      title: `The service does not offer the base model ${name}`,
+      details: offered.length > 8 ? "See 'tinker model list'" : `It offers ${offered.join(", ")}`
+    })
+  }
+  return name
+})
+
+/** The tokenizer of a base model: from `--tokenizer`, its own directory, the engine, `TINKER_TOKENIZER` or the hub. @internal */
+export const tokenizerOf = Effect.fnUntraced(function* ({ directories }: Connection, options: Options, model: string) {
+  const directory = Option.orElse(options.tokenizer, () =>
+    Option.fromNullable(directories.find(({ name }) => name === model)?.directory)
+  )
+  if (Option.isSome(directory)) return yield* Tokenizer.fromDirectory(directory.value)
+  if (model === tokenizer.shippedModel) return yield* tokenizer.shipped
+  const configured = yield* settings.optional("TINKER_TOKENIZER")
+  return yield* Option.match(configured, {
+    onNone: () => tokenizer.fromHub(model),
+    onSome: (path) => Tokenizer.fromDirectory(path)
+  })
+})

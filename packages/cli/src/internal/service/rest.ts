@@ -1,0 +1,21 @@
+/** The REST client of the commands that need no session. */
+import * as RestClient from "@effect-tinker/client/RestClient"
+import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
+import type * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/** At a terminal a lost connection is reported sooner than in a training program. */
+const policy: Partial<RetryPolicy.RetryPolicy> = { total: "10 seconds" }
+
+/** Provides the REST client of the service that the environment names. @internal */
+export const withRest = <A, E, R>(
+  self: Effect.Effect<A, E, R | RestClient.RestClient | HttpClient.HttpClient>,
+  options?: TinkerConfig.Options
+) =>
+  RetryPolicy.withRetryPolicy(
+    Effect.provide(self, Layer.provideMerge(RestClient.layerConfig(options), FetchHttpClient.layer)),
+    policy
+  )

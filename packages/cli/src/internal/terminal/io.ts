@@ -1,0 +1,31 @@
+/** Input and output of the process that the command runs in. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+
+/** @internal */
+export interface Service {
+  /** Writes results to standard output. */
+  readonly out: (text: string) => Effect.Effect<void>
+  /** Writes everything else to standard error. */
+  readonly err: (text: string) => Effect.Effect<void>
+  readonly outIsTerminal: boolean
+  readonly errIsTerminal: boolean
+  readonly inIsTerminal: boolean
+  /** Width of standard output, from the terminal or `COLUMNS`; undefined where lines may have any length. */
+  readonly columns: number | undefined
+  /** Width of standard error. */
+  readonly errColumns: number
+  /** Whether standard output takes escape sequences. */
+  readonly color: boolean
+  /** Redacts this text in all output from now on. */
+  readonly redact: (secret: string) => Effect.Effect<void>
+  /** Reads one line of standard input, without its end; undefined at the end of the input. */
+  readonly readLine: Effect.Effect<string | undefined>
+  /** The same, without echo on a terminal. */
+  readonly readSecret: Effect.Effect<string | undefined>
+  /** The name of this computer, without its domain. */
+  readonly hostname: string
+}
+
+/** @internal */
+export class Io extends Context.Tag("@effect-tinker/cli/internal/Io")<Io, Service>() {}

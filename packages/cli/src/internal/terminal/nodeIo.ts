@@ -1,0 +1,82 @@
+/// <reference types="node" />
+/** `Io` over the standard streams of this Node process. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { hostname } from "node:os"
+import * as settings from "../util/settings.ts"
+import * as Io from "./io.ts"
+
+/** Environment variables whose values must not appear in any output. */
+const secretSettings = ["TINKER_API_KEY", "HF_TOKEN", "CLOUDFLARE_ACCESS_CLIENT_SECRET"]
+
+/** Replaces secrets, which the messages of servers and libraries may contain. */
+const redact = (secrets: ReadonlyArray<string>, text: string): string =>
+  secrets.reduce((rest, secret) => (secret.length < 6 ? rest : rest.replaceAll(secret, "<redacted>")), text)
+
+/** Writes to a stream, and waits until the stream has taken the text. */
+const writeTo = (stream: NodeJS.WriteStream, secrets: ReadonlyArray<string>) => (text: string) =>
+  Effect.async<void>((resume) => {
+    stream.write(redact(secrets, text), () => resume(Effect.void))
+  })
+
+const nextLine = (iterator: AsyncIterator<string, unknown>): Effect.Effect<string | undefined> =>
+  Effect.map(
+    Effect.promise(() => iterator.next()),
+    ({ done, value }) => (done === true ? undefined : (value as string))
+  )
+
+/** The lines of standard input. One reader serves all of them, because it reads ahead. */
+const makeLines = Effect.cached(
+  Effect.map(
+    Effect.promise(() => import("node:readline")),
+    ({ createInterface }) => createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+  )
+)
+
+/** A reader that does not echo: the terminal is in raw mode, and what readline would print is discarded. */
+const openSilently = Effect.promise(async () => {
+  const [{ createInterface }, { Writable }] = await Promise.all([import("node:readline"), import("node:stream")])
+  const output = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const reader = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY === true })
+  // raw mode turns Ctrl-C into a key
+  reader.on("SIGINT", () => process.kill(process.pid, "SIGINT"))
+  return [reader[Symbol.asyncIterator](), () => reader.close()] as const
+})
+
+const readSecret = Effect.flatMap(openSilently, ([iterator, close]) =>
+  Effect.ensuring(nextLine(iterator), Effect.sync(close))
+)
+
+/** @internal */
+export const layer = Layer.effect(
+  Io.Io,
+  Effect.gen(function* () {
+    const terminal = Option.getOrElse(yield* settings.optional("TERM"), () => "")
+    const noColor = Option.isSome(yield* settings.optional("NO_COLOR"))
+    const columns = Number(Option.getOrElse(yield* settings.optional("COLUMNS"), () => ""))
+    const secrets = (yield* Effect.all(secretSettings.map(settings.optional))).flatMap((secret) =>
+      Option.toArray(Option.map(secret, (text) => text.trim()))
+    )
+    const lines = yield* makeLines
+    const widthOf = (stream: NodeJS.WriteStream) =>
+      columns > 0 ? columns : stream.isTTY ? stream.columns || 80 : undefined
+    return {
+      out: writeTo(process.stdout, secrets),
+      err: writeTo(process.stderr, secrets),
+      outIsTerminal: process.stdout.isTTY === true,
+      errIsTerminal: process.stderr.isTTY === true,
+      inIsTerminal: process.stdin.isTTY === true,
+      columns: widthOf(process.stdout),
+      errColumns: widthOf(process.stderr) ?? 80,
+      color: process.stdout.isTTY === true && !noColor && terminal !== "dumb",
+      redact: (secret) =>
+        Effect.sync(() => {
+          secrets.push(secret)
+        }),
+      readLine: Effect.flatMap(lines, nextLine),
+      readSecret,
+      hostname: hostname().split(".")[0] || "unknown"
+    }
+  })
+)

@@ -1,0 +1,4 @@
+/** The version of the command. */
+
+/** @internal */
+export const version = "0.1.0"

@@ -1,2 +1,0 @@
-/** Of the command. @internal */
-export const version = "0.1.0"

@@ -1,0 +1,79 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { directory, scripted } from "../utils/scripted.ts"
+import { start } from "../utils/tinker.ts"
+
+const path = "tinker://8f14e45f-ceea-467f-a9f2-000000000001:train:0/sampler_weights/final"
+const run = "8f14e45f-ceea-467f-a9f2-000000000001:train:0"
+
+const commands: ReadonlyArray<readonly [command: string, input?: string]> = [
+  ["run list"],
+  [`run info ${run}`],
+  ["checkpoint list"],
+  [`checkpoint list --run-id ${run}`],
+  [`checkpoint info ${path}`],
+  [`checkpoint publish ${path}`],
+  [`checkpoint unpublish ${path}`],
+  [`checkpoint set-ttl ${path} --ttl 60`],
+  [`checkpoint delete ${path} --yes`],
+  [`checkpoint delete --run-id ${run} --yes`],
+  [`checkpoint download ${path}`],
+  [`checkpoint push-hf ${path}`],
+  ["session export-trace 8f14e45f-ceea-467f-a9f2-000000000002"],
+  ["billing usage 2026-01-01 2026-02-01"],
+  ["billing checkpoint-storage"],
+  ["model list"],
+  ["auth login", "tml-secret\n"],
+  ["auth status"],
+  ["auth whoami"],
+  ["train data.jsonl"],
+  ["sample -c " + path + " hello"],
+  ["chat", "hello\n"],
+  ["doctor"]
+]
+
+describe("tinker, asking a service that does not answer", () => {
+  it.scopedLive(
+    "ends every command with 130 on SIGINT, with nothing on standard output and no file left",
+    () =>
+      Effect.forEach(
+        commands,
+        ([command, input]) =>
+          Effect.gen(function* () {
+            const asked = yield* Deferred.make<void>()
+            const url = yield* scripted((request) => {
+              request.resume()
+              Deferred.unsafeDone(asked, Effect.void)
+            })
+            const cwd = yield* directory
+            const home = yield* directory
+            writeFileSync(join(cwd, "data.jsonl"), '{"prompt":"a","completion":"b"}\n'.repeat(20))
+            const files = readdirSync(cwd)
+            const { child, result, until } = yield* start(command.split(" "), {
+              cwd,
+              ...(input === undefined ? {} : { input }),
+              env: {
+                HOME: home,
+                HF_ENDPOINT: url,
+                HF_TOKEN: "hf_secret",
+                TINKER_BASE_URL: url,
+                ...(input === "tml-secret\n" ? {} : { TINKER_API_KEY: "tml-secret" })
+              }
+            })
+            // a command that ends before it asks says why
+            yield* Effect.race(Deferred.await(asked), Effect.ignore(until(/^Error/m)))
+            child.kill("SIGINT")
+            const { code, stderr, stdout } = yield* result
+            assert.strictEqual(code, 130, `tinker ${command}: ${stderr}`)
+            if (!command.startsWith("doctor")) assert.strictEqual(stdout, "", command)
+            assert.notInclude(stderr, "secret", command)
+            assert.deepStrictEqual(readdirSync(cwd), files, command)
+          }).pipe(Effect.scoped),
+        { concurrency: 4, discard: true }
+      ),
+    60_000
+  )
+})

@@ -1,0 +1,272 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { createHash } from "node:crypto"
+import { readdirSync } from "node:fs"
+import type { IncomingMessage, RequestListener } from "node:http"
+import { directory, scripted } from "../../../utils/scripted.ts"
+import { layer as ServiceLive, Service } from "../../../utils/service.ts"
+import { type Result, run, start } from "../../../utils/tinker.ts"
+
+const token = "hf_secretOfTheTests"
+
+interface Commit {
+  readonly branch: string
+  readonly pullRequest: boolean
+  readonly title: string
+  readonly files: { readonly [path: string]: string }
+}
+
+/** A hub in memory; `refuse` answers a request in its place. */
+const makeHub = (refuse: (method: string, path: string) => number | "hang" | undefined = () => undefined) =>
+  Effect.gen(function* () {
+    const repos = new Map<string, { visibility: string; readonly branches: Map<string, Record<string, string>> }>()
+    const blobs = new Map<string, Buffer>()
+    const commits: Array<Commit> = []
+    const seen: Array<string> = []
+    const body = async (request: IncomingMessage) => {
+      const chunks: Array<Buffer> = []
+      for await (const chunk of request) chunks.push(chunk as Buffer)
+      return Buffer.concat(chunks)
+    }
+    const listener: RequestListener = (request, response) => {
+      const { pathname, searchParams } = new URL(request.url!, "http://hub")
+      const json = (value: unknown, status = 200) => {
+        response.writeHead(status, { "content-type": "application/json", "x-request-id": "hub-7" })
+        response.end(JSON.stringify(value))
+      }
+      const method = request.method!
+      seen.push(`${method} ${pathname}`)
+      const refused = refuse(method, pathname)
+      if (refused === "hang") return
+      void body(request).then((bytes) => {
+        if (refused !== undefined) return json({ error: `no: ${request.headers.authorization}` }, refused)
+        // what is stored elsewhere must not see the token
+        const upload = /^\/storage\/(\w+)$/.exec(pathname)
+        if (upload !== null) {
+          if (request.headers.authorization !== undefined) return json({ error: "the token was shown" }, 400)
+          if (createHash("sha256").update(bytes).digest("hex") !== upload[1]) return json({ error: "corrupt" }, 400)
+          blobs.set(upload[1]!, bytes)
+          return json({})
+        }
+        if (request.headers.authorization !== `Bearer ${token}`) return json({ error: "who are you?" }, 401)
+        if (pathname === "/api/whoami-v2") {
+          return json({ type: "user", name: "ada", auth: { type: "access_token", accessToken: { role: "write" } } })
+        }
+        if (pathname === "/api/repos/create") {
+          const { name, organization, private: isPrivate, visibility } = JSON.parse(String(bytes))
+          const id = `${organization ?? "ada"}/${name}`
+          if (repos.has(id)) return json({ error: "You already created this model repo" }, 409)
+          repos.set(id, {
+            visibility: visibility ?? (isPrivate ? "private" : "public"),
+            branches: new Map([["main", {}]])
+          })
+          return json({ url: `https://hub/${id}`, id })
+        }
+        const [, id, action, rest] =
+          /^(?:\/api\/models)?\/([^/]+\/[^/.]+|[^/]+\/[^/]+?(?=\.git))(?:\.git)?\/([^/]+)(?:\/(.*))?$/.exec(pathname) ??
+          []
+        const repo = repos.get(id ?? "")
+        if (repo === undefined || action === undefined) return json({ error: "Repository not found" }, 404)
+        const name = decodeURIComponent(rest ?? "")
+        const branch = repo.branches.get(name.split("/")[0]!)
+        if (action === "revision")
+          return branch === undefined ? json({ error: "Revision not found" }, 404) : json({ id })
+        if (action === "branch") {
+          repo.branches.set(name, { ...repo.branches.get("main") })
+          return json({})
+        }
+        if (action === "resolve") {
+          const text = branch?.[name.split("/")[1]!]
+          if (text === undefined) {
+            response.setHeader("x-error-code", "EntryNotFound")
+            return json({ error: "Entry not found" }, 404)
+          }
+          response.writeHead(200, {
+            etag: '"x"',
+            "content-range": `bytes 0-0/${text.length}`,
+            "content-length": text.length
+          })
+          return response.end(request.method === "HEAD" ? undefined : text)
+        }
+        if (action === "preupload") {
+          const { files } = JSON.parse(String(bytes)) as { files: Array<{ path: string }> }
+          return json({
+            files: files.map(({ path }) => ({ path, uploadMode: path.endsWith(".safetensors") ? "lfs" : "regular" }))
+          })
+        }
+        if (action === "info") {
+          const { objects } = JSON.parse(String(bytes)) as { objects: Array<{ oid: string; size: number }> }
+          const href = (oid: string) => `http://${request.headers.host}/storage/${oid}`
+          return json({
+            transfer: "basic",
+            objects: objects.map(({ oid, size }) => ({ oid, size, actions: { upload: { href: href(oid) } } }))
+          })
+        }
+        if (action === "commit") {
+          const lines = String(bytes)
+            .trim()
+            .split("\n")
+            .map((line) => JSON.parse(line))
+          const files: Record<string, string> = {}
+          for (const { key, value } of lines) {
+            if (key === "file") files[value.path] = String(Buffer.from(value.content, value.encoding))
+            if (key === "lfsFile") files[value.path] = `${blobs.get(value.oid)?.length} bytes`
+          }
+          const pullRequest = searchParams.get("create_pr") === "1"
+          if (!pullRequest) Object.assign(branch!, files)
+          commits.push({ branch: name, pullRequest, title: lines[0].value.summary, files })
+          return json({
+            success: true,
+            commitOid: "c0ffee",
+            commitUrl: `https://hub/${id}/commit/c0ffee`,
+            ...(pullRequest ? { pullRequestUrl: `https://hub/${id}/discussions/1` } : {})
+          })
+        }
+        return json({ error: `nothing at ${pathname}` }, 404)
+      })
+    }
+    return { url: yield* scripted(listener), repos, commits, seen }
+  })
+
+const failed = ({ code, stderr, stdout }: Result, message: string): void => {
+  assert.strictEqual(stdout, "")
+  assert.match(stderr, /^Error: [^\n]+\n$/)
+  assert.include(stderr, message)
+  assert.notInclude(stderr, token)
+  assert.strictEqual(code, 1)
+}
+
+const push = (hub: { readonly url: string }, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  Effect.flatMap(Service, (service) =>
+    run(["-f", "json", "checkpoint", "push-hf", ...args], {
+      env: { ...service.env, HF_ENDPOINT: hub.url, HF_TOKEN: token, ...env }
+    })
+  )
+
+layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (it) => {
+  it.scoped("uploads an adapter with a card to a private repository that is named after the run", () =>
+    Effect.gen(function* () {
+      const { train } = yield* Service
+      const id = yield* Effect.orDie(train())
+      const hub = yield* makeHub()
+      const path = `tinker://${id}/sampler_weights/final`
+      const { code, stderr, stdout } = yield* push(hub, [path])
+      assert.strictEqual(stderr, "")
+      assert.strictEqual(code, 0)
+      const [[repo, { visibility }]] = [...hub.repos] as unknown as [[string, { visibility: string }]]
+      assert.match(repo, /^ada\/tinker-[\w.-]+$/)
+      assert.strictEqual(visibility, "private")
+      assert.deepStrictEqual(JSON.parse(stdout), {
+        checkpoint_path: path,
+        repo_id: repo,
+        revision: "sampler_weights-final",
+        public: false
+      })
+      const [{ branch, files, title }] = hub.commits as [Commit]
+      assert.strictEqual(branch, "sampler_weights-final")
+      assert.strictEqual(title, `Upload ${path}`)
+      assert.hasAllKeys(files, ["README.md", "adapter_config.json", "adapter_model.safetensors"])
+      assert.strictEqual(typeof JSON.parse(files["adapter_config.json"]!).base_model_name_or_path, "string")
+      assert.include(files["README.md"]!, `tinker_path: ${path}\n`)
+      assert.include(files["README.md"]!, "- rank 8\n")
+      assert.match(files["adapter_model.safetensors"]!, /^\d+ bytes$/)
+
+      // again: what is there stays, and another checkpoint gets a branch of its own
+      assert.strictEqual((yield* push(hub, [path])).code, 0)
+      assert.strictEqual((yield* push(hub, [`tinker://${id}/weights/first`])).code, 0)
+      assert.deepStrictEqual(
+        hub.commits.map(({ branch }) => branch),
+        ["sampler_weights-final", "sampler_weights-final", "weights-first"]
+      )
+    })
+  )
+
+  it.scoped("does as its flags say", () =>
+    Effect.gen(function* () {
+      const { train } = yield* Service
+      const id = yield* Effect.orDie(train())
+      const hub = yield* makeHub()
+      const path = `tinker://${id}/weights/first`
+      const named = yield* push(hub, [
+        path,
+        "-r",
+        "team/adapter",
+        "--public",
+        "--commit-message",
+        "hello",
+        "--no-model-card"
+      ])
+      assert.deepStrictEqual(JSON.parse(named.stdout), { checkpoint_path: path, repo_id: "team/adapter", public: true })
+      assert.strictEqual(hub.repos.get("team/adapter")!.visibility, "public")
+      const some = ["--allow-pattern", "*.json", "--allow-pattern", "README.*", "--ignore-pattern", "ad*er_config.json"]
+      assert.strictEqual((yield* push(hub, [path, "-r", "team/adapter", ...some])).code, 0)
+      const opened = yield* push(hub, [path, "-r", "team/adapter", "--create-pr"])
+      assert.strictEqual(JSON.parse(opened.stdout).pull_request_url, "https://hub/team/adapter/discussions/1")
+      assert.deepStrictEqual(
+        hub.commits.map(({ branch, files, pullRequest, title }) => [
+          branch,
+          pullRequest,
+          title,
+          Object.keys(files).sort()
+        ]),
+        [
+          ["main", false, "hello", ["adapter_config.json", "adapter_model.safetensors"]],
+          ["main", false, `Upload ${path}`, ["README.md"]],
+          ["main", true, `Upload ${path}`, ["README.md", "adapter_config.json", "adapter_model.safetensors"]]
+        ]
+      )
+      failed(yield* push(hub, [path, "-r", "team/adapter", "--allow-pattern", "nothing"]), "Nothing to upload")
+      // the README there names another checkpoint
+      failed(yield* push(hub, [`tinker://${id}/sampler_weights/final`, "-r", "team/adapter"]), path)
+      assert.strictEqual(hub.commits.length, 3)
+    })
+  )
+
+  it.scoped("says what to do when it cannot, and never shows the token", () =>
+    Effect.gen(function* () {
+      const { train } = yield* Service
+      const path = `tinker://${yield* Effect.orDie(train())}/weights/first`
+      const hub = yield* makeHub()
+      failed(yield* push(hub, [path], { HF_TOKEN: "" }), "HF_TOKEN")
+      failed(yield* push(hub, [path], { HF_TOKEN: "another" }), "HF_TOKEN")
+      failed(yield* push(hub, [path], { HF_TOKEN: "hf_another" }), "Not logged in to Hugging Face")
+      failed(yield* push({ url: "http://127.0.0.1:9" }, [path]), "http://127.0.0.1:9 cannot be reached")
+      failed(yield* push(hub, ["tinker://nobody/weights/x"]), "Resource not found")
+      const forbidding = yield* makeHub((_, path) => (path === "/api/repos/create" ? 403 : undefined))
+      const forbidden = yield* push(forbidding, [path])
+      failed(forbidden, "Permission denied by Hugging Face")
+      assert.include(forbidden.stderr, "hub-7")
+      const broken = yield* makeHub((method) => (method === "PUT" ? 503 : undefined))
+      failed(yield* push(broken, [path]), "Hugging Face responded with status 503")
+      assert.strictEqual(broken.commits.length, 0)
+    })
+  )
+
+  it.scoped("ends with 130 on SIGINT, and commits nothing", () =>
+    Effect.gen(function* () {
+      const { env, train } = yield* Service
+      const path = `tinker://${yield* Effect.orDie(train())}/weights/first`
+      let resolve = () => undefined as void
+      const asked = new Promise<void>((done) => (resolve = done))
+      const hub = yield* makeHub((method) => {
+        if (method !== "PUT") return undefined
+        resolve()
+        return "hang"
+      })
+      const tmp = yield* directory
+      const running = yield* start(["checkpoint", "push-hf", path], {
+        env: { ...env, HF_ENDPOINT: hub.url, HF_TOKEN: token, TMPDIR: tmp }
+      })
+      yield* Effect.raceFirst(
+        Effect.promise(() => asked),
+        running.result
+      )
+      running.child.kill("SIGINT")
+      const { code, stdout } = yield* running.result
+      assert.strictEqual(code, 130)
+      assert.strictEqual(stdout, "")
+      assert.strictEqual(hub.commits.length, 0)
+      assert.deepStrictEqual(readdirSync(tmp), [])
+    })
+  )
+})
