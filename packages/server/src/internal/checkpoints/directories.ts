@@ -1,0 +1,53 @@
+/** Durable file operations: they return when the disk holds the data, and replace directories in one step. */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as layout from "./layout.ts"
+
+/** The root directory of a store, and access to its file system. @internal */
+export interface Root {
+  readonly directory: string
+  readonly fs: FileSystem.FileSystem
+  readonly join: Path.Path["join"]
+}
+
+/** Writes a file and syncs it. @internal */
+export const writeFile = ({ fs }: Root, file: string, content: Uint8Array) =>
+  Effect.flatMap(fs.open(file, { flag: "w" }), (opened) =>
+    Effect.flatMap(opened.writeAll(content), () => opened.sync)
+  ).pipe(Effect.scoped)
+
+/** Syncs a directory, so that a rename in it is durable. @internal */
+export const syncDirectory = ({ fs }: Root, directory: string): Effect.Effect<void> =>
+  // platforms that cannot open directories do not need it
+  Effect.ignore(Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), ({ sync }) => sync)))
+
+/** A directory beside the checkpoints that is removed with the scope. @internal */
+export const temporaryDirectory = ({ directory, fs }: Root) =>
+  fs.makeTempDirectoryScoped({ directory, prefix: layout.temporaryPrefix })
+
+/** Removes a directory in one step, however long it takes to delete its files. @internal */
+export const removeDirectory = (root: Root, directory: string) =>
+  Effect.gen(function* () {
+    const temporary = yield* temporaryDirectory(root)
+    yield* root.fs.rename(directory, root.join(temporary, "gone"))
+    yield* syncDirectory(root, root.join(directory, ".."))
+  }).pipe(Effect.scoped)
+
+/** Renames `from` to `to`; if `replaced` is given, what is at `to` moves there first. @internal */
+export const moveInPlace = (root: Root, from: string, to: string, replaced: string | undefined) =>
+  Effect.gen(function* () {
+    const { fs } = root
+    // if the process stops between the two renames, `recovery` finds the replaced directory
+    if (replaced !== undefined) yield* fs.rename(to, replaced)
+    const undo = replaced === undefined ? Effect.void : Effect.ignore(fs.rename(replaced, to))
+    yield* Effect.tapError(fs.rename(from, to), () => undo)
+    yield* syncDirectory(root, root.join(to, ".."))
+  }).pipe(Effect.uninterruptible)
+
+/** The visible entries of a directory; none if it does not exist. @internal */
+export const entries = ({ fs }: Root, directory: string) =>
+  fs.exists(directory).pipe(
+    Effect.flatMap((exists) => (exists ? fs.readDirectory(directory) : Effect.succeed([]))),
+    Effect.map((names) => names.filter((name) => !name.startsWith(".")))
+  )

@@ -1,0 +1,43 @@
+/** Names of the files of a checkpoint, and the directory in which they are stored. */
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+
+/** @internal */
+export const adapterFile = "adapter_model.safetensors"
+/** @internal */
+export const configFile = "adapter_config.json"
+/** @internal */
+export const optimizerFile = "optimizer.safetensors"
+/** @internal */
+export const infoFile = "checkpoint.json"
+
+/** Names of temporary directories start with it. @internal */
+export const temporaryPrefix = ".draft-"
+/** The directory in a temporary directory that holds the checkpoint about to be replaced. @internal */
+export const replacedDirectory = "old"
+
+const safeRunId = /^[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,254}$/
+
+// not every file system allows a `:` in names
+const directoryOfRun = (run: string): string | undefined =>
+  safeRunId.test(run) ? run.replaceAll(":", "%3A") : undefined
+
+/** The training run whose checkpoints a directory holds. @internal */
+export const runOfDirectory = (directory: string): string | undefined => {
+  const run = directory.replaceAll("%3A", ":")
+  return safeRunId.test(run) ? run : undefined
+}
+
+/**
+ * The segments of a checkpoint's directory. Clients choose the run and the name: `undefined` if either could lead out of
+ * the store.
+ *
+ * @internal
+ */
+export const segmentsOf = ({
+  kind,
+  name,
+  training_run_id
+}: TinkerPath.TinkerPath): readonly [run: string, kind: string, name: string] | undefined => {
+  const run = directoryOfRun(training_run_id)
+  return run === undefined || !TinkerPath.isCheckpointName(name) ? undefined : [run, kind, name]
+}

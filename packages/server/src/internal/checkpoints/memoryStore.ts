@@ -1,0 +1,57 @@
+/** A checkpoint store in memory. */
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as infos from "./info.ts"
+import * as model from "./model.ts"
+
+/** Checkpoints by their formatted paths. */
+type Checkpoints = Map<string, model.Checkpoint>
+
+const find = (checkpoints: Checkpoints, path: TinkerPath.TinkerPath) =>
+  Effect.suspend(() => infos.orNotFound(path, checkpoints.get(TinkerPath.format(path))))
+
+const save = (
+  checkpoints: Checkpoints,
+  options: model.SaveOptions
+): Effect.Effect<model.Info, model.CheckpointExists> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const path = TinkerPath.format(options.path)
+    const existing = checkpoints.get(path)
+    if (options.overwrite !== true && existing !== undefined && infos.isLive(existing.info, now)) {
+      return new model.CheckpointExists({ path })
+    }
+    const info = infos.make(options, now)
+    checkpoints.set(path, structuredClone({ info, adapter: options.adapter, optimizer: options.optimizer }))
+    return Effect.succeed(info)
+  })
+
+const update = (checkpoints: Checkpoints, path: TinkerPath.TinkerPath, change: model.Change) =>
+  Effect.map(find(checkpoints, path), (found) => {
+    const info = infos.change(found.info, change)
+    checkpoints.set(TinkerPath.format(path), { ...found, info })
+    return info
+  })
+
+const remove = (checkpoints: Checkpoints, path: TinkerPath.TinkerPath) =>
+  Effect.map(find(checkpoints, path), () => {
+    checkpoints.delete(TinkerPath.format(path))
+  })
+
+/** @internal */
+export const make: Effect.Effect<model.Service> = Effect.sync(() => {
+  const checkpoints: Checkpoints = new Map()
+  return {
+    save: (options) => save(checkpoints, options),
+    load: (path) => Effect.map(find(checkpoints, path), (found) => structuredClone(found)),
+    info: (path) => Effect.map(find(checkpoints, path), ({ info }) => info),
+    update: (path, change) => update(checkpoints, path, change),
+    remove: (path) => remove(checkpoints, path),
+    list: Effect.map(Clock.currentTimeMillis, (now) =>
+      infos.listLive(
+        Array.from(checkpoints.values(), ({ info }) => info),
+        now
+      )
+    )
+  }
+})
