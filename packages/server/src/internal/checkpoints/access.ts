@@ -36,8 +36,7 @@ export const orNotFound = <A>(effect: Effect.Effect<A, StoreError>): Authorized<
 export const findReadable = (
   store: CheckpointStore.Service,
   path: TinkerPath.TinkerPath
-): Authorized<CheckpointStore.Info> =>
-  Effect.flatMap(orNotFound(store.info(path)), (info) => authorizeRead(path, info))
+): Authorized<CheckpointStore.Info> => Effect.flatMap(orNotFound(store.info(path)), (info) => authorizeRead(path, info))
 
 /** Looks up a checkpoint that the current user may change. @internal */
 export const findOwned = (

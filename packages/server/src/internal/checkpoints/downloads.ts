@@ -136,7 +136,9 @@ export const make = (keys: ReadonlyArray<Redacted.Redacted<string>>) =>
     const openTrace: Downloads["openTrace"] = (session, query) =>
       Effect.zipRight(
         check(placeOfTrace(session), query),
-        Effect.map(catalog.trace(session), (found) => HttpServerResponse.unsafeJson(traces.toChromeTrace(session, found)))
+        Effect.map(catalog.trace(session), (found) =>
+          HttpServerResponse.unsafeJson(traces.toChromeTrace(session, found))
+        )
       )
 
     const external: Downloads["external"] = Effect.fnUntraced(function* (request, path) {

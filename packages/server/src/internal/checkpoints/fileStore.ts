@@ -130,9 +130,7 @@ const list = (root: Root): Effect.Effect<ReadonlyArray<model.Info>, model.Checkp
   )
 
 /** @internal */
-export const make = (
-  directory: string
-): Effect.Effect<model.Service, never, FileSystem.FileSystem | Path.Path> =>
+export const make = (directory: string): Effect.Effect<model.Service, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { join } = yield* Path.Path

@@ -44,7 +44,8 @@ const unsupported = (isOff: (value: unknown) => boolean) =>
   Schema.optional(
     Schema.Unknown.pipe(
       Schema.filter(
-        (value) => value === null || value === undefined || isOff(value) || "is set, but this service does not support it"
+        (value) =>
+          value === null || value === undefined || isOff(value) || "is set, but this service does not support it"
       )
     )
   )

@@ -27,7 +27,9 @@ export const recover = (root: directories.Root): Effect.Effect<void> =>
       yield* restoreReplaced(root, join(directory, name, layout.replacedDirectory))
       yield* fs.remove(join(directory, name), { recursive: true })
     }
-  }).pipe(Effect.catchAll((error) => Effect.logWarning(`temporary files in ${root.directory} cannot be removed`, error)))
+  }).pipe(
+    Effect.catchAll((error) => Effect.logWarning(`temporary files in ${root.directory} cannot be removed`, error))
+  )
 
 /** Removes checkpoints that have expired. @internal */
 export const removeExpired = (root: directories.Root, now: number): Effect.Effect<void> =>
