@@ -84,7 +84,7 @@ const checkPackages = (report) => {
         if (/^[.#]/.test(specifier) || specifier.startsWith("node:")) continue
         const imported = packageName(specifier)
         // the one file that runs in this repository alone
-        if (imported === "tsx" && path.endsWith("workerOfSources.mjs")) continue
+        if (imported === "tsx" && path.endsWith("FromSources.mjs")) continue
         if (!dependencies.has(imported)) report(path, line, `imports ${imported}, which package.json does not name`)
         const own = /^@effect-tinker\/([^/]+)/.exec(specifier)?.[1]
         if (own !== undefined && !allowed.includes(own)) report(path, line, `may not import @effect-tinker/${own}`)
