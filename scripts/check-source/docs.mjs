@@ -1,0 +1,56 @@
+/**
+ * What the documentation names exists: relative links, paths in code spans (from the root or from `packages/`), modules
+ * such as `@effect-tinker/client/Session`, and declarations as `path.ts:name`.
+ */
+import { existsSync, readFileSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { filesBelow, packages, root } from "./sources.mjs"
+
+const pages = () => [
+  join(root, "README.md"),
+  join(root, "CONTRIBUTING.md"),
+  ...filesBelow(join(root, "docs"), [".md"]),
+  ...packages.map(({ directory }) => join(directory, "README.md")).filter((page) => existsSync(page))
+]
+
+const isThere = (path) => existsSync(join(root, path)) || existsSync(join(root, "packages", path))
+
+const read = (path) => {
+  const found = [join(root, path), join(root, "packages", path)].find((candidate) => existsSync(candidate))
+  return readFileSync(found, "utf8")
+}
+
+/** What is wrong with a code span, if it names a file, a module or a declaration. */
+const problemWith = (span) => {
+  const module = /^@effect-tinker\/(\w+)\/([A-Z]\w*)$/.exec(span)
+  if (module !== null) return isThere(`packages/${module[1]}/src/${module[2]}.ts`) ? undefined : "no such module"
+  const [, path, name] = /^((?:[\w.@-]+\/)+(?:[\w.-]+\.(?:ts|mjs|mts|md|py|json))?)(?::(\w+))?$/.exec(span) ?? []
+  if (
+    path === undefined ||
+    !/^(?:packages|docs|scripts|bench|examples|interop|api|cli|client|cookbook|embedded|engine|server|testing|tokenizers)\//.test(
+      path
+    )
+  ) {
+    return undefined
+  }
+  if (!isThere(path)) return "no such file"
+  if (name !== undefined && !new RegExp(`\\b${name}\\b`).test(read(path))) return `there is no ${name} in it`
+}
+
+export const check = (report) => {
+  for (const page of pages()) {
+    let inCode = false
+    for (const [i, line] of readFileSync(page, "utf8").split("\n").entries()) {
+      if (/^\s*```/.test(line)) inCode = !inCode
+      if (inCode) continue
+      for (const [, span] of line.matchAll(/`([^`]+)`/g)) {
+        const problem = problemWith(span)
+        if (problem !== undefined) report(page, i + 1, `${span}: ${problem}`)
+      }
+      for (const [, link] of line.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+        if (!/^[a-z]+:/.test(link) && !existsSync(resolve(dirname(page), link)))
+          report(page, i + 1, `${link}: no such file`)
+      }
+    }
+  }
+}
