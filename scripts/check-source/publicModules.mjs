@@ -5,12 +5,19 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { needsNode } from "./rooms.mjs"
-import { packages, parse, placeOf } from "./sources.mjs"
+import { packages, parse, placeOf, resolveSpecifier } from "./sources.mjs"
 
-const checkDocumented = (report, path) => {
-  const { text } = parse(path)
-  if (!/^(?:\/\/\/.*\n)*\/\*\*[\s\S]*?@since \d+\.\d+\.\d+[\s\S]*?\*\//.test(text)) {
+const checkModule = (report, path) => {
+  if (!/^(?:\/\/\/.*\n)*\/\*\*[\s\S]*?@since \d+\.\d+\.\d+[\s\S]*?\*\//.test(parse(path).text)) {
     report(path, 1, "the module has no docstring with @since")
+  }
+}
+
+const checkExports = (report, path) => {
+  const { imports, text } = parse(path)
+  for (const { reexportedAs, reexportsAll, specifier } of imports) {
+    if (!reexportsAll || reexportedAs !== undefined) continue
+    for (const target of resolveSpecifier(path, specifier)) checkExports(report, target)
   }
   const lines = text.split("\n")
   for (const [i, line] of lines.entries()) {
@@ -70,7 +77,10 @@ const checkIndex = (report, found, write) => {
 
 export const check = (report, { write }) => {
   for (const found of packages) {
-    for (const path of modulesOf(found).values()) checkDocumented(report, path)
+    for (const path of modulesOf(found).values()) {
+      checkModule(report, path)
+      checkExports(report, path)
+    }
     checkIndex(report, found, write)
   }
 }

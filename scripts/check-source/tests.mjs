@@ -1,6 +1,7 @@
 /**
  * Tests are found from their modules: `test/Foo.test.ts` tests `src/Foo.ts`, `test/internal/room/file.test.ts` tests
- * `src/internal/room/file.ts`, and what tests no single module stands in `test/behaviour/`.
+ * `src/internal/room/file.ts`, and what tests no single module stands in `test/behaviour/`. Tests of types may be apart,
+ * as `test/Foo.types.test.ts`.
  */
 import { existsSync } from "node:fs"
 import { join, relative, sep } from "node:path"
@@ -21,7 +22,7 @@ export const check = (report) => {
         continue
       }
       if (folder === "behaviour") continue
-      const module = join(directory, "src", name.replace(/\.test\.ts$/, ".ts"))
+      const module = join(directory, "src", name.replace(/(?:\.types)?\.test\.ts$/, ".ts"))
       if (existsSync(module)) continue
       report(
         path,
