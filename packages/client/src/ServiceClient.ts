@@ -21,6 +21,7 @@ import * as sessionLimits from "./internal/limits/sessionLimits.ts"
 import * as observe from "./internal/telemetry/observe.ts"
 import * as progress from "./internal/polling/progress.ts"
 import { retrieve } from "./internal/polling/retrieve.ts"
+import * as validate from "./internal/training/validate.ts"
 import * as QueueState from "./QueueState.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as SamplingClient from "./SamplingClient.ts"
@@ -193,7 +194,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
         path,
         { base_model, user_metadata, weights_access_token: token } = {}
       ) {
-        yield* TrainingClient.checkStatePath(method, path)
+        yield* validate.checkStatePath(method, path)
         const optimizer = method === "createTrainingClientFromStateWithOptimizer"
         const info = yield* client.call(
           TinkerApi.weightsInfo,

@@ -1,359 +1,261 @@
-import type * as Future from "@effect-tinker/api/Future"
-import type { ProtobufDecodeError } from "@effect-tinker/api/ProtobufCodec"
+/** The queue of one model: submits operations in call order, and returns their futures. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import type * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
-import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type * as QueueState from "../../QueueState.ts"
-import * as RetryPolicy from "../../RetryPolicy.ts"
-import type * as TinkerClient from "../../TinkerClient.ts"
 import * as TinkerFuture from "../../TinkerFuture.ts"
-import type * as limits from "../limits/sessionLimits.ts"
-import * as observe from "../telemetry/observe.ts"
 import * as progress from "../polling/progress.ts"
-import { retrieve } from "../polling/retrieve.ts"
-
-/** What the service answered to a request: a future, or, where it is known already, the result. @internal */
-export type Sent<A> = { readonly request_id: string } | { readonly result: A }
+import * as observe from "../telemetry/observe.ts"
+import * as results from "./awaitResults.ts"
+import { Breakage } from "./breakage.ts"
+import type { Operation, Submitted } from "./operation.ts"
+import { sendRequests } from "./sendRequests.ts"
 
 /** @internal */
-export interface Operation<A, I, B> {
+export interface Options extends Pick<results.Context, "client" | "limits" | "queueState"> {
+  /** the lifetime of the client: its fibers run in it */
+  readonly scope: Scope.Scope
+  /** the prefix of the names of spans and metrics, such as `TrainingClient` */
+  readonly name: string
+  readonly attributes: { readonly [name: string]: unknown }
+}
+
+/** Submits its requests when it runs, and then returns the effect that waits for the result. */
+type Submit<B, E> = Effect.Effect<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>
+
+/** Operations that share one place in the queue. @internal */
+export interface Group {
+  /** Submits an operation of the group, and returns the effect that waits for its result. */
+  readonly submit: <A, I, B>(operation: Operation<A, I, B>) => Submit<B, never>
+  /** Runs code of the user. A submission to the same client in it fails, where it would wait for itself. */
+  readonly runUserCode: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+/** @internal */
+export interface GroupOptions<B, E> {
   readonly method: string
-  readonly type: Future.RequestType
-  readonly schema: Schema.Schema<A, I>
-  readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
-  /** whether the service's state is another without it, so that nothing may follow if it cannot be submitted */
-  readonly changesTraining: boolean
-  /** how many requests the operation takes */
-  readonly count: number
-  /** all but the first request at once, and then the first; else one after the other */
-  readonly parallel?: boolean | undefined
-  readonly bytes?: number | undefined
-  readonly send: (
-    seqId: number,
-    index: number,
-    running: observe.Running
-  ) => Effect.Effect<Sent<A>, TinkerError.TinkerError>
-  readonly combine: (results: ReadonlyArray<A>) => B
-}
-
-/** A turn that is held, with numbers that it has reserved. @internal */
-export interface Turn {
-  /** marks what the program does in the turn, so that it does not wait for its own end */
-  readonly hold: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Submits now, and gives what brings the result. */
-  readonly submit: <A, I, B>(
-    operation: Operation<A, I, B>
-  ) => Effect.Effect<Effect.Effect<B, TinkerError.TinkerError>, TinkerError.TinkerError>
+  /** sequence numbers to reserve */
+  readonly requestCount: number
+  /** Submits the operations of the group. Nothing else is submitted before it ends. */
+  readonly run: (group: Group) => Submit<B, E>
 }
 
 /** @internal */
-export interface Submissions {
-  /** Reserves the operation's numbers and its place, and returns its future. It never waits. */
-  readonly submit: <A, I, B>(
-    operation: Operation<A, I, B>
-  ) => Effect.Effect<TinkerFuture.TinkerFuture<B>, TinkerError.InvalidInput>
+export interface SubmissionQueue {
+  /** Reserves sequence numbers and a place in the queue, and returns the future. It never waits. */
+  readonly submit: <A, I, B>(operation: Operation<A, I, B>) => Submitted<B>
   /**
-   * Reserves a place for several operations that belong together and depend on each other. Nothing else is submitted
-   * until `run` has given what brings the result; numbers that it did not use go to what waits behind it.
+   * Reserves one place for several operations that depend on each other. Sequence numbers that they do not use pass to the
+   * submissions behind them.
    */
-  readonly turn: <B, E>(options: {
-    readonly method: string
-    /** how many numbers to reserve */
-    readonly count: number
-    readonly bytes?: number | undefined
-    readonly run: (
-      turn: Turn
-    ) => Effect.Effect<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>
-  }) => Effect.Effect<TinkerFuture.TinkerFuture<B, TinkerError.TinkerError | E>, TinkerError.InvalidInput>
+  readonly submitGroup: <B, E>(options: GroupOptions<B, E>) => Submitted<B, E>
 }
 
-interface Unit {
-  readonly method: string
-  first: number
-  count: number
-  readonly submit: (unit: Unit) => Effect.Effect<void>
-  readonly refuse: Effect.Effect<void>
+/** An operation, or a group of them, with a place in the queue. */
+interface Submission {
+  firstSeqId: number
+  requestCount: number
+  /** sends the requests */
+  readonly run: Effect.Effect<void>
+  /** fails the future, because the client is broken */
+  readonly reject: Effect.Effect<void>
 }
 
-/** Whose turn it is in the fiber that asks: what it submits to the same client would wait for itself. @internal */
-class HeldTurn extends Context.Reference<HeldTurn>()("@effect-tinker/client/internal/HeldTurn", {
+interface State extends results.Context {
+  readonly options: Options
+  readonly breakage: Breakage
+  readonly waiting: Array<Submission>
+  nextSeqId: number
+  /** resumes the fiber that submits, if that waits for a submission */
+  wake: (() => void) | undefined
+}
+
+/** The queue whose group runs the code of the current fiber. */
+class CurrentGroup extends Context.Reference<CurrentGroup>()("@effect-tinker/client/internal/CurrentGroup", {
   defaultValue: (): object | undefined => undefined
 }) {}
 
-// how long the end of a client waits for the rest of an operation that has been sent in part
-const grace: Duration.DurationInput = "5 seconds"
+/** What a submission reserves, and how it sends its requests. */
+interface Reservation<B, E> {
+  readonly method: string
+  readonly requestCount: number
+  readonly bytes?: number | undefined
+  readonly submit: (submission: Submission, tracking: Tracking) => Submit<B, E>
+}
 
-// a definite no, as opposed to an answer that was lost
-const isRefusal = (error: TinkerError.TinkerError) => "status" in error && error.status < 500 && !error.isRetryable
+interface Tracking {
+  readonly record: observe.Running
+  readonly noProgressLimit: Duration.DurationInput
+}
+
+/** Sends the requests of an operation, and returns the effect that waits for its result. */
+const submitOperation = <A, I, B>(
+  state: State,
+  operation: Operation<A, I, B>,
+  firstSeqId: number,
+  { noProgressLimit, record }: Tracking
+): Submit<B, never> =>
+  Effect.gen(function* () {
+    const start = yield* Clock.currentTimeMillis
+    const accepted = yield* sendRequests(operation, firstSeqId, record, state.breakage)
+    const roundtripSeconds = ((yield* Clock.currentTimeMillis) - start) / 1000
+    return results.awaitResults(state, operation, accepted, { record, noProgressLimit, roundtripSeconds })
+  })
+
+/** Passes the unused sequence numbers of a submission to those behind it. */
+const releaseSeqIds = (state: State, submission: Submission, used: number) => {
+  const unused = submission.requestCount - used
+  submission.requestCount = used
+  for (const later of state.waiting) later.firstSeqId -= unused
+  state.nextSeqId -= unused
+}
+
+/** Submits the operations of a group one after the other, with the sequence numbers that are reserved for them. */
+const submitGroup = <B, E>(
+  state: State,
+  { run }: GroupOptions<B, E>,
+  submission: Submission,
+  tracking: Tracking
+): Submit<B, E> =>
+  Effect.suspend(() => {
+    let used = 0
+    const group: Group = {
+      runUserCode: Effect.provideService(CurrentGroup, state),
+      submit: (operation) =>
+        Effect.suspend(() => {
+          const firstSeqId = submission.firstSeqId + used
+          used += operation.requestCount
+          return submitOperation(state, operation, firstSeqId, tracking)
+        })
+    }
+    return Effect.ensuring(
+      run(group),
+      Effect.sync(() => releaseSeqIds(state, submission, used))
+    )
+  })
+
+/** Takes a place at the end of the queue. What runs is synchronous, so that places and numbers follow the calls. */
+const enqueue = <B, E>(
+  state: State,
+  reservation: Reservation<B, E>,
+  tracking: Tracking,
+  accepted: Deferred.Deferred<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>
+): Submission => {
+  const { breakage } = state
+  const { record } = tracking
+  const reject = Effect.suspend(() => Deferred.fail(accepted, breakage.errorFor(reservation.method)))
+  const submission: Submission = {
+    firstSeqId: state.nextSeqId,
+    requestCount: reservation.requestCount,
+    run: Effect.suspend(() => reservation.submit(submission, tracking)).pipe(
+      Effect.withParentSpan(record.span),
+      Effect.tap(() => Effect.sync(() => record.accepted())),
+      Effect.exit,
+      Effect.flatMap((exit) =>
+        // When the client closes, this fiber ends. An interruption that arrives here is that of a request.
+        Exit.isInterrupted(exit) && breakage.isBroken ? reject : Deferred.done(accepted, exit)
+      )
+    ),
+    reject
+  }
+  state.nextSeqId += reservation.requestCount
+  state.waiting.push(submission)
+  state.wake?.()
+  return submission
+}
+
+/** Reserves a place in the queue, and returns the future. Uninterruptible, so that no place is left without a future. */
+const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<B, E> => {
+  const { attributes, name, scope } = state.options
+  return Effect.gen(function* () {
+    if ((yield* CurrentGroup) === state) {
+      return yield* new TinkerError.InvalidInput({
+        method: reservation.method,
+        path: "loss",
+        reason: "was submitted inside a loss of the same client, and would wait for itself: submit it before or after"
+      })
+    }
+    const noProgressLimit = yield* TinkerFuture.NoProgressLimit
+    const record = yield* observe.start(`${name}.${reservation.method}`, attributes)
+    record.bytes = reservation.bytes ?? 0
+    const accepted = yield* Deferred.make<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>()
+    const submission = enqueue(state, reservation, { record, noProgressLimit }, accepted)
+    const seqIds = () => Array.from({ length: submission.requestCount }, (_, index) => submission.firstSeqId + index)
+    return yield* TinkerFuture.make<B, TinkerError.TinkerError | E>({
+      method: reservation.method,
+      seqIds,
+      scope,
+      run: Effect.flatten(Deferred.await(accepted)).pipe(
+        Effect.withParentSpan(record.span),
+        Effect.onExit((exit) => Effect.sync(() => record.end(exit, { "tinker.seq_ids": seqIds() })))
+      )
+    })
+  }).pipe(Effect.annotateLogs(attributes), Effect.uninterruptible)
+}
+
+/** The first submission of the queue; waits for one if there is none. */
+const takeNext = (state: State): Effect.Effect<Submission> =>
+  Effect.suspend(() => {
+    const next = state.waiting.shift()
+    return next === undefined ? Effect.flatMap(awaitSubmission(state), () => takeNext(state)) : Effect.succeed(next)
+  })
+
+const awaitSubmission = (state: State): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    state.wake = () => {
+      state.wake = undefined
+      resume(Effect.void)
+    }
+    return Effect.sync(() => {
+      state.wake = undefined
+    })
+  })
 
 /**
- * The queue of one model. Numbers and places are reserved synchronously in call order; one fiber of the client's scope
- * submits, so that no caller's interruption can leave a gap or split an operation. When a request cannot be submitted,
- * the rest of its operation and all that come after fail with `ClientBroken`: they were not sent.
+ * Starts a queue. One fiber of the client's scope submits, so that no caller's interruption can leave a gap in the
+ * sequence numbers or split an operation. When a request breaks the client, the rest of its operation and all that wait
+ * behind it fail with `ClientBroken`, without being sent.
  *
  * @internal
  */
-export const make = (options: {
-  readonly client: TinkerClient.Service
-  readonly scope: Scope.Scope
-  readonly queueState: QueueState.Observer
-  readonly limits: limits.Limits
-  /** names the operations' spans and metrics, such as `TrainingClient` */
-  readonly name: string
-  readonly attributes: { readonly [name: string]: unknown }
-}): Effect.Effect<Submissions> =>
-  Effect.gen(function* () {
-    const { client, limits, scope } = options
-    const fiberId: FiberId.FiberId = yield* Effect.fiberId
-    const inProgress = progress.make()
-    const self = {}
-    const waiting: Array<Unit> = []
-    let wake: (() => void) | undefined
-    let nextSeqId = 1
-    let broken: { readonly operation: string; readonly seqId: number; readonly cause: unknown } | undefined
-
-    const brokenFor = (method: string) =>
-      new TinkerError.ClientBroken({
-        method,
-        operation: broken!.operation,
-        seqId: broken!.seqId,
-        cause: broken!.cause
-      })
-
-    // The client is broken unless the service's state is the same as if the request had not been made.
-    const judge = (
-      operation: Pick<Operation<never, never, never>, "method" | "changesTraining">,
-      seqId: number,
-      cause: Cause.Cause<TinkerError.TinkerError>
-    ) => {
-      const failure = Option.getOrUndefined(Cause.failureOption(cause))
-      if (failure !== undefined && !operation.changesTraining && isRefusal(failure)) return
-      broken ??= { operation: operation.method, seqId, cause: failure ?? Cause.squash(cause) }
+export const make = (options: Options): Effect.Effect<SubmissionQueue> =>
+  Effect.suspend(() => {
+    const { client, limits, queueState } = options
+    const state: State = {
+      client,
+      limits,
+      queueState,
+      progress: progress.make(),
+      options,
+      breakage: new Breakage(),
+      waiting: [],
+      nextSeqId: 1,
+      wake: undefined
     }
-
-    const sendOne = <A, I, B>(
-      operation: Operation<A, I, B>,
-      seqId: number,
-      index: number,
-      running: observe.Running
-    ): Effect.Effect<Sent<A>, TinkerError.TinkerError> =>
-      Effect.suspend(() => operation.send(seqId, index, running)).pipe(
-        RetryPolicy.retryUnreadable,
-        Effect.tapErrorCause((cause) => Effect.sync(() => judge(operation, seqId, cause)))
-      )
-
-    // Requests of a pass that changes no training are all sent although one was refused: no number may be left out. What
-    // has been sent in part is sent whole, within a bound, although the client ends.
-    const sendAll = <A, I, B>(
-      operation: Operation<A, I, B>,
-      first: number,
-      running: observe.Running
-    ): Effect.Effect<ReadonlyArray<Sent<A>>, TinkerError.TinkerError> => {
-      const { count } = operation
-      if (count === 1) return Effect.map(sendOne(operation, first, 0, running), (sent) => [sent])
-      const exits: Array<Exit.Exit<Sent<A>, TinkerError.TinkerError> | undefined> = []
-      const send = (index: number) =>
-        Effect.flatMap(Effect.exit(sendOne(operation, first + index, index, running)), (exit) => {
-          exits[index] = exit
-          return broken === undefined ? Effect.void : Effect.fail("broken" as const)
-        })
-      const indices = Array.from({ length: count }, (_, index) => index)
-      const sending = Effect.ignore(
-        operation.parallel === true
-          ? Effect.zipRight(
-              Effect.forEach(indices.slice(1), send, { concurrency: "unbounded", discard: true }),
-              send(0)
-            )
-          : Effect.forEach(indices, send, { discard: true })
-      )
-      return Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.forkDaemon(Effect.interruptible(sending)), (fiber) =>
-          restore(Fiber.join(fiber)).pipe(
-            Effect.onInterrupt(() =>
-              (exits.some((exit) => exit !== undefined && Exit.isSuccess(exit))
-                ? Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), grace)
-                : Effect.void
-              ).pipe(Effect.zipRight(Fiber.interrupt(fiber)))
-            )
-          )
-        )
-      ).pipe(Effect.zipRight(Effect.suspend(() => Effect.all(exits.filter((exit) => exit !== undefined)))))
-    }
-
-    const results = <A, I, B>(
-      operation: Operation<A, I, B>,
-      sent: ReadonlyArray<Sent<A>>,
-      running: observe.Running,
-      noProgressLimit: Duration.DurationInput,
-      roundtripSeconds: number
-    ): Effect.Effect<B, TinkerError.TinkerError> => {
-      const one = (answer: Sent<A>): Effect.Effect<A, TinkerError.TinkerError> =>
-        "result" in answer
-          ? Effect.succeed(answer.result)
-          : retrieve(client, {
-              method: operation.method,
-              requestId: answer.request_id,
-              type: operation.type,
-              schema: operation.schema,
-              protobuf: operation.protobuf,
-              queue: options.queueState,
-              responses: limits.responses,
-              running,
-              progress: inProgress,
-              noProgressLimit,
-              roundtripSeconds
-            })
-      const all =
-        sent.length === 1
-          ? Effect.map(one(sent[0]!), (result) => [result])
-          : Effect.forEach(sent, one, { concurrency: "unbounded" })
-      return Effect.map(all, operation.combine)
-    }
-
-    const submitNow = <A, I, B>(
-      operation: Operation<A, I, B>,
-      first: number,
-      running: observe.Running,
-      noProgressLimit: Duration.DurationInput
-    ): Effect.Effect<Effect.Effect<B, TinkerError.TinkerError>, TinkerError.TinkerError> =>
-      Effect.gen(function* () {
-        const start = yield* Clock.currentTimeMillis
-        const sent = yield* sendAll(operation, first, running)
-        const took = (yield* Clock.currentTimeMillis) - start
-        return results(operation, sent, running, noProgressLimit, took / 1000)
-      })
-
-    // numbers that were reserved and not used go to those who wait
-    const giveBack = (unit: Unit, used: number) => {
-      const unused = unit.count - used
-      if (unused === 0) return
-      unit.count = used
-      for (const later of waiting) later.first -= unused
-      nextSeqId -= unused
-    }
-
-    const take: Effect.Effect<Unit> = Effect.suspend(() => {
-      if (waiting.length > 0) return Effect.succeed(waiting.shift()!)
-      return Effect.zipRight(
-        Effect.async<void>((resume) => {
-          wake = () => {
-            wake = undefined
-            resume(Effect.void)
-          }
-          return Effect.sync(() => {
-            wake = undefined
-          })
+    const queue: SubmissionQueue = {
+      submit: (operation) =>
+        reserve(state, {
+          method: operation.method,
+          requestCount: operation.requestCount,
+          bytes: operation.bytes,
+          submit: ({ firstSeqId }, tracking) => submitOperation(state, operation, firstSeqId, tracking)
         }),
-        take
-      )
-    })
-
-    yield* take.pipe(
-      Effect.flatMap((unit) => (broken === undefined ? unit.submit(unit) : unit.refuse)),
+      submitGroup: (group) =>
+        reserve(state, {
+          method: group.method,
+          requestCount: group.requestCount,
+          submit: (submission, tracking) => submitGroup(state, group, submission, tracking)
+        })
+    }
+    return takeNext(state).pipe(
+      Effect.flatMap((submission) => (state.breakage.isBroken ? submission.reject : submission.run)),
       Effect.forever,
       Effect.interruptible,
-      Effect.forkIn(scope)
+      Effect.forkIn(options.scope),
+      Effect.as(queue)
     )
-
-    const reserve = <B, E>(request: {
-      readonly method: string
-      readonly count: number
-      readonly bytes: number | undefined
-      readonly submit: (
-        unit: Unit,
-        running: observe.Running,
-        noProgressLimit: Duration.DurationInput
-      ) => Effect.Effect<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>
-    }): Effect.Effect<TinkerFuture.TinkerFuture<B, TinkerError.TinkerError | E>, TinkerError.InvalidInput> =>
-      Effect.gen(function* () {
-        if ((yield* HeldTurn) === self) {
-          return yield* new TinkerError.InvalidInput({
-            method: request.method,
-            path: "loss",
-            reason:
-              "was submitted inside a loss of the same client, whose turn it would wait for: submit it before or after"
-          })
-        }
-        const noProgressLimit = yield* TinkerFuture.NoProgressLimit
-        const running = yield* observe.start(`${options.name}.${request.method}`, options.attributes)
-        running.bytes = request.bytes ?? 0
-        const accepted = Deferred.unsafeMake<
-          Effect.Effect<B, TinkerError.TinkerError | E>,
-          TinkerError.TinkerError | E
-        >(fiberId)
-        const unit: Unit = {
-          method: request.method,
-          first: nextSeqId,
-          count: request.count,
-          submit: (unit) =>
-            request.submit(unit, running, noProgressLimit).pipe(
-              Effect.withParentSpan(running.span),
-              Effect.tap(() => Effect.sync(() => running.accepted())),
-              Effect.exit,
-              Effect.flatMap((exit) =>
-                // not the end of the client, which would have ended this fiber
-                Exit.isInterrupted(exit) && broken !== undefined
-                  ? Deferred.fail(accepted, brokenFor(request.method))
-                  : Deferred.done(accepted, exit)
-              )
-            ),
-          refuse: Effect.suspend(() => Deferred.fail(accepted, brokenFor(request.method)))
-        }
-        nextSeqId += request.count
-        waiting.push(unit)
-        wake?.()
-        const seqIds = () => Array.from({ length: unit.count }, (_, index) => unit.first + index)
-        return yield* TinkerFuture.make<B, TinkerError.TinkerError | E>({
-          method: request.method,
-          seqIds,
-          scope,
-          run: Effect.flatten(Deferred.await(accepted)).pipe(
-            Effect.withParentSpan(running.span),
-            Effect.onExit((exit) => Effect.sync(() => running.end(exit, { "tinker.seq_ids": seqIds() })))
-          )
-        })
-      }).pipe(Effect.annotateLogs(options.attributes), Effect.uninterruptible)
-
-    return {
-      submit: (operation) =>
-        reserve({
-          method: operation.method,
-          count: operation.count,
-          bytes: operation.bytes,
-          submit: (unit, running, noProgressLimit) => submitNow(operation, unit.first, running, noProgressLimit)
-        }),
-      turn: <B, E>({ bytes, count, method, run }: Parameters<Submissions["turn"]>[0]) =>
-        reserve<B, E>({
-          method,
-          count,
-          bytes,
-          submit: (unit, running, noProgressLimit) =>
-            Effect.suspend(() => {
-              let used = 0
-              const turn: Turn = {
-                hold: Effect.provideService(HeldTurn, self),
-                submit: (operation) =>
-                  Effect.suspend(() => {
-                    const first = unit.first + used
-                    used += operation.count
-                    return submitNow(operation, first, running, noProgressLimit)
-                  })
-              }
-              return (run(turn) as Effect.Effect<Effect.Effect<B, E>, E | TinkerError.TinkerError>).pipe(
-                Effect.ensuring(Effect.sync(() => giveBack(unit, used)))
-              )
-            })
-        })
-    }
   })

@@ -1,0 +1,77 @@
+/** The operations `forward` and `forwardBackward`, whose batches are split into chunks. */
+import type * as Datum from "@effect-tinker/api/Datum"
+import type * as LossFn from "@effect-tinker/api/LossFn"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
+import * as Training from "@effect-tinker/api/Training"
+import * as Effect from "effect/Effect"
+import * as RetryPolicy from "../../RetryPolicy.ts"
+import * as chunking from "./chunking.ts"
+import { combine } from "./combineOutputs.ts"
+import type { Context } from "./context.ts"
+import type { Operation, Submitted } from "./operation.ts"
+import * as validate from "./validate.ts"
+
+/** @internal */
+export type ForwardBackward = Operation<
+  Training.ForwardBackwardOutput,
+  typeof Training.ForwardBackwardOutput.Encoded,
+  Training.ForwardBackwardOutput
+>
+
+/** An operation with one request per chunk. @internal */
+export const chunkedOperation = (
+  { limits, modelId, parallelChunks, sendRequest }: Context,
+  options: {
+    readonly method: string
+    /** computes no gradients */
+    readonly forwardOnly: boolean
+    readonly chunks: ReadonlyArray<ReadonlyArray<Datum.Datum>>
+    readonly lossFn: LossFn.LossFn
+    readonly config?: LossFn.Config | undefined
+    readonly policy: RetryPolicy.RetryPolicy
+  }
+): ForwardBackward => {
+  const { chunks, config, forwardOnly, lossFn, method, policy } = options
+  const sizes = chunks.map((chunk) => chunk.reduce((sum, datum) => sum + chunking.estimate(datum), 0))
+  return {
+    method,
+    type: forwardOnly ? "Forward" : "ForwardBackward",
+    schema: Training.ForwardBackwardOutput,
+    protobuf: ProtobufCodec.decodeForwardBackwardOutput,
+    changesTraining: !forwardOnly,
+    requestCount: chunks.length,
+    parallel: parallelChunks,
+    bytes: sizes.reduce((sum, size) => sum + size, 0),
+    send: (seq_id, index, record) => {
+      const forward_backward_input = {
+        data: chunks[index]!,
+        loss_fn: lossFn,
+        ...(config === undefined ? {} : { loss_fn_config: config })
+      }
+      return sendRequest(
+        { forward_backward_input, model_id: modelId, seq_id, forward_only: forwardOnly },
+        { method, policy, onRetry: () => record.retried() }
+      ).pipe(limits.passes.withCost(sizes[index]!))
+    },
+    combine
+  }
+}
+
+/** @internal */
+export const submitForwardBackward = (
+  context: Context,
+  method: "forward" | "forwardBackward",
+  data: ReadonlyArray<Datum.Datum>,
+  lossFn: LossFn.LossFn,
+  config: LossFn.Config | undefined
+): Submitted<Training.ForwardBackwardOutput> =>
+  Effect.gen(function* () {
+    const problem = validate.checkData(method, data, lossFn) ?? validate.checkConfig(method, config)
+    if (problem !== undefined) return yield* problem
+    const policy = yield* RetryPolicy.CurrentRetryPolicy
+    const chunks = chunking.chunk(data, context.chunkLimits)
+    const forwardOnly = method === "forward"
+    return yield* context.queue.submit(
+      chunkedOperation(context, { method, forwardOnly, chunks, lossFn, config, policy })
+    )
+  })

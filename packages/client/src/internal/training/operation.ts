@@ -1,0 +1,48 @@
+/** Describes an operation of a training client: the requests that it consists of, and how to read their results. */
+import type * as Future from "@effect-tinker/api/Future"
+import type { ProtobufDecodeError } from "@effect-tinker/api/ProtobufCodec"
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import type * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
+import type * as Schema from "effect/Schema"
+import type * as TinkerFuture from "../../TinkerFuture.ts"
+import type * as observe from "../telemetry/observe.ts"
+
+/**
+ * Submits an operation when it runs, and returns its future. It fails only for invalid input, before anything is sent;
+ * the future fails with any later error.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Submitted<A, E = never, R = never> = Effect.Effect<
+  TinkerFuture.TinkerFuture<A, TinkerError.TinkerError | E>,
+  TinkerError.InvalidInput,
+  R
+>
+
+/** An accepted request: the id of its future, or its result where that is known already. @internal */
+export type Accepted<A> = { readonly request_id: string } | { readonly result: A }
+
+/** An operation whose requests each give an `A`, which are combined into one `B`. @internal */
+export interface Operation<A, I, B> {
+  readonly method: string
+  readonly type: Future.RequestType
+  readonly schema: Schema.Schema<A, I>
+  readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
+  /** whether it changes the model. Nothing may be submitted after such an operation if its own submission failed. */
+  readonly changesTraining: boolean
+  /** number of requests, each with a sequence number of its own */
+  readonly requestCount: number
+  /** sends the requests concurrently, but the first one last; otherwise one after the other */
+  readonly parallel?: boolean | undefined
+  /** size of all requests, for telemetry */
+  readonly bytes?: number | undefined
+  /** Sends the request at an index. */
+  readonly send: (
+    seqId: number,
+    index: number,
+    record: observe.Running
+  ) => Effect.Effect<Accepted<A>, TinkerError.TinkerError>
+  readonly combine: (results: ReadonlyArray<A>) => B
+}
