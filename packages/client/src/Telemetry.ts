@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { machine } from "./internal/transport/platform.ts"
+import { platform } from "./internal/transport/platform.ts"
 import { uuid } from "./internal/util/uuid.ts"
 import { version } from "./internal/util/version.ts"
 
@@ -129,7 +129,7 @@ export const make = (
     const sendBatch = Effect.fnUntraced(function* (events: ReadonlyArray<Api.Event>) {
       sessionId ??= `sessionless-${yield* uuid}`
       const batch = scrub({
-        platform: machine.system,
+        platform: platform.system,
         sdk_version: version,
         session_id: sessionId,
         process_uuid: yield* getProcessUuid

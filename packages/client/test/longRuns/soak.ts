@@ -76,7 +76,7 @@ const run = (name: string, weather: Weather.Weather, way: Way) => {
   return { losses: Effect.runSync(report.exit), heaps, left: fibers.length + report.left.timers }
 }
 
-const expected = run("no faults", { ...Weather.fair, latency: ["1 millis", "2 millis"] }, "any client")
+const expected = run("no faults", { ...Weather.fair, latency: ["1 millis", "2 millis"] }, "any HttpClient")
 const problems: Array<string> = []
 
 /**

@@ -299,7 +299,7 @@ const heldOf = (session: Session.Service): ReadonlyArray<string> => {
     ...(responses.balance === inflight_response_bytes_semaphore_size && responses.waiting === 0
       ? []
       : ["bytes of results"]),
-    ...(samples.idle && samples.bytes.balance === session.clientConfig.sample_dispatch_bytes_semaphore_size
+    ...(samples.isIdle && samples.bytes.balance === session.clientConfig.sample_dispatch_bytes_semaphore_size
       ? []
       : ["room for samples"])
   ].map((what) => `held by a client: ${what}`)
@@ -373,8 +373,7 @@ export const check = (
               ),
               Layer.provide(
                 over(
-                  // every other one as over the transport for Node
-                  seed % 2 === 1 ? "a short way" : "any client",
+                  seed % 2 === 1 ? "an exchange of callbacks" : "any HttpClient",
                   Layer.succeed(HttpClient.HttpClient, between(simulator.client))
                 )
               )

@@ -6,7 +6,7 @@ import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { Effect, Layer, Redacted, type Scope } from "effect"
-import { withShortWay } from "./shortWay.ts"
+import { withCallbackExchange } from "./callbackExchange.ts"
 
 export const { json } = ScriptedHttpClient
 
@@ -101,16 +101,19 @@ export const connect = (
   ServiceClient.layer({
     apiKey: Redacted.make(options.key ?? key),
     baseUrl: options.baseUrl ?? baseUrl
-  }).pipe(Layer.provide(over(options.way ?? "any client", http.layer)))
+  }).pipe(Layer.provide(over(options.way ?? "any HttpClient", http.layer)))
 
-/** How requests leave: as over any `HttpClient`, or by the short way that the transport for Node has. */
-export type Way = "any client" | "a short way"
-export const ways: ReadonlyArray<Way> = ["any client", "a short way"]
+/** What sends the requests: the adapter over an HttpClient, or an exchange that calls back outside of the fiber. */
+export type Way = "any HttpClient" | "an exchange of callbacks"
+export const ways: ReadonlyArray<Way> = ["any HttpClient", "an exchange of callbacks"]
 
 export const over = (way: Way, layer: Layer.Layer<HttpClient.HttpClient>): Layer.Layer<HttpClient.HttpClient> =>
-  way === "any client"
+  way === "any HttpClient"
     ? layer
-    : Layer.provide(Layer.effect(HttpClient.HttpClient, Effect.flatMap(HttpClient.HttpClient, withShortWay)), layer)
+    : Layer.provide(
+        Layer.effect(HttpClient.HttpClient, Effect.flatMap(HttpClient.HttpClient, withCallbackExchange)),
+        layer
+      )
 
 export const bodies = (http: ScriptedHttpClient.ScriptedHttpClient, path: string) =>
   Effect.map(http.requestsTo(path), (requests) => requests.map(bodyOf))

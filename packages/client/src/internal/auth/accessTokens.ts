@@ -13,7 +13,7 @@ const onDemandMillis = 60_000
 const againMillis = 60_000
 
 /** @internal */
-export interface Tokens {
+export interface AccessTokens {
   /** what to send instead of a key, where the service exchanges keys; else the credential itself */
   readonly current: () => Effect.Effect<Redacted.Redacted, TinkerError.TinkerError>
   /** the credential itself */
@@ -39,7 +39,7 @@ export const make = (options: {
     policy: RetryPolicy.RetryPolicy
   ) => Effect.Effect<string, TinkerError.TinkerError>
   readonly scope: Scope.Scope
-}): Effect.Effect<Tokens> =>
+}): Effect.Effect<AccessTokens> =>
   Effect.gen(function* () {
     const { credentials, exchange, flags, knownFlags, scope } = options
     const lock = yield* Effect.makeSemaphore(1)
@@ -89,7 +89,7 @@ export const make = (options: {
       }
     })
 
-    const exchanged: Tokens["plain"] = Effect.gen(function* () {
+    const exchanged: AccessTokens["plain"] = Effect.gen(function* () {
       const usable = (now: number) => token !== undefined && token.expiresAt - now > onDemandMillis
       if (usable(yield* Clock.currentTimeMillis)) return token!.value
       return yield* lock.withPermits(1)(
@@ -109,7 +109,7 @@ export const make = (options: {
       )
     })
 
-    const currentUnder = (config: ClientFlags.ClientConfig): Tokens["plain"] =>
+    const currentUnder = (config: ClientFlags.ClientConfig): AccessTokens["plain"] =>
       config.pjwt_auth_enabled
         ? exchanged
         : credentials.get({ commandFirst: config.credential_default_source === "credential_cmd", fresh: false })

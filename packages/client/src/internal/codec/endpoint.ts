@@ -4,8 +4,8 @@ import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { firstIssue, type ParseError } from "../effect/parseError.ts"
 import * as shortCodecs from "./fastJson.ts"
 
 type AnySchema = Schema.Schema<unknown, unknown>
@@ -13,10 +13,10 @@ type AnySchema = Schema.Schema<unknown, unknown>
 /** The encoder and decoder of an endpoint's JSON bodies. @internal */
 export interface Codec {
   /** `undefined` where the endpoint takes no body */
-  readonly encode: (payload: unknown) => Either.Either<string | undefined, ParseResult.ParseError>
-  readonly decode: (body: string) => Either.Either<unknown, ParseResult.ParseError>
+  readonly encode: (payload: unknown) => Either.Either<string | undefined, ParseError>
+  readonly decode: (body: string) => Either.Either<unknown, ParseError>
   /** what stands behind the path, from `?` on; empty where there is nothing */
-  readonly query: (params: unknown) => Either.Either<string, ParseResult.ParseError>
+  readonly query: (params: unknown) => Either.Either<string, ParseError>
 }
 
 const nothing = Either.right(undefined)
@@ -43,7 +43,7 @@ const shortOf = new Map<
 
 const orElse = <I, A>(
   short: ((input: I) => A | undefined) | undefined,
-  long: (input: I) => Either.Either<A, ParseResult.ParseError>
+  long: (input: I) => Either.Either<A, ParseError>
 ): typeof long =>
   short === undefined
     ? long
@@ -90,17 +90,6 @@ export const of = (endpoint: HttpApiEndpoint.HttpApiEndpoint.Any): Codec => {
   return codec
 }
 
-const issues = (
-  error: ParseResult.ParseError
-): ReadonlyArray<Pick<ParseResult.ArrayFormatterIssue, "path" | "message">> => {
-  try {
-    return ParseResult.ArrayFormatter.formatErrorSync(error)
-  } catch {
-    // the value is shown by recursion
-    return [{ path: [], message: "is nested too deeply" }]
-  }
-}
-
 const pathOf = (path: ReadonlyArray<PropertyKey>): string =>
   path
     .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
@@ -138,14 +127,14 @@ export const path = (
 }
 
 /** The first problem, as a sentence that names the field. @internal */
-export const reason = (error: ParseResult.ParseError): string => {
-  const issue = issues(error)[0]
+export const reason = (error: ParseError): string => {
+  const issue = firstIssue(error)
   return issue === undefined ? "unknown" : `${pathOf(issue.path) || "body"}: ${issue.message}`
 }
 
 /** @internal */
-export const invalid = (method: string, error: ParseResult.ParseError, root = "request"): TinkerError.InvalidInput => {
-  const issue = issues(error)[0]
+export const invalid = (method: string, error: ParseError, root = "request"): TinkerError.InvalidInput => {
+  const issue = firstIssue(error)
   const path = issue === undefined ? "" : pathOf(issue.path)
   return new TinkerError.InvalidInput({
     method,

@@ -1,54 +1,46 @@
+/** A fair weighted semaphore, acquired by callbacks. */
 import * as Effect from "effect/Effect"
-import type { Held } from "../transport/exchange.ts"
+import type { Releasable } from "../transport/exchange.ts"
 
-/** A place in a budget, or in the line before it. @internal */
-export class Ticket {
+/** A part of a budget, which is held or waited for. */
+class Permit {
   readonly budget: Budget
   readonly cost: number
-  /** the ticket of the same pass that was taken before */
-  readonly before: Ticket | undefined
-  admitted = false
-  /** what is called on admission, within the turn of whoever leaves */
-  admit: (() => void) | undefined = undefined
+  /** the permit that the same holder acquired before */
+  readonly previous: Permit | undefined
+  isAdmitted = false
+  /** called on admission, while another holder releases */
+  onAdmitted: (() => void) | undefined = undefined
 
-  constructor(budget: Budget, cost: number, before: Ticket | undefined) {
+  constructor(budget: Budget, cost: number, previous: Permit | undefined) {
     this.budget = budget
     this.cost = cost
-    this.before = before
-  }
-
-  /** waits in line */
-  admission(): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
-      if (this.admitted) resume(Effect.void)
-      else this.admit = () => resume(Effect.void)
-    })
+    this.previous = previous
   }
 }
 
 /**
- * So much of something may be under way at once. Whoever comes waits in line until the balance is at least `least`, and
- * then takes its cost, which may leave the balance below zero: what costs more than all there is passes alone. Waiting
- * may be interrupted at any time, and the cost always comes back.
+ * Requests are admitted first come, first served. Each waits until the balance is at least `least`, and then takes its
+ * cost, which may leave the balance below zero: a request that is larger than the capacity runs alone.
  *
  * @internal
  */
 export class Budget {
   #balance: number
   readonly #least: number
-  readonly #line = new Set<Ticket>()
+  readonly #queue = new Set<Permit>()
 
   private constructor(balance: number, least: number) {
     this.#balance = balance
     this.#least = least
   }
 
-  /** a budget of bytes: one that costs more than it holds passes alone */
+  /** a capacity of `size` bytes */
   static bytes(size: number): Budget {
     return new Budget(size, 0)
   }
 
-  /** so many at once */
+  /** at most `size` at once, each at a cost of 1 */
   static count(size: number): Budget {
     return new Budget(size, 1)
   }
@@ -57,53 +49,51 @@ export class Budget {
     return this.#balance
   }
 
-  /** how many wait in line */
+  /** how many wait to be admitted */
   get waiting(): number {
-    return this.#line.size
+    return this.#queue.size
   }
 
-  // the first in line is admitted first, whatever those behind it cost
-  #serve() {
-    for (const ticket of this.#line) {
+  // in the order of the queue, also where the cost of a later one would fit
+  #admit() {
+    for (const permit of this.#queue) {
       if (this.#balance < this.#least) return
-      this.#line.delete(ticket)
-      this.#balance -= ticket.cost
-      ticket.admitted = true
-      ticket.admit?.()
+      this.#queue.delete(permit)
+      this.#balance -= permit.cost
+      permit.isAdmitted = true
+      permit.onAdmitted?.()
     }
   }
 
-  /** takes a ticket, and a place in line where it is not admitted at once */
-  join(cost: number, before: Ticket | undefined): Ticket {
-    const ticket = new Ticket(this, cost, before)
-    if (this.#line.size === 0 && this.#balance >= this.#least) {
+  /** A permit that is admitted, or is in the queue; for `Permits`. */
+  request(cost: number, previous: Permit | undefined): Permit {
+    const permit = new Permit(this, cost, previous)
+    if (this.#queue.size === 0 && this.#balance >= this.#least) {
       this.#balance -= cost
-      ticket.admitted = true
+      permit.isAdmitted = true
     } else {
-      this.#line.add(ticket)
+      this.#queue.add(permit)
     }
-    return ticket
+    return permit
   }
 
-  /** gives a ticket of this budget back, once */
-  leave(ticket: Ticket): void {
-    if (ticket.admitted) this.#balance += ticket.cost
-    else this.#line.delete(ticket)
-    this.#serve()
+  /** Takes back a permit of this budget, once; for `Permits`. */
+  release(permit: Permit): void {
+    if (permit.isAdmitted) this.#balance += permit.cost
+    else this.#queue.delete(permit)
+    this.#admit()
   }
 
+  /** Runs an effect with a permit. It waits interruptibly, and the permit is always released. */
   readonly withCost =
     (cost: number) =>
     <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.suspend(() => {
-          const pass = new Pass()
-          const entered = Effect.suspend(() => {
-            const waiting = pass.enter(this, cost)
-            return waiting === undefined ? self : Effect.zipRight(waiting.admission(), self)
-          })
-          return Effect.flatMap(Effect.exit(restore(entered)), (exit) => {
-            pass.leave()
+          const permits = new Permits()
+          const admitted = Effect.flatMap(permits.admission(this, cost), () => self)
+          return Effect.flatMap(Effect.exit(restore(admitted)), (exit) => {
+            permits.release()
             return exit
           })
         })
@@ -111,24 +101,30 @@ export class Budget {
 }
 
 /**
- * The costs of budgets that are entered one after the other: those before are held while the next is waited for. Whoever
- * enters must leave, whatever happens; it may be at any time, and more than once.
+ * The permits of one holder, which acquires them one after the other and releases them together. It must release them at
+ * its end, and may do so at any time, more than once.
  *
  * @internal
  */
-export class Pass implements Held {
-  #last: Ticket | undefined = undefined
+export class Permits implements Releasable {
+  #last: Permit | undefined = undefined
 
-  /** Enters; a ticket that is to be admitted before one is in, if one has to wait. */
-  enter(budget: Budget, cost: number): Ticket | undefined {
-    const ticket = budget.join(cost, this.#last)
-    this.#last = ticket
-    return ticket.admitted ? undefined : ticket
+  /** Calls `onAdmitted` at once where there is room, or while another holder releases. */
+  acquire(budget: Budget, cost: number, onAdmitted: () => void): void {
+    const permit = budget.request(cost, this.#last)
+    this.#last = permit
+    if (permit.isAdmitted) onAdmitted()
+    else permit.onAdmitted = onAdmitted
   }
 
-  leave(): void {
-    let ticket = this.#last
+  /** Acquires, and waits until it is admitted. */
+  admission(budget: Budget, cost: number): Effect.Effect<void> {
+    return Effect.async<void>((resume) => this.acquire(budget, cost, () => resume(Effect.void)))
+  }
+
+  release(): void {
+    let permit = this.#last
     this.#last = undefined
-    for (; ticket !== undefined; ticket = ticket.before) ticket.budget.leave(ticket)
+    for (; permit !== undefined; permit = permit.previous) permit.budget.release(permit)
   }
 }

@@ -31,7 +31,7 @@ const requestArchive = (
   client: TinkerClient.Service,
   path: TinkerPath.TinkerPath,
   policy: RetryPolicy.RetryPolicy
-): options.RestEffect<TinkerClient.Answer | TinkerError.ServerError> =>
+): options.RestEffect<TinkerClient.RawResponse | TinkerError.ServerError> =>
   client
     .request(TinkerApi.getCheckpointArchive, inputs.noPayload, {
       method,
@@ -52,7 +52,7 @@ const resolveUrl = (url: string, base: string): Effect.Effect<string, TinkerErro
     : Effect.fail(unreadable(`${JSON.stringify(url)} is not a URL`))
 
 /** Reads the signed URL from a redirect, or from the body of a response. */
-const readSignedUrl = (response: TinkerClient.Answer, now: number): options.RestEffect<options.SignedUrl> =>
+const readSignedUrl = (response: TinkerClient.RawResponse, now: number): options.RestEffect<options.SignedUrl> =>
   Effect.gen(function* () {
     const orDefault = Option.getOrElse(() => DateTime.unsafeMake(now + defaultLifetimeMillis))
     if (response.status >= 300) {

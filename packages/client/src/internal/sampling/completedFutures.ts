@@ -8,24 +8,8 @@ import * as Option from "effect/Option"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as Session from "../../Session.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
-import type * as progress from "../polling/progress.ts"
-import { doubtsAllowed, pollPolicy } from "../polling/retrieve.ts"
-
-/**
- * Which samples of a sampling session have ended, for a service that wants to be asked for all of them at once. What they
- * came to is then fetched for each.
- *
- * @internal
- */
-export interface Completions {
-  /** Waits until a request has ended, and answers how many bytes its result takes, where that is known. */
-  readonly wait: (
-    requestId: string,
-    watch: progress.Watch
-  ) => Effect.Effect<number | undefined, TinkerError.TinkerError>
-  /** the result of a request has been fetched, or nobody wants it any more */
-  readonly done: (requestId: string) => void
-}
+import type { Completions } from "../polling/options.ts"
+import { maxAmbiguousFailures, pollPolicy } from "../polling/policy.ts"
 
 const acknowledgePolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "5 seconds", billingPause: false }
 
@@ -85,12 +69,12 @@ export const make = (options: {
 
   /** Asks for as long as anybody waits, and says at last what was taken. */
   const loop = Effect.gen(function* () {
-    let doubts = 0
+    let ambiguousFailures = 0
     let failures = 0
     while (waiters.size > 0) {
       const answer = yield* Effect.either(ask(pollPolicy))
       if (answer._tag === "Right") {
-        doubts = failures = 0
+        ambiguousFailures = failures = 0
         cursor = answer.right.cursor
         for (const { request_id, response_payload_uncompressed_size } of answer.right.completions) {
           end(request_id, response_payload_uncompressed_size)
@@ -103,7 +87,7 @@ export const make = (options: {
       const held = error._tag === "TransportError" && error.reason === "Timeout"
       if (held) continue
       const doubtful = error._tag === "BadRequest" || error._tag === "DecodeError"
-      if (!error.isRetryable && !(doubtful && doubts++ < doubtsAllowed)) {
+      if (!error.isRetryable && !(doubtful && ambiguousFailures++ < maxAmbiguousFailures)) {
         failAll(error)
         continue
       }

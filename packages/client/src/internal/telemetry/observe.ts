@@ -11,7 +11,7 @@ import type * as MetricKeyType from "effect/MetricKeyType"
 import * as MetricLabel from "effect/MetricLabel"
 import type * as Tracer from "effect/Tracer"
 import * as keys from "./metricKeys.ts"
-import type { Held } from "../transport/exchange.ts"
+import type { Releasable } from "../transport/exchange.ts"
 
 type Attributes = { readonly [name: string]: unknown }
 
@@ -58,11 +58,11 @@ export class Running {
   requestId: string | undefined = undefined
   // these are left at the end of the operation, whatever that is
   /** among those that are under way at once */
-  place: Held | undefined = undefined
+  place: Releasable | undefined = undefined
   /** among those that are being submitted at once */
-  submission: Held | undefined = undefined
+  submission: Releasable | undefined = undefined
   /** the request that is under way, where the operation holds one */
-  request: Held | undefined = undefined
+  request: Releasable | undefined = undefined
   readonly #metrics: ReturnType<typeof metricsOf>
   readonly #tags: ReadonlyArray<MetricLabel.MetricLabel>
   #queued: number | undefined = undefined
@@ -88,9 +88,9 @@ export class Running {
   }
 
   leave(): void {
-    this.request?.leave()
-    this.submission?.leave()
-    this.place?.leave()
+    this.request?.release()
+    this.submission?.release()
+    this.place?.release()
   }
 
   /** ends the span and counts; once */

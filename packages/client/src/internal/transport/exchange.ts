@@ -1,96 +1,88 @@
-import type * as TinkerError from "@effect-tinker/api/TinkerError"
-import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as Effect from "effect/Effect"
-import type * as RetryPolicy from "../../RetryPolicy.ts"
-import type * as TinkerClient from "../../TinkerClient.ts"
+/** The one way in which requests leave the client: send a prepared request, call back once. */
+import type * as Cause from "effect/Cause"
+import * as Predicate from "effect/Predicate"
+import type * as Tracer from "effect/Tracer"
+import type { Caller } from "../effect/runtime.ts"
+
+/** Names in lower case and values in turns, which takes half the memory of an object. @internal */
+export type HeaderList = ReadonlyArray<string>
 
 /** @internal */
-export const direct: unique symbol = Symbol.for("~@effect-tinker/client/direct")
-
-/** @internal */
-export interface Outgoing {
+export interface PreparedRequest {
   readonly method: string
   readonly origin: string
   /** with the query */
   readonly path: string
-  /** names, in lower case, and values in turns: half of what an object takes */
-  readonly headers: ReadonlyArray<string>
+  readonly headers: HeaderList
   readonly body: Uint8Array | string | undefined
+  /** a redirect led to another origin than the program's: no `transformRequest` sees the request */
+  readonly isForeign: boolean
 }
 
-/** The request for a client that has no short way. @internal */
-export const toPlatform = ({ body, headers: flat, method, origin, path }: Outgoing) => {
-  const headers: Record<string, string> = {}
-  for (let i = 0; i < flat.length; i += 2) headers[flat[i]!] = flat[i + 1]!
-  const request = HttpClientRequest.make(method as "POST")(`${origin}${path}`, { headers })
-  if (body === undefined) return request
-  const contentType = headers["content-type"]!
-  return typeof body === "string"
-    ? HttpClientRequest.bodyText(request, body, contentType)
-    : HttpClientRequest.bodyUint8Array(request, body, contentType)
-}
-
-/** @internal */
-export interface Incoming {
+/** A response with its whole body. @internal */
+export interface BufferedResponse {
   readonly status: number
   /** names are in lower case */
   readonly headers: { readonly [name: string]: string | undefined }
   readonly body: Uint8Array
 }
 
-/** Is told what came of a request, once. @internal */
-export interface Then {
-  readonly onAnswer: (answer: Incoming) => void
-  /** there is no answer, or not all of it */
-  readonly onNone: (cause: unknown) => void
+/** There is no response, or not all of it. @internal */
+export interface ExchangeFailure {
+  readonly reason: "Connection" | "Timeout" | "InvalidUrl"
+  readonly cause?: unknown
 }
 
-/** What is held while something is under way, and must be left at the end of it, whatever that is. @internal */
-export interface Held {
-  /** more than once does no more than once */
-  readonly leave: () => void
+/** What an exchange calls once, with the outcome of a request. @internal */
+export interface ResponseHandler {
+  readonly onResponse: (response: BufferedResponse) => void
+  readonly onFailure: (failure: ExchangeFailure) => void
+  /** the HttpClient died, or interrupted itself */
+  readonly onDefect: (cause: Cause.Cause<never>) => void
+}
+
+/** What is held until it is released. A second release does nothing. @internal */
+export interface Releasable {
+  readonly release: () => void
+}
+
+/** @internal */
+export interface SendOptions {
+  /** until the response's head, and between two parts of its body; or for all of it, where the client sees no parts */
+  readonly timeoutMillis: number
+  /** its context and FiberRefs hold for the request, where the exchange runs effects */
+  readonly caller: Caller
+  /** the parent of the request's span; the caller's current span by default */
+  readonly span: Tracer.AnySpan | undefined
 }
 
 /**
- * The short way through an `HttpClient`, for answers that are wanted whole. It follows no redirect.
+ * Sends requests, and collects their responses. It follows no redirect. The two implementations are
+ * `undici/exchange.ts`, for Node, and `httpClientExchange.ts`, over any `HttpClient`; `exchangeOf.ts` chooses.
  *
  * @internal
  */
-export interface Short {
-  /** what each request says beside its own headers */
-  readonly headers: ReadonlyArray<string>
+export interface Exchange {
+  /** what it adds to the client's common headers */
+  readonly headers: HeaderList
   /**
-   * Whoever leaves the request ends it, and is told nothing. It keeps the time by itself (milliseconds until the answer's
-   * head, and between any two parts of its body), so that no fiber need watch each request.
+   * Calls one member of `handler` once, after `send` has returned. A release aborts the request; nothing is called
+   * after it.
    */
-  readonly ask: (request: Outgoing, millis: number, then: Then) => Held
+  readonly send: (request: PreparedRequest, options: SendOptions, handler: ResponseHandler) => Releasable
 }
 
-/** @internal */
-export interface Direct {
-  readonly [direct]: Short
-}
+// undici's names for its timeouts, and Node's
+const timeoutCodes = new Set([
+  "UND_ERR_HEADERS_TIMEOUT",
+  "UND_ERR_BODY_TIMEOUT",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "ETIMEDOUT"
+])
 
-/** @internal */
-export const quick: unique symbol = Symbol.for("~@effect-tinker/client/quick")
+const isTimeout = (cause: unknown) =>
+  Predicate.hasProperty(cause, "code") && typeof cause.code === "string" && timeoutCodes.has(cause.code)
 
-/** Is told what came of a call, once. @internal */
-export interface QuickThen {
-  readonly onValue: (value: unknown) => void
-  /** what is left to do is not done at once: it is an effect */
-  readonly onElse: (rest: Effect.Effect<unknown, TinkerError.TinkerError>) => void
-}
-
-/**
- * A client's `call` without an effect, as long as all is well. Whoever leaves ends the request, and is told nothing.
- * `undefined`: there is no short way for this request, which has not been sent.
- *
- * @internal
- */
-export type Quick = (
-  endpoint: HttpApiEndpoint.HttpApiEndpoint.Any,
-  payload: unknown,
-  options: TinkerClient.CallOptions & { readonly policy: RetryPolicy.RetryPolicy },
-  then: QuickThen
-) => Held | undefined
+/** The failure that a platform's error stands for. @internal */
+export const failureOf = (cause: unknown): ExchangeFailure =>
+  cause === undefined ? { reason: "Connection" } : { reason: isTimeout(cause) ? "Timeout" : "Connection", cause }

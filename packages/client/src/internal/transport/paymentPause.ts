@@ -1,3 +1,4 @@
+/** How long requests pause and retry after a 402 (payment required). */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -6,18 +7,18 @@ const quietMillis = 300_000
 const logEveryMillis = 60_000
 
 /** @internal */
-export interface Billing {
-  /** Whether to wait after this 402, rather than to fail with it. */
+export interface PaymentPause {
+  /** Whether to retry after this 402, rather than to fail with it. */
   readonly mayPause: (error: TinkerError.PaymentRequired) => Effect.Effect<boolean>
 }
 
 /**
- * One account's 402s: they are waited out for so many seconds since the first of them, which is forgotten after five
- * minutes without one.
+ * Requests retry until `maxPauseSeconds` have passed since the first 402 of an incident. An incident ends after five
+ * minutes without a 402.
  *
  * @internal
  */
-export const make = (maxPauseSeconds: () => number): Billing => {
+export const make = (maxPauseSeconds: () => number): PaymentPause => {
   let since: number | undefined
   let last = 0
   let logged = Number.NEGATIVE_INFINITY
@@ -32,7 +33,7 @@ export const make = (maxPauseSeconds: () => number): Billing => {
       if (now - since > maxPauseSeconds() * 1000) return false
       if (now - logged >= logEveryMillis) {
         logged = now
-        yield* Effect.logWarning(`paused until the account can pay again, or is given up: ${error.message}`)
+        yield* Effect.logWarning(`paused until the account has credit again: ${error.message}`)
       }
       return true
     })

@@ -19,7 +19,7 @@ const systems: Record<string, string> = {
 
 const architectures: Record<string, string> = { ia32: "x32", x64: "x64", arm: "arm", arm64: "arm64" }
 
-const platform = globals.process?.platform
+const system = globals.process?.platform
 const arch = globals.process?.arch
 const versions = globals.process?.versions ?? {}
 
@@ -35,12 +35,11 @@ const runtime: readonly [string, string] =
           : ["unknown", "unknown"]
 
 /** @internal */
-export const machine = {
-  os: platform === undefined ? "Unknown" : (systems[platform] ?? `Other:${platform}`),
+export const platform = {
+  os: system === undefined ? "Unknown" : (systems[system] ?? `Other:${system}`),
   arch: arch === undefined ? "unknown" : (architectures[arch] ?? `other:${arch}`),
   runtime: runtime[0],
   runtimeVersion: runtime[1],
   /** the system, as telemetry names it */
-  system:
-    platform === "darwin" ? "Darwin" : platform === "win32" ? "Windows" : platform === "linux" ? "Linux" : "Unknown"
+  system: system === "darwin" ? "Darwin" : system === "win32" ? "Windows" : system === "linux" ? "Linux" : "Unknown"
 }

@@ -1,0 +1,197 @@
+/** Polls until an operation has ended, for what the first poll did not settle. */
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as QueueState from "../../QueueState.ts"
+import * as RetryPolicy from "../../RetryPolicy.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
+import type { Options } from "./options.ts"
+import { decodedResult, finish, poll } from "./poll.ts"
+import { failurePause, heldMillis, maxAmbiguousFailures } from "./policy.ts"
+import * as progress from "./progress.ts"
+import { type Ended, observeQueueOfText, operationFailed, readResult } from "./readResult.ts"
+
+type Step<A> = Effect.Effect<Ended<A>, TinkerError.TinkerError>
+
+/** When the next poll is due: at once if the service held the last one, or after a pause. */
+type Next = "held" | { readonly delayMillis: number }
+
+class PollLoop<A, I> {
+  readonly watch: progress.Watch
+  private readonly client: TinkerClient.Service
+  private readonly options: Options<A, I>
+  private readonly startMillis: number
+  /** polls in a row that failed */
+  private failures = 0
+  /** polls in a row that the service did not hold */
+  private unheldPolls = 0
+  private ambiguousFailures = 0
+  private resetsQueueState = false
+
+  constructor(client: TinkerClient.Service, options: Options<A, I>, startMillis: number) {
+    this.client = client
+    this.options = options
+    this.startMillis = startMillis
+    this.watch = progress.watch({
+      method: options.method,
+      requestId: options.requestId,
+      progress: options.progress,
+      limit: options.noProgressLimit,
+      startMillis,
+      queue: options.queue
+    })
+  }
+
+  /** Goes on after the first poll. */
+  after(first: Either.Either<unknown, TinkerError.TinkerError>): Effect.Effect<A, TinkerError.TinkerError> {
+    const step = Either.isLeft(first)
+      ? this.onFailure(first.left, true, this.startMillis)
+      : this.onBody(first.right, true, this.startMillis)
+    return Effect.flatMap(step, (ended) => {
+      if (ended._tag === "Result") return Effect.succeed(finish(this.options, ended.value))
+      // from here on the client waits for its own budget, and not for the service
+      this.ambiguousFailures = 0
+      return this.fetch(ended.size)
+    })
+  }
+
+  /** Fetches the result of an operation that has ended, within the budget for large results. */
+  fetch(size: number): Effect.Effect<A, TinkerError.TinkerError> {
+    return Effect.suspend(() => this.step(false)).pipe(
+      Effect.map((ended) => finish(this.options, (ended as Extract<Ended<A>, { _tag: "Result" }>).value)),
+      this.options.responses.withCost(size)
+    )
+  }
+
+  private get now(): number {
+    return this.options.running.clock.unsafeCurrentTimeMillis()
+  }
+
+  /** Polls until the operation has ended. */
+  private step(allowMetadata: boolean): Step<A> {
+    const sentMillis = this.now
+    return Effect.matchEffect(poll(this.client, this.options, allowMetadata), {
+      onFailure: (error) => this.onFailure(error, allowMetadata, sentMillis),
+      onSuccess: (body) => this.onBody(body, allowMetadata, sentMillis)
+    })
+  }
+
+  private onFailure(error: TinkerError.TinkerError, allowMetadata: boolean, sentMillis: number): Step<A> {
+    this.options.running.retried()
+    return this.resettingQueueState(
+      Effect.flatMap(this.nextAfter(error), (next) =>
+        Effect.flatMap(this.watch.check, () =>
+          next === "held"
+            ? this.afterHeld(allowMetadata, sentMillis)
+            : Effect.flatMap(Effect.sleep(next.delayMillis), () => this.step(allowMetadata))
+        )
+      )
+    )
+  }
+
+  private onBody(body: unknown, allowMetadata: boolean, sentMillis: number): Step<A> {
+    const decoded = decodedResult<A>(body)
+    if (decoded !== undefined) return Effect.succeed({ _tag: "Result", value: decoded.value })
+    return this.resettingQueueState(
+      Effect.flatMap(readResult(this.options, body, allowMetadata), (found) =>
+        found._tag === "Pending"
+          ? Effect.flatMap(this.watch.check, () => this.afterHeld(allowMetadata, sentMillis))
+          : Effect.succeed(found)
+      )
+    )
+  }
+
+  /** Polls again at once if the service held the last poll, and after growing pauses if it responds at once. */
+  private afterHeld(allowMetadata: boolean, sentMillis: number): Step<A> {
+    return Effect.suspend(() => {
+      this.failures = 0
+      const heldFor = this.now - sentMillis
+      if (heldFor >= heldMillis) {
+        this.unheldPolls = 0
+        return this.step(allowMetadata)
+      }
+      return Effect.flatMap(RetryPolicy.jittered(10, heldMillis, this.unheldPolls++), (delay) =>
+        delay > heldFor
+          ? Effect.flatMap(Effect.sleep(delay - heldFor), () => this.step(allowMetadata))
+          : this.step(allowMetadata)
+      )
+    })
+  }
+
+  private backOff(error: TinkerError.TinkerError): Effect.Effect<Next> {
+    return Effect.map(
+      Effect.suspend(() => RetryPolicy.jittered(failurePause.first, failurePause.cap, this.failures++)),
+      (delay) => ({ delayMillis: error.retryAfter === undefined ? delay : Duration.toMillis(error.retryAfter) })
+    )
+  }
+
+  /** Whether and when to poll again after a failure. */
+  private nextAfter(error: TinkerError.TinkerError): Effect.Effect<Next, TinkerError.TinkerError> {
+    switch (error._tag) {
+      case "TransportError":
+        return error.reason === "Timeout"
+          ? Effect.succeed("held")
+          : error.isRetryable
+            ? this.backOff(error)
+            : Effect.fail(error)
+      case "ServerError":
+        return error.status === 408
+          ? Effect.as(observeQueueOfText(this.options, error.detail), "held" as const)
+          : this.backOff(error)
+      case "RateLimited":
+        return this.backOff(error)
+      case "BadRequest":
+        if (error.status !== 400 && !error.isRetryable) return Effect.fail(error)
+        // some servers say by a 400 that the operation failed
+        return this.backOffIfAmbiguous(
+          error,
+          operationFailed(this.options, error.detail || "no reason given", undefined, error)
+        )
+      case "DecodeError":
+        // the response may have been garbled on its way; the result can be fetched again
+        return this.backOffIfAmbiguous(error, error)
+      default:
+        return error.isRetryable ? this.backOff(error) : Effect.fail(error)
+    }
+  }
+
+  private backOffIfAmbiguous(
+    error: TinkerError.TinkerError,
+    failure: TinkerError.TinkerError
+  ): Effect.Effect<Next, TinkerError.TinkerError> {
+    if (this.ambiguousFailures >= maxAmbiguousFailures) return Effect.fail(failure)
+    this.ambiguousFailures++
+    return this.backOff(error)
+  }
+
+  /** However the operation ends, its client's queue is then active again. */
+  private resettingQueueState(step: Step<A>): Step<A> {
+    const { queue, running } = this.options
+    if (this.resetsQueueState || queue === undefined) return step
+    this.resetsQueueState = true
+    return Effect.withParentSpan(Effect.ensuring(step, queue.observe(QueueState.active)), running.span)
+  }
+}
+
+/** Waits for a result that the first poll did not bring. @internal */
+export const pollUntilDone = <A, I>(
+  client: TinkerClient.Service,
+  options: Options<A, I>,
+  startMillis: number,
+  first: Either.Either<unknown, TinkerError.TinkerError>
+): Effect.Effect<A, TinkerError.TinkerError> => new PollLoop(client, options, startMillis).after(first)
+
+/** Waits until `completions` reports the operation, and fetches its result. @internal */
+export const fetchOnCompletion = <A, I>(
+  client: TinkerClient.Service,
+  options: Options<A, I>,
+  completions: NonNullable<Options<A, I>["completions"]>
+): Effect.Effect<A, TinkerError.TinkerError> =>
+  Effect.suspend(() => {
+    const { requestId, running } = options
+    const loop = new PollLoop(client, options, running.clock.unsafeCurrentTimeMillis())
+    return Effect.flatMap(completions.wait(requestId, loop.watch), (size) => loop.fetch(size ?? 0)).pipe(
+      Effect.ensuring(Effect.sync(() => completions.done(requestId)))
+    )
+  })

@@ -1,0 +1,263 @@
+/** One sample from its call to its result. Its first attempt runs on callbacks; all that follows a failure is Effects. */
+import type * as Future from "@effect-tinker/api/Future"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
+import * as Sampling from "@effect-tinker/api/Sampling"
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as QueueState from "../../QueueState.ts"
+import * as RetryPolicy from "../../RetryPolicy.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
+import type { Caller } from "../effect/runtime.ts"
+import { type Budget, Permits } from "../limits/budget.ts"
+import type * as sessionLimits from "../limits/sessionLimits.ts"
+import type { Completions, Options as RetrieveOptions } from "../polling/options.ts"
+import * as progress from "../polling/progress.ts"
+import { retrieve, startFirstPoll } from "../polling/retrieve.ts"
+import type { Running } from "../telemetry/observe.ts"
+import type { CallHandler, CallOptions } from "../transport/callOptions.ts"
+import { millis } from "../util/millis.ts"
+import { type SampleInput, sampleRequest, withSequenceIds } from "./sampleRequest.ts"
+
+const backpressureHeaders = { "x-tinker-sampling-backpressure": "1" }
+
+/** What the samples of a client share. @internal */
+export interface Sampler {
+  readonly client: TinkerClient.Service
+  readonly samplingSessionId: string
+  readonly queueState: QueueState.Observer
+  readonly limits: sessionLimits.Limits
+  readonly completions: Completions | undefined
+  /** how many samples are in flight */
+  readonly inFlight: Budget
+  readonly progress: progress.Progress
+  /** the first pause before a sample is resubmitted, and the longest; milliseconds */
+  readonly resubmitFirst: number
+  readonly resubmitCap: number
+  nextSeqId: number
+}
+
+/** @internal */
+export interface SampleSettings extends SampleInput {
+  readonly method: "sample" | "computeLogprobs"
+  readonly policy: RetryPolicy.RetryPolicy
+  readonly noProgressLimit: Duration.DurationInput
+  readonly resubmit: boolean
+  /** an estimate of the request's size */
+  readonly bytes: number
+}
+
+type Sampled = Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError>
+type Retrieval = RetrieveOptions<Sampling.SampleResponse, typeof Sampling.SampleResponse.Encoded>
+type Submitted = Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
+
+/** One object for each sample, since thousands are in flight. What only a failure needs is made after the failure. @internal */
+export class SampleOperation implements CallHandler {
+  private readonly sampler: Sampler
+  private readonly settings: SampleSettings
+  private readonly running: Running
+  private readonly caller: Caller
+  private readonly startMillis: number
+  // of the current submission
+  private seqId = 0
+  private submittedMillis = 0
+  /** ends the callbacks with what the caller's fiber does next */
+  private resume: (rest: Sampled) => void = () => {}
+
+  constructor(sampler: Sampler, settings: SampleSettings, running: Running, caller: Caller) {
+    this.sampler = sampler
+    this.settings = settings
+    this.running = running
+    this.caller = caller
+    this.startMillis = this.now
+    running.bytes = settings.bytes
+  }
+
+  private get now() {
+    return this.running.clock.unsafeCurrentTimeMillis()
+  }
+
+  /** An interruption releases what the operation's record holds, and with it the request. */
+  run(): Sampled {
+    return Effect.async<Sampling.SampleResponse, TinkerError.TinkerError>((resume) => {
+      this.resume = resume
+      const place = new Permits()
+      this.running.place = place
+      place.acquire(this.sampler.inFlight, 1, () => this.guard(this.acquireRoom))
+    })
+  }
+
+  // nobody would see what is thrown in a callback
+  private guard(step: () => void) {
+    try {
+      step.call(this)
+    } catch (defect) {
+      this.resume(Effect.die(defect))
+    }
+  }
+
+  private acquireRoom() {
+    const { samples } = this.sampler.limits
+    if (!samples.isUnthrottled) return this.resume(this.submitWithRoom(0))
+    samples.acquire(this.settings.bytes, this.running, this.now, () => this.guard(this.startSubmission))
+  }
+
+  private startSubmission() {
+    const { client, limits } = this.sampler
+    // the service may have asked for a pause while this sample waited for room
+    if (!limits.samples.isUnthrottled) {
+      return this.resume(Effect.flatMap(limits.samples.resumed, () => this.submit(0)))
+    }
+    this.beginSubmission()
+    this.running.request = client.start(TinkerApi.asample, this.request, this.callOptions, this.caller, this)
+  }
+
+  /** The service has accepted the submission. */
+  onValue(envelope: unknown) {
+    const { client, completions } = this.sampler
+    const retrieval = this.accepted(envelope as Future.FutureEnvelope)
+    if (completions !== undefined) {
+      this.running.request = undefined
+      return this.resume(this.resubmitting(retrieve(client, retrieval), 0))
+    }
+    this.running.request = startFirstPoll(client, retrieval, this.caller, (result) => {
+      this.running.request = undefined
+      this.resume(this.resubmitting(result, 0))
+    })
+  }
+
+  onRest(rest: Effect.Effect<unknown, TinkerError.TinkerError>) {
+    this.running.request = undefined
+    this.resume(this.afterSubmission(rest as Submitted, 0))
+  }
+
+  private submitWithRoom(resubmissions: number): Sampled {
+    return Effect.flatMap(this.admission, () => this.submit(resubmissions))
+  }
+
+  private submit(resubmissions: number): Sampled {
+    this.beginSubmission()
+    return this.afterSubmission(this.post(), resubmissions)
+  }
+
+  private beginSubmission() {
+    this.seqId = this.sampler.nextSeqId++
+    this.submittedMillis = this.now
+  }
+
+  private afterSubmission(first: Submitted, resubmissions: number): Sampled {
+    const wait = (envelope: Future.FutureEnvelope) => retrieve(this.sampler.client, this.accepted(envelope))
+    return this.resubmitting(
+      Effect.matchEffect(first, {
+        onFailure: (error) => Effect.flatMap(this.retrySubmission(error), wait),
+        onSuccess: wait
+      }),
+      resubmissions
+    )
+  }
+
+  private get admission() {
+    return this.sampler.limits.samples.admission(this.settings.bytes, this.running)
+  }
+
+  private releaseRoom() {
+    this.running.submission?.release()
+    this.running.submission = undefined
+  }
+
+  private get request() {
+    return sampleRequest(this.sampler.samplingSessionId, this.seqId, this.settings)
+  }
+
+  private get callOptions(): CallOptions {
+    const { method, policy } = this.settings
+    // one attempt: `retrySubmission` retries, so that it can pause all samplers of the session
+    return { method, policy: { ...policy, total: 0 }, headers: backpressureHeaders, span: this.running.span }
+  }
+
+  private post(): Submitted {
+    return this.sampler.client.call(TinkerApi.asample, this.request, this.callOptions)
+  }
+
+  /** Releases the room for the submission; what the wait for the result needs. */
+  private accepted({ request_id, sample_sequence_ids }: Future.FutureEnvelope): Retrieval {
+    const { running, sampler } = this
+    this.releaseRoom()
+    running.accepted()
+    return {
+      method: this.settings.method,
+      requestId: request_id,
+      type: "Sample",
+      schema: Sampling.SampleResponse,
+      protobuf: ProtobufCodec.decodeSampleResponse,
+      queue: sampler.queueState,
+      completions: sampler.completions,
+      responses: sampler.limits.responses,
+      running,
+      progress: sampler.progress,
+      noProgressLimit: this.settings.noProgressLimit,
+      map: (response) => withSequenceIds(response, sample_sequence_ids),
+      roundtripSeconds: (this.now - this.submittedMillis) / 1000
+    }
+  }
+
+  private get checkProgress() {
+    const { progress: inProgress, queueState } = this.sampler
+    const { method, noProgressLimit } = this.settings
+    const { startMillis } = this
+    return progress.watch({ method, progress: inProgress, limit: noProgressLimit, startMillis, queue: queueState })
+      .check
+  }
+
+  private get mayRetry() {
+    return millis(this.settings.policy.total) > 0
+  }
+
+  /** After a failed attempt: fails, or waits for room again if the service asked to slow down, which is no failure. */
+  private onAttemptFailed(error: TinkerError.TinkerError): Submitted {
+    this.running.retried()
+    const isThrottled = error._tag === "RateLimited" && this.mayRetry && error.shouldRetry !== false
+    // before the room is released, since others would go ahead at once
+    if (isThrottled) this.sampler.limits.samples.pause(this.now, this.settings.bytes, error.retryAfter)
+    this.releaseRoom()
+    return isThrottled ? Effect.flatMap(this.checkProgress, () => this.attemptWithRoom()) : Effect.fail(error)
+  }
+
+  private attemptWithRoom(): Submitted {
+    return Effect.catchAll(
+      Effect.flatMap(
+        Effect.suspend(() => this.admission),
+        () => this.post()
+      ),
+      (error) => this.onAttemptFailed(error)
+    )
+  }
+
+  /** Sends the same submission again after its first attempt failed, as the retry policy says. */
+  private retrySubmission(first: TinkerError.TinkerError): Submitted {
+    return Effect.catchAll(this.onAttemptFailed(first), (error) => {
+      if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
+      let known: TinkerError.TinkerError | undefined = error
+      return Effect.suspend(() => {
+        const failure = known
+        known = undefined
+        return failure === undefined ? this.attemptWithRoom() : Effect.fail(failure)
+      }).pipe(RetryPolicy.retryUnreadable, RetryPolicy.apply(this.settings.policy))
+    })
+  }
+
+  /** Submits the sample again, as a new request, if its result is gone or it could not be submitted. */
+  private resubmitting(sampled: Sampled, resubmissions: number): Sampled {
+    return Effect.catchAll(sampled, (error) => {
+      const mayResubmit = error._tag === "FutureExpired" || error.isRetryable
+      if (!this.settings.resubmit || !this.mayRetry || !mayResubmit) return Effect.fail(error)
+      const { resubmitCap, resubmitFirst } = this.sampler
+      return Effect.flatMap(this.checkProgress, () =>
+        Effect.flatMap(RetryPolicy.jittered(resubmitFirst, resubmitCap, resubmissions), (delay) =>
+          Effect.flatMap(Effect.sleep(delay), () => this.submitWithRoom(resubmissions + 1))
+        )
+      )
+    })
+  }
+}

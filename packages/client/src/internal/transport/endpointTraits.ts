@@ -1,0 +1,46 @@
+/** What the transport does differently for some endpoints. */
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+
+/** @internal */
+export type Endpoint = HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
+
+// these are about the credential itself, and the first says whether it is exchanged for a token
+const plainCredential = new Set(["clientConfig", "authToken", "getApiKey", "deleteApiKey"])
+
+/** Whether the credential itself is sent, and never a token in its place. @internal */
+export const sendsPlainCredential = (endpoint: string): boolean => plainCredential.has(endpoint)
+
+const background = new Set([
+  "clientConfig",
+  "clientDynamicConfig",
+  "authToken",
+  "createSession",
+  "sessionHeartbeat",
+  "finishSession",
+  "sendTelemetry",
+  "retrieveFuture",
+  "retrieveFutures",
+  "cancelFuture"
+])
+
+/** Whether no method that a user calls makes this request, or its failures are reported elsewhere. @internal */
+export const isBackground = (endpoint: string): boolean => background.has(endpoint)
+
+const owners: { readonly [endpoint: string]: string } = {
+  createModel: "ServiceClient",
+  createSamplingSession: "ServiceClient",
+  joinSamplingSession: "SamplingClient",
+  asample: "SamplingClient",
+  getInfo: "TrainingClient",
+  forward: "TrainingClient",
+  forwardBackward: "TrainingClient",
+  optimStep: "TrainingClient",
+  saveWeights: "TrainingClient",
+  saveWeightsForSampler: "TrainingClient",
+  saveWeightsExternal: "TrainingClient",
+  loadWeights: "TrainingClient",
+  createCustomLoss: "TrainingClient"
+}
+
+/** The client that an endpoint belongs to, for `x-sdk-method`. @internal */
+export const ownerOf = (endpoint: string): string => owners[endpoint] ?? "RestClient"

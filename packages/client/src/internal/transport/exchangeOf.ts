@@ -1,0 +1,23 @@
+/** Chooses the exchange of an HttpClient: its own where it has one, else an adapter over it. */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type { Exchange } from "./exchange.ts"
+import * as httpClientExchange from "./httpClientExchange.ts"
+
+// By the identity of the client. A client that wraps another one is another object, so that it gets the adapter, and
+// what it adds is never bypassed.
+const exchanges = new WeakMap<HttpClient.HttpClient, Exchange>()
+
+/** Makes `exchange` the way to send the requests of `client`; both must send them alike. @internal */
+export const register = (client: HttpClient.HttpClient, exchange: Exchange): HttpClient.HttpClient => {
+  exchanges.set(client, exchange)
+  return client
+}
+
+/**
+ * The exchange that was registered with this very client, or an adapter over it. `secretNames` are headers whose values
+ * no span shows.
+ *
+ * @internal
+ */
+export const exchangeOf = (client: HttpClient.HttpClient, secretNames: ReadonlyArray<string>): Exchange =>
+  exchanges.get(client) ?? httpClientExchange.make(client, secretNames)

@@ -1,0 +1,114 @@
+/** An exchange over any HttpClient: each request is a fiber with the caller's context and FiberRefs. */
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Headers from "@effect/platform/Headers"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import { contextWithSpan, fork, type Forked, updateFiberRef } from "../effect/runtime.ts"
+import { Deadlines } from "./deadlines.ts"
+import {
+  type BufferedResponse,
+  type Exchange,
+  type ExchangeFailure,
+  failureOf,
+  type PreparedRequest,
+  type Releasable,
+  type ResponseHandler
+} from "./exchange.ts"
+
+/** @internal */
+export const toClientRequest = ({
+  body,
+  headers: list,
+  method,
+  origin,
+  path
+}: PreparedRequest): HttpClientRequest.HttpClientRequest => {
+  const headers: Record<string, string> = {}
+  for (let i = 0; i < list.length; i += 2) headers[list[i]!] = list[i + 1]!
+  const request = HttpClientRequest.make(method as "POST")(`${origin}${path}`, { headers })
+  if (body === undefined) return request
+  const contentType = headers["content-type"]!
+  return typeof body === "string"
+    ? HttpClientRequest.bodyText(request, body, contentType)
+    : HttpClientRequest.bodyUint8Array(request, body, contentType)
+}
+
+/** @internal */
+export const toBuffered = (
+  response: HttpClientResponse.HttpClientResponse
+): Effect.Effect<BufferedResponse, HttpClientError.HttpClientError> =>
+  Effect.map(response.arrayBuffer, (body) => ({
+    status: response.status,
+    headers: response.headers,
+    body: new Uint8Array(body)
+  }))
+
+const toFailure = (error: HttpClientError.HttpClientError): ExchangeFailure =>
+  error._tag === "RequestError" && error.reason === "InvalidUrl" ? { reason: "InvalidUrl" } : failureOf(error.cause)
+
+/** A request under way: its fiber, its deadline, and whom to call. */
+class Sent implements Releasable {
+  #handler: ResponseHandler | undefined
+  fiber: Forked | undefined = undefined
+  deadline: Releasable | undefined = undefined
+
+  constructor(handler: ResponseHandler) {
+    this.#handler = handler
+  }
+
+  release(): void {
+    if (this.#settle() !== undefined) this.fiber?.interrupt()
+  }
+
+  onTimeout(): void {
+    const handler = this.#settle()
+    this.fiber?.interrupt()
+    handler?.onFailure({ reason: "Timeout" })
+  }
+
+  onExit(exit: Exit.Exit<BufferedResponse, HttpClientError.HttpClientError>): void {
+    const handler = this.#settle()
+    if (handler === undefined) return
+    if (Exit.isSuccess(exit)) return handler.onResponse(exit.value)
+    const failure = Cause.failureOrCause(exit.cause)
+    if (Either.isLeft(failure)) handler.onFailure(toFailure(failure.left))
+    else handler.onDefect(failure.right)
+  }
+
+  #settle(): ResponseHandler | undefined {
+    const handler = this.#handler
+    this.#handler = undefined
+    this.deadline?.release()
+    this.deadline = undefined
+    return handler
+  }
+}
+
+/** `secretNames` are headers whose values no span shows. @internal */
+export const make = (http: HttpClient.HttpClient, secretNames: ReadonlyArray<string>): Exchange => {
+  const deadlines = new Deadlines()
+  const hideSecrets = updateFiberRef(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
+  return {
+    headers: [],
+    send: (request, { caller, span, timeoutMillis }, handler) => {
+      const sent = new Sent(handler)
+      // fetch would take the key along to wherever a redirect leads
+      const context = Context.add(contextWithSpan(caller, span), FetchHttpClient.RequestInit, { redirect: "manual" })
+      const effect = Effect.flatMap(hideSecrets, () =>
+        Effect.flatMap(http.execute(toClientRequest(request)), toBuffered)
+      )
+      sent.fiber = fork(caller, context, effect, (exit) => sent.onExit(exit))
+      if (Number.isFinite(timeoutMillis)) {
+        sent.deadline = deadlines.add(caller, timeoutMillis, () => sent.onTimeout())
+      }
+      return sent
+    }
+  }
+}

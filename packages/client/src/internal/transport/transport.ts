@@ -1,0 +1,28 @@
+/** What all requests of one TinkerClient share. */
+import type * as Zstd from "@effect-tinker/api/Zstd"
+import type { AccessTokens } from "../auth/accessTokens.ts"
+import type { Telemetry } from "../../Telemetry.ts"
+import type { Exchange } from "./exchange.ts"
+import type { CommonHeaders } from "./headers.ts"
+import type { PaymentPause } from "./paymentPause.ts"
+
+/** @internal */
+export interface Transport {
+  readonly exchange: Exchange
+  /** of the service */
+  readonly origin: string
+  /** what the paths of the contract are appended to */
+  readonly basePath: string
+  readonly commonHeaders: CommonHeaders
+  /** with the number of the call, the idempotency key */
+  readonly idempotencyPrefix: string
+  readonly zstd: Zstd.Service
+  readonly accessTokens: AccessTokens
+  readonly telemetry: Telemetry
+  readonly paymentPause: PaymentPause
+  /** notes that have been logged */
+  readonly deprecations: Set<string>
+  calls: number
+  /** 400s without a body; each success takes one back */
+  edgeRejections: number
+}

@@ -1,0 +1,141 @@
+/// <reference types="node" />
+/** An exchange over a dispatcher of undici: callbacks alone, and one object for each request. */
+import type { Transform } from "node:stream"
+import type * as Undici from "undici"
+import {
+  type BufferedResponse,
+  type Exchange,
+  failureOf,
+  type PreparedRequest,
+  type Releasable,
+  type ResponseHandler,
+  type SendOptions
+} from "../exchange.ts"
+import { acceptEncoding, decoderFor } from "./decoders.ts"
+import { abortError, concat } from "./incomingBody.ts"
+import { type TransformRequest, transformPrepared } from "./transformRequest.ts"
+
+type ReceivedHeaders = Record<string, string | Array<string> | undefined>
+
+const joinLists = (received: ReceivedHeaders): BufferedResponse["headers"] => {
+  for (const name in received) {
+    const value = received[name]
+    if (typeof value === "object") received[name] = value.join(", ")
+  }
+  return received as BufferedResponse["headers"]
+}
+
+/** A request under way. */
+class UndiciRequest implements Releasable, Undici.Dispatcher.DispatchHandler {
+  /** `send` has returned, and the handler may be called */
+  hasReturned = false
+  private handler: ResponseHandler | undefined
+  private controller: Undici.Dispatcher.DispatchController | undefined = undefined
+  private decoder: Transform | undefined = undefined
+  private status = 0
+  private headers: BufferedResponse["headers"] = {}
+  private chunks: Array<Uint8Array> = []
+
+  constructor(handler: ResponseHandler) {
+    this.handler = handler
+  }
+
+  release() {
+    if (this.handler === undefined) return
+    this.handler = undefined
+    this.decoder?.destroy()
+    // without a controller there is no connection yet
+    this.controller?.abort(abortError())
+  }
+
+  onRequestStart(controller: Undici.Dispatcher.DispatchController) {
+    this.controller = controller
+    if (this.handler === undefined) controller.abort(abortError())
+  }
+
+  onResponseStart(_: unknown, status: number, received: ReceivedHeaders) {
+    // an interim response
+    if (status < 200) return
+    this.status = status
+    this.headers = joinLists(received)
+  }
+
+  onResponseData(_: unknown, chunk: Uint8Array) {
+    this.chunks.push(chunk)
+  }
+
+  onResponseEnd() {
+    const decoder = decoderFor(this.headers["content-encoding"])
+    const body = this.takeBody()
+    if (decoder === undefined) this.succeed(body)
+    else this.decode(decoder(), body)
+  }
+
+  onResponseError(_: unknown, cause: unknown) {
+    if (this.hasReturned) this.fail(cause)
+    else queueMicrotask(() => this.fail(cause))
+  }
+
+  private fail(cause: unknown) {
+    const { handler } = this
+    this.handler = undefined
+    handler?.onFailure(failureOf(cause))
+  }
+
+  private takeBody(): Uint8Array {
+    const body = concat(this.chunks)
+    this.chunks = []
+    return body
+  }
+
+  private succeed(body: Uint8Array) {
+    const { handler } = this
+    this.handler = undefined
+    handler?.onResponse({ status: this.status, headers: this.headers, body })
+  }
+
+  private decode(decoder: Transform, body: Uint8Array) {
+    this.decoder = decoder
+    decoder.on("data", (chunk: Uint8Array) => this.chunks.push(chunk))
+    decoder.on("end", () => this.succeed(this.takeBody()))
+    decoder.on("error", (cause) => this.fail(cause))
+    decoder.end(body)
+  }
+}
+
+const noRequest: Releasable = { release: () => {} }
+
+const send = (
+  dispatcher: Undici.Dispatcher,
+  transformRequest: TransformRequest | undefined,
+  given: PreparedRequest,
+  { timeoutMillis }: SendOptions,
+  handler: ResponseHandler
+): Releasable => {
+  const request = transformRequest === undefined || given.isForeign ? given : transformPrepared(transformRequest, given)
+  if (request === undefined) {
+    queueMicrotask(() => handler.onFailure({ reason: "InvalidUrl" }))
+    return noRequest
+  }
+  const sent = new UndiciRequest(handler)
+  dispatcher.dispatch(
+    {
+      origin: request.origin,
+      path: request.path,
+      method: request.method as "GET",
+      headers: request.headers as Array<string>,
+      body: request.body ?? null,
+      headersTimeout: timeoutMillis,
+      bodyTimeout: timeoutMillis
+    },
+    sent
+  )
+  sent.hasReturned = true
+  return sent
+}
+
+/** It keeps the timeouts by undici's timers, and so needs nothing of the caller. @internal */
+export const make = (dispatcher: Undici.Dispatcher, transformRequest: TransformRequest | undefined): Exchange => ({
+  headers: ["accept-encoding", acceptEncoding],
+  send: (request, options, handler) => send(dispatcher, transformRequest, request, options, handler)
+})
