@@ -1,117 +1,45 @@
 /**
- * The result of a submitted operation, as a `Fiber`: `Fiber.join`, `Fiber.zip` and `Fiber.all` work on it. It may be
- * awaited any number of times, by any number of fibers; a waiter that is interrupted only stops waiting.
+ * The result of a submitted operation. A future is a `Fiber`: `Fiber.join`, `Fiber.await`, `Fiber.poll` and `Fiber.all`
+ * work on it, and `yield*` joins it. Any number of fibers may join it, any number of times.
  *
  * ```ts
  * const forward = yield* training.forwardBackward(batch, "cross_entropy")
  * const update = yield* training.optimStep({ learning_rate: 1e-3 })
- * const [output] = yield* Fiber.join(Fiber.zip(forward, update))
+ * const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
  * ```
+ *
+ * Interrupting a fiber that joins a future only ends that wait. Interrupting the future itself (`Fiber.interrupt`) gives
+ * up its result, and those who join it fail with `ClientClosed`. In both cases the operation goes on: the service has it,
+ * or will get it in its turn.
  *
  * @since 0.1.0
  */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Effectable from "effect/Effectable"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import type * as FiberId from "effect/FiberId"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-
-/**
- * @since 0.1.0
- * @category type ids
- */
-export const TypeId: unique symbol = Symbol.for("~@effect-tinker/client/TinkerFuture")
-
-/**
- * @since 0.1.0
- * @category type ids
- */
-export type TypeId = typeof TypeId
 
 /**
  * @since 0.1.0
  * @category models
  */
 export interface TinkerFuture<out A, out E = TinkerError.TinkerError> extends Fiber.Fiber<A, E> {
-  readonly [TypeId]: TypeId
   /** the operation, such as `forwardBackward` */
   readonly method: string
   /**
-   * The operation's sequence numbers; more than one where a batch was cut into chunks. Those of an operation that waits
-   * behind a custom loss move up when that loss fails.
+   * The sequence numbers of the operation's requests; more than one if a batch was split into chunks. The numbers of an
+   * operation behind a custom loss decrease if that loss fails.
    */
   readonly seqIds: ReadonlyArray<number>
 }
 
-class FutureImpl<A, E> extends Effectable.Class<A, E> {
-  readonly [TypeId]: TypeId = TypeId
-  readonly [Fiber.FiberTypeId] = { _E: (_: never) => _, _A: (_: never) => _ }
-  readonly method: string
-  readonly #seqIds: () => ReadonlyArray<number>
-  readonly #fiber: Fiber.RuntimeFiber<A, E>
-  readonly #result: Deferred.Deferred<A, E>
-
-  constructor(
-    method: string,
-    seqIds: () => ReadonlyArray<number>,
-    fiber: Fiber.RuntimeFiber<A, E>,
-    result: Deferred.Deferred<A, E>
-  ) {
-    super()
-    this.method = method
-    this.#seqIds = seqIds
-    this.#fiber = fiber
-    this.#result = result
-  }
-  get seqIds() {
-    return this.#seqIds()
-  }
-  commit() {
-    return Deferred.await(this.#result)
-  }
-  id(): FiberId.FiberId {
-    return this.#fiber.id()
-  }
-  get await() {
-    return Effect.exit(Deferred.await(this.#result))
-  }
-  get children() {
-    return this.#fiber.children
-  }
-  // the program's own references stay as they are: the operation ran elsewhere
-  readonly inheritAll = Effect.void
-  get poll() {
-    return Effect.flatMap(Deferred.poll(this.#result), (found) =>
-      Option.match(found, {
-        onNone: () => Effect.succeedNone,
-        onSome: (result) => Effect.asSome(Effect.exit(result))
-      })
-    )
-  }
-  // gives up the result, not the operation, which is on its way or done
-  interruptAsFork(fiberId: FiberId.FiberId) {
-    return this.#fiber.interruptAsFork(fiberId)
-  }
-}
-
 /**
- * @since 0.1.0
- * @category guards
- */
-export const isTinkerFuture = (u: unknown): u is TinkerFuture<unknown, unknown> =>
-  typeof u === "object" && u !== null && TypeId in u
-
-/**
- * Runs what brings the result in a scope. If that ends first, waiters fail with `ClientClosed`; they are never
- * interrupted with it.
+ * Forks the wait for a result in a scope, and adds the fields of a future to the fiber. If the scope closes first, the
+ * future fails with `ClientClosed`; fibers that join it are not interrupted.
  *
  * @since 0.1.0
  * @category constructors
@@ -122,24 +50,33 @@ export const make = <A, E>(options: {
   readonly scope: Scope.Scope
   readonly run: Effect.Effect<A, E>
 }): Effect.Effect<TinkerFuture<A, E | TinkerError.ClientClosed>> =>
-  Effect.uninterruptible(
-    Effect.gen(function* () {
-      const result = yield* Deferred.make<A, E | TinkerError.ClientClosed>()
-      const settle = (exit: Exit.Exit<A, E>) =>
-        Exit.isFailure(exit) && Cause.isInterrupted(exit.cause)
-          ? Deferred.fail(result, new TinkerError.ClientClosed({ method: options.method }))
-          : Deferred.done(result, exit)
-      const fiber = yield* Effect.interruptible(options.run).pipe(Effect.onExit(settle), Effect.forkIn(options.scope))
-      return new FutureImpl(options.method, options.seqIds, fiber, result) as unknown as TinkerFuture<
-        A,
-        E | TinkerError.ClientClosed
-      >
-    })
+  Effect.interruptible(options.run).pipe(
+    Effect.catchAllCause((cause) =>
+      Effect.failCause<E | TinkerError.ClientClosed>(
+        Cause.isInterrupted(cause) ? Cause.fail(new TinkerError.ClientClosed({ method: options.method })) : cause
+      )
+    ),
+    Effect.forkIn(options.scope),
+    Effect.map((fiber) => withFields(fiber, options)),
+    // Only the wait is interruptible: the fiber ends with an error and not as interrupted.
+    Effect.uninterruptible
   )
 
+/** Turns a fiber into a future. */
+const withFields = <A, E>(
+  fiber: Fiber.Fiber<A, E>,
+  { method, seqIds }: { readonly method: string; readonly seqIds: () => ReadonlyArray<number> }
+): TinkerFuture<A, E> =>
+  Object.defineProperties(fiber, {
+    method: { value: method },
+    seqIds: { get: seqIds },
+    // A join leaves the FiberRefs of its own fiber as they are: the operation does not run in the caller's context.
+    inheritAll: { value: Effect.void }
+  }) as TinkerFuture<A, E>
+
 /**
- * How long an operation waits while nothing of its client gets on, neither itself nor any other. It then fails with
- * `NoProgress`, which says what the queue was waiting for. It is read when an operation is called.
+ * How long an operation waits while none of its client's operations makes progress. It then fails with `NoProgress`, which
+ * carries the state of the service's queue. The limit is read when an operation is called.
  *
  * @since 0.1.0
  * @category references
@@ -150,7 +87,7 @@ export class NoProgressLimit extends Context.Reference<NoProgressLimit>()(
 ) {}
 
 /**
- * Waits for longer, or less long, in an effect.
+ * Sets the limit for the operations that are called in an effect.
  *
  * @since 0.1.0
  * @category combinators
