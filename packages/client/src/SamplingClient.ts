@@ -29,7 +29,7 @@ import {
   type SampleOptions
 } from "./internal/sampling/options.ts"
 import { type Sampler, SampleOperation, type SampleSettings } from "./internal/sampling/sampleOperation.ts"
-import * as observe from "./internal/telemetry/observe.ts"
+import { instrumentDetached, type OperationRecord } from "./internal/telemetry/instrument.ts"
 import * as chunking from "./internal/training/chunking.ts"
 import { millis } from "./internal/util/millis.ts"
 import * as QueueState from "./QueueState.ts"
@@ -138,17 +138,17 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
   const queueState = yield* QueueState.make(`Sampling from ${samplingSessionId}`, attributes)
   const sampler = makeSampler(options, queueState)
   const settingsOf = makeSettings(session.clientConfig, options)
-  const abandon = ({ requestId }: observe.Running) =>
+  const abandon = ({ requestId }: OperationRecord) =>
     requestId === undefined ? Effect.void : session.abandon(requestId)
 
   const sampleAs = (method: SampleSettings["method"], prompt: ModelInput.ModelInput, given: SampleOptions) =>
     withCaller((caller): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> => {
       const settings = settingsOf(method, prompt, given, caller)
       if (Either.isLeft(settings)) return settings.left
-      return observe.lean(
+      return instrumentDetached(
         `SamplingClient.${method}`,
         attributes,
-        (running) => new SampleOperation(sampler, settings.right, running, caller).run(),
+        (record) => new SampleOperation(sampler, settings.right, record, caller).run(),
         abandon
       )
     })

@@ -18,7 +18,7 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as codec from "./internal/codec/endpoint.ts"
 import * as sessionLimits from "./internal/limits/sessionLimits.ts"
-import * as observe from "./internal/telemetry/observe.ts"
+import { instrument } from "./internal/telemetry/instrument.ts"
 import * as progress from "./internal/polling/progress.ts"
 import { retrieve } from "./internal/polling/retrieve.ts"
 import * as validate from "./internal/training/validate.ts"
@@ -128,12 +128,12 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
       Effect.gen(function* () {
         const noProgressLimit = yield* TinkerFuture.NoProgressLimit
         const queue = yield* QueueState.make(about)
-        return yield* observe.operation(`ServiceClient.${method}`, {}, (running) =>
+        return yield* instrument(`ServiceClient.${method}`, {}, (record) =>
           Effect.gen(function* () {
             const { request_id } = yield* RetryPolicy.retryUnreadable(
-              operation.send({ method, onRetry: () => running.retried() })
+              operation.send({ method, onRetry: () => record.noteRetry() })
             )
-            running.accepted()
+            record.noteAccepted()
             return yield* retrieve(client, {
               method,
               requestId: request_id,
@@ -141,7 +141,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
               schema: operation.schema,
               queue,
               responses: limits.responses,
-              running,
+              record,
               progress: progress.make(),
               noProgressLimit
             })

@@ -65,7 +65,7 @@ class PollLoop<A, I> {
   }
 
   private get now(): number {
-    return this.options.running.clock.unsafeCurrentTimeMillis()
+    return this.options.record.clock.unsafeCurrentTimeMillis()
   }
 
   /** Polls until the operation has ended. */
@@ -78,7 +78,7 @@ class PollLoop<A, I> {
   }
 
   private onFailure(error: TinkerError.TinkerError, allowMetadata: boolean, sentMillis: number): Step<A> {
-    this.options.running.retried()
+    this.options.record.noteRetry()
     return this.resettingQueueState(
       Effect.flatMap(this.nextAfter(error), (next) =>
         Effect.flatMap(this.watch.check, () =>
@@ -167,10 +167,10 @@ class PollLoop<A, I> {
 
   /** However the operation ends, its client's queue is then active again. */
   private resettingQueueState(step: Step<A>): Step<A> {
-    const { queue, running } = this.options
+    const { queue, record } = this.options
     if (this.resetsQueueState || queue === undefined) return step
     this.resetsQueueState = true
-    return Effect.withParentSpan(Effect.ensuring(step, queue.observe(QueueState.active)), running.span)
+    return Effect.withParentSpan(Effect.ensuring(step, queue.observe(QueueState.active)), record.span)
   }
 }
 
@@ -189,8 +189,8 @@ export const fetchOnCompletion = <A, I>(
   completions: NonNullable<Options<A, I>["completions"]>
 ): Effect.Effect<A, TinkerError.TinkerError> =>
   Effect.suspend(() => {
-    const { requestId, running } = options
-    const loop = new PollLoop(client, options, running.clock.unsafeCurrentTimeMillis())
+    const { requestId, record } = options
+    const loop = new PollLoop(client, options, record.clock.unsafeCurrentTimeMillis())
     return Effect.flatMap(completions.wait(requestId, loop.watch), (size) => loop.fetch(size ?? 0)).pipe(
       Effect.ensuring(Effect.sync(() => completions.done(requestId)))
     )

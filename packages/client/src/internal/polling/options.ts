@@ -8,7 +8,7 @@ import type * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
 import type * as QueueState from "../../QueueState.ts"
 import type { Budget } from "../limits/budget.ts"
-import type { Running } from "../telemetry/observe.ts"
+import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { Progress, Watch } from "./progress.ts"
 
 /** Reports which operations have ended, in place of a poll for each. @internal */
@@ -30,7 +30,7 @@ export interface Options<A, I> {
   readonly completions?: Completions | undefined
   /** the budget of bytes for large results */
   readonly responses: Budget
-  readonly running: Running
+  readonly record: OperationRecord
   readonly progress: Progress
   readonly noProgressLimit: Duration.DurationInput
   /** applied to the result */

@@ -14,15 +14,15 @@ export const nextPoll = <A, I>({
   protobuf,
   requestId,
   roundtripSeconds,
-  running,
+  record,
   type
 }: Options<A, I>): CallOptions => {
-  const iteration = running.polls++
+  const iteration = record.polls++
   return {
     method,
     requestId,
     policy: pollPolicy,
-    span: running.span,
+    span: record.span,
     protobuf,
     headers: {
       "x-tinker-request-iteration": String(iteration),
@@ -53,7 +53,7 @@ export const decodedResult = <A>(body: unknown): { readonly value: A } | undefin
   body instanceof Decoded ? (body as { readonly value: A }) : undefined
 
 /** Notes the progress of the client, and maps the result. @internal */
-export const finish = <A, I>({ map, progress, running }: Options<A, I>, value: A): A => {
-  progress.lastMillis = running.clock.unsafeCurrentTimeMillis()
+export const finish = <A, I>({ map, progress, record }: Options<A, I>, value: A): A => {
+  progress.lastMillis = record.clock.unsafeCurrentTimeMillis()
   return map === undefined ? value : map(value)
 }

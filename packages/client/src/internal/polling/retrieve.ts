@@ -22,9 +22,9 @@ export const startFirstPoll = <A, I>(
   caller: Caller,
   then: (result: Effect.Effect<A, TinkerError.TinkerError>) => void
 ): Releasable => {
-  const { requestId, running } = options
-  const startMillis = running.clock.unsafeCurrentTimeMillis()
-  running.requestId = requestId
+  const { requestId, record } = options
+  const startMillis = record.clock.unsafeCurrentTimeMillis()
+  record.requestId = requestId
   const onBody = (body: unknown): Effect.Effect<A, TinkerError.TinkerError> => {
     const decoded = decodedResult<A>(body)
     return decoded === undefined
@@ -53,8 +53,8 @@ export const retrieve = <A, I>(
   client: TinkerClient.Service,
   options: Options<A, I>
 ): Effect.Effect<A, TinkerError.TinkerError> => {
-  const { completions, requestId, running } = options
-  running.requestId = requestId
+  const { completions, requestId, record } = options
+  record.requestId = requestId
   if (completions !== undefined) return fetchOnCompletion(client, options, completions)
   return withCaller((caller) =>
     Effect.async((resume) => {

@@ -15,7 +15,7 @@ import type * as sessionLimits from "../limits/sessionLimits.ts"
 import type { Completions, Options as RetrieveOptions } from "../polling/options.ts"
 import * as progress from "../polling/progress.ts"
 import { retrieve, startFirstPoll } from "../polling/retrieve.ts"
-import type { Running } from "../telemetry/observe.ts"
+import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { CallHandler, CallOptions } from "../transport/callOptions.ts"
 import { millis } from "../util/millis.ts"
 import { type SampleInput, sampleRequest, withSequenceIds } from "./sampleRequest.ts"
@@ -56,7 +56,7 @@ type Submitted = Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
 export class SampleOperation implements CallHandler {
   private readonly sampler: Sampler
   private readonly settings: SampleSettings
-  private readonly running: Running
+  private readonly record: OperationRecord
   private readonly caller: Caller
   private readonly startMillis: number
   // of the current submission
@@ -65,17 +65,17 @@ export class SampleOperation implements CallHandler {
   /** ends the callbacks with what the caller's fiber does next */
   private resume: (rest: Sampled) => void = () => {}
 
-  constructor(sampler: Sampler, settings: SampleSettings, running: Running, caller: Caller) {
+  constructor(sampler: Sampler, settings: SampleSettings, record: OperationRecord, caller: Caller) {
     this.sampler = sampler
     this.settings = settings
-    this.running = running
+    this.record = record
     this.caller = caller
     this.startMillis = this.now
-    running.bytes = settings.bytes
+    record.bytes = settings.bytes
   }
 
   private get now() {
-    return this.running.clock.unsafeCurrentTimeMillis()
+    return this.record.clock.unsafeCurrentTimeMillis()
   }
 
   /** An interruption releases what the operation's record holds, and with it the request. */
@@ -83,7 +83,7 @@ export class SampleOperation implements CallHandler {
     return Effect.async<Sampling.SampleResponse, TinkerError.TinkerError>((resume) => {
       this.resume = resume
       const place = new Permits()
-      this.running.place = place
+      this.record.place = place
       place.acquire(this.sampler.inFlight, 1, () => this.guard(this.acquireRoom))
     })
   }
@@ -100,7 +100,7 @@ export class SampleOperation implements CallHandler {
   private acquireRoom() {
     const { samples } = this.sampler.limits
     if (!samples.isUnthrottled) return this.resume(this.submitWithRoom(0))
-    samples.acquire(this.settings.bytes, this.running, this.now, () => this.guard(this.startSubmission))
+    samples.acquire(this.settings.bytes, this.record, this.now, () => this.guard(this.startSubmission))
   }
 
   private startSubmission() {
@@ -110,7 +110,7 @@ export class SampleOperation implements CallHandler {
       return this.resume(Effect.flatMap(limits.samples.resumed, () => this.submit(0)))
     }
     this.beginSubmission()
-    this.running.request = client.start(TinkerApi.asample, this.request, this.callOptions, this.caller, this)
+    this.record.request = client.start(TinkerApi.asample, this.request, this.callOptions, this.caller, this)
   }
 
   /** The service has accepted the submission. */
@@ -118,17 +118,17 @@ export class SampleOperation implements CallHandler {
     const { client, completions } = this.sampler
     const retrieval = this.accepted(envelope as Future.FutureEnvelope)
     if (completions !== undefined) {
-      this.running.request = undefined
+      this.record.request = undefined
       return this.resume(this.resubmitting(retrieve(client, retrieval), 0))
     }
-    this.running.request = startFirstPoll(client, retrieval, this.caller, (result) => {
-      this.running.request = undefined
+    this.record.request = startFirstPoll(client, retrieval, this.caller, (result) => {
+      this.record.request = undefined
       this.resume(this.resubmitting(result, 0))
     })
   }
 
   onRest(rest: Effect.Effect<unknown, TinkerError.TinkerError>) {
-    this.running.request = undefined
+    this.record.request = undefined
     this.resume(this.afterSubmission(rest as Submitted, 0))
   }
 
@@ -158,12 +158,12 @@ export class SampleOperation implements CallHandler {
   }
 
   private get admission() {
-    return this.sampler.limits.samples.admission(this.settings.bytes, this.running)
+    return this.sampler.limits.samples.admission(this.settings.bytes, this.record)
   }
 
   private releaseRoom() {
-    this.running.submission?.release()
-    this.running.submission = undefined
+    this.record.submission?.release()
+    this.record.submission = undefined
   }
 
   private get request() {
@@ -173,7 +173,7 @@ export class SampleOperation implements CallHandler {
   private get callOptions(): CallOptions {
     const { method, policy } = this.settings
     // one attempt: `retrySubmission` retries, so that it can pause all samplers of the session
-    return { method, policy: { ...policy, total: 0 }, headers: backpressureHeaders, span: this.running.span }
+    return { method, policy: { ...policy, total: 0 }, headers: backpressureHeaders, span: this.record.span }
   }
 
   private post(): Submitted {
@@ -182,9 +182,9 @@ export class SampleOperation implements CallHandler {
 
   /** Releases the room for the submission; what the wait for the result needs. */
   private accepted({ request_id, sample_sequence_ids }: Future.FutureEnvelope): Retrieval {
-    const { running, sampler } = this
+    const { record, sampler } = this
     this.releaseRoom()
-    running.accepted()
+    record.noteAccepted()
     return {
       method: this.settings.method,
       requestId: request_id,
@@ -194,7 +194,7 @@ export class SampleOperation implements CallHandler {
       queue: sampler.queueState,
       completions: sampler.completions,
       responses: sampler.limits.responses,
-      running,
+      record,
       progress: sampler.progress,
       noProgressLimit: this.settings.noProgressLimit,
       map: (response) => withSequenceIds(response, sample_sequence_ids),
@@ -216,7 +216,7 @@ export class SampleOperation implements CallHandler {
 
   /** After a failed attempt: fails, or waits for room again if the service asked to slow down, which is no failure. */
   private onAttemptFailed(error: TinkerError.TinkerError): Submitted {
-    this.running.retried()
+    this.record.noteRetry()
     const isThrottled = error._tag === "RateLimited" && this.mayRetry && error.shouldRetry !== false
     // before the room is released, since others would go ahead at once
     if (isThrottled) this.sampler.limits.samples.pause(this.now, this.settings.bytes, error.retryAfter)

@@ -1,10 +1,9 @@
+/** The keys of the client's metrics, and the metrics of each operation. */
+import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
-
-/**
- * What the metrics are known by. A metric that is made of a key with its tags is found again at once; one that is tagged
- * later is looked for at each update.
- */
+import type * as MetricKeyType from "effect/MetricKeyType"
+import * as MetricLabel from "effect/MetricLabel"
 
 const seconds = MetricBoundaries.fromIterable([
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200
@@ -22,10 +21,10 @@ export const failures = MetricKey.counter("tinker.client.failures", { descriptio
 export const polls = MetricKey.counter("tinker.client.polls", { description: "requests for results" })
 
 /** @internal */
-export const retries = MetricKey.counter("tinker.client.retries", { description: "requests that were sent again" })
+export const retries = MetricKey.counter("tinker.client.retries", { description: "requests that were retried" })
 
 /** @internal */
-export const inFlight = MetricKey.gauge("tinker.client.in_flight", { description: "operations under way" })
+export const inFlight = MetricKey.gauge("tinker.client.in_flight", { description: "operations in flight" })
 
 /** @internal */
 export const duration = MetricKey.histogram(
@@ -40,3 +39,38 @@ export const queueTime = MetricKey.histogram(
   seconds,
   "seconds from the call of an operation until the service has accepted it"
 )
+
+// A metric of a key that has its tags is looked up at once; one that is tagged at each update is searched for.
+const makeMetrics = (operation: string) => {
+  const of = <Type extends MetricKeyType.MetricKeyType.Untyped>(
+    key: MetricKey.MetricKey<Type>,
+    ...tags: ReadonlyArray<MetricLabel.MetricLabel>
+  ) => Metric.fromMetricKey(MetricKey.taggedWithLabels(key, [MetricLabel.make("operation", operation), ...tags]))
+  const outcome = (name: string) => of(operations, MetricLabel.make("outcome", name))
+  return {
+    success: outcome("success"),
+    failure: outcome("failure"),
+    interrupted: outcome("interrupted"),
+    failedWith: (tag: string) => of(failures, MetricLabel.make("error", tag)),
+    polls: of(polls),
+    retries: of(retries),
+    inFlight: of(inFlight),
+    duration: of(duration),
+    queueTime: of(queueTime)
+  }
+}
+
+/** @internal */
+export type OperationMetrics = ReturnType<typeof makeMetrics>
+
+const known = new Map<string, OperationMetrics>()
+
+/** The metrics of an operation, tagged with its name. @internal */
+export const metricsFor = (operation: string): OperationMetrics => {
+  let metrics = known.get(operation)
+  if (metrics === undefined) {
+    metrics = makeMetrics(operation)
+    known.set(operation, metrics)
+  }
+  return metrics
+}

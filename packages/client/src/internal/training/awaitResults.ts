@@ -7,7 +7,7 @@ import type * as TinkerClient from "../../TinkerClient.ts"
 import type * as sessionLimits from "../limits/sessionLimits.ts"
 import type * as progress from "../polling/progress.ts"
 import { retrieve } from "../polling/retrieve.ts"
-import type * as observe from "../telemetry/observe.ts"
+import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { Accepted, Operation } from "./operation.ts"
 
 /** @internal */
@@ -24,7 +24,7 @@ export const awaitResults = <A, I, B>(
   operation: Operation<A, I, B>,
   accepted: ReadonlyArray<Accepted<A>>,
   options: {
-    readonly record: observe.Running
+    readonly record: OperationRecord
     readonly noProgressLimit: Duration.DurationInput
     readonly roundtripSeconds: number
   }
@@ -40,7 +40,7 @@ export const awaitResults = <A, I, B>(
           protobuf: operation.protobuf,
           queue: context.queueState,
           responses: context.limits.responses,
-          running: options.record,
+          record: options.record,
           progress: context.progress,
           noProgressLimit: options.noProgressLimit,
           roundtripSeconds: options.roundtripSeconds

@@ -78,7 +78,7 @@ export const submitRequest = <A, I>(
       ...operation,
       requestCount: 1,
       send: (seq_id, _index, record) =>
-        send(seq_id, { method: operation.method, policy, onRetry: () => record.retried() }),
+        send(seq_id, { method: operation.method, policy, onRetry: () => record.noteRetry() }),
       combine: ([result]) => result!
     })
   )

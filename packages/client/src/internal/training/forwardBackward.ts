@@ -50,7 +50,7 @@ export const chunkedOperation = (
       }
       return sendRequest(
         { forward_backward_input, model_id: modelId, seq_id, forward_only: forwardOnly },
-        { method, policy, onRetry: () => record.retried() }
+        { method, policy, onRetry: () => record.noteRetry() }
       ).pipe(limits.passes.withCost(sizes[index]!))
     },
     combine

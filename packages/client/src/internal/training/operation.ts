@@ -6,7 +6,7 @@ import type * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
 import type * as TinkerFuture from "../../TinkerFuture.ts"
-import type * as observe from "../telemetry/observe.ts"
+import type { OperationRecord } from "../telemetry/instrument.ts"
 
 /**
  * Submits an operation when it runs, and returns its future. It fails only for invalid input, before anything is sent;
@@ -42,7 +42,7 @@ export interface Operation<A, I, B> {
   readonly send: (
     seqId: number,
     index: number,
-    record: observe.Running
+    record: OperationRecord
   ) => Effect.Effect<Accepted<A>, TinkerError.TinkerError>
   readonly combine: (results: ReadonlyArray<A>) => B
 }

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as RetryPolicy from "../../RetryPolicy.ts"
-import type * as observe from "../telemetry/observe.ts"
+import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { Breakage } from "./breakage.ts"
 import type { Accepted, Operation } from "./operation.ts"
 
@@ -56,7 +56,7 @@ const finishWithinGracePeriod = (effect: Effect.Effect<void>, isStarted: () => b
 export const sendRequests = <A, I, B>(
   operation: Operation<A, I, B>,
   firstSeqId: number,
-  record: observe.Running,
+  record: OperationRecord,
   breakage: Breakage
 ): Effect.Effect<ReadonlyArray<Accepted<A>>, TinkerError.TinkerError> => {
   const sendOne: SendOne<A> = (index) =>

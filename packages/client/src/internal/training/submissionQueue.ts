@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as TinkerFuture from "../../TinkerFuture.ts"
 import * as progress from "../polling/progress.ts"
-import * as observe from "../telemetry/observe.ts"
+import { type OperationRecord, startRecord } from "../telemetry/instrument.ts"
 import * as results from "./awaitResults.ts"
 import { Breakage } from "./breakage.ts"
 import type { Operation, Submitted } from "./operation.ts"
@@ -88,7 +88,7 @@ interface Reservation<B, E> {
 }
 
 interface Tracking {
-  readonly record: observe.Running
+  readonly record: OperationRecord
   readonly noProgressLimit: Duration.DurationInput
 }
 
@@ -153,7 +153,7 @@ const enqueue = <B, E>(
     requestCount: reservation.requestCount,
     run: Effect.suspend(() => reservation.submit(submission, tracking)).pipe(
       Effect.withParentSpan(record.span),
-      Effect.tap(() => Effect.sync(() => record.accepted())),
+      Effect.tap(() => Effect.sync(() => record.noteAccepted())),
       Effect.exit,
       Effect.flatMap((exit) =>
         // When the client closes, this fiber ends. An interruption that arrives here is that of a request.
@@ -180,7 +180,7 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
       })
     }
     const noProgressLimit = yield* TinkerFuture.NoProgressLimit
-    const record = yield* observe.start(`${name}.${reservation.method}`, attributes)
+    const record = yield* startRecord(`${name}.${reservation.method}`, attributes)
     record.bytes = reservation.bytes ?? 0
     const accepted = yield* Deferred.make<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>()
     const submission = enqueue(state, reservation, { record, noProgressLimit }, accepted)
