@@ -9,7 +9,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url))
 /** A path as the reports name it. */
 export const shortPath = (path) => relative(root, path).split(sep).join("/")
 
-const skipped = new Set(["node_modules", "dist", "build", "gen", "fixtures", "models", ".venv", ".git"])
+const skipped = new Set(["node_modules", "dist", "build", "gen", "fixtures", ".venv", ".git"])
 
 /** All files below a directory whose names end in one of `endings`; generated and built ones are left out. */
 export const filesBelow = (directory, endings = [".ts"]) =>
