@@ -35,6 +35,14 @@ const leftImports = (code) =>
     .map(([, specifier]) => specifier)
     .filter(isForNode)
 
+/** Fails at the first import of Node, rather than at everything below it. */
+const rejectNodeInEsbuild = {
+  name: "reject-node",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /.*/ }, ({ path }) => (isForNode(path) ? { errors: [{ text: `imports ${path}` }] } : undefined))
+  }
+}
+
 const withEsbuild = async (entry) => {
   const bundled = await esbuild({
     entryPoints: [entry],
@@ -49,7 +57,8 @@ const withEsbuild = async (entry) => {
     conditions: [...sourceConditions, "module"],
     minify: true,
     legalComments: "none",
-    logLevel: "silent"
+    logLevel: "silent",
+    plugins: [rejectNodeInEsbuild]
   }).catch((error) => {
     if (!Array.isArray(error.errors)) throw error
     throw new Error(
@@ -61,8 +70,8 @@ const withEsbuild = async (entry) => {
   return bundled.outputFiles.filter(({ path }) => path.endsWith(".js")).map(({ text }) => text)
 }
 
-// Vite puts an empty module in the place of Node's, and only warns
-const rejectNode = {
+/** Vite would put an empty module in the place of Node's, and only warn. */
+const rejectNodeInVite = {
   name: "reject-node",
   enforce: "pre",
   resolveId(specifier, importer) {
@@ -78,9 +87,9 @@ const withVite = async (entry, name) => {
     root,
     configFile: false,
     logLevel: "silent",
-    plugins: [rejectNode],
+    plugins: [rejectNodeInVite],
     resolve: { conditions: [...sourceConditions, ...defaultClientConditions] },
-    worker: { format: "es", plugins: () => [rejectNode] },
+    worker: { format: "es", plugins: () => [rejectNodeInVite] },
     build: {
       write: false,
       target: "es2022",
