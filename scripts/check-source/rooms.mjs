@@ -108,12 +108,6 @@ const checkRooms = (report) => {
     }
     report(from, line, `internal/${source.room} may not import ${shortPath(to)}`)
   }
-  for (const [name, rooms] of Object.entries(allowedRooms)) {
-    const pairs = Object.entries(rooms).flatMap(([room, others]) => others.map((other) => [room, other]))
-    for (const circle of circlesOf(graphOf(pairs))) {
-      report(packages.find((found) => found.name === name).directory, 0, `has rooms in a circle: ${circle.join(", ")}`)
-    }
-  }
   for (const { directory, name, sources } of packages) {
     const rooms = new Set(sources.map((path) => placeOf(path).room).filter(Boolean))
     for (const room of rooms) {
@@ -123,6 +117,27 @@ const checkRooms = (report) => {
     }
     for (const room of Object.keys(allowedRooms[name] ?? {})) {
       if (!rooms.has(room)) report(directory, 0, `internal/${room} is in scripts/check-source/rooms.mjs, but not here`)
+    }
+  }
+}
+
+/** Rooms form no circles, also where no circle of files runs through them. */
+const checkRoomCircles = (report) => {
+  const between = edges()
+    .map(({ from, line, to }) => ({ from, line, source: placeOf(from), target: placeOf(to), to }))
+    .filter(
+      ({ source, target }) =>
+        source.room !== undefined &&
+        target.room !== undefined &&
+        source.package === target.package &&
+        source.room !== target.room
+    )
+  const nameOf = (place) => `${place.package}/${place.room}`
+  for (const circle of circlesOf(graphOf(between.map(({ source, target }) => [nameOf(source), nameOf(target)])))) {
+    for (const { from, line, source, target, to } of between) {
+      if (circle.includes(nameOf(source)) && circle.includes(nameOf(target))) {
+        report(from, line, `imports ${shortPath(to)}, so that rooms are in a circle: ${circle.join(", ")}`)
+      }
     }
   }
 }
@@ -175,5 +190,6 @@ export const actualRooms = () => {
 export const check = (report) => {
   checkPackages(report)
   checkRooms(report)
+  checkRoomCircles(report)
   checkNode(report)
 }

@@ -15,16 +15,16 @@ const isExported = (statement) =>
 /** The names that a file exports: `name → { line, isType }`. */
 const exportsOf = ({ source }) => {
   const found = new Map()
-  const add = (name, node, isType) => {
+  const add = (name, node, isType, isReexport = false) => {
     const before = found.get(name)
     const line = source.getLineAndCharacterOfPosition(node.getStart()).line + 1
-    found.set(name, { line: before?.line ?? line, isType: (before?.isType ?? true) && isType })
+    found.set(name, { line: before?.line ?? line, isType: (before?.isType ?? true) && isType, isReexport })
   }
   for (const statement of source.statements) {
     if (ts.isExportDeclaration(statement) && statement.exportClause !== undefined) {
       if (ts.isNamedExports(statement.exportClause)) {
         for (const element of statement.exportClause.elements) {
-          add(element.name.text, element, statement.isTypeOnly || element.isTypeOnly)
+          add(element.name.text, element, statement.isTypeOnly || element.isTypeOnly, true)
         }
       }
       continue
@@ -138,9 +138,10 @@ export const check = (report, { everything }) => {
       if (names.has("*")) continue
       const file = parse(path)
       const isPublic = placeOf(path).module !== undefined
-      for (const [name, { isType, line }] of exportsOf(file)) {
+      for (const [name, { isReexport, isType, line }] of exportsOf(file)) {
         if (names.has(name)) continue
-        const here = occurrences(file, name) > 1
+        // a public type that is defined inside belongs to a signature
+        const here = isReexport ? isType : occurrences(file, name) > 1
         if (here && (isPublic || isType) && !everything) continue
         report(path, line, `${name} is used ${here ? "in this file alone" : "nowhere"}`)
       }
