@@ -1,18 +1,19 @@
 /**
- * Saving and loading: training states, which carry the optimizer, and weights for sampling.
+ * Saving and loading: training states, which include the optimizer state, weights for sampling, and external weights.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
 import { Metadata, openEnum, typeField } from "./internal/schemas/wire.ts"
-import * as Timestamp from "./internal/schemas/timestamp.ts"
+import { seconds, seqId } from "./internal/weights/fields.ts"
 import * as Model from "./Model.ts"
 
-const seqId = nullish(Schema.Int)
-const seconds = nullish(Schema.Int.pipe(Schema.greaterThan(0)))
+export * from "./internal/weights/external.ts"
 
 /**
+ * A save of the weights and the optimizer state, to continue training from.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -33,6 +34,8 @@ export const SaveWeightsRequest = Schema.Struct({
 export type SaveWeightsRequest = typeof SaveWeightsRequest.Type
 
 /**
+ * The path of the new checkpoint.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -45,8 +48,8 @@ export const SaveWeightsResponse = Schema.Struct({ path: Schema.String, type: ty
 export type SaveWeightsResponse = typeof SaveWeightsResponse.Type
 
 /**
- * Which weights a sampler uses: `snapshot` keeps the weights of the save; `inflight` samplers of one model share weights
- * that every later `inflight` save replaces.
+ * Which weights a sampler uses: a `snapshot` sampler keeps the weights of the save; the `inflight` samplers of a model
+ * share weights that each later `inflight` save replaces.
  *
  * @since 0.1.0
  * @category schemas
@@ -60,7 +63,7 @@ export const SamplerKind = openEnum("snapshot", "inflight")
 export type SamplerKind = typeof SamplerKind.Type
 
 /**
- * A named save carries `path`; an unnamed one carries `sampling_session_seq_id` and answers with a sampling session.
+ * A named save has a `path`; an unnamed one has a `sampling_session_seq_id` and returns a sampling session.
  *
  * @since 0.1.0
  * @category schemas
@@ -83,6 +86,8 @@ export const SaveWeightsForSamplerRequest = Schema.Struct({
 export type SaveWeightsForSamplerRequest = typeof SaveWeightsForSamplerRequest.Type
 
 /**
+ * The path of a named save, or the sampling session of an unnamed one.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -99,46 +104,8 @@ export const SaveWeightsForSamplerResponse = Schema.Struct({
 export type SaveWeightsForSamplerResponse = typeof SaveWeightsForSamplerResponse.Type
 
 /**
- * A save in a format that other programs read, as a checkpoint of the kind `external_weights`. With
- * `age_encryption_recipients` (ten at most) every file is encrypted to them and its name ends in `.age`.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const SaveWeightsExternalRequest = Schema.Struct({
-  model_id: Schema.String,
-  path: Schema.String,
-  seq_id: seqId,
-  ttl_seconds: seconds,
-  age_encryption_recipients: nullish(Schema.Array(Schema.String)),
-  type: typeField("save_weights_external")
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type SaveWeightsExternalRequest = typeof SaveWeightsExternalRequest.Type
-
-/**
- * @since 0.1.0
- * @category schemas
- */
-export const SaveWeightsExternalResponse = Schema.Struct({
-  path: nullish(Schema.String),
-  size_bytes: nullish(Schema.Int),
-  type: typeField("save_weights_external")
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type SaveWeightsExternalResponse = typeof SaveWeightsExternalResponse.Type
-
-/**
- * A load into a model that exists, as its first operation. `weights_access_token` is a key of the account that owns the
- * checkpoint, where that is another one.
+ * A load into an existing model, as its first operation. `weights_access_token` is a key of the account that owns the
+ * checkpoint, if that is another account.
  *
  * @since 0.1.0
  * @category schemas
@@ -160,9 +127,9 @@ export const LoadWeightsRequest = Schema.Struct({
 export type LoadWeightsRequest = typeof LoadWeightsRequest.Type
 
 /**
- * A load that creates the model: the service takes the adapter's shape from the checkpoint. The model's id is
- * `<session_id>:train:<model_seq_id>`, and its own operations start at `seq_id` 1. `optimizer_config` is for a load
- * without the optimizer's state.
+ * A load that creates the model with the adapter shape of the checkpoint. The model's id is
+ * `<session_id>:train:<model_seq_id>`, and its operations start at `seq_id` 1. `optimizer_config` applies to a load
+ * without the optimizer state.
  *
  * @since 0.1.0
  * @category schemas
@@ -194,6 +161,8 @@ export type CreateFromWeightsRequest = typeof CreateFromWeightsRequest.Type
 export const AnyLoadWeightsRequest = Schema.Union(LoadWeightsRequest, CreateFromWeightsRequest)
 
 /**
+ * The loaded path, and the id of the model if the load created one.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -210,8 +179,8 @@ export const LoadWeightsResponse = Schema.Struct({
 export type LoadWeightsResponse = typeof LoadWeightsResponse.Type
 
 /**
- * A copy of a checkpoint, of either kind, in a project (`destination_project_id`), or in a slot of a session
- * (`session_id` and `model_seq_id`). The copy shares its storage with the source, and nothing can be trained on it.
+ * A copy of a training or sampler checkpoint, in a project (`destination_project_id`) or in a slot of a session
+ * (`session_id` and `model_seq_id`). The copy shares its storage with the source and cannot be trained.
  *
  * @since 0.1.0
  * @category schemas
@@ -232,6 +201,8 @@ export const CopyWeightsRequest = Schema.Struct({
 export type CopyWeightsRequest = typeof CopyWeightsRequest.Type
 
 /**
+ * The path of the copy.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -244,13 +215,15 @@ export const CopyWeightsResponse = Schema.Struct({ tinker_path: Schema.String })
 export type CopyWeightsResponse = typeof CopyWeightsResponse.Type
 
 /**
+ * The path of the checkpoint to describe.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const WeightsInfoRequest = Schema.Struct({ tinker_path: Schema.String })
 
 /**
- * What one must know of a checkpoint to load it; it works for public checkpoints of others.
+ * What a caller needs to know to load a checkpoint. Public checkpoints of other accounts have it as well.
  *
  * @since 0.1.0
  * @category schemas
@@ -270,71 +243,3 @@ export const WeightsInfoResponse = Schema.Struct({
  * @category models
  */
 export type WeightsInfoResponse = typeof WeightsInfoResponse.Type
-
-/**
- * Signed URLs, one for each file of an external checkpoint, by the file's path below the checkpoint.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const ExternalWeightsUrlsResponse = Schema.Struct({ urls: Metadata, expires: Timestamp.Timestamp })
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type ExternalWeightsUrlsResponse = typeof ExternalWeightsUrlsResponse.Type
-
-/**
- * Starts an upload of weights in the format that `save_weights_external` writes for the same model and adapter.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const ExternalWeightsUploadStartRequest = Schema.Struct({
-  base_model: Schema.String,
-  lora_config: Model.LoraConfig,
-  destination_project_id: nullish(Schema.String)
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type ExternalWeightsUploadStartRequest = typeof ExternalWeightsUploadStartRequest.Type
-
-/**
- * Signed URLs by file name; each file is uploaded with a PUT.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const ExternalWeightsUploadStartResponse = Schema.Struct({
-  upload_id: Schema.String,
-  urls: Metadata,
-  expires: Timestamp.Timestamp
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type ExternalWeightsUploadStartResponse = typeof ExternalWeightsUploadStartResponse.Type
-
-/**
- * @since 0.1.0
- * @category schemas
- */
-export const ExternalWeightsUploadFinishRequest = Schema.Struct({ upload_id: Schema.String })
-
-/**
- * @since 0.1.0
- * @category schemas
- */
-export const ExternalWeightsUploadFinishResponse = Schema.Struct({ tinker_path: Schema.String })
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type ExternalWeightsUploadFinishResponse = typeof ExternalWeightsUploadFinishResponse.Type
