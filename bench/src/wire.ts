@@ -60,7 +60,7 @@ const baseline = (): ReadonlyMap<string, string> => {
   )
 }
 
-const batch = (): ProtobufCodec.PassRequest => ({
+const batch = (): ProtobufCodec.ForwardBackwardMessage => ({
   forward_backward_input: {
     data: Array.from({ length: datums }, (_, i) => {
       const input = new Int32Array(tokens).map((_, j) => (i * 31 + j * 7) % 150_000)

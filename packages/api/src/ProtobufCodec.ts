@@ -1,11 +1,10 @@
 /**
- * The binary form of the three messages that carry many numbers: passes, their results, and samples.
+ * The protobuf form of the three messages that carry many numbers: forward-backward requests, their results, and samples.
  *
- * Writing takes two passes, one that measures and one that writes, so that a message of any size is one allocation;
- * arrays are copied whole, never number by number. Reading gives views on the buffer wherever the alignment of the data
- * allows it, so the buffer must not be written to afterwards.
+ * Encoding computes the size of a message first, so that it needs one allocation, and copies arrays as blocks. Decoding
+ * returns views of the buffer wherever the data is aligned, so the buffer must not be modified afterwards.
  *
- * Nothing here throws: whatever cannot be written or read is on the left.
+ * Nothing here throws: what cannot be encoded or decoded is on the left.
  *
  * @since 0.1.0
  */
@@ -14,7 +13,10 @@ import * as Schema from "effect/Schema"
 import type * as Datum from "./Datum.ts"
 import * as output from "./internal/protobuf/output.ts"
 import { Malformed } from "./internal/protobuf/reader.ts"
-import * as request from "./internal/protobuf/request.ts"
+import * as message from "./internal/protobuf/requestMessage.ts"
+import * as requestRead from "./internal/protobuf/requestRead.ts"
+import { datumSize as sizeOfDatum } from "./internal/protobuf/requestSize.ts"
+import * as requestWrite from "./internal/protobuf/requestWrite.ts"
 import * as sample from "./internal/protobuf/sample.ts"
 import { Texts } from "./internal/protobuf/writer.ts"
 import type * as Sampling from "./Sampling.ts"
@@ -22,6 +24,8 @@ import * as TensorData from "./TensorData.ts"
 import type * as Training from "./Training.ts"
 
 /**
+ * The media type of protobuf bodies.
+ *
  * @since 0.1.0
  * @category constants
  */
@@ -50,8 +54,8 @@ export class ProtobufEncodeError extends Schema.TaggedError<ProtobufEncodeError>
 }
 
 /**
- * Bytes that are not the message they should be: `Truncated` when they end too early, `Malformed` when they are no
- * message at all, `Value` when a message holds what it may not.
+ * Bytes that do not decode: `Truncated` when they end too early, `Malformed` when they are not protobuf, `Value` when a
+ * field has a value that the message does not allow.
  *
  * @since 0.1.0
  * @category errors
@@ -69,12 +73,12 @@ export class ProtobufDecodeError extends Schema.TaggedError<ProtobufDecodeError>
 }
 
 /**
- * A pass as it is sent: forward and backward, or with `forward_only` forward alone.
+ * A forward-backward request, or a forward request with `forward_only`.
  *
  * @since 0.1.0
  * @category models
  */
-export interface PassRequest extends Training.ForwardBackwardRequest {
+export interface ForwardBackwardMessage extends Training.ForwardBackwardRequest {
   readonly forward_only?: boolean | undefined
 }
 
@@ -92,45 +96,45 @@ const read = <A>(
 }
 
 /**
- * The bytes of a pass. A missing `seq_id` is written as 0, which servers refuse. Fails on a pointer to an image, and on
- * a tensor whose shape or indices do not fit its data.
+ * Encodes a forward-backward request. A missing `seq_id` is written as 0, which servers reject. Fails on a pointer to an
+ * image, and on a tensor whose shape or indices do not fit its data.
  *
- * The bytes are written into `into` where that is large enough, and otherwise into memory of their own. A fresh buffer
- * of many megabytes costs several times what the writing does, so one who sends many passes does well to keep buffers.
+ * The bytes are written into `into` if that is large enough, and otherwise into a new buffer. Allocating a buffer of many
+ * megabytes costs several times as much as writing it, so a caller that sends many requests should reuse buffers.
  *
  * @since 0.1.0
  * @category encoding
  */
 export const encodeForwardBackwardRequest = (
-  pass: PassRequest,
+  request: ForwardBackwardMessage,
   options?: { readonly into?: Uint8Array | undefined }
 ): Either.Either<Uint8Array, ProtobufEncodeError> => {
-  const { data, loss_fn, loss_fn_config } = pass.forward_backward_input
-  const message: request.Pass = {
-    model_id: pass.model_id,
-    seq_id: pass.seq_id ?? 0,
+  const { data, loss_fn, loss_fn_config } = request.forward_backward_input
+  const fields: message.ForwardBackwardMessage = {
+    model_id: request.model_id,
+    seq_id: request.seq_id ?? 0,
     data,
     loss_fn,
     loss_fn_config: loss_fn_config ?? {},
-    forward_only: pass.forward_only ?? false
+    forward_only: request.forward_only ?? false
   }
-  const refusal = request.refusal(message)
-  return refusal === undefined
-    ? Either.right(request.encode(message, options?.into))
-    : Either.left(new ProtobufEncodeError(refusal))
+  const problem = message.problem(fields)
+  return problem === undefined
+    ? Either.right(requestWrite.encode(fields, options?.into))
+    : Either.left(new ProtobufEncodeError(problem))
 }
 
 /**
- * A pass from its bytes. A `seq_id` of 0 reads as absent, and so does a config without entries.
+ * Decodes a forward-backward request. A `seq_id` of 0 and a config without entries decode to absent.
  *
  * @since 0.1.0
  * @category decoding
  */
 export const decodeForwardBackwardRequest = (
   bytes: Uint8Array
-): Either.Either<PassRequest & { readonly forward_only: boolean }, ProtobufDecodeError> =>
+): Either.Either<ForwardBackwardMessage & { readonly forward_only: boolean }, ProtobufDecodeError> =>
   read("ForwardBackwardRequest", bytes, (bytes) => {
-    const { data, forward_only, loss_fn, loss_fn_config, model_id, seq_id } = request.decode(bytes)
+    const { data, forward_only, loss_fn, loss_fn_config, model_id, seq_id } = requestRead.decode(bytes)
     return {
       forward_backward_input: {
         data,
@@ -144,16 +148,16 @@ export const decodeForwardBackwardRequest = (
   })
 
 /**
- * The exact number of bytes that a datum takes in a pass, without writing it: what chunks of a batch are cut by.
+ * The exact size of a datum in a request, in bytes. The client splits batches into chunks by it.
  *
  * @since 0.1.0
  * @category encoding
  */
-export const datumSize = (datum: Datum.Datum): number => request.datumSize(datum, new Texts())
+export const datumSize = (datum: Datum.Datum): number => sizeOfDatum(datum, new Texts())
 
 /**
- * The bytes of a result. Outputs of the same names, dtypes and trailing shapes share a record; sparse tensors become
- * dense. Fails on a tensor whose shape does not fit its data.
+ * Encodes the result of a forward-backward. Outputs with the same names, dtypes and trailing shapes share a record; sparse
+ * tensors become dense. Fails on a tensor whose shape does not fit its data.
  *
  * @since 0.1.0
  * @category encoding
@@ -173,7 +177,8 @@ export const encodeForwardBackwardOutput = (
 }
 
 /**
- * A result from its bytes: int32 reads as int64 and bfloat16 as float32. The tensors of one field share memory.
+ * Decodes the result of a forward-backward. int32 decodes to int64 and bfloat16 to float32. The tensors of one field share
+ * a buffer.
  *
  * @since 0.1.0
  * @category decoding
@@ -184,8 +189,8 @@ export const decodeForwardBackwardOutput = (
   read("ForwardBackwardOutput", bytes, output.decode)
 
 /**
- * The bytes of a sample. The ids of its sequences are not part of them. Fails on a stop reason that protobuf has no
- * number for, and on a tensor whose shape or indices do not fit its data.
+ * Encodes a sample, without the ids of its sequences. Fails on a stop reason that protobuf has no number for, and on a
+ * tensor whose shape or indices do not fit its data.
  *
  * @since 0.1.0
  * @category encoding
@@ -193,12 +198,12 @@ export const decodeForwardBackwardOutput = (
 export const encodeSampleResponse = (
   response: Sampling.SampleResponse
 ): Either.Either<Uint8Array, ProtobufEncodeError> => {
-  const refusal = sample.refusal(response)
-  return refusal === undefined ? Either.right(sample.encode(response)) : Either.left(new ProtobufEncodeError(refusal))
+  const problem = sample.problem(response)
+  return problem === undefined ? Either.right(sample.encode(response)) : Either.left(new ProtobufEncodeError(problem))
 }
 
 /**
- * A sample from its bytes. Logprobs without values read as absent; `NaN` in them stands for a position without one.
+ * Decodes a sample. Logprobs without values decode to absent; `NaN` means that a position has no logprob.
  *
  * @since 0.1.0
  * @category decoding

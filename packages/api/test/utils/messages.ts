@@ -56,7 +56,7 @@ const datum: FastCheck.Arbitrary<Datum.Datum> = FastCheck.record({
 )
 
 /** A pass. */
-export const pass: FastCheck.Arbitrary<ProtobufCodec.PassRequest> = FastCheck.record({
+export const pass: FastCheck.Arbitrary<ProtobufCodec.ForwardBackwardMessage> = FastCheck.record({
   forward_backward_input: FastCheck.record({
     data: FastCheck.array(datum, { maxLength: 4 }),
     loss_fn: FastCheck.string(),
@@ -190,7 +190,7 @@ const genSpan = (span: Datum.Span): MessageInitShape<typeof Gen.ProvenanceSpanSc
 const mapValues = <A, B>(record: { readonly [name: string]: A }, f: (value: A) => B): { [name: string]: B } =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value)]))
 
-export const genPass = (pass: ProtobufCodec.PassRequest): Gen.ForwardBackwardRequest => {
+export const genPass = (pass: ProtobufCodec.ForwardBackwardMessage): Gen.ForwardBackwardRequest => {
   const { data, loss_fn, loss_fn_config = {} } = pass.forward_backward_input
   return create(Gen.ForwardBackwardRequestSchema, {
     modelId: pass.model_id,

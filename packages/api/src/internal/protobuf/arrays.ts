@@ -1,4 +1,4 @@
-/** Numeric arrays as bytes: little-endian, at any position of a buffer. */
+/** Converts between typed arrays and little-endian bytes at any position of a buffer. */
 
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
@@ -12,13 +12,13 @@ const swapped = (bytes: Uint8Array, width: number): Uint8Array => {
   return out
 }
 
-/** The memory of an array as little-endian bytes; shared with it where the machine is little-endian. @internal */
+/** The memory of an array as little-endian bytes: a view on little-endian machines, else a copy. @internal */
 export const bytesOf = (data: Numbers): Uint8Array => {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   return littleEndian ? bytes : swapped(bytes, data.BYTES_PER_ELEMENT)
 }
 
-/** A buffer that starts where these bytes do, or would if the elements' alignment allowed it. */
+/** The buffer and the offset of the bytes, or of an aligned copy of them. */
 const aligned = (bytes: Uint8Array, width: number): { readonly buffer: ArrayBufferLike; readonly offset: number } => {
   if (!littleEndian) return { buffer: swapped(bytes, width).buffer, offset: 0 }
   return bytes.byteOffset % width === 0
@@ -26,19 +26,19 @@ const aligned = (bytes: Uint8Array, width: number): { readonly buffer: ArrayBuff
     : { buffer: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength), offset: 0 }
 }
 
-/** A view on the bytes where their alignment allows it, else a copy. @internal */
+/** A view of the bytes if they are aligned, else a copy. @internal */
 export const int32Of = (bytes: Uint8Array): Int32Array => {
   const { buffer, offset } = aligned(bytes, 4)
   return new Int32Array(buffer, offset, bytes.byteLength >>> 2)
 }
 
-/** A view on the bytes where their alignment allows it, else a copy. @internal */
+/** A view of the bytes if they are aligned, else a copy. @internal */
 export const float32Of = (bytes: Uint8Array): Float32Array => {
   const { buffer, offset } = aligned(bytes, 4)
   return new Float32Array(buffer, offset, bytes.byteLength >>> 2)
 }
 
-/** float32 from its upper halves. @internal */
+/** bfloat16 values, which are the upper halves of float32 values. @internal */
 export const float32OfBfloat16 = (bytes: Uint8Array): Float32Array => {
   const { buffer, offset } = aligned(bytes, 2)
   const halves = new Uint16Array(buffer, offset, bytes.byteLength >>> 1)
@@ -47,7 +47,7 @@ export const float32OfBfloat16 = (bytes: Uint8Array): Float32Array => {
   return new Float32Array(words.buffer)
 }
 
-/** int64 values: as int32 when all of them fit. @internal */
+/** int64 values, as int32 if all of them fit. @internal */
 export const integersOf = (bytes: Uint8Array): Int32Array | BigInt64Array => {
   const { buffer, offset } = aligned(bytes, 4)
   const words = new Int32Array(buffer, offset, bytes.byteLength >>> 2)
@@ -64,7 +64,7 @@ export const integersOf = (bytes: Uint8Array): Int32Array | BigInt64Array => {
   return out
 }
 
-/** Writes int64 values; from int32 as pairs of words. @internal */
+/** Writes int64 values. @internal */
 export const writeInt64 = (
   target: Uint8Array,
   view: DataView,

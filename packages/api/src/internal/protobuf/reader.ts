@@ -1,6 +1,6 @@
-/** Reading fields off a buffer. What cannot be read is thrown as a `Malformed`, and caught where a message ends. */
+/** Reads the fields of protobuf messages. Throws a `Malformed`, which `ProtobufCodec` catches. */
 
-/** @internal */
+/** Why bytes cannot be read. @internal */
 export class Malformed {
   readonly reason: "Truncated" | "Malformed" | "Value"
   readonly message: string
@@ -10,13 +10,13 @@ export class Malformed {
   }
 }
 
-/** @internal */
-export const bad = (message: string): never => {
+/** Throws: the bytes are not protobuf. @internal */
+export const malformed = (message: string): never => {
   throw new Malformed("Malformed", message)
 }
 
-/** @internal */
-export const wrong = (message: string): never => {
+/** Throws: a field has a value that the message does not allow. @internal */
+export const invalid = (message: string): never => {
   throw new Malformed("Value", message)
 }
 
@@ -26,7 +26,8 @@ const truncated = (): never => {
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** Wire types. @internal */
+// Wire types.
+/** @internal */
 export const VARINT = 0
 /** @internal */
 export const I64 = 1
@@ -36,13 +37,13 @@ const SGROUP = 3
 const EGROUP = 4
 const I32 = 5
 
-/** @internal */
+/** A cursor over the fields of a message. @internal */
 export class Reader {
   private readonly bytes: Uint8Array
   private readonly view: DataView
   position: number
   end: number
-  /** the field that `next` found */
+  /** the number and the wire type of the field that `next` found */
   field = 0
   wire = 0
   /** the two halves of the last varint */
@@ -60,10 +61,10 @@ export class Reader {
   next(): boolean {
     if (this.position >= this.end) return false
     this.varint()
-    if (this.high !== 0) bad("a tag is too large")
+    if (this.high !== 0) malformed("a tag is too large")
     this.field = this.low >>> 3
     this.wire = this.low & 7
-    if (this.field === 0) bad("a field has the number 0")
+    if (this.field === 0) malformed("a field has the number 0")
     return true
   }
 
@@ -86,7 +87,7 @@ export class Reader {
         return
       }
     }
-    bad("a number has more than ten bytes")
+    malformed("a number has more than ten bytes")
   }
 
   uint32(): number {
@@ -104,11 +105,11 @@ export class Reader {
     return (this.low | this.high) !== 0
   }
 
-  /** An int64 that stands for a size or a position. */
+  /** An int64 that is a size or a position. */
   size(what: string): number {
     this.varint()
     const value = (this.high >>> 0) * 0x100000000 + (this.low >>> 0)
-    return this.high >>> 21 !== 0 ? wrong(`${what} is not in [0, 2^53)`) : value
+    return this.high >>> 21 !== 0 ? invalid(`${what} is not in [0, 2^53)`) : value
   }
 
   double(): number {
@@ -125,7 +126,7 @@ export class Reader {
     return length
   }
 
-  /** The content of a field, as a part of the buffer. */
+  /** The bytes of a length-delimited field, as a view of the buffer. */
   content(): Uint8Array {
     const length = this.length()
     const start = this.position
@@ -133,10 +134,12 @@ export class Reader {
     return this.bytes.subarray(start, this.position)
   }
 
+  /** A string; `what` names it in an error. */
   text(what: string): string {
     const length = this.length()
     const start = this.position
     this.position += length
+    // Decoding short ASCII by hand is faster than calling the decoder.
     if (length <= 24) {
       let text = ""
       let i = start
@@ -146,11 +149,11 @@ export class Reader {
     try {
       return decoder.decode(this.bytes.subarray(start, this.position))
     } catch {
-      return bad(`${what} is not UTF-8`)
+      return malformed(`${what} is not UTF-8`)
     }
   }
 
-  /** Reads an embedded message with `read`, which is called once for each of its fields and skips what it does not know. */
+  /** Reads an embedded message: calls `read` once per field, which must skip the fields that it does not know. */
   message(read: () => void): void {
     const length = this.length()
     const outer = this.end
@@ -172,6 +175,7 @@ export class Reader {
     this.end = outer
   }
 
+  /** Skips the current field. */
   skip(depth = 0): void {
     switch (this.wire) {
       case VARINT:
@@ -183,17 +187,17 @@ export class Reader {
       case I32:
         return this.advance(4)
       case SGROUP: {
-        if (depth > 100) bad("groups are nested too deeply")
+        if (depth > 100) malformed("groups are nested too deeply")
         const field = this.field
         for (;;) {
           if (!this.next()) truncated()
           if ((this.wire as number) === EGROUP)
-            return this.field === field ? undefined : bad("a group ends as another one")
+            return this.field === field ? undefined : malformed("a group ends as another one")
           this.skip(depth + 1)
         }
       }
       default:
-        bad(`a field has the wire type ${this.wire}`)
+        malformed(`a field has the wire type ${this.wire}`)
     }
   }
 

@@ -1,4 +1,4 @@
-/** Tensors, and the top-k matrices of logprobs. */
+/** `Tensor`: writing and reading, dense or in compressed sparse rows. */
 import * as TensorData from "../../TensorData.ts"
 import * as arrays from "./arrays.ts"
 import * as R from "./reader.ts"
@@ -14,11 +14,11 @@ const BFLOAT16 = 4
 /** @internal */
 export const dtypeOf = (tensor: TensorData.TensorData): number => (tensor.dtype === "float32" ? FLOAT32 : INT64)
 
-/** The bytes of the values on the wire. @internal */
+/** The size of the values in bytes. @internal */
 export const dataSize = (tensor: TensorData.TensorData): number =>
   tensor.data.length * (tensor.dtype === "float32" ? 4 : 8)
 
-/** Writes the values themselves. @internal */
+/** Writes the values. @internal */
 export const writeData = (w: W.Writer, tensor: TensorData.TensorData): void => {
   if (tensor.dtype === "float32") w.bytes.set(arrays.bytesOf(tensor.data), w.position)
   else arrays.writeInt64(w.bytes, w.view, w.position, tensor.data)
@@ -94,11 +94,11 @@ export const read = (r: R.Reader, into: Raw): void =>
 
 const widths: { readonly [dtype: number]: number } = { [FLOAT32]: 4, [INT64]: 8, [INT32]: 4, [BFLOAT16]: 2 }
 
-/** The bytes of one element on the wire. @internal */
+/** The size of one element in bytes. @internal */
 export const width = (dtype: number, what: string): number =>
-  widths[dtype] ?? R.wrong(`${what} has an unknown dtype ${dtype}`)
+  widths[dtype] ?? R.invalid(`${what} has an unknown dtype ${dtype}`)
 
-/** Values as they are in memory: float32, or int64 in as few bytes as they need. @internal */
+/** The values in memory: float32, or int64 in the narrowest array that holds them. @internal */
 export const values = (
   bytes: Uint8Array,
   dtype: number,
@@ -107,7 +107,7 @@ export const values = (
   | { readonly dtype: "float32"; readonly data: Float32Array }
   | { readonly dtype: "int64"; readonly data: Int32Array | BigInt64Array } => {
   if (bytes.length % width(dtype, what) !== 0)
-    R.wrong(`${what} has ${bytes.length} bytes, not a whole number of values`)
+    R.invalid(`${what} has ${bytes.length} bytes, not a whole number of values`)
   switch (dtype) {
     case FLOAT32:
       return { dtype: "float32", data: arrays.float32Of(bytes) }
@@ -122,7 +122,7 @@ export const values = (
 
 const indices = (bytes: Uint8Array, what: string): Int32Array => {
   const { data } = values(bytes, INT64, what)
-  return data instanceof Int32Array ? data : R.wrong(`${what} has an index above 2^31`)
+  return data instanceof Int32Array ? data : R.invalid(`${what} has an index above 2^31`)
 }
 
 /** @internal */
@@ -137,81 +137,5 @@ export const finish = (tensor: Raw, what: string): TensorData.TensorData => {
       : { sparse_crow_indices: indices(csr.crow, what), sparse_col_indices: indices(csr.col, what) })
   }
   const problem = TensorData.problem(out)
-  return problem === undefined ? out : R.wrong(`${what} ${problem}`)
-}
-
-/** What fills cells of a top-k matrix that have no token. */
-const hole = { token: 0, logprob: -99999 }
-
-type Topk = ReadonlyArray<ReadonlyArray<readonly [number, number]> | null>
-
-/** How many tokens the widest row has; one at least, so that rows of holes are rows. */
-const columns = (topk: Topk): number => topk.reduce((most, row) => Math.max(most, row?.length ?? 0), 1)
-
-/** @internal */
-export const topkSize = (topk: Topk): number => {
-  const k = columns(topk)
-  return 2 * W.implicitSize(4 * k * topk.length) + W.implicitVarintSize(k) + W.implicitVarintSize(topk.length)
-}
-
-/** @internal */
-export const writeTopk = (w: W.Writer, topk: Topk): void => {
-  const k = columns(topk)
-  const ids = new Int32Array(k * topk.length)
-  const logprobs = new Float32Array(k * topk.length).fill(hole.logprob)
-  topk.forEach((row, i) =>
-    row?.forEach(([id, logprob], j) => {
-      ids[i * k + j] = id
-      logprobs[i * k + j] = logprob
-    })
-  )
-  w.implicitContent(1, arrays.bytesOf(ids))
-  w.implicitContent(2, arrays.bytesOf(logprobs))
-  w.implicitVarint(3, k)
-  w.implicitVarint(4, topk.length)
-}
-
-/** Fields of a `TopkLogprobs` as they were read. @internal */
-export interface RawTopk {
-  ids: Uint8Array
-  logprobs: Uint8Array
-  k: number
-  length: number
-}
-
-/** @internal */
-export const rawTopk = (): RawTopk => ({ ids: nothing, logprobs: nothing, k: 0, length: 0 })
-
-/** @internal */
-export const readTopk = (r: R.Reader, into: RawTopk): void =>
-  r.message(() => {
-    if (r.field === 1 && r.wire === R.LEN) into.ids = r.content()
-    else if (r.field === 2 && r.wire === R.LEN) into.logprobs = r.content()
-    else if (r.field === 3 && r.wire === R.VARINT) into.k = r.uint32()
-    else if (r.field === 4 && r.wire === R.VARINT) into.length = r.uint32()
-    else r.skip()
-  })
-
-/** @internal */
-export const finishTopk = (
-  topk: RawTopk | undefined,
-  what: string
-): Array<Array<readonly [number, number]> | null> | undefined => {
-  if (topk === undefined || topk.k === 0 || topk.length === 0) return undefined
-  const { k, length } = topk
-  if (topk.ids.length !== 4 * k * length || topk.logprobs.length !== 4 * k * length) {
-    R.wrong(`${what} is not a matrix of ${length} rows and ${k} columns`)
-  }
-  const ids = arrays.int32Of(topk.ids)
-  const logprobs = arrays.float32Of(topk.logprobs)
-  const isHole = (i: number) => ids[i] === hole.token && logprobs[i] === hole.logprob
-  const rows: Array<Array<readonly [number, number]> | null> = []
-  for (let row = 0; row < length; row++) {
-    const start = row * k
-    let end = start + k
-    while (end > start && isHole(end - 1)) end--
-    if (isHole(start)) rows.push(null)
-    else rows.push(Array.from({ length: end - start }, (_, j) => [ids[start + j]!, logprobs[start + j]!] as const))
-  }
-  return rows
+  return problem === undefined ? out : R.invalid(`${what} ${problem}`)
 }

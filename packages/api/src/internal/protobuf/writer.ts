@@ -1,8 +1,8 @@
-/** The second of two passes: everything has been measured, and is written once into one buffer. */
+/** Writes protobuf messages in two steps: their sizes are computed first, then they are written into one buffer. */
 
 const encoder = new TextEncoder()
 
-/** The bytes of a varint of a non-negative safe integer. @internal */
+/** The size of a varint of a non-negative safe integer. @internal */
 export const varintSize = (value: number): number => {
   if (value < 0x80) return 1
   if (value < 0x4000) return 2
@@ -13,23 +13,23 @@ export const varintSize = (value: number): number => {
   return size
 }
 
-/** A field of bytes: tag (of a field number below 16), length, content. @internal */
+/** The size of a length-delimited field: tag (of a field number below 16), length, content. @internal */
 export const bytesSize = (length: number): number => 1 + varintSize(length) + length
 
-/** As `bytesSize`, or nothing for a field that is left out when empty. @internal */
+/** `bytesSize`, or 0 for a field that is omitted when it is empty. @internal */
 export const implicitSize = (length: number): number => (length === 0 ? 0 : bytesSize(length))
 
-/** A varint field, or nothing for 0. @internal */
+/** The size of a varint field that is omitted when it is 0. @internal */
 export const implicitVarintSize = (value: number): number => (value === 0 ? 0 : 1 + varintSize(value))
 
-/** A packed field of varints, or nothing when empty. @internal */
+/** The size of a packed field of varints that is omitted when it is empty. @internal */
 export const packedSize = (values: ReadonlyArray<number>): number => {
   let size = 0
   for (const value of values) size += varintSize(value)
   return implicitSize(size)
 }
 
-/** Texts as UTF-8, each encoded once. @internal */
+/** A cache of strings as UTF-8. @internal */
 export class Texts {
   private readonly cache = new Map<string, Uint8Array>()
   utf8(text: string): Uint8Array {
@@ -42,7 +42,7 @@ export class Texts {
   }
 }
 
-/** @internal */
+/** A cursor over a buffer of the exact size. `implicit` methods omit empty values; `explicit` ones write them. @internal */
 export class Writer {
   readonly bytes: Uint8Array
   readonly view: DataView
@@ -66,7 +66,7 @@ export class Writer {
     this.bytes[this.position++] = rest
   }
 
-  /** Tag and length of a field whose content is written next. */
+  /** Writes the tag and the length of a field whose content follows. */
   open(field: number, length: number): void {
     this.bytes[this.position++] = (field << 3) | 2
     this.varint(length)

@@ -12,7 +12,7 @@ type Options = Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry">
 
 /** Sends one request, whatever its encoding. @internal */
 export type SendRequest = (
-  request: ProtobufCodec.PassRequest,
+  request: ProtobufCodec.ForwardBackwardMessage,
   options: Options
 ) => Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
 
