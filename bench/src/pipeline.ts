@@ -31,7 +31,7 @@ const submit = (training: TrainingClient.TrainingClient) =>
   Effect.zipWith(
     training.forwardBackward(batch, "cross_entropy"),
     training.optimStep({ learning_rate: 1e-3 }),
-    (forward, update) => Fiber.zip(forward, update)
+    (forward, update) => Effect.all([Fiber.join(forward), Fiber.join(update)])
   )
 
 const awaited: Loop = (training) =>
@@ -45,13 +45,7 @@ const awaited: Loop = (training) =>
   )
 
 const together: Loop = (training) =>
-  Effect.repeatN(
-    Effect.zipRight(
-      Effect.flatMap(submit(training), (fiber) => Fiber.join(fiber)),
-      ownWork
-    ),
-    steps - 1
-  )
+  Effect.repeatN(Effect.zipRight(Effect.flatten(submit(training)), ownWork), steps - 1)
 
 const pipelined: Loop = (training) =>
   Stream.range(1, steps).pipe(

@@ -82,9 +82,9 @@ const run = (taken: { ms: number }) =>
     const submit = Effect.gen(function* () {
       const forward = yield* training.forwardBackward(data, "cross_entropy")
       const update = yield* training.optimStep({ learning_rate: 1e-4 })
-      return Fiber.zip(forward, update)
+      return Effect.all([Fiber.join(forward), Fiber.join(update)])
     })
-    for (let i = 0; i < warmup; i++) yield* Effect.flatMap(submit, Fiber.join)
+    for (let i = 0; i < warmup; i++) yield* Effect.flatten(submit)
 
     const ahead: Array<number> = []
     const usage = process.cpuUsage()
@@ -93,17 +93,17 @@ const run = (taken: { ms: number }) =>
       const start = performance.now()
       const current = next
       next = yield* submit
-      yield* Fiber.join(current)
+      yield* current
       ahead.push(performance.now() - start)
     }
     const { system, user } = process.cpuUsage(usage)
-    yield* Fiber.join(next)
+    yield* next
 
     const whole: Array<number> = []
     const engine = taken.ms
     for (let i = 0; i < steps; i++) {
       const start = performance.now()
-      yield* Effect.flatMap(submit, Fiber.join)
+      yield* Effect.flatten(submit)
       whole.push(performance.now() - start)
     }
     return {

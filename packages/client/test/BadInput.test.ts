@@ -92,7 +92,7 @@ describe("bad input", () => {
         }
         const after = yield* training.optimStep()
         assert.deepStrictEqual([before.seqIds, after.seqIds], [[1], [2]])
-        yield* Fiber.join(Fiber.zip(before, after))
+        yield* Effect.all([Fiber.join(before), Fiber.join(after)])
       })
       yield* program.pipe(Effect.scoped, Effect.provide(connect(http)))
       const operations = (yield* http.requests).filter(

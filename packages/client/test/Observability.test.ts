@@ -111,7 +111,7 @@ describe.each(ways)("over %s", (way) => {
           yield* TestClock.adjust("10 seconds")
           const during = yield* figures
           yield* TestClock.adjust("15 seconds")
-          yield* Fiber.join(Fiber.zip(pass, step))
+          yield* Effect.all([Fiber.join(pass), Fiber.join(step)])
           const sampling = yield* service.createSamplingClient({ base_model: "base" })
           yield* Effect.exit(sampling.sample(ModelInput.fromTokens([1, 2, 3])))
           // never answered: it ends with the scope

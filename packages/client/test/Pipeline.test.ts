@@ -80,7 +80,7 @@ describe("a pipeline", () => {
               ahead,
               submit: (batch: number) => {
                 most = Math.max(most, ++open)
-                return Effect.succeed(Fiber.succeed(batch))
+                return Effect.succeed(Effect.succeed(batch))
               }
             }),
             Stream.tap(() => Effect.sync(() => void open--)),
@@ -142,7 +142,7 @@ describe("a pipeline", () => {
               Effect.zipWith(
                 training.forwardBackward(batch, "cross_entropy"),
                 training.optimStep({ learning_rate: 0.5 }),
-                (forward, update) => Fiber.zip(forward, update)
+                (forward, update) => Effect.all([Fiber.join(forward), Fiber.join(update)])
               )
           })
         )

@@ -261,7 +261,7 @@ describe.each(ways)("over %s", (way) => {
             yield* TestClock.adjust(10)
             const all = yield* Effect.fork(many(sampling, 40))
             yield* TestClock.adjust("8 seconds")
-            yield* Fiber.join(Fiber.zip(first, all))
+            yield* Effect.all([Fiber.join(first), Fiber.join(all)])
           })
         )
         assert.strictEqual(busy.state.most, 10)

@@ -97,7 +97,7 @@ describe("a loss of one's own", () => {
                   ? yield* training.forwardBackward(data, pass)
                   : yield* training.forwardBackwardCustom(data, pass)
               const update = yield* training.optimStep({ learning_rate: 0.05 })
-              const [output] = yield* Fiber.join(Fiber.zip(forward, update))
+              const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
               outputs.push(output)
             }
             const { loss_fn_outputs } = yield* yield* training.forward(data, "importance_sampling")

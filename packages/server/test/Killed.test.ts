@@ -146,7 +146,10 @@ describe("a service that is killed", () => {
           Effect.gen(function* () {
             const forward = yield* training.forwardBackward([Datum.fromPromptCompletion([token], [2])], "cross_entropy")
             const update = yield* training.optimStep({ learning_rate: 0.1 })
-            return Fiber.map(Fiber.zip(forward, update), ([output]) => output.metrics["loss:sum"]!)
+            return Effect.map(
+              Effect.all([Fiber.join(forward), Fiber.join(update)]),
+              ([output]) => output.metrics["loss:sum"]!
+            )
           })
         const train = (training: TrainingClient.TrainingClient, tokens: ReadonlyArray<number>) =>
           Effect.forEach(tokens, (token) => Effect.flatten(submit(training, token)))

@@ -20,7 +20,7 @@ const train = Effect.gen(function* () {
   for (let i = 0; i < 5; i++) {
     const forward = yield* training.forwardBackward(batch, "cross_entropy")
     const update = yield* training.optimStep({ learning_rate: 0.1 })
-    const [output] = yield* Fiber.join(Fiber.zip(forward, update))
+    const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
     losses.push(output.metrics["loss:sum"]!)
   }
   return losses

@@ -27,7 +27,7 @@ const program = Effect.gen(function* () {
   for (let step = 0; step < 3; step++) {
     const forward = yield* training.forwardBackward(data, "cross_entropy")
     const update = yield* training.optimStep({ learning_rate: 0.1 })
-    const [output] = yield* Fiber.join(Fiber.zip(forward, update))
+    const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
     losses.push(output.metrics["loss:sum"])
   }
   const saved = yield* yield* training.saveState("state")

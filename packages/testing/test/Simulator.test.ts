@@ -43,14 +43,11 @@ const step = (training: TrainingClient.TrainingClient) =>
   Effect.zipWith(
     training.forwardBackward([datum], "cross_entropy"),
     training.optimStep({ learning_rate: 0.1 }),
-    (forward, update) => Fiber.zip(forward, update)
+    (forward, update) => Effect.all([Fiber.join(forward), Fiber.join(update)])
   )
 
 const steps = (count: number) => (training: TrainingClient.TrainingClient) =>
-  Effect.repeatN(
-    Effect.flatMap(step(training), (fiber) => Fiber.join(fiber)),
-    count - 1
-  )
+  Effect.repeatN(Effect.flatten(step(training)), count - 1)
 
 const order = (applied: ReadonlyArray<Simulator.Applied>) => applied.map(({ seq_id, type }) => `${seq_id} ${type}`)
 const threeSteps = [
@@ -124,7 +121,7 @@ describe("Simulator", () => {
   it.effect("garbles JSON and protobuf", () =>
     Effect.gen(function* () {
       const garbled = yield* run({ faults: [Fault.on("retrieve_future").from(2).garble] }, (training) =>
-        Effect.flatMap(step(training), (fiber) => Effect.exit(Fiber.join(fiber)))
+        Effect.flatMap(step(training), Effect.exit)
       )
       assert.include(String(garbled.value), "DecodeError")
     })
@@ -134,8 +131,8 @@ describe("Simulator", () => {
     Effect.gen(function* () {
       const { applied } = yield* run({ cycle: "10 seconds" }, (training) =>
         Effect.gen(function* () {
-          const fibers = [yield* step(training), yield* step(training)]
-          yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber))
+          const results = [yield* step(training), yield* step(training)]
+          yield* Effect.all(results)
           yield* Fiber.join(yield* training.forwardBackward([datum], "cross_entropy"))
           yield* Fiber.join(yield* training.optimStep())
         })

@@ -129,17 +129,17 @@ describe("connections that are cut at random", () => {
                 "cross_entropy"
               )
               const update = yield* training.optimStep({ learning_rate: tag / 2 ** 20 })
-              return Fiber.zip(forward, update)
+              return Effect.all([Fiber.join(forward), Fiber.join(update)])
             })
           const start = performance.now()
           let tag = 1
           let ahead = yield* step(tag)
           while (performance.now() - start < seconds * 1000 && tag < 4000) {
             const next = yield* step(++tag)
-            yield* Fiber.join(ahead)
+            yield* ahead
             ahead = next
           }
-          yield* Fiber.join(ahead)
+          yield* ahead
           assert.isNull(samplers.unsafePoll(), "no sample failed")
           return tag
         }).pipe(

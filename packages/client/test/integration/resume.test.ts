@@ -12,7 +12,7 @@ const step = (training: TrainingClient.TrainingClient) =>
   Effect.gen(function* () {
     const forward = yield* training.forwardBackward(data, "cross_entropy")
     const update = yield* training.optimStep({ learning_rate: 0.1 })
-    const [output] = yield* Fiber.join(Fiber.zip(forward, update))
+    const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
     return output.loss_fn_outputs.map((tensors) => TensorData.toNumbers(tensors["logprobs"]!))
   })
 

@@ -33,7 +33,7 @@ it.effect("a long run with faults holds no more fibers at its end than at its st
                 Effect.gen(function* () {
                   const forward = yield* training.forwardBackward(batch, "cross_entropy")
                   const update = yield* training.optimStep({ learning_rate: 1e-3 })
-                  yield* Fiber.join(Fiber.zip(forward, update))
+                  yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
                 }),
                 count - 1
               )

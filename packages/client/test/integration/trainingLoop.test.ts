@@ -22,7 +22,7 @@ for (const service of [scripted, embedded]) {
           const forward = yield* training.forwardBackward(data, "cross_entropy")
           const update = yield* training.optimStep({ learning_rate: 0.001 })
           const saved = yield* training.saveWeightsForSampler("first")
-          const [output, step] = yield* Fiber.join(Fiber.zip(forward, update))
+          const [output, step] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
           yield* TestClock.adjust("25 seconds")
           return {
             sessionId: client.sessionId,
@@ -220,7 +220,7 @@ for (const service of [scripted, embedded]) {
           const future = yield* training.forwardBackward([datum(0)], "cross_entropy")
           const waiter = yield* Effect.fork(Fiber.join(future))
           yield* Fiber.interrupt(waiter)
-          const all = yield* Fiber.join(Fiber.all([future, future]))
+          const all = yield* Effect.all([Fiber.join(future), Fiber.join(future)])
           const again = yield* Effect.all([future, Fiber.join(future)], { concurrency: "unbounded" })
           return [...all, ...again]
         })

@@ -39,13 +39,16 @@ const train = (weather: Weather.Weather, way: Way, report: (step: number, heap: 
         const datum = Datum.fromPromptCompletion([step % 16], [(step >> 4) % 16, (step >> 8) % 16])
         const forward = yield* training.forwardBackward([datum], "cross_entropy")
         const update = yield* training.optimStep({ learning_rate: 1e-3 * (1 + (step % 7)) })
-        return Fiber.map(Fiber.zip(forward, update), ([output]) => output.metrics["loss:sum"]!)
+        return Effect.map(
+          Effect.all([Fiber.join(forward), Fiber.join(update)]),
+          ([output]) => output.metrics["loss:sum"]!
+        )
       })
     const losses = new Float64Array(steps)
     let ahead = yield* submit(training, 0)
     for (let step = 0; step < steps; step++) {
       const next: typeof ahead | undefined = step + 1 < steps ? yield* submit(training, step + 1) : undefined
-      losses[step] = yield* Fiber.join(ahead)
+      losses[step] = yield* ahead
       if (next !== undefined) ahead = next
       if ((step + 1) % every === 0) {
         gc()

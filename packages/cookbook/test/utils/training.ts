@@ -31,6 +31,6 @@ export const step = (model: TrainingClient.TrainingClient, step: number) =>
     const data = [Datum.fromPromptCompletion(tokens.slice(0, 4), tokens.slice(4))]
     const forward = yield* model.forwardBackward(data, "cross_entropy")
     const update = yield* model.optimStep({ learning_rate: 1e-2, weight_decay: 0.1, grad_clip_norm: 1 })
-    const [output] = yield* Fiber.join(Fiber.zip(forward, update))
+    const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
     return output.loss_fn_outputs[0]!["logprobs"]!.data
   })
