@@ -45,15 +45,16 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never,
     const help = [...argv.slice(0, 2), ...path, "--help"]
     // -h and --help may stand anywhere
     const line = options.some((option) => option === "-h" || option === "--help") ? help : argv
+    const isScript = options.includes("--completions")
     const exit = yield* execute(line).pipe(
-      Effect.withConsole(cliConsole.make(base, io, path)),
+      Effect.withConsole(isScript ? cliConsole.forScripts(base, io) : cliConsole.forHelp(base, io, path)),
       Effect.provide(logger.layer),
       Effect.exit
     )
     if (Exit.isSuccess(exit)) return 0
     if (Cause.isInterruptedOnly(exit.cause)) return yield* Effect.interrupt
     if (Option.exists(Cause.failureOption(exit.cause), (error) => error instanceof MissingCommand)) {
-      yield* execute(help).pipe(Effect.withConsole(cliConsole.make(base, io, path, io.err)), Effect.ignore)
+      yield* execute(help).pipe(Effect.withConsole(cliConsole.forHelp(base, io, path, io.err)), Effect.ignore)
       return 2
     }
     return yield* explain(exit.cause)

@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import { run } from "./utils/tinker.ts"
 
 describe("tinker", () => {
-  it.live("says its version", () =>
+  it.live("prints its version", () =>
     Effect.map(run(["version"]), (result) =>
       assert.deepStrictEqual(result, { code: 0, stdout: "tinker 0.1.0\n", stderr: "" })
     )
   )
 
-  it.live("takes the format before and behind the command", () =>
+  it.live("takes --format before or after the command", () =>
     Effect.gen(function* () {
       for (const args of [
         ["-f", "json", "version"],
@@ -22,7 +22,7 @@ describe("tinker", () => {
     })
   )
 
-  it.live("shows help in plain text where there is no terminal, whatever the width", () =>
+  it.live("prints help as plain text without a terminal, at any width", () =>
     Effect.gen(function* () {
       const wide = yield* run(["--help"])
       assert.strictEqual(wide.code, 0)
@@ -39,9 +39,9 @@ describe("tinker", () => {
     ["a command that does not exist", ["nope"], /use .*'version'/],
     ["an option that does not exist", ["version", "--foo"], /unknown argument: '--foo'/],
     ["a format that does not exist", ["-f", "xml", "version"], /table, json/],
-    ["an argument too many", ["version", "extra"], /unknown argument: 'extra'/]
+    ["an extra argument", ["version", "extra"], /unknown argument: 'extra'/]
   ] as const) {
-    it.live(`refuses ${name} in one line, with exit code 2`, () =>
+    it.live(`rejects ${name} in one line, with exit code 2`, () =>
       Effect.map(run(args), ({ code, stderr, stdout }) => {
         assert.strictEqual(code, 2)
         assert.strictEqual(stdout, "")
@@ -52,7 +52,7 @@ describe("tinker", () => {
   }
 
   for (const shell of ["bash", "zsh", "fish"] as const) {
-    it.live(`completes in ${shell}`, () =>
+    it.live(`prints a completion script for ${shell}`, () =>
       Effect.map(run(["--completions", shell]), ({ code, stdout }) => {
         assert.strictEqual(code, 0)
         assert.include(stdout, "version")

@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { directory, scripted } from "../utils/scripted.ts"
+import { directory, stubServer } from "../utils/fixtures.ts"
 import { start } from "../utils/tinker.ts"
 
 const path = "tinker://8f14e45f-ceea-467f-a9f2-000000000001:train:0/sampler_weights/final"
@@ -35,18 +35,18 @@ const commands: ReadonlyArray<readonly [command: string, input?: string]> = [
   ["doctor"]
 ]
 
-describe("tinker, asking a service that does not answer", () => {
+describe("tinker", () => {
   it.scopedLive(
-    "ends every command with 130 on SIGINT, with nothing on standard output and no file left",
+    "ends every command with 130 on SIGINT while it waits for a response, with no output and no file",
     () =>
       Effect.forEach(
         commands,
         ([command, input]) =>
           Effect.gen(function* () {
-            const asked = yield* Deferred.make<void>()
-            const url = yield* scripted((request) => {
+            const requested = yield* Deferred.make<void>()
+            const url = yield* stubServer((request) => {
               request.resume()
-              Deferred.unsafeDone(asked, Effect.void)
+              Deferred.unsafeDone(requested, Effect.void)
             })
             const cwd = yield* directory
             const home = yield* directory
@@ -63,8 +63,8 @@ describe("tinker, asking a service that does not answer", () => {
                 ...(input === "tml-secret\n" ? {} : { TINKER_API_KEY: "tml-secret" })
               }
             })
-            // a command that ends before it asks says why
-            yield* Effect.race(Deferred.await(asked), Effect.ignore(until(/^Error/m)))
+            // a command that ends without a request prints why
+            yield* Effect.race(Deferred.await(requested), Effect.ignore(until(/^Error/m)))
             child.kill("SIGINT")
             const { code, stderr, stdout } = yield* result
             assert.strictEqual(code, 130, `tinker ${command}: ${stderr}`)

@@ -1,3 +1,4 @@
+/** The embedded service over an engine that computes nothing, for the command to talk to. */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
@@ -9,15 +10,19 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { fileURLToPath } from "node:url"
+
+/** A tokenizer for models of the test engine. */
+export const tokenizerDirectory = fileURLToPath(new URL("../../../engine/models/nano", import.meta.url))
 
 export const key = "tml-secret-of-the-tests"
 
-/** The embedded service behind a port, over an engine that computes nothing, and the environment that leads to it. */
+/** A running service, and the environment variables that select it. */
 export class Service extends Context.Tag("test/Service")<
   Service,
   {
     readonly env: { readonly TINKER_BASE_URL: string; readonly TINKER_API_KEY: string }
-    /** A run of its own with the checkpoints `weights/first` and `sampler_weights/final`. */
+    /** Creates a training run with the checkpoints `weights/first` and `sampler_weights/final`. Succeeds with its id. */
     readonly train: (metadata?: { readonly [name: string]: string }) => Effect.Effect<string, unknown>
     readonly sessionId: string
     readonly models: Effect.Effect<ReadonlyArray<string>>

@@ -1,7 +1,7 @@
+/** Builds the bundle once for all tests of this package. */
 import { fileURLToPath } from "node:url"
 import { bundle } from "../../scripts/bundle.mjs"
 
-/** The command as it is published is made once for all tests. */
 export default () =>
   bundle({
     outdir: fileURLToPath(new URL("../../build/bundle", import.meta.url)),

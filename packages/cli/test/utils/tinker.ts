@@ -1,3 +1,4 @@
+/** Starts the bundled command in a process. */
 import type * as Scope from "effect/Scope"
 import * as Effect from "effect/Effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -11,9 +12,9 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 export interface Options {
   readonly env?: { readonly [name: string]: string | undefined }
   readonly cwd?: string
-  /** for standard input, which then ends */
+  /** The whole of standard input. */
   readonly input?: string
-  /** what the embedded service needs to run from sources */
+  /** Whether the command starts the embedded service, which then runs from sources. */
   readonly local?: boolean
 }
 
@@ -30,7 +31,7 @@ export interface Running {
   readonly until: (pattern: RegExp) => Effect.Effect<RegExpExecArray, Error>
 }
 
-/** The command as a process of its own, which ends with the scope at the latest. */
+/** Starts the command. The process is killed when the scope closes. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(

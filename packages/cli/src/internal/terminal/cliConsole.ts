@@ -8,32 +8,37 @@ import type * as Io from "./io.ts"
 const boilerplate =
   /^ +(?:A user-defined piece of text.*|An? (?:integer|floating point number|true or false value)\.|This setting is optional\.|This option may be repeated.*|One of the following: .*)\n(?:\n|$)/gm
 
-/** Help text as the terminal takes it: with the full name of the command, without boilerplate, wrapped. */
-const present = (io: Io.Service, commandPrefix: string, styled: string): string => {
+/** The width of help where neither a terminal nor `COLUMNS` says it. */
+const defaultColumns = 80
+
+/** Help as the terminal takes it: with the full name of the command, without boilerplate, wrapped. */
+const presentHelp = (io: Io.Service, commandPrefix: string, styled: string): string => {
   // the usage line of a subcommand starts with the subcommand's name
   const text = styled.replace(/^\$ (?!tinker\b)/m, commandPrefix).replace(boilerplate, "")
   const plain = ansi.strip(text)
-  if (io.columns !== undefined && plain.split("\n").some((line) => line.length > io.columns!)) {
-    return ansi.wrap(plain, io.columns)
-  }
+  const columns = io.columns ?? defaultColumns
+  if (plain.split("\n").some((line) => line.length > columns)) return ansi.wrap(plain, columns)
   return io.color ? text : plain
 }
 
-/**
- * A console for `@effect/cli`. `path` names the command that the help is about. Errors are dropped: the caller reports
- * them once, in one line.
- * @internal
- */
-export const make = (
+/** Errors are dropped: the caller reports them once, in one line. */
+const withLog = (base: Console.Console, log: (text: string) => Effect.Effect<void>): Console.Console => ({
+  ...base,
+  log: (...args) => log(args.join(" ")),
+  error: () => Effect.void
+})
+
+/** A console that writes completion scripts unchanged. @internal */
+export const forScripts = (base: Console.Console, io: Io.Service): Console.Console =>
+  withLog(base, (text) => io.out(`${ansi.strip(text).trim()}\n`))
+
+/** A console that writes help. `path` names the command that the help is about. @internal */
+export const forHelp = (
   base: Console.Console,
   io: Io.Service,
   path: ReadonlyArray<string>,
   write: (text: string) => Effect.Effect<void> = io.out
 ): Console.Console => {
   const commandPrefix = ["$ tinker", ...path.slice(0, -1), ""].join(" ")
-  return {
-    ...base,
-    log: (...args) => write(`${present(io, commandPrefix, args.join(" ")).trim()}\n`),
-    error: () => Effect.void
-  }
+  return withLog(base, (text) => write(`${presentHelp(io, commandPrefix, text).trim()}\n`))
 }

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { directory, scripted } from "../../utils/scripted.ts"
+import { directory, stubServer } from "../../utils/fixtures.ts"
 import { type Result, run } from "../../utils/tinker.ts"
 
 const key = "tml-a-key-to-be-stored"
@@ -11,11 +11,11 @@ const details = { org_details: { name: "Analytical Engines" }, user_details: { e
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
 const token = `${base64({ alg: "HS256", typ: "JWT" })}.${base64({ sub: "tml:user:7", email: "ada@example.com", org_id: "3", exp: 4e9 })}.x`
 
-/** A service that knows one key, and what was asked of it. */
+/** A service that accepts one key, and the requests it received. */
 const makeService = Effect.gen(function* () {
-  const asked: Array<string> = []
-  const url = yield* scripted((request, response) => {
-    asked.push(`${request.method} ${request.url}`)
+  const requests: Array<string> = []
+  const url = yield* stubServer((request, response) => {
+    requests.push(`${request.method} ${request.url}`)
     const known = request.headers["x-api-key"] === key || request.headers["x-api-key"] === token
     response.setHeader("content-type", "application/json")
     if (request.url === "/api/v1/auth/apikey/me" && known) {
@@ -25,17 +25,18 @@ const makeService = Effect.gen(function* () {
       response.end(JSON.stringify({ supported_models: [] }))
     } else response.writeHead(known ? 404 : 401).end(JSON.stringify({ detail: `no: ${request.headers["x-api-key"]}` }))
   })
-  return { asked, url }
+  return { requests, url }
 })
 
-const failed = ({ code, stderr }: Result, message: string): void => {
+/** Asserts that a command failed with one line on standard error, perhaps after the prompt for a key. */
+const failedAfterPrompt = ({ code, stderr }: Result, message: string): void => {
   assert.match(stderr, /^(?:Create[^\n]*\nPaste it here: \n)?Error: [^\n]+\n$/)
   assert.include(stderr, message)
   assert.strictEqual(code, 1)
 }
 
 describe("tinker auth", () => {
-  it.scopedLive("login stores a key for all commands and programs, logout removes it", () =>
+  it.scopedLive("login stores a key for all commands and programs, and logout removes it", () =>
     Effect.gen(function* () {
       const service = yield* makeService
       const HOME = yield* directory
@@ -45,9 +46,9 @@ describe("tinker auth", () => {
 
       const before = yield* tinker(["auth", "status"])
       assert.strictEqual(before.stdout, "Credentials available: no\n")
-      failed(before, "TINKER_API_KEY")
-      failed(yield* tinker(["auth", "login"]), "must not be empty")
-      failed(yield* tinker(["auth", "login"], "tml-another-key\n"), "Could not validate the API key")
+      failedAfterPrompt(before, "TINKER_API_KEY")
+      failedAfterPrompt(yield* tinker(["auth", "login"]), "must not be empty")
+      failedAfterPrompt(yield* tinker(["auth", "login"], "tml-another-key\n"), "Could not validate the API key")
       assert.isFalse(existsSync(file))
 
       const login = yield* tinker(["auth", "login"], `${key}\n`)
@@ -67,10 +68,10 @@ describe("tinker auth", () => {
         keys: { 12: { type: "manual", key, name: "laptop", note: "mine", details } }
       })
 
-      failed(yield* tinker(["auth", "login"], `${key}\n`), "Already logged in")
+      failedAfterPrompt(yield* tinker(["auth", "login"], `${key}\n`), "Already logged in")
       const after = yield* tinker(["-f", "json", "auth", "status"])
       assert.deepStrictEqual(JSON.parse(after.stdout), { credentials_available: true, accessible: true })
-      failed(yield* tinker(["auth", "whoami"]), "Error: ")
+      failedAfterPrompt(yield* tinker(["auth", "whoami"]), "Error: ")
 
       const logout = yield* tinker(["auth", "logout"])
       assert.match(
@@ -78,12 +79,12 @@ describe("tinker auth", () => {
         /^Removed credential 'laptop'\. The API key is still active; delete it at \S+\/keys\/12\n$/
       )
       assert.deepStrictEqual(JSON.parse(readFileSync(file, "utf8")), { version: 1, keys: {} })
-      failed(yield* tinker(["auth", "logout"]), "No default credential is stored")
-      assert.notInclude(service.asked, "DELETE /api/v1/auth/apikey/me")
+      failedAfterPrompt(yield* tinker(["auth", "logout"]), "No default credential is stored")
+      assert.notInclude(service.requests, "DELETE /api/v1/auth/apikey/me")
     })
   )
 
-  it.scopedLive("logout deletes a key that was made for this machine alone, and leaves others", () =>
+  it.scopedLive("logout deletes a generated key on the server, and keeps the other keys", () =>
     Effect.gen(function* () {
       const service = yield* makeService
       const HOME = yield* directory
@@ -97,24 +98,24 @@ describe("tinker auth", () => {
       writeFileSync(file, JSON.stringify({ version: 1, default: "1", keys: { 1: generated, 2: other } }))
       const logout = yield* tinker(["-f", "json", "auth", "logout"], service.url)
       assert.deepStrictEqual(JSON.parse(logout.stdout), { key_id: "1", name: "made", deleted: true })
-      assert.include(service.asked, "DELETE /api/v1/auth/apikey/me")
+      assert.include(service.requests, "DELETE /api/v1/auth/apikey/me")
       assert.deepStrictEqual(JSON.parse(readFileSync(file, "utf8")), { version: 1, keys: { 2: other } })
 
-      // the local credential goes in any case
+      // the local credential is removed even if the server rejects the deletion
       writeFileSync(file, JSON.stringify({ default: "1", keys: { 1: { ...generated, key: "tml-unknown-key" } } }))
-      const refused = yield* tinker(["auth", "logout"], service.url)
-      failed(refused, "Could not delete the API key on the server")
-      assert.notInclude(refused.stderr, "tml-unknown-key")
+      const rejected = yield* tinker(["auth", "logout"], service.url)
+      failedAfterPrompt(rejected, "Could not delete the API key on the server")
+      assert.notInclude(rejected.stderr, "tml-unknown-key")
       assert.deepStrictEqual(JSON.parse(readFileSync(file, "utf8")), { version: 1, keys: {} })
 
       writeFileSync(file, `{"keys": "${key}"`)
       const broken = yield* tinker(["auth", "logout"], service.url)
-      failed(broken, "does not hold stored keys")
+      failedAfterPrompt(broken, "does not hold stored keys")
       assert.notInclude(broken.stderr, key)
     })
   )
 
-  it.scopedLive("whoami reads a token", () =>
+  it.scopedLive("whoami prints the user and the organization of a token", () =>
     Effect.gen(function* () {
       const service = yield* makeService
       const env = { TINKER_API_KEY: token, TINKER_BASE_URL: service.url }

@@ -1,18 +1,15 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { fileURLToPath } from "node:url"
-import { layer as ServiceLive, Service } from "../../utils/service.ts"
+import { layer as ServiceLive, Service, tokenizerDirectory } from "../../utils/service.ts"
 import { run } from "../../utils/tinker.ts"
-
-const tokenizer = fileURLToPath(new URL("../../../../engine/models/nano", import.meta.url))
 
 const names = ["key", "url", "reachability", "clock", "heartbeat", "models", "queue", "tokenizer"]
 
 layer(ServiceLive, { excludeTestServices: true })("tinker doctor", (it) => {
-  it.effect("looks at everything, a line each", () =>
+  it.effect("prints one line for each check", () =>
     Effect.gen(function* () {
       const { env } = yield* Service
-      const all = { env: { ...env, TINKER_TOKENIZER: tokenizer } }
+      const all = { env: { ...env, TINKER_TOKENIZER: tokenizerDirectory } }
       const { code, stderr, stdout } = yield* run(["doctor"], all)
       assert.strictEqual(stderr, "")
       assert.strictEqual(code, 0)
@@ -41,11 +38,11 @@ layer(ServiceLive, { excludeTestServices: true })("tinker doctor", (it) => {
     ["no such model", { TINKER_BASE_MODEL: "absent" }, "models", /✗ models: .*absent → see 'tinker model list'/],
     ["no tokenizer", { TINKER_TOKENIZER: "/absent" }, "tokenizer", /✗ tokenizer: .* → set HF_TOKEN/]
   ] as const) {
-    it.effect(`says what to do with ${name}`, () =>
+    it.effect(`suggests a fix for ${name}`, () =>
       Effect.gen(function* () {
         const { env } = yield* Service
         const { code, stderr, stdout } = yield* run(["doctor"], {
-          env: { ...env, TINKER_TOKENIZER: tokenizer, ...change }
+          env: { ...env, TINKER_TOKENIZER: tokenizerDirectory, ...change }
         })
         assert.strictEqual(code, 1)
         assert.match(stdout, advice)

@@ -1,18 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { directory } from "../../utils/fixtures.ts"
 import { run, start } from "../../utils/tinker.ts"
 
-const directory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "tinker-cli-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
-
-// the real engine
-describe("tinker", () => {
-  it.scopedLive("serve says how to reach it, and ends cleanly on SIGINT", () =>
+// with the real engine
+describe("tinker serve", () => {
+  it.scopedLive("prints the environment variables that a client needs, and stops on SIGINT", () =>
     Effect.gen(function* () {
       const cwd = yield* directory
       const serving = yield* start(["serve", "--port", "0"], { cwd, local: true })
@@ -33,7 +26,7 @@ describe("tinker", () => {
     })
   )
 
-  it.scopedLive("serve keeps its keys to itself, and asks for them", () =>
+  it.scopedLive("never prints its API keys, and requires one to listen on a public address", () =>
     Effect.gen(function* () {
       const cwd = yield* directory
       const key = "tml-a-key-of-mine"
@@ -47,26 +40,6 @@ describe("tinker", () => {
       const open = yield* run(["serve", "--host", "0.0.0.0", "--port", "0"], { cwd, local: true })
       assert.strictEqual(open.code, 1)
       assert.match(open.stderr, /^Error: [^\n]*without API keys[^\n]*\n$/)
-    })
-  )
-
-  it.scopedLive("train and sample without a key, on the embedded service", () =>
-    Effect.gen(function* () {
-      const cwd = yield* directory
-      const record = JSON.stringify({ prompt: "walk ->", completion: " walked\n" })
-      writeFileSync(join(cwd, "data.jsonl"), `${record}\n`.repeat(12))
-      const args = ["-f", "json", "train", "data.jsonl", "--steps", "6", "--batch-size", "8"]
-      const trained = yield* run(args, { cwd, local: true })
-      assert.strictEqual(trained.code, 0, trained.stderr)
-      const result = JSON.parse(trained.stdout)
-      assert.isBelow(result.held_out_loss_after, result.held_out_loss_before / 2)
-      // another process finds the weights
-      const sampled = yield* run(
-        ["sample", "walk ->", "-c", result.sampler_path, "--temperature", "0", "--max-tokens", "12"],
-        { cwd, local: true }
-      )
-      assert.strictEqual(sampled.stderr, "")
-      assert.strictEqual(sampled.stdout.trim(), "walked")
     })
   )
 })

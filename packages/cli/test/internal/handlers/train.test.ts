@@ -1,42 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { layer as ServiceLive, Service } from "../../utils/service.ts"
-import { type Options, run, start } from "../../utils/tinker.ts"
-
-const tokenizer = fileURLToPath(new URL("../../../../engine/models/nano", import.meta.url))
-
-const records = Array.from({ length: 20 }, (_, i) =>
-  JSON.stringify(
-    i % 2 === 0
-      ? { prompt: `say ${i}:`, completion: " abab" }
-      : {
-          messages: [
-            { role: "user", content: `say ${i}` },
-            { role: "assistant", content: "abab" }
-          ]
-        }
-  )
-).join("\n")
-
-const directory = Effect.acquireRelease(
-  Effect.sync(() => {
-    const path = mkdtempSync(join(tmpdir(), "tinker-cli-"))
-    writeFileSync(join(path, "data.jsonl"), records)
-    return path
-  }),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
-
-const env = Effect.flatMap(Service, (service) =>
-  Effect.map(service.models, ([model]) => ({ ...service.env, TINKER_BASE_MODEL: model, TINKER_TOKENIZER: tokenizer }))
-)
-
-const tinker = (args: ReadonlyArray<string>, options: Options = {}) =>
-  Effect.flatMap(env, (env) => run(args, { ...options, env }))
+import { dataDirectory, env, tinker } from "../../utils/model.ts"
+import { layer as ServiceLive } from "../../utils/service.ts"
+import { run, start } from "../../utils/tinker.ts"
 
 interface Line {
   readonly type: string
@@ -51,10 +19,10 @@ const metrics = (cwd: string): ReadonlyArray<Line> =>
     .split("\n")
     .map((line) => JSON.parse(line))
 
-layer(ServiceLive, { excludeTestServices: true })("tinker", (it) => {
-  it.scoped("train", () =>
+layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
+  it.scoped("writes metrics, a plot and checkpoints, and starts no second run in the same directory", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory
+      const cwd = yield* dataDirectory
       const { code, stderr, stdout } = yield* tinker(
         ["train", "data.jsonl", "--batch-size", "6", "--save-every", "4"],
         {
@@ -62,7 +30,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker", (it) => {
         }
       )
       assert.strictEqual(code, 0, stderr)
-      // nobody watches: no progress, one line that says what happens
+      // without a terminal: one line, and no progress
       assert.match(stderr, /^Training \S+ on the service: 18 examples, 2 held out, 9 steps of 6\n$/)
       assert.match(stdout, /┤[⠀-⣿ ]+\n/)
       assert.match(stdout, /│ Weights +│ tinker:\/\/\S+\/sampler_weights\/final +│/)
@@ -85,15 +53,15 @@ layer(ServiceLive, { excludeTestServices: true })("tinker", (it) => {
     })
   )
 
-  it.scoped("train --resume goes on as if it had never stopped", () =>
+  it.scoped("ends with the same losses after --resume as without interruption", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory
+      const cwd = yield* dataDirectory
       const args = ["-f", "json", "train", "data.jsonl", "--steps", "6", "--save-every", "2", "--rank", "8"]
       const whole = yield* tinker(args, { cwd })
       const result = JSON.parse(whole.stdout)
       assert.strictEqual(whole.stderr, "")
       const lines = metrics(cwd)
-      // killed while step 5 was written
+      // as if killed while writing step 5
       const file = join(cwd, "tinker-data", "metrics.jsonl")
       const at = lines.findIndex(({ step, type }) => type === "step" && step === 5)
       writeFileSync(
@@ -114,9 +82,9 @@ layer(ServiceLive, { excludeTestServices: true })("tinker", (it) => {
     })
   )
 
-  it.scoped("train says what is wrong with the data before it asks a service", () =>
+  it.scoped("reports mistakes in the data before it sends a request", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory
+      const cwd = yield* dataDirectory
       for (const [text, message] of [
         ['{"prompt":"a","completion":"b"}\n{"prompt":"a"}', /^Error: bad\.jsonl:2: [^\n]+\n$/],
         ['{"messages":[{"role":"user","content":"a"}]}', /^Error: bad\.jsonl:1: [^\n]+\n$/],
@@ -134,9 +102,9 @@ layer(ServiceLive, { excludeTestServices: true })("tinker", (it) => {
     })
   )
 
-  it.scoped("train ends with 130 on SIGINT, and goes on from where it was", () =>
+  it.scoped("ends with 130 on SIGINT, after it has saved states", () =>
     Effect.gen(function* () {
-      const cwd = yield* directory
+      const cwd = yield* dataDirectory
       const args = ["train", "data.jsonl", "--save-every", "1"]
       const running = yield* start([...args, "--steps", "100000"], { cwd, env: yield* env })
       yield* running.until(/^Training /)
@@ -152,49 +120,6 @@ layer(ServiceLive, { excludeTestServices: true })("tinker", (it) => {
       const { code, stdout } = yield* running.result
       assert.strictEqual(code, 130)
       assert.strictEqual(stdout, "")
-    })
-  )
-
-  it.effect("sample", () =>
-    Effect.gen(function* () {
-      const args = ["sample", "say 1:", "--temperature", "0", "--max-tokens", "5"]
-      const json = JSON.parse((yield* tinker(["-f", "json", ...args, "-n", "2"])).stdout)
-      assert.strictEqual(json.prompt, "say 1:")
-      assert.strictEqual(json.samples.length, 2)
-      assert.deepStrictEqual(json.samples[0], json.samples[1])
-      assert.strictEqual(json.samples[0].tokens.length, 5)
-      const whole = yield* tinker(args)
-      assert.strictEqual(whole.stdout, `${json.samples[0].text}\n`)
-      // in several requests, the same text
-      const long = [...args.slice(0, -1), "40"]
-      const [streamed, once] = yield* Effect.all([tinker([...long, "--stream"]), tinker(long)])
-      assert.strictEqual(streamed.stdout, once.stdout)
-      const input = yield* tinker(["sample", ...args.slice(2)], { input: "say 1:" })
-      assert.strictEqual(input.stdout, whole.stdout)
-      assert.strictEqual((yield* tinker(["sample"])).code, 2)
-      const state = yield* tinker(["sample", "a", "-c", "tinker://run/weights/x"])
-      assert.match(state.stderr, /cannot be sampled from/)
-    })
-  )
-
-  it.scoped("sample and chat with what was trained", () =>
-    Effect.gen(function* () {
-      const cwd = yield* directory
-      const trained = yield* tinker(["-f", "json", "train", "data.jsonl", "--epochs", "20", "-l", "0.2"], { cwd })
-      const { sampler_path } = JSON.parse(trained.stdout)
-      const weights = ["-c", sampler_path, "--temperature", "0", "--max-tokens", "4"]
-      const sampled = yield* tinker(["sample", "say 2: a", ...weights])
-      assert.strictEqual(sampled.stderr, "")
-      assert.match(sampled.stdout, /^b/)
-      const chatted = yield* tinker(["chat", ...weights], { input: "say 1\nsay 3\n" })
-      assert.strictEqual(chatted.code, 0, chatted.stderr)
-      assert.strictEqual(chatted.stdout.split("\n").length, 3)
-      const json = yield* tinker(["-f", "json", "chat", "--system", "be brief", ...weights], { input: "say 1\n\n" })
-      const { messages } = JSON.parse(json.stdout)
-      assert.deepStrictEqual(
-        messages.map(({ role }: { role: string }) => role),
-        ["system", "user", "assistant"]
-      )
     })
   )
 })

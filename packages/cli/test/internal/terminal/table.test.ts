@@ -1,9 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as DateTime from "effect/DateTime"
 import * as Arbitrary from "effect/Arbitrary"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
-import * as format from "../../../src/internal/terminal/format.ts"
+import * as FastCheck from "fast-check"
 import * as table from "../../../src/internal/terminal/table.ts"
 
 const sample: table.Table = {
@@ -15,8 +13,8 @@ const sample: table.Table = {
   ]
 }
 
-describe("table", () => {
-  it("draws a box, with wide characters in line", () => {
+describe("a table", () => {
+  it("aligns columns that contain wide characters", () => {
     assert.strictEqual(
       table.render(sample, { columns: undefined, color: false }),
       [
@@ -31,7 +29,7 @@ describe("table", () => {
     )
   })
 
-  it("breaks all columns but the first where the line is short, and puts one record below the other where that is not enough", () => {
+  it("wraps all columns but the first on a narrow terminal, and becomes a list of records on a narrower one", () => {
     assert.include(
       table.render(sample, { columns: 22, color: false }),
       ["│ run-1  │ Qwen/Qwen │", "│        │ 3-8B      │"].join("\n")
@@ -42,7 +40,7 @@ describe("table", () => {
     )
   })
 
-  it("never writes beyond the width, nor control characters", () => {
+  it("never exceeds the width, and contains no control characters", () => {
     const cell = Arbitrary.make(Schema.String)
     FastCheck.assert(
       FastCheck.property(
@@ -59,60 +57,6 @@ describe("table", () => {
           }
         }
       )
-    )
-  })
-})
-
-describe("format", () => {
-  it("shows sizes as the Python command does", () => {
-    assert.deepStrictEqual([-1, 0, 1023, 1024, 1536, 1024 ** 2, 5.3 * 1024 ** 3, 1024 ** 6].map(format.size), [
-      "N/A",
-      "0 B",
-      "1023 B",
-      "1.0 KB",
-      "1.5 KB",
-      "1.0 MB",
-      "5.3 GB",
-      "1.0 EB"
-    ])
-  })
-
-  it("shows times as the Python command does", () => {
-    const now = Date.UTC(2026, 5, 30, 12)
-    const second = 1000
-    const hour = 3600 * second
-    const day = 24 * hour
-    const shown = (millis: number) => format.relative(DateTime.unsafeMake(now + millis), now)
-    assert.deepStrictEqual(
-      [0, -61 * second, -hour, -2 * hour - 1, -day, -3 * day, -8 * day, -20 * day, -31 * day].map(shown),
-      [
-        "just now",
-        "1 minute ago",
-        "60 minutes ago",
-        "2 hours ago",
-        "1 day ago",
-        "3 days ago",
-        "1 week ago",
-        "2 weeks ago",
-        "2026-05-30"
-      ]
-    )
-    assert.deepStrictEqual([30 * second, 90 * second, 5 * hour, day, 14 * day, 60 * day].map(shown), [
-      "in less than a minute",
-      "in 1 minute",
-      "in 5 hours",
-      "in 1 day",
-      "in 2 weeks",
-      "2026-08-29"
-    ])
-    assert.strictEqual(format.relative(undefined, now), "N/A")
-  })
-
-  it("writes times as Python's str() does", () => {
-    assert.strictEqual(format.pythonTime(DateTime.unsafeMake("2026-05-27T20:00:00Z")), "2026-05-27 20:00:00+00:00")
-    assert.strictEqual(
-      format.pythonTime(DateTime.unsafeMake("2026-05-27T20:00:00.12Z")),
-      "2026-05-27 20:00:00.120000+00:00"
     )
   })
 })

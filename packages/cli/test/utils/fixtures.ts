@@ -1,3 +1,4 @@
+/** A stub of the service, and temporary directories. */
 import * as Effect from "effect/Effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
@@ -5,8 +6,8 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
-/** A service that says what a test wants. */
-export const scripted = (listener: RequestListener) =>
+/** An HTTP server that handles requests as the test says, by its URL. It stops with the scope. */
+export const stubServer = (listener: RequestListener) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.async<ReturnType<typeof createServer>>((resume) => {
@@ -22,7 +23,7 @@ export const scripted = (listener: RequestListener) =>
     (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   )
 
-/** Empty, and gone with the scope. */
+/** An empty directory, which is removed with the scope. */
 export const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "tinker-cli-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))

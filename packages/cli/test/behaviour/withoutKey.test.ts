@@ -1,0 +1,30 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { directory } from "../utils/fixtures.ts"
+import { run } from "../utils/tinker.ts"
+
+// with the real engine
+describe("tinker", () => {
+  it.scopedLive(
+    "trains without an API key on the embedded service, and samples from the weights in another process",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* directory
+        const record = JSON.stringify({ prompt: "walk ->", completion: " walked\n" })
+        writeFileSync(join(cwd, "data.jsonl"), `${record}\n`.repeat(12))
+        const args = ["-f", "json", "train", "data.jsonl", "--steps", "6", "--batch-size", "8"]
+        const trained = yield* run(args, { cwd, local: true })
+        assert.strictEqual(trained.code, 0, trained.stderr)
+        const result = JSON.parse(trained.stdout)
+        assert.isBelow(result.held_out_loss_after, result.held_out_loss_before / 2)
+        const sampled = yield* run(
+          ["sample", "walk ->", "-c", result.sampler_path, "--temperature", "0", "--max-tokens", "12"],
+          { cwd, local: true }
+        )
+        assert.strictEqual(sampled.stderr, "")
+        assert.strictEqual(sampled.stdout.trim(), "walked")
+      })
+  )
+})
