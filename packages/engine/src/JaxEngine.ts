@@ -1,6 +1,6 @@
 /**
- * The `Engine` that really trains: decoders of the Llama and Qwen3 families with LoRA adapters, traced and
- * differentiated by jax-js, and run on the CPU, by ONNX Runtime or in WebAssembly.
+ * An `Engine` that trains and samples: decoders of the Llama and Qwen3 families with LoRA adapters, on the CPU. jax-js
+ * traces and differentiates the model; ONNX Runtime or WebAssembly runs it.
  *
  * ```ts
  * import { JaxEngine } from "@effect-tinker/engine"
@@ -10,23 +10,22 @@
  * const EngineLive = JaxEngine.layer().pipe(Layer.provide(NodeContext.layer))
  * ```
  *
- * What is computed:
+ * - **Adapters** are PEFT's: `y = x W^T + (32 / rank) (x A^T) B^T`. B starts at zero; A starts uniform in ±1/sqrt(in), by
+ *   the seed. They are on q, k, v, o (`train_attn`), gate, up, down (`train_mlp`) and the unembedding (`train_unembed`).
+ * - **Losses** are sums over tokens and datums: `cross_entropy` with one or several targets per position,
+ *   `importance_sampling`, `ppo`, `cispo` and `dro`. `weights` default to 1, and `beta` of `dro` to 0.05. Clip thresholds
+ *   can be given per token, as loss inputs with the names of the config keys.
+ * - **Gradients** accumulate until `optimStep`. A `forwardBackward` that fails or is interrupted adds nothing. A step
+ *   without a gradient uses zeros: moments and weight decay still apply. A step fails if the gradient is not finite; it
+ *   then drops the gradient and changes nothing else.
+ * - **Samplers** use the weights at the time of their creation. Sequence `i` of a request is sampled with the seed plus
+ *   `i`, independently of other sequences. Logprobs are of the model's distribution, before temperature, `top_k` and
+ *   `top_p`. A sequence includes the token that ends it. Sequences end at the model's end-of-text tokens and at those of
+ *   `stop`; with an empty `stop`, they end only at `max_tokens`.
+ * - **Determinism**: equal data, seeds and calls give results that are equal to the bit, on the same executor.
  *
- * - Adapters are PEFT's: `y = x W^T + (32 / rank) (x A^T) B^T`, with A uniform in ±1/sqrt(in) by the seed, and B zero.
- *   They sit on q, k, v, o (`train_attn`), on gate, up, down (`train_mlp`) and on the unembedding (`train_unembed`). A
- *   value of A depends on the seed, its layer and its place alone.
- * - Losses are sums over positions and datums. Weights that a datum lacks are 1. `cross_entropy` takes `K` targets per
- *   position. The other losses are `importance_sampling`, `ppo`, `cispo` and `dro`; thresholds may be given per token,
- *   as inputs named like the config's keys. `beta` of `dro` is 0.05 unless given.
- * - A pass that fails or is interrupted leaves no gradient. A step without a gradient takes it as zero: moments and
- *   weight decay go on. A step whose gradient is not finite fails, changes nothing and drops the gradient.
- * - Equal data, seeds and calls give equal bits, on the same executor.
- * - A sampler has the weights of the moment it was created. Sequence `i` of a request draws from the seed plus `i`,
- *   whatever else is sampled; logprobs are of the model's own distribution, before temperature, `top_k` and `top_p`.
- *   The token that ends a sequence is part of it. Texts end at the model's end-of-text tokens; `stop` adds to these,
- *   and an empty `stop` takes them away.
- *
- * Work yields to timers and I/O after every run of about a thousand positions, and after every sampled token.
+ * The engine blocks its thread while it computes. It yields to timers and I/O after each microbatch of about a thousand
+ * tokens, and after each sampled token.
  *
  * @since 0.1.0
  */
@@ -36,12 +35,9 @@ import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as baseModel from "./internal/model/loaded.ts"
-import { serverError, userError } from "./internal/util/errors.ts"
+import * as baseModels from "./internal/engine/baseModels.ts"
+import * as engine from "./internal/engine/engine.ts"
 import * as executors from "./internal/executors/choose.ts"
-import * as sampler from "./internal/generation/sampler.ts"
-import * as snapshots from "./internal/lora/mergedWeights.ts"
-import * as trainer from "./internal/training/trainer.ts"
 import * as ModelDirectory from "./ModelDirectory.ts"
 
 /**
@@ -53,16 +49,17 @@ import * as ModelDirectory from "./ModelDirectory.ts"
 export const nano = ModelDirectory.nanoName
 
 /**
- * A base model on offer, from a directory in Hugging Face's form.
+ * A base model that the engine offers.
  *
  * @since 0.1.0
  * @category models
  */
 export interface BaseModel {
-  /** by which clients ask for it */
+  /** the name that clients use */
   readonly name: string
+  /** a directory in the format of Hugging Face */
   readonly directory: string
-  /** by which clients find its tokenizer, where that is not the name */
+  /** the name of its tokenizer for clients, if it differs from the name of the model */
   readonly tokenizer_id?: string | undefined
 }
 
@@ -71,39 +68,28 @@ export interface BaseModel {
  * @category models
  */
 export interface Options {
-  /** base models besides `effect-tinker/nano`; one of that name takes its place */
+  /** base models besides `effect-tinker/nano`; a model with this name replaces it */
   readonly models?: ReadonlyArray<BaseModel> | undefined
-  /** how many positions go into one run; more is faster up to about a thousand, and takes more memory. By default 1024,
-   * and fewer for models so large that a run would take more than about 256 MB */
+  /**
+   * The size of a microbatch in tokens. Larger microbatches are faster up to about a thousand tokens, and take more
+   * memory. By default 1024, and less for models whose microbatch would take more than about 256 MB.
+   */
   readonly maxTokensPerRun?: number | undefined
   /**
-   * What computes: `native` is ONNX Runtime, from the optional package `onnxruntime-node`; `wasm` is WebAssembly, which
-   * is everywhere, and several times slower. By default `auto`: `native` where it loads, else `wasm`. Their results are
-   * equal up to rounding.
+   * What runs the model: `native` is ONNX Runtime, from the optional package `onnxruntime-node`; `wasm` is WebAssembly,
+   * which works everywhere and is several times slower. The default, `auto`, is `native` where it can be loaded, and
+   * `wasm` elsewhere. Their results are equal up to rounding.
    */
   readonly executor?: "auto" | "native" | "wasm" | undefined
-  /** how many threads `native` computes with; by default 1. Results do not depend on it beyond rounding */
+  /** the number of threads of `native`, by default 1; results with other numbers are equal up to rounding */
   readonly threads?: number | undefined
 }
 
 const defaultThreads = 1
 
-/** How many adapters stay merged with their base model while nothing samples from them. */
-const idleSnapshots = 2
-
-interface Loaded {
-  readonly base: baseModel.BaseModel
-  readonly snapshots: snapshots.Snapshots
-}
-
-interface Offer {
-  readonly info: Engine.BaseModel
-  readonly load: Effect.Effect<Loaded, Engine.EngineError>
-}
-
 /**
- * An engine over directories. Configurations and tokenizers are read at once, weights when a model is first used; they
- * stay in memory until the scope closes.
+ * Makes an engine. It reads configurations and tokenizers at once, and the weights of a model when it is first used.
+ * Weights stay in memory until the scope closes.
  *
  * @since 0.1.0
  * @category constructors
@@ -116,63 +102,17 @@ export const make = (
   FileSystem.FileSystem | Path.Path | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
     const executor = yield* executors.make(options.executor ?? "auto", options.threads ?? defaultThreads)
     const given = options.models ?? []
     const shipped = given.some(({ name }) => name === nano)
       ? []
       : [{ name: nano, directory: yield* ModelDirectory.nano }]
-
-    const offers = new Map<string, Offer>()
-    for (const { directory, name, tokenizer_id } of [...shipped, ...given] as ReadonlyArray<BaseModel>) {
-      const opened = yield* ModelDirectory.open(directory)
-      const load = Effect.gen(function* () {
-        const weights = yield* ModelDirectory.weights(opened).pipe(
-          Effect.mapError((cause) => serverError(`the base model ${name} cannot be loaded: ${cause.message}`, cause)),
-          Effect.provide(services)
-        )
-        const base = yield* baseModel.make(name, opened, weights, executor, options.maxTokensPerRun)
-        return { base, snapshots: snapshots.make(base, idleSnapshots) }
-      })
-      offers.set(name, {
-        info: {
-          model_name: name,
-          max_context_length: opened.config.max_context_length,
-          arch: opened.config.model_type,
-          ...(tokenizer_id === undefined ? {} : { tokenizer_id })
-        },
-        // an interruption would be kept as the result
-        load: yield* Effect.cached(Effect.uninterruptible(load))
-      })
-    }
-
-    const find = (name: string): Effect.Effect<Loaded, Engine.EngineError> => {
-      const offer = offers.get(name)
-      return (
-        offer?.load ?? userError(`the base model ${name} is not on offer: there are ${[...offers.keys()].join(", ")}`)
-      )
-    }
-
-    const engine: Engine.Service = {
-      models: [...offers.values()].map(({ info }) => info),
-      createModel: ({ base_model, lora_config }) =>
-        Effect.flatMap(find(base_model), ({ base }) => trainer.make(base, lora_config)),
-      createSampler: ({ adapter, base_model }) =>
-        Effect.gen(function* () {
-          const { base, snapshots } = yield* find(base_model)
-          if (adapter === undefined) return { sample: (options) => sampler.sample(base, base.stored, options) }
-          yield* snapshots.check(adapter)
-          yield* Effect.addFinalizer(() => snapshots.forget(adapter))
-          return {
-            sample: (options) => snapshots.use(adapter, (weights) => sampler.sample(base, weights, options))
-          }
-        })
-    }
-    return engine
+    const models = yield* baseModels.open([...shipped, ...given], executor, options.maxTokensPerRun)
+    return engine.make(models)
   })
 
 /**
- * The engine as a service.
+ * Provides the engine.
  *
  * @since 0.1.0
  * @category layers

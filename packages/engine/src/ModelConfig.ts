@@ -1,5 +1,5 @@
 /**
- * The dimensions of a decoder, as `config.json` of a Hugging Face model directory states them.
+ * The dimensions of a decoder, as `config.json` of a Hugging Face model states them.
  *
  * @since 0.1.0
  */
@@ -17,21 +17,21 @@ export interface ModelConfig {
   readonly intermediate_size: number
   readonly num_layers: number
   readonly num_heads: number
-  /** how many heads keys and values have; each serves `num_heads / num_kv_heads` query heads */
+  /** the number of heads of keys and values; each serves `num_heads / num_kv_heads` query heads */
   readonly num_kv_heads: number
   readonly head_dim: number
   readonly rms_norm_eps: number
-  /** whether queries and keys are normalised per head, as Qwen3 does */
+  /** whether queries and keys are normalized per head, as in Qwen3 */
   readonly qk_norm: boolean
-  /** whether the unembedding is the embedding */
+  /** whether the unembedding shares the weights of the embedding */
   readonly tie_word_embeddings: boolean
-  /** the longest sequence, in tokens */
+  /** the length of the longest sequence, in tokens */
   readonly max_context_length: number
   readonly rope: Rope
 }
 
 /**
- * Rotary position embedding: its base, and how its frequencies are scaled.
+ * Rotary position embedding: the base of its frequencies, and how they are scaled.
  *
  * @since 0.1.0
  * @category models
@@ -42,6 +42,8 @@ export interface Rope {
 }
 
 /**
+ * How the frequencies of rotary position embeddings are scaled to longer contexts.
+ *
  * @since 0.1.0
  * @category models
  */

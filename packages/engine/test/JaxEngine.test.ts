@@ -25,7 +25,7 @@ describe("the engine", () => {
       const reason = yield* fixtures.refusal(engine.createModel({ base_model: "test/none", lora_config }))
       assert.strictEqual(
         reason,
-        "the base model test/none is not on offer: there are effect-tinker/nano, test/tiny-qwen3, test/tiny-llama"
+        "the base model test/none is not available: available are effect-tinker/nano, test/tiny-qwen3, test/tiny-llama"
       )
     }).pipe(provided)
   )

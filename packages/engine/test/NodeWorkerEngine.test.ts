@@ -127,11 +127,11 @@ layer(NodeWorkerEngine.layer({ ...options, maxTokensPerRun: 16 }), { excludeTest
         const engine = yield* Engine.Engine
         assert.include(
           yield* fixtures.refusal(engine.createModel({ base_model: "test/none", lora_config })),
-          "the base model test/none is not on offer"
+          "the base model test/none is not available"
         )
         const model = yield* engine.createModel({ base_model: name, lora_config })
         const wrong = model.forward({ ...pass(1, 5), loss_fn: "gspo" })
-        assert.include(yield* fixtures.refusal(wrong), "gspo is not on offer: there are cross_entropy")
+        assert.include(yield* fixtures.refusal(wrong), "gspo is not supported: supported are cross_entropy")
       })
     )
 
@@ -184,7 +184,7 @@ describe("the thread of an engine", () => {
       void started[0]!.terminate()
       const error = yield* Effect.flip(Fiber.join(fiber))
       assert.strictEqual(error.category, "server")
-      assert.include(error.reason, "create them anew, and load their last checkpoint")
+      assert.include(error.reason, "create them again, and load their last checkpoint")
       assert.strictEqual((yield* Effect.flip(model.adapter)).reason, error.reason)
       // two at once start one thread
       const [fresh] = yield* Effect.all([create, create], { concurrency: 2 })

@@ -1,8 +1,10 @@
 import { makeJaxpr, numpy } from "@jax-js/jax"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as config from "../../src/internal/model/architecture.ts"
-import * as decoder from "../../src/internal/model/transformer.ts"
+import * as architecture from "../../src/internal/model/architecture.ts"
+import { decodeStep } from "../../src/internal/programs/decodeStep.ts"
+import { forwardBackward } from "../../src/internal/programs/forwardBackward.ts"
+import { prefill } from "../../src/internal/programs/prefill.ts"
 import type { Program } from "../../src/internal/executors/executor.ts"
 import * as fixtures from "../utils/fixtures.ts"
 
@@ -45,14 +47,14 @@ describe("programs", () => {
   it.scoped("use few primitives, and no constants but zeros", () =>
     Effect.gen(function* () {
       const { config: model } = yield* fixtures.load(fixtures.path("tiny-qwen3"))
-      const linears = config.linears(model)
+      const linears = architecture.linears(model)
       const programs = [
-        decoder.training(model, linears, 2, { rows: 2, length: 16, targets: 1 }, true),
-        decoder.training(model, linears, 2, { rows: 2, length: 16, targets: 3 }, true),
-        decoder.training(model, linears, 2, { rows: 2, length: 16, targets: 1 }, false),
-        decoder.prefill(model, 16, true),
-        decoder.prefill(model, 16, false),
-        decoder.decode(model, 4, 64)
+        forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, true),
+        forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 3 }, true),
+        forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, false),
+        prefill(model, 16, true),
+        prefill(model, 16, false),
+        decodeStep(model, 4, 64)
       ]
       for (const program of programs) {
         const { constants, names } = primitives(program)

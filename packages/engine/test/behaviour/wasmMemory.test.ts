@@ -3,7 +3,7 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as sampler from "../../src/internal/generation/sampler.ts"
-import * as snapshots from "../../src/internal/lora/mergedWeights.ts"
+import * as mergedWeights from "../../src/internal/lora/mergedWeights.ts"
 import * as trainer from "../../src/internal/training/trainer.ts"
 import { vi } from "vitest"
 import * as fixtures from "../utils/fixtures.ts"
@@ -29,7 +29,7 @@ describe("memory", () => {
     Effect.gen(function* () {
       const base = yield* fixtures.load(fixtures.path("tiny-qwen3"), undefined, "wasm")
       assert.strictEqual(memories.length, 1)
-      const merged = snapshots.make(base, 1)
+      const merged = mergedWeights.make(base, 1)
       const data = fixtures.read<fixtures.Tiny>("tiny-qwen3.json").data["supervised"]!.map(fixtures.datum)
       const options = { data, loss_fn: "cross_entropy", loss_fn_config: {} }
       const model = yield* trainer.make(base, { rank: 4, seed: 0, ...fixtures.switches })
@@ -53,7 +53,7 @@ describe("memory", () => {
       assert.isAbove(before, 0)
       yield* Effect.replicateEffect(round, 30, { discard: true })
       assert.strictEqual(bytes(), before)
-      for (const stored of [...Object.values(base.stored), base.vocabulary]) {
+      for (const stored of [...Object.values(base.stored), base.tokenIds]) {
         assert.strictEqual((stored as unknown as { readonly array: { readonly refCount: number } }).array.refCount, 1)
       }
     })

@@ -7,7 +7,7 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as baseModel from "../../src/internal/model/loaded.ts"
+import * as loaded from "../../src/internal/model/loaded.ts"
 import * as executors from "../../src/internal/executors/choose.ts"
 import * as ModelDirectory from "../../src/ModelDirectory.ts"
 
@@ -116,7 +116,7 @@ export const load = (directory: string, maxTokensPerRun?: number, choice: execut
     const executor = yield* executors.make(choice, 1)
     const model = yield* ModelDirectory.open(directory)
     const weights = yield* ModelDirectory.weights(model)
-    return yield* baseModel.make("test", model, weights, executor, maxTokensPerRun)
+    return yield* loaded.load("test", model, weights, executor, maxTokensPerRun)
   }).pipe(Effect.provide(NodeContext.layer))
 
 export const switches = { train_attn: true, train_mlp: true, train_unembed: true }

@@ -1,64 +1,68 @@
+/** The interface between the model and what computes it: programs written with jax-js, and executors that run them. */
 import type * as Engine from "@effect-tinker/server/Engine"
 import type { numpy } from "@jax-js/jax"
 import type * as Effect from "effect/Effect"
 
-/** An array of jax-js: while a program is traced, a stand-in for one. Every use consumes it; `.ref` keeps it. @internal */
+/**
+ * An array of jax-js, or a tracer that stands for one while a program is traced. Every use consumes a reference; `.ref`
+ * adds one.
+ *
+ * @internal
+ */
 export type Traced = numpy.Array
 
 /** @internal */
-export interface Spec {
+export interface TensorSpec {
   readonly shape: ReadonlyArray<number>
   readonly dtype: "float32" | "int32"
 }
 
-/** @internal */
-export type Data = Float32Array | Int32Array
+/** The values of a tensor, row-major. @internal */
+export type TensorValues = Float32Array | Int32Array
 
-/** A tensor that stays with the executor between runs, until it is released. @internal */
-export interface Stored {
-  readonly spec: Spec
+/** A tensor that the executor keeps between runs, until it is released. @internal */
+export interface StoredTensor {
+  readonly spec: TensorSpec
   readonly release: () => void
 }
 
+/** Inputs of a run by name. @internal */
+export interface Inputs {
+  readonly [name: string]: TensorValues | StoredTensor
+}
+
 /**
- * A pure function of named tensors, written with jax-js. `trace` must consume each of its inputs. Programs of equal keys
- * are the same program.
+ * A pure function of named tensors, written with jax-js. Programs with equal keys are equal.
  *
  * @internal
  */
 export interface Program {
   readonly key: string
-  readonly inputs: { readonly [name: string]: Spec }
+  readonly inputs: { readonly [name: string]: TensorSpec }
+  /** must consume each of its inputs */
   readonly trace: (inputs: { readonly [name: string]: Traced }) => ReadonlyArray<Traced>
 }
 
 /** @internal */
 export interface Executable {
   /**
-   * The outputs in the program's order, each row-major: in new arrays, or in those given. Inputs are not kept. Timers and
-   * I/O have their turn in every run, so that a caller need not yield between runs.
+   * Runs the program and returns its outputs: in new arrays, or in `outputs` where these are given. Inputs are not
+   * retained. Every run yields to timers and I/O, so callers need not yield between runs.
    */
   readonly run: (
-    inputs: { readonly [name: string]: Data | Stored },
-    into?: ReadonlyArray<Float32Array>
+    inputs: Inputs,
+    outputs?: ReadonlyArray<Float32Array>
   ) => Effect.Effect<ReadonlyArray<Float32Array>, Engine.EngineError>
 }
 
-/**
- * What runs programs. The model is written once, against this: how a program is compiled, and on what it runs, is the
- * executor's own affair.
- *
- * @internal
- */
+/** Compiles and runs programs. The model is written once, against this interface. @internal */
 export interface Executor {
   readonly name: string
-  readonly store: (data: Data, shape: ReadonlyArray<number>) => Effect.Effect<Stored, Engine.EngineError>
-  /** Compiles a program, or finds it compiled. */
+  /** Stores a tensor. The executor may keep `values` themselves, so the caller must not write to them. */
+  readonly store: (
+    values: TensorValues,
+    shape: ReadonlyArray<number>
+  ) => Effect.Effect<StoredTensor, Engine.EngineError>
+  /** Compiles a program, or finds it in the cache. */
   readonly compile: (program: Program) => Effect.Effect<Executable, Engine.EngineError>
 }
-
-/** @internal */
-export const isData = (u: Data | Stored): u is Data => ArrayBuffer.isView(u)
-
-/** @internal */
-export const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((size, dimension) => size * dimension, 1)

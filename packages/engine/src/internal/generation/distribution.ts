@@ -1,61 +1,62 @@
+/** The distribution over the next token: logprobs, and sampling with temperature, top-k and top-p. */
 import * as random from "../util/random.ts"
 
-/** The logprobs of all tokens from one position's logits, in double precision. @internal */
+/** The logprobs of all tokens from the logits of one position, in double precision. @internal */
 export const logprobs = (logits: Float32Array): Float64Array => {
-  let top = -Infinity
-  for (let i = 0; i < logits.length; i++) if (logits[i]! > top) top = logits[i]!
-  let sum = 0
-  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - top)
-  const total = top + Math.log(sum)
+  let max = -Infinity
+  for (let i = 0; i < logits.length; i++) if (logits[i]! > max) max = logits[i]!
+  let sumExp = 0
+  for (let i = 0; i < logits.length; i++) sumExp += Math.exp(logits[i]! - max)
+  const logSumExp = max + Math.log(sumExp)
   const out = new Float64Array(logits.length)
-  for (let i = 0; i < logits.length; i++) out[i] = logits[i]! - total
+  for (let i = 0; i < logits.length; i++) out[i] = logits[i]! - logSumExp
   return out
 }
 
-/** The places of the largest values, the largest first, the lower place first among equals. */
-const largest = (values: Float64Array, count: number, atLeast = -Infinity): Array<number> => {
-  // few places are sorted by hand, and all the values as numbers alone, which is fast
-  const least = count < values.length ? Math.max(values.slice().sort()[values.length - count]!, atLeast) : atLeast
-  const places: Array<number> = []
-  for (let i = 0; i < values.length; i++) if (values[i]! >= least) places.push(i)
-  return places.sort((a, b) => values[b]! - values[a]! || a - b).slice(0, count)
+/** The indices of the `count` largest values that are at least `minimum`, in descending order; ties by index. */
+const largestIndices = (values: Float64Array, count: number, minimum = -Infinity): Array<number> => {
+  // sorting the values as numbers is fast; then only few indices are sorted with a comparator
+  const threshold = count < values.length ? Math.max(values.slice().sort()[values.length - count]!, minimum) : minimum
+  const indices: Array<number> = []
+  for (let i = 0; i < values.length; i++) if (values[i]! >= threshold) indices.push(i)
+  return indices.sort((a, b) => values[b]! - values[a]! || a - b).slice(0, count)
 }
 
-/** The most likely tokens with their logprobs, the likeliest first, the lower id first among equals. @internal */
-export const top = (logprobs: Float64Array, count: number): Array<readonly [token: number, logprob: number]> =>
-  largest(logprobs, count).map((token) => [token, logprobs[token]!] as const)
+/** The most likely tokens with their logprobs, in descending order; ties by token id. @internal */
+export const topTokens = (logprobs: Float64Array, count: number): Array<readonly [token: number, logprob: number]> =>
+  largestIndices(logprobs, count).map((token) => [token, logprobs[token]!] as const)
 
 /** @internal */
-export interface Choice {
-  /** 0 takes the likeliest token */
+export interface SamplingOptions {
+  /** 0 always takes the most likely token */
   readonly temperature: number
-  /** how many of the likeliest tokens may be chosen; below 1, all */
+  /** the number of most likely tokens to sample from; all, if it is below 1 */
   readonly topK: number
-  /** tokens may be chosen while the likelier ones have less than this probability together */
+  /** sample from the most likely tokens whose probabilities add up to this */
   readonly topP: number
 }
 
 /** @internal */
-export interface Drawn {
+export interface SampledToken {
   readonly token: number
-  /** of the model's own distribution, before temperature, `topK` and `topP` */
+  /** of the model's distribution, before temperature, top-k and top-p */
   readonly logprob: number
 }
 
-/** Writes exp((logit - most) / temperature) of all, and gives the sum. */
-const weigh = (logits: Float32Array, most: number, temperature: number, out: Float64Array): number => {
+/** Writes `exp((logit - max) / temperature)` to `out`, and returns the sum. */
+const exponentials = (logits: Float32Array, max: number, temperature: number, out: Float64Array): number => {
   let sum = 0
   for (let i = 0; i < logits.length; i++) {
-    const weight = Math.exp((logits[i]! - most) / temperature)
+    const weight = Math.exp((logits[i]! - max) / temperature)
     out[i] = weight
     sum += weight
   }
   return sum
 }
 
-/** A place by its share of the weights of the first `count` places. */
-const pick = (weights: Float64Array, count: number, sum: number, random: number): number => {
-  let rest = random * sum
+/** The index among the first `count` weights, whose sum is `sum`, at which the cumulative share exceeds `uniform`. */
+const indexAt = (weights: Float64Array, count: number, sum: number, uniform: number): number => {
+  let rest = uniform * sum
   for (let i = 0; i < count - 1; i++) {
     rest -= weights[i]!
     if (rest < 0) return i
@@ -63,43 +64,56 @@ const pick = (weights: Float64Array, count: number, sum: number, random: number)
   return count - 1
 }
 
+const sumOf = (weights: Float64Array): number => weights.reduce((sum, weight) => sum + weight, 0)
+
+/** How many of the weights, in descending order, are needed to reach `bound`; at least one. */
+const nucleusSize = (weights: Float64Array, bound: number): number => {
+  let count = 0
+  let before = 0
+  for (; count < weights.length && (count === 0 || before < bound); count++) before += weights[count]!
+  return count
+}
+
+/** Samples among the most likely tokens, by top-k, and top-p of what top-k leaves. */
+const sampleFiltered = (
+  weights: Float64Array,
+  sum: number,
+  { topK, topP }: SamplingOptions,
+  uniform: number
+): number => {
+  const size = weights.length
+  const hasTopK = topK >= 1 && topK < size
+  // even all tokens of smaller weights together weigh less than what top-p cuts off
+  const negligible = hasTopK ? 0 : ((1 - topP) * sum * (1 - 1e-9)) / size
+  const order = largestIndices(weights, hasTopK ? topK : size, negligible)
+  const kept = Float64Array.from(order, (token) => weights[token]!)
+  const count = topP < 1 ? nucleusSize(kept, topP * (hasTopK ? sumOf(kept) : sum)) : kept.length
+  return order[indexAt(kept, count, sumOf(kept.subarray(0, count)), uniform)]!
+}
+
 /**
- * A token by the random number at a place. The temperature comes first, then `topK`, then `topP`. `weights` is written
- * over; one array may serve for many.
+ * Samples a token by the random number at an index of a stream. Temperature applies first, then top-k, then top-p.
+ * `weights` is scratch memory of the size of the vocabulary.
  *
  * @internal
  */
-export const draw = (
+export const sampleToken = (
   logits: Float32Array,
-  choice: Choice,
+  options: SamplingOptions,
   key: number,
   index: number,
   weights = new Float64Array(logits.length)
-): Drawn => {
-  const { temperature, topK, topP } = choice
+): SampledToken => {
+  const { temperature, topK, topP } = options
   const size = logits.length
   let best = 0
   for (let i = 1; i < size; i++) if (logits[i]! > logits[best]!) best = i
-  const most = logits[best]!
-  const total = weigh(logits, most, 1, weights)
-  const drawn = (token: number): Drawn => ({ token, logprob: logits[token]! - most - Math.log(total) })
-  if (temperature === 0 || Number.isNaN(total)) return drawn(best)
-
-  const whole = temperature === 1 ? total : weigh(logits, most, temperature, weights)
-  const limited = topK >= 1 && topK < size
-  const number = random.uniform(key, index)
-  if (!limited && topP >= 1) return drawn(pick(weights, size, whole, number))
-
-  // all that weigh less than this together weigh less than topP leaves out
-  const negligible = limited ? 0 : ((1 - topP) * whole * (1 - 1e-9)) / size
-  const order = largest(weights, limited ? topK : size, negligible)
-  const kept = Float64Array.from(order, (token) => weights[token]!)
-  let count = kept.length
-  if (topP < 1) {
-    const bound = topP * (limited ? kept.reduce((sum, weight) => sum + weight, 0) : whole)
-    let before = 0
-    for (count = 0; count < kept.length && (count === 0 || before < bound); count++) before += kept[count]!
-  }
-  const sum = kept.subarray(0, count).reduce((sum, weight) => sum + weight, 0)
-  return drawn(order[pick(kept, count, sum, number)]!)
+  const max = logits[best]!
+  const sumExp = exponentials(logits, max, 1, weights)
+  const sampled = (token: number): SampledToken => ({ token, logprob: logits[token]! - max - Math.log(sumExp) })
+  if (temperature === 0 || Number.isNaN(sumExp)) return sampled(best)
+  const sum = temperature === 1 ? sumExp : exponentials(logits, max, temperature, weights)
+  const uniform = random.uniform(key, index)
+  const isFiltered = (topK >= 1 && topK < size) || topP < 1
+  return sampled(isFiltered ? sampleFiltered(weights, sum, options, uniform) : indexAt(weights, size, sum, uniform))
 }

@@ -1,100 +1,147 @@
+/** Merges adapters into the weights of the base model for sampling, and keeps a few of the merged models. */
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { BaseModel } from "../model/loaded.ts"
-import * as config from "../model/architecture.ts"
+import type { StoredTensor } from "../executors/executor.ts"
+import * as architecture from "../model/architecture.ts"
+import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
-import type { Stored } from "../executors/executor.ts"
-import * as lora from "./layout.ts"
+import * as layouts from "./layout.ts"
+import * as weights from "./weights.ts"
 
 /**
- * Weights of adapters, merged into those of the base model and stored with the executor while they are in use. A few
- * that are not in use are kept as well, those used last.
+ * Merged weights, stored with the executor while they are in use. Those that were used last are also kept while they are
+ * idle.
  *
  * @internal
  */
-export interface Snapshots {
-  /** Runs with the merged weights, by the names that programs use. Users of the same object share them. */
+export interface MergedWeights {
+  /** Runs `f` with the merged weights. Concurrent calls with the same adapter object share them. */
   readonly use: <A, E, R>(
     adapter: Engine.Adapter,
-    f: (weights: { readonly [name: string]: Stored }) => Effect.Effect<A, E, R>
+    f: (weights: StoredWeights) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | Engine.EngineError, R>
-  /** Fails when the adapter does not fit the base model. */
+  /** Fails if the adapter does not fit the base model. */
   readonly check: (adapter: Engine.Adapter) => Effect.Effect<void, Engine.EngineError>
-  readonly forget: (adapter: Engine.Adapter) => Effect.Effect<void>
+  /** Releases the merged weights of an adapter unless they are in use. */
+  readonly evict: (adapter: Engine.Adapter) => Effect.Effect<void>
 }
 
 interface Entry {
   readonly adapter: Engine.Adapter
-  readonly own: ReadonlyArray<Stored>
-  readonly weights: { readonly [name: string]: Stored }
+  /** the weights that differ from those of the base model */
+  readonly merged: ReadonlyArray<StoredTensor>
+  readonly weights: StoredWeights
   users: number
 }
 
-const read = (base: BaseModel, adapter: Engine.Adapter) =>
+const readAdapter = (
+  model: LoadedModel,
+  adapter: Engine.Adapter
+): Effect.Effect<{ readonly layout: layouts.Layout; readonly vector: Float32Array }, Engine.EngineError> =>
   Effect.gen(function* () {
-    const layout = lora.layout(base.config, adapter.lora_config)
+    const layout = layouts.make(model.config, adapter.lora_config)
     if (Either.isLeft(layout)) return yield* userError(layout.left)
-    const vector = lora.fromAdapter(layout.right, adapter, base.name)
+    const vector = weights.fromAdapter(layout.right, adapter, model.name)
     if (Either.isLeft(vector)) return yield* userError(vector.left)
     return { layout: layout.right, vector: vector.right }
   })
 
-const mergeInto = (base: BaseModel, adapter: Engine.Adapter): Effect.Effect<Entry, Engine.EngineError> =>
-  Effect.gen(function* () {
-    const { layout, vector } = yield* read(base, adapter)
-    const own: Array<Stored> = []
-    const weights: Record<string, Stored> = { ...base.stored }
-    for (let i = 0; i < layout.parts.length; i += 2) {
-      const [a, b] = [layout.parts[i]!, layout.parts[i + 1]!]
-      const name = a.layer.part === "unembed" ? config.unembedding(base.config) : `${a.layer.name}.weight`
-      const { data, shape } = base.weights[name]!
-      const merged = lora.merge(
-        data,
-        lora.view(vector, a),
-        lora.view(vector, b),
-        layout.rank,
-        adapter.lora_alpha / layout.rank
-      )
-      weights[name] = yield* base.executor.store(merged, shape)
-      own.push(weights[name])
+/** `weight + scaling * B A`. All matrices are row-major. */
+const mergeMatrix = (
+  weight: Float32Array,
+  a: Float32Array,
+  b: Float32Array,
+  rank: number,
+  scaling: number
+): Float32Array => {
+  const out = weight.slice()
+  const columns = a.length / rank
+  const rows = b.length / rank
+  for (let row = 0; row < rows; row++) {
+    const target = out.subarray(row * columns, (row + 1) * columns)
+    for (let r = 0; r < rank; r++) {
+      const factor = scaling * b[row * rank + r]!
+      if (factor === 0) continue
+      const start = r * columns
+      for (let i = 0; i < columns; i++) target[i] = target[i]! + factor * a[start + i]!
     }
-    return { adapter, own, weights, users: 0 }
+  }
+  return out
+}
+
+const mergeAdapter = (model: LoadedModel, adapter: Engine.Adapter): Effect.Effect<Entry, Engine.EngineError> =>
+  Effect.gen(function* () {
+    const { layout, vector } = yield* readAdapter(model, adapter)
+    const scaling = adapter.lora_alpha / layout.rank
+    const merged: Array<StoredTensor> = []
+    const all: Record<string, StoredTensor> = { ...model.stored }
+    for (let i = 0; i < layout.matrices.length; i += 2) {
+      const [a, b] = [layout.matrices[i]!, layout.matrices[i + 1]!]
+      const name = architecture.weightName(model.config, a.linear)
+      const { data, shape } = model.weights[name]!
+      const values = mergeMatrix(data, layouts.view(vector, a), layouts.view(vector, b), layout.rank, scaling)
+      const stored = yield* model.executor.store(values, shape)
+      all[name] = stored
+      merged.push(stored)
+    }
+    return { adapter, merged, weights: all, users: 0 }
   })
 
-/** @internal */
-export const make = (base: BaseModel, idle: number): Snapshots => {
-  // in the order of their last use
-  let entries: ReadonlyArray<Entry> = []
-
-  const release = (gone: (entry: Entry) => boolean) => {
-    for (const entry of entries) if (gone(entry)) for (const stored of entry.own) stored.release()
-    entries = entries.filter((entry) => !gone(entry))
+/** The entries, least recently used first. */
+class Entries {
+  private entries: ReadonlyArray<Entry> = []
+  private readonly maxIdle: number
+  constructor(maxIdle: number) {
+    this.maxIdle = maxIdle
   }
 
-  const acquire = (adapter: Engine.Adapter) =>
-    Effect.gen(function* () {
-      const known = entries.find((entry) => entry.adapter === adapter)
-      const entry = known ?? (yield* mergeInto(base, adapter))
-      entry.users += 1
-      entries = [...entries.filter((other) => other !== entry), entry]
-      const unused = entries.filter(({ users }) => users === 0)
-      const surplus = unused.slice(0, Math.max(0, unused.length - idle))
-      release((other) => surplus.includes(other))
-      return entry
-    })
+  find(adapter: Engine.Adapter): Entry | undefined {
+    return this.entries.find((entry) => entry.adapter === adapter)
+  }
 
+  /** Adds an entry or marks it as the last used, and evicts idle entries that are too many. */
+  touch(entry: Entry): void {
+    this.entries = [...this.entries.filter((other) => other !== entry), entry]
+    const idle = this.entries.filter(({ users }) => users === 0)
+    const surplus = idle.slice(0, Math.max(0, idle.length - this.maxIdle))
+    this.evict((other) => surplus.includes(other))
+  }
+
+  evict(predicate: (entry: Entry) => boolean): void {
+    for (const entry of this.entries) {
+      if (predicate(entry)) for (const tensor of entry.merged) tensor.release()
+    }
+    this.entries = this.entries.filter((entry) => !predicate(entry))
+  }
+}
+
+const acquire = (
+  model: LoadedModel,
+  entries: Entries,
+  adapter: Engine.Adapter
+): Effect.Effect<Entry, Engine.EngineError> =>
+  Effect.gen(function* () {
+    const entry = entries.find(adapter) ?? (yield* mergeAdapter(model, adapter))
+    entry.users += 1
+    entries.touch(entry)
+    return entry
+  })
+
+/** Keeps up to `maxIdle` merged models that are not in use. @internal */
+export const make = (model: LoadedModel, maxIdle: number): MergedWeights => {
+  const entries = new Entries(maxIdle)
   return {
     use: (adapter, f) =>
       Effect.acquireUseRelease(
-        acquire(adapter),
+        acquire(model, entries, adapter),
         ({ weights }) => f(weights),
         (entry) =>
           Effect.sync(() => {
             entry.users -= 1
           })
       ),
-    check: (adapter) => Effect.asVoid(read(base, adapter)),
-    forget: (adapter) => Effect.sync(() => release((entry) => entry.users === 0 && entry.adapter === adapter))
+    check: (adapter) => Effect.asVoid(readAdapter(model, adapter)),
+    evict: (adapter) => Effect.sync(() => entries.evict((entry) => entry.users === 0 && entry.adapter === adapter))
   }
 }

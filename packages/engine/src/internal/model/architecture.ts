@@ -1,62 +1,81 @@
-/** The linear layers, norms and weights of a decoder by their Hugging Face names, with their shapes. */
+/** The layers of a decoder: their Hugging Face names and the shapes of their weights. */
 import type { ModelConfig } from "../../ModelConfig.ts"
 
-/** A linear layer: its Hugging Face name without `.weight`. @internal */
+/** A linear layer. @internal */
 export interface Linear {
+  /** the Hugging Face name without `.weight` */
   readonly name: string
   readonly out: number
   readonly in: number
   readonly part: "attn" | "mlp" | "unembed"
 }
 
-/** All linear layers, the unembedding last. @internal */
-export const linears = (config: ModelConfig): ReadonlyArray<Linear> => {
-  const { head_dim, hidden_size: d, intermediate_size: f, num_heads, num_kv_heads, num_layers, vocab_size } = config
-  const q = num_heads * head_dim
-  const kv = num_kv_heads * head_dim
-  const out: Array<Linear> = []
-  for (let layer = 0; layer < num_layers; layer++) {
-    const attn = (name: string, out: number, inn: number): Linear => ({
-      name: `model.layers.${layer}.self_attn.${name}`,
-      out,
-      in: inn,
-      part: "attn"
-    })
-    const ffn = (name: string, out: number, inn: number): Linear => ({
-      name: `model.layers.${layer}.mlp.${name}`,
-      out,
-      in: inn,
-      part: "mlp"
-    })
-    out.push(attn("q_proj", q, d), attn("k_proj", kv, d), attn("v_proj", kv, d), attn("o_proj", d, q))
-    out.push(ffn("gate_proj", f, d), ffn("up_proj", f, d), ffn("down_proj", d, f))
-  }
-  out.push({ name: "lm_head", out: vocab_size, in: d, part: "unembed" })
-  return out
+const layerLinears = (config: ModelConfig, layer: number): ReadonlyArray<Linear> => {
+  const { head_dim, hidden_size, intermediate_size, num_heads, num_kv_heads } = config
+  const prefix = `model.layers.${layer}`
+  const attention = (name: string, out: number, inputs: number): Linear => ({
+    name: `${prefix}.self_attn.${name}`,
+    out,
+    in: inputs,
+    part: "attn"
+  })
+  const mlp = (name: string, out: number, inputs: number): Linear => ({
+    name: `${prefix}.mlp.${name}`,
+    out,
+    in: inputs,
+    part: "mlp"
+  })
+  return [
+    attention("q_proj", num_heads * head_dim, hidden_size),
+    attention("k_proj", num_kv_heads * head_dim, hidden_size),
+    attention("v_proj", num_kv_heads * head_dim, hidden_size),
+    attention("o_proj", hidden_size, num_heads * head_dim),
+    mlp("gate_proj", intermediate_size, hidden_size),
+    mlp("up_proj", intermediate_size, hidden_size),
+    mlp("down_proj", hidden_size, intermediate_size)
+  ]
 }
 
-/** The norms of a model and their lengths. @internal */
-export const norms = (config: ModelConfig): ReadonlyArray<readonly [name: string, length: number]> => {
-  const out: Array<readonly [string, number]> = [["model.norm.weight", config.hidden_size]]
-  for (let layer = 0; layer < config.num_layers; layer++) {
-    const prefix = `model.layers.${layer}`
-    out.push([`${prefix}.input_layernorm.weight`, config.hidden_size])
-    out.push([`${prefix}.post_attention_layernorm.weight`, config.hidden_size])
-    if (config.qk_norm) {
-      out.push([`${prefix}.self_attn.q_norm.weight`, config.head_dim])
-      out.push([`${prefix}.self_attn.k_norm.weight`, config.head_dim])
-    }
-  }
-  return out
+const layerIndices = (config: ModelConfig): ReadonlyArray<number> =>
+  Array.from({ length: config.num_layers }, (_, layer) => layer)
+
+/** All linear layers; the unembedding, `lm_head`, is the last. @internal */
+export const linears = (config: ModelConfig): ReadonlyArray<Linear> => [
+  ...layerIndices(config).flatMap((layer) => layerLinears(config, layer)),
+  { name: "lm_head", out: config.vocab_size, in: config.hidden_size, part: "unembed" }
+]
+
+const layerNorms = (config: ModelConfig, layer: number): ReadonlyArray<readonly [name: string, length: number]> => {
+  const prefix = `model.layers.${layer}`
+  return [
+    [`${prefix}.input_layernorm.weight`, config.hidden_size],
+    [`${prefix}.post_attention_layernorm.weight`, config.hidden_size],
+    ...(config.qk_norm
+      ? ([
+          [`${prefix}.self_attn.q_norm.weight`, config.head_dim],
+          [`${prefix}.self_attn.k_norm.weight`, config.head_dim]
+        ] as const)
+      : [])
+  ]
 }
 
-/** @internal */
+/** The weights of all norms, with their lengths. @internal */
+export const norms = (config: ModelConfig): ReadonlyArray<readonly [name: string, length: number]> => [
+  ["model.norm.weight", config.hidden_size],
+  ...layerIndices(config).flatMap((layer) => layerNorms(config, layer))
+]
+
+/** The name of the embedding. @internal */
 export const embedding = "model.embed_tokens.weight"
 
-/** The name of the weight that turns hidden states into logits. @internal */
+/** The name of the weight that maps hidden states to logits. @internal */
 export const unembedding = (config: ModelConfig): string => (config.tie_word_embeddings ? embedding : "lm_head.weight")
 
-/** Every weight that the model needs, with its shape. @internal */
+/** The name of the weight of a linear layer. @internal */
+export const weightName = (config: ModelConfig, linear: Linear): string =>
+  linear.part === "unembed" ? unembedding(config) : `${linear.name}.weight`
+
+/** Every weight that a model needs, with its shape. @internal */
 export const expectedWeights = (
   config: ModelConfig
 ): ReadonlyArray<readonly [name: string, shape: ReadonlyArray<number>]> => [

@@ -1,110 +1,118 @@
+/** The KV cache: keys and values of the positions that sequences in generation have read so far. */
 import type { ModelConfig } from "../../ModelConfig.ts"
 
 /**
- * Keys and values of the positions that sequences have read so far, for each layer (rows, KV, capacity, HD). All rows
- * are equally long.
+ * Keys and values of several sequences of equal length. Each layer has an array (rows, num_kv_heads, capacity, head_dim)
+ * of each.
  *
  * @internal
  */
-export interface Cache {
+export interface KvCache {
   readonly rows: number
   readonly capacity: number
   readonly keys: ReadonlyArray<Float32Array>
   readonly values: ReadonlyArray<Float32Array>
 }
 
-/** @internal */
-export const make = (model: ModelConfig, rows: number, capacity: number): Cache => {
-  const size = rows * model.num_kv_heads * capacity * model.head_dim
-  const layers = () => Array.from({ length: model.num_layers }, () => new Float32Array(size))
+/** A cache of zeros. @internal */
+export const make = (config: ModelConfig, rows: number, capacity: number): KvCache => {
+  const size = rows * config.num_kv_heads * capacity * config.head_dim
+  const layers = () => Array.from({ length: config.num_layers }, () => new Float32Array(size))
   return { rows, capacity, keys: layers(), values: layers() }
 }
 
 /**
- * Caches that are not in use. They are held weakly: memory that is needed elsewhere is not kept, and allocations of this
- * size, which would have the garbage collected every few requests, are few.
+ * Caches that are not in use. Reusing them avoids large allocations, each of which brings the next garbage collection
+ * closer. They are held by weak references, so the memory can be reclaimed.
  *
  * @internal
  */
 export interface Pool {
-  /** One that is all 0. */
-  readonly take: (model: ModelConfig, rows: number, capacity: number) => Cache
-  readonly give: (cache: Cache) => void
+  /** A cache of zeros. */
+  readonly acquire: (config: ModelConfig, rows: number, capacity: number) => KvCache
+  readonly release: (cache: KvCache) => void
 }
 
 /** @internal */
 export const makePool = (): Pool => {
-  const idle = new Map<string, WeakRef<Cache>>()
+  const idle = new Map<string, WeakRef<KvCache>>()
   const keyOf = (rows: number, capacity: number) => `${rows} ${capacity}`
   return {
-    take: (model, rows, capacity) => {
+    acquire: (config, rows, capacity) => {
       const key = keyOf(rows, capacity)
       const found = idle.get(key)?.deref()
-      if (found === undefined) return make(model, rows, capacity)
+      if (found === undefined) return make(config, rows, capacity)
       idle.delete(key)
       for (const data of [...found.keys, ...found.values]) data.fill(0)
       return found
     },
-    give: (cache) => {
+    release: (cache) => {
       idle.set(keyOf(cache.rows, cache.capacity), new WeakRef(cache))
     }
   }
 }
 
-/**
- * Writes what a program put out for some positions of one row: keys and values (positions, KV, HD), layer by layer.
- * `from` is the first position in `fresh`, `at` the first place in the cache.
- *
- * @internal
- */
-export const write = (
-  model: ModelConfig,
-  cache: Cache,
-  row: number,
-  at: number,
-  fresh: ReadonlyArray<Float32Array>,
+/** Copies `count` positions of one layer, (positions, heads, head_dim) in `source`, to one row of a cache. */
+const writeLayer = (
+  config: ModelConfig,
+  target: Float32Array,
+  capacity: number,
+  to: { readonly row: number; readonly position: number },
+  source: Float32Array,
   from: number,
   count: number
 ): void => {
-  const { head_dim: width, num_kv_heads: heads } = model
-  for (let layer = 0; layer < model.num_layers; layer++) {
-    for (const [target, source] of [
-      [cache.keys[layer]!, fresh[2 * layer]!],
-      [cache.values[layer]!, fresh[2 * layer + 1]!]
-    ] as const) {
-      for (let position = 0; position < count; position++) {
-        for (let head = 0; head < heads; head++) {
-          const start = ((from + position) * heads + head) * width
-          const place = ((row * heads + head) * cache.capacity + at + position) * width
-          // a view for each of so few numbers would take longer than to copy them
-          for (let i = 0; i < width; i++) target[place + i] = source[start + i]!
-        }
-      }
+  const { head_dim, num_kv_heads } = config
+  for (let position = 0; position < count; position++) {
+    for (let head = 0; head < num_kv_heads; head++) {
+      const start = ((from + position) * num_kv_heads + head) * head_dim
+      const place = ((to.row * num_kv_heads + head) * capacity + to.position + position) * head_dim
+      // for so few values, a loop is faster than a subarray
+      for (let i = 0; i < head_dim; i++) target[place + i] = source[start + i]!
     }
   }
 }
 
-/** Copies some rows of a cache, `length` positions each, to the first rows of another. @internal */
-export const select = (
-  model: ModelConfig,
-  cache: Cache,
-  chosen: ReadonlyArray<number>,
+/**
+ * Appends new keys and values to one row of a cache. `fresh` holds them as programs return them: for each layer keys,
+ * then values, (positions, num_kv_heads, head_dim). Copies `count` positions, from the position `from` of `fresh` on.
+ *
+ * @internal
+ */
+export const write = (
+  config: ModelConfig,
+  cache: KvCache,
+  to: { readonly row: number; readonly position: number },
+  fresh: ReadonlyArray<Float32Array>,
+  from: number,
+  count: number
+): void => {
+  for (let layer = 0; layer < config.num_layers; layer++) {
+    writeLayer(config, cache.keys[layer]!, cache.capacity, to, fresh[2 * layer]!, from, count)
+    writeLayer(config, cache.values[layer]!, cache.capacity, to, fresh[2 * layer + 1]!, from, count)
+  }
+}
+
+/** Copies the first `length` positions of the given rows of `source` to the first rows of `target`. @internal */
+export const copyRows = (
+  config: ModelConfig,
+  source: KvCache,
+  rows: ReadonlyArray<number>,
   length: number,
-  out: Cache
-): Cache => {
-  const { head_dim: width, num_kv_heads: heads } = model
-  const { capacity } = out
-  const copy = (source: Float32Array, target: Float32Array) => {
-    chosen.forEach((from, to) => {
-      for (let head = 0; head < heads; head++) {
-        const start = (from * heads + head) * cache.capacity * width
-        target.set(source.subarray(start, start + length * width), (to * heads + head) * capacity * width)
+  target: KvCache
+): void => {
+  const { head_dim, num_kv_heads } = config
+  const copyLayer = (from: Float32Array, to: Float32Array) => {
+    rows.forEach((sourceRow, targetRow) => {
+      for (let head = 0; head < num_kv_heads; head++) {
+        const start = (sourceRow * num_kv_heads + head) * source.capacity * head_dim
+        const place = (targetRow * num_kv_heads + head) * target.capacity * head_dim
+        to.set(from.subarray(start, start + length * head_dim), place)
       }
     })
   }
-  for (let layer = 0; layer < model.num_layers; layer++) {
-    copy(cache.keys[layer]!, out.keys[layer]!)
-    copy(cache.values[layer]!, out.values[layer]!)
+  for (let layer = 0; layer < config.num_layers; layer++) {
+    copyLayer(source.keys[layer]!, target.keys[layer]!)
+    copyLayer(source.values[layer]!, target.values[layer]!)
   }
-  return out
 }

@@ -1,105 +1,104 @@
+/** A base model in memory, with its weights stored on an executor. */
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import type * as ModelDirectory from "../../ModelDirectory.ts"
-import * as cache from "./kvCache.ts"
-import * as config from "./architecture.ts"
+import type { Executor, StoredTensor } from "../executors/executor.ts"
 import { userError } from "../util/errors.ts"
-import type { Data, Executor, Stored } from "../executors/executor.ts"
+import * as architecture from "./architecture.ts"
+import * as kvCache from "./kvCache.ts"
 import * as rope from "./rope.ts"
 
-/** A base model in memory: its weights, those that programs read also stored with the executor. @internal */
-export interface BaseModel {
+/** Weights that an executor stores, by the names that programs use. @internal */
+export interface StoredWeights {
+  readonly [name: string]: StoredTensor
+}
+
+/** @internal */
+export interface LoadedModel {
   readonly name: string
   readonly directory: ModelDirectory.ModelDirectory
   readonly config: ModelConfig
   readonly weights: ModelDirectory.Weights
   readonly executor: Executor
-  /** by the names that programs use */
-  readonly stored: { readonly [name: string]: Stored }
+  readonly stored: StoredWeights
   readonly rope: rope.RopeTables
-  /** 0, 1, 2 … up to the size of the vocabulary */
-  readonly vocabulary: Stored
-  readonly caches: cache.Pool
-  /** how many positions a run may have */
+  /** the token ids 0, 1, 2 … `vocab_size - 1` */
+  readonly tokenIds: StoredTensor
+  readonly kvCaches: kvCache.Pool
   readonly maxTokensPerRun: number
 }
 
-/** About how many values a position leaves behind in a run of training; measured, and a little generous. */
-const valuesPerToken = (model: ModelConfig): number =>
-  model.num_layers * (30 * model.hidden_size + 22 * model.intermediate_size + 16 * model.num_heads * model.head_dim) +
-  10 * model.vocab_size
+/** An estimate of how many values a run of training allocates per token, measured and rounded up. */
+const valuesPerToken = (config: ModelConfig): number =>
+  config.num_layers *
+    (30 * config.hidden_size + 22 * config.intermediate_size + 16 * config.num_heads * config.head_dim) +
+  10 * config.vocab_size
 
-/** Values, of four bytes each, that a run may leave behind: 256 MB. */
-const budget = 2 ** 26
+/** How many values a run may allocate: 256 MB at four bytes each. */
+const valuesPerRun = 2 ** 26
 
-const tokensPerRun = (model: ModelConfig): number => {
-  const most = budget / valuesPerToken(model)
-  return Math.min(1024, Math.max(64, 2 ** Math.floor(Math.log2(Math.max(most, 1)))))
+const smallestRun = 64
+const largestRun = 1024
+
+/** The largest power of two of tokens whose run fits into memory. */
+const defaultTokensPerRun = (config: ModelConfig): number => {
+  const limit = valuesPerRun / valuesPerToken(config)
+  return Math.min(largestRun, Math.max(smallestRun, 2 ** Math.floor(Math.log2(Math.max(limit, 1)))))
 }
 
-/** @internal */
-export const make = (
+/** Stores the weights of a model with an executor. @internal */
+export const load = (
   name: string,
   directory: ModelDirectory.ModelDirectory,
   weights: ModelDirectory.Weights,
   executor: Executor,
   maxTokensPerRun: number | undefined
-): Effect.Effect<BaseModel, Engine.EngineError> =>
+): Effect.Effect<LoadedModel, Engine.EngineError> =>
   Effect.gen(function* () {
-    const model = directory.config
-    const stored: Record<string, Stored> = {}
+    const { config } = directory
+    const stored: Record<string, StoredTensor> = {}
     for (const [key, { data, shape }] of Object.entries(weights)) {
-      if (key === config.embedding && !model.tie_word_embeddings) continue
+      // embeddings are looked up outside of programs
+      if (key === architecture.embedding && !config.tie_word_embeddings) continue
       stored[key] = yield* executor.store(data, shape)
     }
-    const vocabulary = yield* executor.store(
-      Int32Array.from({ length: model.vocab_size }, (_, index) => index),
-      [model.vocab_size]
-    )
+    const ids = Int32Array.from({ length: config.vocab_size }, (_, id) => id)
     return {
       name,
       directory,
-      config: model,
+      config,
       weights,
       executor,
       stored,
-      rope: rope.tables(model),
-      vocabulary,
-      caches: cache.makePool(),
-      maxTokensPerRun: maxTokensPerRun ?? tokensPerRun(model)
+      rope: rope.makeTables(config),
+      tokenIds: yield* executor.store(ids, [config.vocab_size]),
+      kvCaches: kvCache.makePool(),
+      maxTokensPerRun: maxTokensPerRun ?? defaultTokensPerRun(config)
     }
   })
 
-/** The embeddings of tokens at given rows of an output of `rows` rows; other rows are left as they are. @internal */
-export const embed = (
-  base: BaseModel,
-  rows: number,
+/** Writes the embeddings of tokens to the given rows of `out` (rows, hidden_size). Other rows do not change. @internal */
+export const embedTokens = (
+  model: LoadedModel,
   tokens: ReadonlyArray<readonly [row: number, token: number]>,
-  out = new Float32Array(rows * base.config.hidden_size)
-) => {
-  const width = base.config.hidden_size
-  const table = base.weights[config.embedding]!.data
-  for (const [row, token] of tokens) out.set(table.subarray(token * width, (token + 1) * width), row * width)
-  return out
-}
-
-/** Rope's tables for given positions. @internal */
-export const rotations = (base: BaseModel, positions: ArrayLike<number>): Record<"cos" | "sin", Data> => {
-  const { cos, sin, width } = base.rope
-  const out = { cos: new Float32Array(positions.length * width), sin: new Float32Array(positions.length * width) }
-  for (let i = 0; i < positions.length; i++) {
-    const from = positions[i]! * width
-    out.cos.set(cos.subarray(from, from + width), i * width)
-    out.sin.set(sin.subarray(from, from + width), i * width)
+  out: Float32Array
+): void => {
+  const { hidden_size } = model.config
+  const table = model.weights[architecture.embedding]!.data
+  for (const [row, token] of tokens) {
+    out.set(table.subarray(token * hidden_size, (token + 1) * hidden_size), row * hidden_size)
   }
-  return out
 }
 
-/** Fails when a sequence is longer than the context. @internal */
-export const checkLength = (base: BaseModel, length: number, what: string): Effect.Effect<void, Engine.EngineError> => {
-  const most = base.config.max_context_length
-  return length <= most
+/** Fails if a sequence is longer than the context. `what` names the sequence. @internal */
+export const checkContextLength = (
+  model: LoadedModel,
+  length: number,
+  what: string
+): Effect.Effect<void, Engine.EngineError> => {
+  const limit = model.config.max_context_length
+  return length <= limit
     ? Effect.void
-    : userError(`${what} has ${length} tokens, but the context of ${base.name} has ${most}: shorten it`)
+    : Effect.fail(userError(`${what} has ${length} tokens, but the context of ${model.name} has ${limit}: shorten it`))
 }

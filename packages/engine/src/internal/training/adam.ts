@@ -1,20 +1,21 @@
+/** The AdamW optimizer, on a flat vector of parameters. */
 import type * as Training from "@effect-tinker/api/Training"
 
-/** AdamW's state for a flat vector of parameters. @internal */
+/** The optimizer state: the number of steps and the two moments of the gradient. @internal */
 export interface State {
   step: number
   readonly first: Float32Array
   readonly second: Float32Array
 }
 
-/** @internal */
-export const init = (size: number): State => ({
+/** The state before the first step. @internal */
+export const initialState = (size: number): State => ({
   step: 0,
   first: new Float32Array(size),
   second: new Float32Array(size)
 })
 
-/** The Euclidean norm over all values. @internal */
+/** The Euclidean norm. @internal */
 export const norm = (gradient: Float32Array): number => {
   let sum = 0
   for (let i = 0; i < gradient.length; i++) sum += gradient[i]! * gradient[i]!
@@ -22,31 +23,31 @@ export const norm = (gradient: Float32Array): number => {
 }
 
 /**
- * One step of AdamW, in place: bias-corrected moments, decay decoupled from them, and the gradient scaled down first
- * when its norm exceeds `grad_clip_norm`. `length` is the gradient's norm.
+ * One step of AdamW, which updates the parameters and the state in place: bias-corrected moments and decoupled weight
+ * decay. A gradient whose norm exceeds `grad_clip_norm` is scaled down first.
  *
  * @internal
  */
-export const update = (
-  values: Float32Array,
+export const step = (
+  parameters: Float32Array,
   gradient: Float32Array,
+  gradientNorm: number,
   state: State,
-  params: Training.AdamParams,
-  length: number
+  params: Training.AdamParams
 ): void => {
   const { beta1, beta2, eps, grad_clip_norm, learning_rate, weight_decay } = params
   const { first, second } = state
-  const scale = grad_clip_norm > 0 && length > grad_clip_norm ? grad_clip_norm / length : 1
+  const scale = grad_clip_norm > 0 && gradientNorm > grad_clip_norm ? grad_clip_norm / gradientNorm : 1
   state.step += 1
   const correction1 = 1 - beta1 ** state.step
   const correction2 = 1 - beta2 ** state.step
-  for (let i = 0; i < values.length; i++) {
+  for (let i = 0; i < parameters.length; i++) {
     const g = gradient[i]! * scale
     const m = beta1 * first[i]! + (1 - beta1) * g
     const v = beta2 * second[i]! + (1 - beta2) * g * g
     first[i] = m
     second[i] = v
     const direction = m / correction1 / (Math.sqrt(v / correction2) + eps)
-    values[i] = values[i]! - learning_rate * (direction + weight_decay * values[i]!)
+    parameters[i] = parameters[i]! - learning_rate * (direction + weight_decay * parameters[i]!)
   }
 }

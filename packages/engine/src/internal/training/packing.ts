@@ -1,82 +1,80 @@
 /**
- * Sequences side by side in rows, so that little of a run is padding, and runs of few shapes, as each shape is compiled
- * once. Positions do not see beyond their own sequence.
+ * Packs sequences of different lengths into microbatches. Several sequences share a row, so there is little padding; and
+ * microbatches have few different shapes, since the program is compiled once per shape.
  */
+import { causalMask } from "../model/attentionMask.ts"
+import { nextPowerOfTwo } from "../util/shape.ts"
 
-/** A sequence's place: row and first column. @internal */
-export interface Place {
-  readonly item: number
+/** The place of a sequence in a microbatch. @internal */
+export interface Placement {
+  /** the index of the sequence */
+  readonly index: number
   readonly row: number
+  /** the column of its first token */
   readonly column: number
 }
 
 /** @internal */
-export interface Pack {
+export interface Microbatch {
   readonly rows: number
   readonly length: number
-  readonly places: ReadonlyArray<Place>
+  readonly placements: ReadonlyArray<Placement>
 }
 
-const smallest = 16
+const shortestRow = 16
 
-/** The power of two at or above a number, and at least `least`. @internal */
-export const bucket = (size: number, least = 1): number => {
-  let out = least
-  while (out < size) out *= 2
-  return out
-}
-
-/**
- * Packs sequences of given lengths into runs of at most `limit` positions, or of one row where a sequence is longer.
- * Rows and lengths are powers of two. Long sequences go first, each into the first row with room; equal input, equal
- * packs.
- *
- * @internal
- */
-export const pack = (lengths: ReadonlyArray<number>, limit: number): ReadonlyArray<Pack> => {
-  let waiting = lengths.map((_, index) => index).sort((a, b) => lengths[b]! - lengths[a]! || a - b)
-  const packs: Array<Pack> = []
-  while (waiting.length > 0) {
-    const length = bucket(lengths[waiting[0]!]!, smallest)
-    const mostRows = Math.max(1, Math.floor(limit / length))
-    const used: Array<number> = []
-    const places: Array<Place> = []
-    const left: Array<number> = []
-    for (const item of waiting) {
-      const size = lengths[item]!
-      let row = used.findIndex((column) => column + size <= length)
-      if (row < 0) {
-        if (used.length === mostRows) {
-          left.push(item)
-          continue
-        }
-        row = used.push(0) - 1
+/** Fills one microbatch with as many of the pending sequences as have room, and returns those that are left. */
+const fillMicrobatch = (
+  lengths: ReadonlyArray<number>,
+  pending: ReadonlyArray<number>,
+  maxTokens: number
+): { readonly microbatch: Microbatch; readonly left: ReadonlyArray<number> } => {
+  const length = nextPowerOfTwo(lengths[pending[0]!]!, shortestRow)
+  const maxRows = Math.max(1, Math.floor(maxTokens / length))
+  /** the number of tokens in each row */
+  const used: Array<number> = []
+  const placements: Array<Placement> = []
+  const left: Array<number> = []
+  for (const index of pending) {
+    const size = lengths[index]!
+    let row = used.findIndex((tokens) => tokens + size <= length)
+    if (row < 0) {
+      if (used.length === maxRows) {
+        left.push(index)
+        continue
       }
-      places.push({ item, row, column: used[row]! })
-      used[row] = used[row]! + size
+      row = used.push(0) - 1
     }
-    packs.push({ rows: bucket(used.length), length, places })
-    waiting = left
+    placements.push({ index, row, column: used[row]! })
+    used[row] = used[row]! + size
   }
-  return packs
+  return { microbatch: { rows: nextPowerOfTwo(used.length), length, placements }, left }
 }
 
-/** Added to the scores that attention must not see. @internal */
-export const hidden = -1e9
-
 /**
- * The mask (rows, length, length) of a pack: 0 where a position may look, `hidden` elsewhere. Padding looks at itself.
+ * Packs sequences of given lengths into microbatches of at most `maxTokens` tokens; a sequence that is longer gets a
+ * microbatch of one row. Rows and lengths are powers of two. Longer sequences are placed first, each in the first row
+ * with room. The result is deterministic.
  *
  * @internal
  */
-export const mask = ({ length, places, rows }: Pack, sizes: ReadonlyArray<number>): Float32Array => {
-  const out = new Float32Array(rows * length * length).fill(hidden)
-  for (let position = 0; position < rows * length; position++) out[position * length + (position % length)] = 0
-  for (const { column, item, row } of places) {
-    for (let i = column; i < column + sizes[item]!; i++) {
-      const at = (row * length + i) * length
-      out.fill(0, at + column, at + i + 1)
-    }
+export const pack = (lengths: ReadonlyArray<number>, maxTokens: number): ReadonlyArray<Microbatch> => {
+  let pending: ReadonlyArray<number> = lengths
+    .map((_, index) => index)
+    .sort((a, b) => lengths[b]! - lengths[a]! || a - b)
+  const microbatches: Array<Microbatch> = []
+  while (pending.length > 0) {
+    const { left, microbatch } = fillMicrobatch(lengths, pending, maxTokens)
+    microbatches.push(microbatch)
+    pending = left
   }
-  return out
+  return microbatches
 }
+
+/** The attention mask (rows, length, length) of a microbatch: positions attend within their own sequence. @internal */
+export const attentionMask = ({ length, placements, rows }: Microbatch, lengths: ReadonlyArray<number>): Float32Array =>
+  causalMask(
+    rows,
+    length,
+    placements.map(({ column, index, row }) => ({ row, column, length: lengths[index]! }))
+  )

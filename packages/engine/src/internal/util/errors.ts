@@ -1,8 +1,9 @@
+/** Constructors of the engine's errors. */
 import * as Engine from "@effect-tinker/server/Engine"
 
-/** What the caller asked for cannot be done. @internal */
+/** The request is invalid; `reason` says what to change. @internal */
 export const userError = (reason: string): Engine.EngineError => new Engine.EngineError({ reason, category: "user" })
 
-/** The engine failed at something it should be able to do. @internal */
+/** The request is valid, but the engine failed. @internal */
 export const serverError = (reason: string, cause: unknown): Engine.EngineError =>
   new Engine.EngineError({ reason, category: "server", cause })

@@ -1,12 +1,13 @@
+/** Yields to timers and I/O. */
 import * as Effect from "effect/Effect"
 
 /**
- * Lets timers and I/O run before the fiber goes on. `Effect.yieldNow` mostly resumes in a microtask, and
- * `Effect.sleep` waits for the `Clock`, which stands still in tests: hence a message to oneself.
+ * Resumes in a new task of the event loop, after pending timers and I/O. `Effect.yieldNow` usually resumes in a
+ * microtask, and `Effect.sleep` waits for the `Clock`, which stands still in tests. A message channel does neither.
  *
  * @internal
  */
-export const macrotask: Effect.Effect<void> = Effect.async<void>((resume) => {
+export const yieldToEventLoop: Effect.Effect<void> = Effect.async<void>((resume) => {
   const channel = new MessageChannel()
   channel.port1.addEventListener("message", () => {
     channel.port1.close()

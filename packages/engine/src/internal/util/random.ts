@@ -1,6 +1,6 @@
 /**
- * Numbers from counters: the value at `(seed, stream, index)` depends on these three alone, so that a sequence can be
- * entered anywhere and does not depend on what else is drawn. Two rounds of a 32-bit finalizer (MurmurHash3's) per word.
+ * Counter-based random numbers: each depends only on a seed, a stream and an index, so results do not depend on the
+ * order of draws. Each word is hashed twice by the 32-bit finalizer of MurmurHash3.
  */
 
 const mix = (value: number): number => {
@@ -10,8 +10,8 @@ const mix = (value: number): number => {
   return hash ^ (hash >>> 16)
 }
 
-/** A 32-bit key of a seed, any safe integer, and a stream's name or number. @internal */
-export const key = (seed: number, stream: string | number): number => {
+/** The 32-bit key of a stream. The seed is any safe integer. @internal */
+export const streamKey = (seed: number, stream: string | number): number => {
   const low = seed | 0
   const high = Math.floor(seed / 2 ** 32) | 0
   let hash = mix(mix(low ^ 0x9e3779b9) + mix(high ^ 0x7f4a7c15) + 0x165667b1)
@@ -20,7 +20,7 @@ export const key = (seed: number, stream: string | number): number => {
   return hash
 }
 
-/** The number at a place of a stream, uniform in [0, 1), with 53 random bits. @internal */
+/** The number at an index of a stream: uniform in [0, 1), with 53 random bits. @internal */
 export const uniform = (key: number, index: number): number => {
   const high = mix(mix(key ^ Math.imul(index + 1, 0x9e3779b1)) + 0x27d4eb2f)
   const low = mix(high ^ Math.imul(index + 1, 0x85ebca77) ^ key)

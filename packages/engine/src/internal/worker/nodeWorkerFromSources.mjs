@@ -1,4 +1,4 @@
-// Where the sources run as they are, the thread needs a loader for them. What was built starts with worker.js.
+/** The entry point of the thread where the sources are not compiled: registers a TypeScript loader. */
 import { register } from "tsx/esm/api"
 
 register()

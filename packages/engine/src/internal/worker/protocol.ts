@@ -1,17 +1,18 @@
+/**
+ * The messages between the caller of an engine and the thread that it runs in. Messages are copied by structured clone;
+ * the arrays of results are transferred.
+ */
 import type * as Model from "@effect-tinker/api/Model"
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as Training from "@effect-tinker/api/Training"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Schema from "effect/Schema"
-import type { Options } from "../../JaxEngine.ts"
 import * as ModelDirectory from "../../ModelDirectory.ts"
 
 /**
- * What an engine in a thread of its own and its users tell each other. Messages are cloned on their way; the arrays of
- * results are moved.
+ * The arguments of each method. A handle is the number of a model or sampler. The caller chooses it, so that it can
+ * release the handle even if it never learns whether the object was created.
  */
-
-/** Handles name models and samplers. Who asks for one gives its name, and so can let go of it whatever became of it. */
 interface Calls {
   readonly createModel: {
     readonly handle: number
@@ -37,7 +38,7 @@ interface Calls {
   readonly sample: { readonly handle: number; readonly options: Engine.SampleOptions }
 }
 
-/** @internal */
+/** The result of each method. @internal */
 export interface Results {
   readonly createModel: void
   readonly createSampler: void
@@ -57,46 +58,27 @@ export type Method = keyof Calls
 /** @internal */
 export type Call<M extends Method = Method> = { readonly [K in M]: { readonly method: K } & Calls[K] }[M]
 
-/** To the thread. @internal */
+/** A message to the thread. @internal */
 export type Request =
   | { readonly _tag: "Call"; readonly id: number; readonly call: Call }
-  /** is answered as the call itself, which ends early */
+  /** has no response of its own: the interrupted call responds when it has ended */
   | { readonly _tag: "Interrupt"; readonly id: number }
   | { readonly _tag: "Close" }
 
-/** From the thread; the first is `Ready` or `NotReady`, the last `Closed`. @internal */
+/** A message from the thread. The first is `Ready` or `NotReady`, the last `Closed`. @internal */
 export type Response =
   | { readonly _tag: "Ready"; readonly models: ReadonlyArray<Engine.BaseModel> }
   | { readonly _tag: "NotReady"; readonly error: typeof Failure.Encoded }
+  | CallResponse
+  | { readonly _tag: "Log"; readonly level: string; readonly message: string }
+  | { readonly _tag: "Closed" }
+
+/** The response to a call. @internal */
+export type CallResponse =
   | { readonly _tag: "Success"; readonly id: number; readonly value: unknown }
   | { readonly _tag: "Failure"; readonly id: number; readonly error: typeof Failure.Encoded }
   | { readonly _tag: "Defect"; readonly id: number; readonly message: string }
   | { readonly _tag: "Interrupted"; readonly id: number }
-  | { readonly _tag: "Log"; readonly level: string; readonly message: string }
-  | { readonly _tag: "Closed" }
-
-/** What the thread starts with. @internal */
-export type Start = Options
 
 /** @internal */
 export const Failure = Schema.Union(Engine.EngineError, ModelDirectory.ModelDirectoryError)
-
-/**
- * The memory of all arrays in a value, so that it is moved rather than copied. Views of a part of their memory are
- * copied: the rest is someone else's.
- *
- * @internal
- */
-export const buffersOf = (value: unknown): Array<ArrayBuffer> => {
-  const found = new Set<ArrayBuffer>()
-  const visit = (value: unknown): void => {
-    if (typeof value !== "object" || value === null) return
-    if (ArrayBuffer.isView(value)) {
-      if (value.buffer instanceof ArrayBuffer && value.byteLength === value.buffer.byteLength) found.add(value.buffer)
-      return
-    }
-    for (const inner of Object.values(value)) visit(inner)
-  }
-  visit(value)
-  return [...found]
-}

@@ -4,9 +4,11 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as config from "../../../src/internal/model/architecture.ts"
-import * as decoder from "../../../src/internal/model/transformer.ts"
-import type { Data, Program, Traced } from "../../../src/internal/executors/executor.ts"
+import * as architecture from "../../../src/internal/model/architecture.ts"
+import { decodeStep } from "../../../src/internal/programs/decodeStep.ts"
+import { forwardBackward } from "../../../src/internal/programs/forwardBackward.ts"
+import { prefill } from "../../../src/internal/programs/prefill.ts"
+import type { Program, TensorValues, Traced } from "../../../src/internal/executors/executor.ts"
 import * as executors from "../../../src/internal/executors/choose.ts"
 import { Message } from "../../../src/internal/onnx/protobuf.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
@@ -17,7 +19,7 @@ import { NodeContext } from "@effect/platform-node"
 import * as fixtures from "../../utils/fixtures.ts"
 
 /** Values for a program's inputs, the same each time. */
-const inputsOf = (program: Program, vocabulary: number): Record<string, Data> => {
+const inputsOf = (program: Program, vocabulary: number): Record<string, TensorValues> => {
   let state = 1
   const next = () => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
@@ -27,14 +29,14 @@ const inputsOf = (program: Program, vocabulary: number): Record<string, Data> =>
     const length = shape.reduce((size, dimension) => size * dimension, 1)
     const data =
       dtype === "int32"
-        ? Int32Array.from({ length }, (_, i) => (name === "vocabulary" ? i : (i * 7) % vocabulary))
+        ? Int32Array.from({ length }, (_, i) => (name === "token_ids" ? i : (i * 7) % vocabulary))
         : Float32Array.from({ length }, name === "high" ? () => 3.4e38 : next)
     return [name, data] as const
   })
   return Object.fromEntries(entries)
 }
 
-const onBoth = (program: Program, inputs: Record<string, Data>) =>
+const onBoth = (program: Program, inputs: Record<string, TensorValues>) =>
   Effect.forEach(["wasm", "native"] as const, (choice) =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -46,7 +48,7 @@ const onBoth = (program: Program, inputs: Record<string, Data>) =>
   )
 
 /** Largest relative difference of outputs, each in units of its own largest value. */
-const agree = (program: Program, inputs: Record<string, Data>) =>
+const agree = (program: Program, inputs: Record<string, TensorValues>) =>
   Effect.map(onBoth(program, inputs), ([wasm, native]) => {
     assert.strictEqual(native!.length, wasm!.length)
     wasm!.forEach((expected, i) => fixtures.near(native![i]!, expected, `${program.key} ${i}`, 1e-5))
@@ -79,15 +81,15 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
     Effect.gen(function* () {
       for (const name of ["tiny-qwen3", "tiny-llama"]) {
         const { config: model } = yield* ModelDirectory.open(fixtures.path(name))
-        const linears = config.linears(model)
+        const linears = architecture.linears(model)
         const programs = [
-          decoder.training(model, linears, 2, { rows: 2, length: 16, targets: 1 }, true),
-          decoder.training(model, linears.slice(0, 3), 4, { rows: 1, length: 32, targets: 3 }, true),
-          decoder.training(model, linears, 2, { rows: 2, length: 16, targets: 2 }, false),
-          decoder.prefill(model, 16, true),
-          decoder.prefill(model, 16, false),
-          decoder.decode(model, 4, 64),
-          decoder.decode(model, 1, 64)
+          forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, true),
+          forwardBackward(model, linears.slice(0, 3), 4, { rows: 1, length: 32, targets: 3 }, true),
+          forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 2 }, false),
+          prefill(model, 16, true),
+          prefill(model, 16, false),
+          decodeStep(model, 4, 64),
+          decodeStep(model, 1, 64)
         ]
         for (const program of programs) yield* agree(program, inputsOf(program, model.vocab_size))
       }
@@ -138,7 +140,7 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
     Effect.gen(function* () {
       const { config: model } = yield* ModelDirectory.open(fixtures.path("tiny-llama"))
       const shape = { rows: 1, length: 16, targets: 1 }
-      const program = decoder.training(model, config.linears(model), 2, shape, true)
+      const program = forwardBackward(model, architecture.linears(model), 2, shape, true)
       const inputs = inputsOf(program, model.vocab_size)
       for (const [name, data] of Object.entries(inputs)) {
         if (name.endsWith("gate_proj.weight")) data.forEach((value, i) => (data[i] = value * 1e4))

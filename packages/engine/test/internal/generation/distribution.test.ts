@@ -5,11 +5,15 @@ import * as random from "../../../src/internal/util/random.ts"
 
 const off = { temperature: 1, topK: -1, topP: 1 }
 
-const histogram = (logits: ReadonlyArray<number>, choice: distribution.Choice, draws = 20_000): Array<number> => {
+const histogram = (
+  logits: ReadonlyArray<number>,
+  choice: distribution.SamplingOptions,
+  draws = 20_000
+): Array<number> => {
   const given = Float32Array.from(logits)
-  const key = random.key(1, "test")
+  const key = random.streamKey(1, "test")
   const counts = logits.map(() => 0)
-  for (let i = 0; i < draws; i++) counts[distribution.draw(given, choice, key, i).token]!++
+  for (let i = 0; i < draws; i++) counts[distribution.sampleToken(given, choice, key, i).token]!++
   return counts.map((count) => count / draws)
 }
 
@@ -55,13 +59,18 @@ describe("draw", () => {
     ],
     ([logits, choice, index]) => {
       const logprobs = distribution.logprobs(Float32Array.from(logits))
-      const { logprob, token } = distribution.draw(Float32Array.from(logits), choice, random.key(index, "x"), index)
+      const { logprob, token } = distribution.sampleToken(
+        Float32Array.from(logits),
+        choice,
+        random.streamKey(index, "x"),
+        index
+      )
       assert.isTrue(token >= 0 && token < logits.length)
       assert.approximately(logprob, logprobs[token]!, 1e-12)
       // values that differ by less than rounding may change places
       const isOnly = choice.temperature === 0 || choice.topP < 1e-3
       const kept = isOnly ? 1 : choice.topK >= 1 ? Math.min(choice.topK, logits.length) : logits.length
-      assert.isAtLeast(logprob, distribution.top(logprobs, kept)[kept - 1]![1] - 1e-9)
+      assert.isAtLeast(logprob, distribution.topTokens(logprobs, kept)[kept - 1]![1] - 1e-9)
       assert.approximately(
         logprobs.reduce((sum, value) => sum + Math.exp(value), 0),
         1,
@@ -73,7 +82,12 @@ describe("draw", () => {
 
 describe("a model that has come apart", () => {
   it("gives a token that has no logprob", () => {
-    const drawn = distribution.draw(Float32Array.of(1, Number.NaN, 2), { ...off, topK: 2 }, random.key(0, "x"), 0)
+    const drawn = distribution.sampleToken(
+      Float32Array.of(1, Number.NaN, 2),
+      { ...off, topK: 2 },
+      random.streamKey(0, "x"),
+      0
+    )
     assert.isTrue(drawn.token >= 0 && drawn.token < 3)
     assert.isNaN(drawn.logprob)
   })
@@ -83,7 +97,7 @@ describe("random numbers", () => {
   it("are uniform, and differ by seed, stream and place", () => {
     const bins = Array.from({ length: 16 }, () => 0)
     for (let seed = 0; seed < 200; seed++) {
-      const key = random.key(seed, "a")
+      const key = random.streamKey(seed, "a")
       for (let i = 0; i < 500; i++) bins[Math.floor(random.uniform(key, i) * 16)]!++
     }
     // 6,250 are expected in each, give or take 77
@@ -91,7 +105,7 @@ describe("random numbers", () => {
     const values = new Set<number>()
     for (const seed of [0, 1, -1, 2 ** 32, 2 ** 53 - 1]) {
       for (const stream of ["a", "b", 1]) {
-        for (let i = 0; i < 100; i++) values.add(random.uniform(random.key(seed, stream), i))
+        for (let i = 0; i < 100; i++) values.add(random.uniform(random.streamKey(seed, stream), i))
       }
     }
     assert.strictEqual(values.size, 1500)

@@ -4,9 +4,9 @@ import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as Engine from "@effect-tinker/server/Engine"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type * as baseModel from "../../../src/internal/model/loaded.ts"
+import type { LoadedModel, StoredWeights } from "../../../src/internal/model/loaded.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
-import * as snapshots from "../../../src/internal/lora/mergedWeights.ts"
+import * as mergedWeights from "../../../src/internal/lora/mergedWeights.ts"
 import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 
@@ -30,7 +30,7 @@ const full = (options: Options = {}): Engine.SampleOptions => ({
   sampling_params: { ...params, ...options.params }
 })
 
-const sample = (base: baseModel.BaseModel, options: Options = {}) => sampler.sample(base, base.stored, full(options))
+const sample = (base: LoadedModel, options: Options = {}) => sampler.sample(base, base.stored, full(options))
 
 const tokensOf = (response: Sampling.SampleResponse) => response.sequences.map(({ tokens }) => Array.from(tokens))
 
@@ -52,7 +52,7 @@ const logSoftmax = (logits: Float32Array, width: number) =>
   })
 
 /** All logprobs of all positions behind each prompt token. */
-const distributions = (base: baseModel.BaseModel, weights: baseModel.BaseModel["stored"]) => {
+const distributions = (base: LoadedModel, weights: StoredWeights) => {
   const width = base.config.vocab_size
   // the last token is not scored, so one more follows
   const prompt = [...qwen.tokens, 0]
@@ -75,7 +75,7 @@ describe("sampling against the reference", () => {
       const width = base.config.vocab_size
       fixtures.near(yield* distributions(base, base.stored), logSoftmax(fixtures.floats(qwen.logits), width))
       const adapter = fixtures.adapterOf(fixtures.peft(qwen.lora), qwen.rank)
-      const merged = snapshots.make(base, 1)
+      const merged = mergedWeights.make(base, 1)
       const withLora = yield* merged.use(adapter, (weights) => distributions(base, weights))
       fixtures.near(withLora, logSoftmax(fixtures.floats(qwen.logits_lora), width))
     })
@@ -91,7 +91,7 @@ describe("sampled sequences", () => {
         const adapter = fixtures.adapterOf(fixtures.peft(qwen.lora), qwen.rank)
         const model = yield* trainer.make(base, adapter.lora_config)
         yield* model.load(adapter, undefined)
-        const merged = snapshots.make(base, 1)
+        const merged = mergedWeights.make(base, 1)
         // long enough for the cache to grow twice, and texts that end at different places
         const options = full({ num_samples: 5, params: { max_tokens: 200, temperature: 1.5, top_p: 0.99 } })
         const response = yield* merged.use(adapter, (weights) => sampler.sample(base, weights, options))
@@ -278,7 +278,7 @@ describe("snapshots", () => {
   it.scoped("stay as they were while the model is trained, and do not touch it", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen
-      const merged = snapshots.make(base, 1)
+      const merged = mergedWeights.make(base, 1)
       const model = yield* trainer.make(base, { rank: 4, seed: 0, ...fixtures.switches })
       const data = qwen.data["supervised"]!.map(fixtures.datum)
       const step = Effect.zipRight(
@@ -301,7 +301,7 @@ describe("snapshots", () => {
   it.scoped("can be used by many at once, more than are kept", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen
-      const merged = snapshots.make(base, 1)
+      const merged = mergedWeights.make(base, 1)
       const adapters = yield* Effect.forEach([1, 2, 3, 4, 5], (scale) =>
         Effect.succeed(
           fixtures.adapterOf(
@@ -316,14 +316,14 @@ describe("snapshots", () => {
       const alone = yield* Effect.forEach(adapters, draw)
       const together = yield* Effect.forEach([...adapters, ...adapters], draw, { concurrency: "unbounded" })
       assert.deepStrictEqual(together, [...alone, ...alone])
-      yield* Effect.forEach(adapters, merged.forget, { discard: true })
+      yield* Effect.forEach(adapters, merged.evict, { discard: true })
     })
   )
 
   it.scoped("of adapters that do not fit are refused", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen
-      const merged = snapshots.make(base, 1)
+      const merged = mergedWeights.make(base, 1)
       const adapter = fixtures.adapterOf(fixtures.peft(qwen.lora), qwen.rank)
       const check = (changed: Engine.Adapter) => fixtures.refusal(merged.check(changed))
       yield* merged.check(adapter)
@@ -333,7 +333,7 @@ describe("snapshots", () => {
       )
       assert.include(
         yield* check({ ...adapter, lora_config: { ...adapter.lora_config, train_mlp: false } }),
-        "the switches must be the same"
+        "train_attn, train_mlp and train_unembed must be the same"
       )
       assert.include(yield* check({ ...adapter, weights: {} }), "has no base_model.model.model.layers.0")
     })

@@ -248,7 +248,10 @@ describe("forward and forwardBackward", () => {
       })
       const long = Array.from({ length: 2049 }, () => 5)
       const cases: ReadonlyArray<readonly [Partial<Engine.PassOptions>, string]> = [
-        [{ loss_fn: "gspo" }, "gspo is not on offer: there are cross_entropy, importance_sampling"],
+        [
+          { loss_fn: "gspo" },
+          "the loss function gspo is not supported: supported are cross_entropy, importance_sampling"
+        ],
         [{ loss_fn_config: { beta: 1 } }, "loss_fn_config has beta, but cross_entropy takes none"],
         [{ loss_fn: "ppo", loss_fn_config: { clip: 1 } }, "takes clip_low_threshold, clip_high_threshold"],
         [{ loss_fn: "ppo" }, "data[0].loss_fn_inputs.logprobs is missing"],
@@ -260,7 +263,7 @@ describe("forward and forwardBackward", () => {
         [withInputs({ target_tokens: long }, long), "has 2049 tokens, but the context of test has 2048"],
         [
           withInputs({ target_tokens: [1, 2, 3, 4], weights: [[1], [1], [1], [1]] }),
-          "weights has the shape [4, 1], but target_tokens [4]"
+          "weights has the shape [4, 1], but target_tokens has [4]"
         ]
       ]
       for (const [options, reason] of cases) assert.include(yield* refused(options), reason)
@@ -486,10 +489,10 @@ describe("a model", () => {
         "the rank must be the same"
       )
       const other = yield* make(4, attention)
-      assert.include(yield* refused(yield* other.adapter), "the switches must be the same")
+      assert.include(yield* refused(yield* other.adapter), "train_attn, train_mlp and train_unembed must be the same")
       assert.include(
         yield* fixtures.refusal(other.load(yield* model.adapter, undefined)),
-        "the switches must be the same"
+        "train_attn, train_mlp and train_unembed must be the same"
       )
       const foreign = { ...(yield* model.adapter), base_model: "another" }
       assert.strictEqual(yield* refused(foreign), "the adapter was trained on another, not on test")

@@ -1,0 +1,50 @@
+/** The parts of Effect's runtime that the engine reaches into, so that a port to another version changes one file. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+
+/** Runs one effect at a time, in the order of arrival. @internal */
+export interface Lock {
+  readonly withLock: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+/** @internal */
+export const makeLock: Effect.Effect<Lock> = Effect.map(Effect.makeSemaphore(1), (semaphore) => ({
+  withLock: semaphore.withPermits(1)
+}))
+
+/** Completes a deferred from a callback. A deferred that is already complete does not change. @internal */
+export const completeUnsafe = <A, E>(deferred: Deferred.Deferred<A, E>, effect: Effect.Effect<A, E>): void =>
+  Deferred.unsafeDone(deferred, effect)
+
+/** A function that forks effects from callbacks, with the context and the FiberRefs of the current fiber. @internal */
+export const forkFromCallbacks: Effect.Effect<(effect: Effect.Effect<unknown>) => void> = Effect.map(
+  Effect.runtime(),
+  (runtime) => (effect) => {
+    Runtime.runFork(runtime)(effect)
+  }
+)
+
+/** Fibers by number, which callbacks start and interrupt. @internal */
+export interface Fibers<E> {
+  readonly fork: (id: number, effect: Effect.Effect<unknown, E>) => void
+  /** Interrupts a fiber without waiting for it to end. */
+  readonly interrupt: (id: number) => void
+}
+
+/** Fibers that end with the scope. @internal */
+export const makeFibers = <E>(): Effect.Effect<Fibers<E>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const fibers = yield* FiberMap.make<number, unknown, E>()
+    const run = yield* FiberMap.runtime(fibers)()
+    return {
+      fork: (id, effect) => void run(id, effect),
+      interrupt: (id) => {
+        const fiber = FiberMap.unsafeGet(fibers, id)
+        if (Option.isSome(fiber)) fiber.value.unsafeInterruptAsFork(fiber.value.id())
+      }
+    }
+  })

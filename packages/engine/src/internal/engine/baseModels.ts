@@ -1,0 +1,81 @@
+/** The base models of an engine: opened at the start, loaded when they are first used. */
+import type * as Engine from "@effect-tinker/server/Engine"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as ModelDirectory from "../../ModelDirectory.ts"
+import type { Executor } from "../executors/executor.ts"
+import * as mergedWeights from "../lora/mergedWeights.ts"
+import * as loaded from "../model/loaded.ts"
+import { serverError, userError } from "../util/errors.ts"
+
+/** How many adapters stay merged with a base model while they are idle. */
+const maxIdleAdapters = 2
+
+/** @internal */
+export interface LoadedBaseModel {
+  readonly model: loaded.LoadedModel
+  readonly mergedWeights: mergedWeights.MergedWeights
+}
+
+/** @internal */
+export interface BaseModel {
+  readonly info: Engine.BaseModel
+  /** loads the weights once, however often it runs */
+  readonly load: Effect.Effect<LoadedBaseModel, Engine.EngineError>
+}
+
+/** Base models by name. @internal */
+export type BaseModels = ReadonlyMap<string, BaseModel>
+
+/** A model and the directory that it is in. */
+interface Source {
+  readonly name: string
+  readonly directory: string
+  readonly tokenizer_id?: string | undefined
+}
+
+const loadModel = (
+  name: string,
+  directory: ModelDirectory.ModelDirectory,
+  executor: Executor,
+  maxTokensPerRun: number | undefined
+): Effect.Effect<LoadedBaseModel, Engine.EngineError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const weights = yield* Effect.mapError(ModelDirectory.weights(directory), (cause) =>
+      serverError(`the base model ${name} cannot be loaded: ${cause.message}`, cause)
+    )
+    const model = yield* loaded.load(name, directory, weights, executor, maxTokensPerRun)
+    return { model, mergedWeights: mergedWeights.make(model, maxIdleAdapters) }
+  })
+
+/** Reads configurations and tokenizers. If two sources have the same name, the later one is used. @internal */
+export const open = (
+  sources: ReadonlyArray<Source>,
+  executor: Executor,
+  maxTokensPerRun: number | undefined
+): Effect.Effect<BaseModels, ModelDirectory.ModelDirectoryError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+    const models = new Map<string, BaseModel>()
+    for (const { directory, name, tokenizer_id } of sources) {
+      const opened = yield* ModelDirectory.open(directory)
+      const load = Effect.provide(loadModel(name, opened, executor, maxTokensPerRun), context)
+      models.set(name, {
+        info: {
+          model_name: name,
+          max_context_length: opened.config.max_context_length,
+          arch: opened.config.model_type,
+          ...(tokenizer_id === undefined ? {} : { tokenizer_id })
+        },
+        // uninterruptible, since an interruption would be cached as the result
+        load: yield* Effect.cached(Effect.uninterruptible(load))
+      })
+    }
+    return models
+  })
+
+/** Loads a base model by name. @internal */
+export const load = (models: BaseModels, name: string): Effect.Effect<LoadedBaseModel, Engine.EngineError> =>
+  models.get(name)?.load ??
+  Effect.fail(userError(`the base model ${name} is not available: available are ${[...models.keys()].join(", ")}`))

@@ -1,0 +1,40 @@
+/** The engine over opened base models: creates models in training and samplers. */
+import type * as Model from "@effect-tinker/api/Model"
+import type * as Engine from "@effect-tinker/server/Engine"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as sampler from "../generation/sampler.ts"
+import * as trainer from "../training/trainer.ts"
+import * as baseModels from "./baseModels.ts"
+
+const createModel = (
+  models: baseModels.BaseModels,
+  baseModel: string,
+  loraConfig: Model.LoraConfig
+): Effect.Effect<Engine.EngineModel, Engine.EngineError> =>
+  Effect.flatMap(baseModels.load(models, baseModel), ({ model }) => trainer.make(model, loraConfig))
+
+/** Samples from the base model, or from the adapter as it is now. Its merged weights are evicted with the scope. */
+const createSampler = (
+  models: baseModels.BaseModels,
+  baseModel: string,
+  adapter: Engine.Adapter | undefined
+): Effect.Effect<Engine.EngineSampler, Engine.EngineError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { mergedWeights, model } = yield* baseModels.load(models, baseModel)
+    if (adapter === undefined) {
+      return { sample: (request) => sampler.sample(model, model.stored, request) }
+    }
+    yield* mergedWeights.check(adapter)
+    yield* Effect.addFinalizer(() => mergedWeights.evict(adapter))
+    return {
+      sample: (request) => mergedWeights.use(adapter, (weights) => sampler.sample(model, weights, request))
+    }
+  })
+
+/** @internal */
+export const make = (models: baseModels.BaseModels): Engine.Service => ({
+  models: [...models.values()].map(({ info }) => info),
+  createModel: ({ base_model, lora_config }) => createModel(models, base_model, lora_config),
+  createSampler: ({ adapter, base_model }) => createSampler(models, base_model, adapter)
+})

@@ -1,0 +1,37 @@
+/** A sequence in generation, and how it is extended by a token. */
+import * as distribution from "./distribution.ts"
+import type { StopCondition } from "./stopCondition.ts"
+
+/** @internal */
+export interface Sequence {
+  /** the key of its stream of random numbers */
+  readonly key: number
+  readonly tokens: Array<number>
+  readonly logprobs: Array<number>
+  stop_reason: "stop" | "length"
+}
+
+/** What all sequences of a request share. @internal */
+export interface SequenceOptions {
+  readonly maxTokens: number
+  readonly sampling: distribution.SamplingOptions
+  readonly isEnd: StopCondition
+  /** scratch memory of the size of the vocabulary */
+  readonly scratch: Float64Array<ArrayBuffer>
+}
+
+/** @internal */
+export const make = (key: number): Sequence => ({ key, tokens: [], logprobs: [], stop_reason: "length" })
+
+/** Samples the next token. Returns whether the sequence continues. @internal */
+export const extend = (sequence: Sequence, logits: Float32Array, options: SequenceOptions): boolean => {
+  const { isEnd, maxTokens, sampling, scratch } = options
+  const { logprob, token } = distribution.sampleToken(logits, sampling, sequence.key, sequence.tokens.length, scratch)
+  sequence.tokens.push(token)
+  sequence.logprobs.push(logprob)
+  if (isEnd(sequence.tokens)) {
+    sequence.stop_reason = "stop"
+    return false
+  }
+  return sequence.tokens.length < maxTokens
+}

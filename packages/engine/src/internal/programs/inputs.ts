@@ -1,0 +1,39 @@
+/** Input specs and keys that the programs of a model share. */
+import type { ModelConfig } from "../../ModelConfig.ts"
+import type { TensorSpec } from "../executors/executor.ts"
+import * as architecture from "../model/architecture.ts"
+import type { TracedInputs } from "../model/transformer.ts"
+
+/** @internal */
+export interface InputSpecs {
+  readonly [name: string]: TensorSpec
+}
+
+/** @internal */
+export const float32 = (...shape: ReadonlyArray<number>): TensorSpec => ({ shape, dtype: "float32" })
+
+/** @internal */
+export const int32 = (...shape: ReadonlyArray<number>): TensorSpec => ({ shape, dtype: "int32" })
+
+/** The weights of the base model. Embeddings are looked up outside of programs. @internal */
+export const baseWeightSpecs = (config: ModelConfig): InputSpecs => {
+  const specs: Record<string, TensorSpec> = {}
+  for (const [name, length] of architecture.norms(config)) specs[name] = float32(length)
+  for (const linear of architecture.linears(config)) {
+    specs[architecture.weightName(config, linear)] = float32(linear.out, linear.in)
+  }
+  return specs
+}
+
+/** The key of a program: equal keys must mean equal programs. @internal */
+export const programKey = (kind: string, config: ModelConfig, ...rest: ReadonlyArray<string | number>): string => {
+  const { head_dim, hidden_size, intermediate_size, num_heads, num_kv_heads, num_layers, vocab_size } = config
+  const dimensions = [num_layers, hidden_size, intermediate_size, num_heads, num_kv_heads, head_dim, vocab_size]
+  const variant = `${config.qk_norm ? "n" : ""}${config.tie_word_embeddings ? "t" : ""}${config.rms_norm_eps}`
+  return [kind, dimensions.join("x"), variant, ...rest].join(" ")
+}
+
+/** Drops the references to inputs that a trace still holds. @internal */
+export const disposeAll = (inputs: TracedInputs): void => {
+  for (const input of Object.values(inputs)) input.dispose()
+}

@@ -1,0 +1,124 @@
+/** Validates a datum for a loss function, and converts it to the arrays that training reads. */
+import * as Datum from "@effect-tinker/api/Datum"
+import type * as LossFn from "@effect-tinker/api/LossFn"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as TensorData from "@effect-tinker/api/TensorData"
+import * as Either from "effect/Either"
+import * as losses from "./losses.ts"
+
+/** A datum ready for training. @internal */
+export interface PreparedDatum {
+  readonly tokens: Int32Array
+  /** how many target tokens each position has */
+  readonly targetsPerPosition: number
+  /** (positions, targets per position), row-major */
+  readonly targetTokens: Int32Array
+  readonly loss: losses.Loss
+}
+
+/** Adds weights of 1 if there are none. */
+const withDefaultWeights = (datum: Datum.Datum): Datum.Datum => {
+  const targets = datum.loss_fn_inputs["target_tokens"]
+  if (targets === undefined || Object.hasOwn(datum.loss_fn_inputs, "weights")) return datum
+  const weights: TensorData.TensorData = {
+    ...targets,
+    dtype: "float32",
+    data: new Float32Array(targets.data.length).fill(1)
+  }
+  return { ...datum, loss_fn_inputs: { ...datum.loss_fn_inputs, weights } }
+}
+
+const showShape = (shape: ReadonlyArray<number>): string => `[${shape.join(", ")}]`
+
+const outsideVocabulary = (token: unknown, vocabSize: number): string =>
+  `is ${String(token)}, but the vocabulary has ${vocabSize} tokens`
+
+/** The inputs of losses that must have the shape of `target_tokens`. */
+const perTargetInputs = ["weights", "logprobs", "advantages", "clip_low_threshold", "clip_high_threshold"]
+
+/** What is wrong with the loss inputs of a dense datum. */
+const lossInputsProblem = (datum: Datum.Datum, lossFn: string, vocabSize: number): string | undefined => {
+  const inputs = datum.loss_fn_inputs
+  const target = inputs["target_tokens"]!
+  const shape = TensorData.shapeOf(target)
+  if (shape.length > 2 || (shape.length === 2 && (lossFn !== "cross_entropy" || shape[1] === 0))) {
+    return `loss_fn_inputs.target_tokens has the shape ${showShape(shape)}, which ${lossFn} does not take`
+  }
+  const badTarget = target.data.findIndex((token: number | bigint) => token < 0 || token >= vocabSize)
+  if (badTarget >= 0) {
+    return `loss_fn_inputs.target_tokens[${badTarget}] ${outsideVocabulary(target.data[badTarget], vocabSize)}`
+  }
+  for (const [name, tensor] of Object.entries(inputs)) {
+    if (!perTargetInputs.includes(name)) continue
+    const own = TensorData.shapeOf(tensor)
+    if (tensor.data.length === target.data.length && own.length === shape.length) continue
+    return (
+      `loss_fn_inputs.${name} has the shape ${showShape(own)}, but target_tokens has ${showShape(shape)}: they must be ` +
+      "equal"
+    )
+  }
+  return undefined
+}
+
+const toInt32 = (data: Int32Array | BigInt64Array | Float32Array): Int32Array =>
+  data instanceof Int32Array ? data : Int32Array.from(data as ArrayLike<number | bigint>, Number)
+
+const lossOf = (datum: Datum.Datum, lossFn: string, config: LossFn.LossFnConfig): losses.Loss => {
+  const inputs = datum.loss_fn_inputs
+  const floats = (name: string) => Float32Array.from(inputs[name]!.data as ArrayLike<number | bigint>, Number)
+  if (lossFn === "cross_entropy") return losses.crossEntropy(floats("weights"))
+  const policy: losses.PolicyInputs = {
+    samplingLogprobs: floats("logprobs"),
+    advantages: floats("advantages"),
+    threshold: (side, fallback) => {
+      const name = `clip_${side}_threshold`
+      return Object.hasOwn(inputs, name)
+        ? floats(name)
+        : new Float32Array(inputs["target_tokens"]!.data.length).fill(config[name] ?? fallback)
+    },
+    beta: config["beta"] ?? 0.05
+  }
+  switch (lossFn) {
+    case "importance_sampling":
+      return losses.importanceSampling(policy)
+    case "ppo":
+      return losses.ppo(policy)
+    case "cispo":
+      return losses.cispo(policy)
+    default:
+      return losses.dro(policy)
+  }
+}
+
+/**
+ * Prepares a datum for a loss function that `losses.problem` accepts. On the left is what is wrong with the datum,
+ * beginning with the path of the field.
+ *
+ * @internal
+ */
+export const prepare = (
+  given: Datum.Datum,
+  lossFn: string,
+  config: LossFn.LossFnConfig,
+  vocabSize: number
+): Either.Either<PreparedDatum, string> => {
+  const complete = lossFn === "cross_entropy" ? withDefaultWeights(given) : given
+  const invalid = Datum.problem(complete, lossFn)
+  if (invalid !== undefined) return Either.left(`${invalid.path} ${invalid.reason}`)
+  const datum = Datum.toDense(complete)
+  if (!ModelInput.isText(datum.model_input)) return Either.left("model_input has chunks that are not text")
+  const tokens = ModelInput.toTokens(datum.model_input)
+  const badToken = tokens.findIndex((token) => token < 0 || token >= vocabSize)
+  if (badToken >= 0) {
+    return Either.left(`model_input: token ${badToken} ${outsideVocabulary(tokens[badToken], vocabSize)}`)
+  }
+  const wrongInput = lossInputsProblem(datum, lossFn, vocabSize)
+  if (wrongInput !== undefined) return Either.left(wrongInput)
+  const target = datum.loss_fn_inputs["target_tokens"]!
+  return Either.right({
+    tokens,
+    targetsPerPosition: TensorData.shapeOf(target)[1] ?? 1,
+    targetTokens: toInt32(target.data),
+    loss: lossOf(datum, lossFn, config)
+  })
+}

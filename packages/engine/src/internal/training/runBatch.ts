@@ -1,0 +1,143 @@
+/** Runs a batch of data through the model: validates it, packs it into microbatches, and collects their outputs. */
+import type * as TensorData from "@effect-tinker/api/TensorData"
+import type * as Training from "@effect-tinker/api/Training"
+import type * as Engine from "@effect-tinker/server/Engine"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { Inputs } from "../executors/executor.ts"
+import { checkContextLength, type LoadedModel } from "../model/loaded.ts"
+import { forwardBackward } from "../programs/forwardBackward.ts"
+import { userError } from "../util/errors.ts"
+import { type AdapterState, programInputs } from "./adapterState.ts"
+import * as datum from "./datum.ts"
+import * as losses from "./losses.ts"
+import * as microbatches from "./microbatch.ts"
+import * as packing from "./packing.ts"
+
+/** @internal */
+export interface BatchResult {
+  readonly output: Training.ForwardBackwardOutput
+  /** of the whole batch; empty without `backward` */
+  readonly gradient: Float32Array
+}
+
+const prepareData = (
+  model: LoadedModel,
+  { data, loss_fn, loss_fn_config }: Engine.PassOptions
+): Effect.Effect<ReadonlyArray<datum.PreparedDatum>, Engine.EngineError> =>
+  Effect.gen(function* () {
+    const invalid = losses.problem(loss_fn, loss_fn_config)
+    if (invalid !== undefined) return yield* userError(invalid)
+    const prepared: Array<datum.PreparedDatum> = []
+    for (let i = 0; i < data.length; i++) {
+      const one = datum.prepare(data[i]!, loss_fn, loss_fn_config, model.config.vocab_size)
+      if (Either.isLeft(one)) return yield* userError(`data[${i}].${one.left}`)
+      yield* checkContextLength(model, one.right.tokens.length, `data[${i}].model_input`)
+      prepared.push(one.right)
+    }
+    return prepared
+  })
+
+/** Data with the same number of targets per position, which can share a microbatch. */
+interface Group {
+  readonly targets: number
+  readonly data: ReadonlyArray<datum.PreparedDatum>
+  /** the index of each datum in the batch */
+  readonly indices: ReadonlyArray<number>
+}
+
+const groupByTargets = (data: ReadonlyArray<datum.PreparedDatum>): ReadonlyArray<Group> =>
+  [...new Set(data.map(({ targetsPerPosition }) => targetsPerPosition))].map((targets) => {
+    const indices = data.flatMap(({ targetsPerPosition }, index) => (targetsPerPosition === targets ? [index] : []))
+    return { targets, indices, data: indices.map((index) => data[index]!) }
+  })
+
+/** Collects what microbatches give for the whole batch. */
+class BatchOutput {
+  readonly outputs: Array<Record<string, TensorData.TensorData>>
+  readonly gradient: Float32Array
+  private readonly options: Engine.PassOptions
+  private loss = 0
+
+  constructor(options: Engine.PassOptions, gradientSize: number) {
+    this.options = options
+    this.outputs = options.data.map(() => ({}))
+    this.gradient = new Float32Array(gradientSize)
+  }
+
+  /** Adds the logprobs of the datum at an index of the batch, and its loss. */
+  addDatum(index: number, prepared: datum.PreparedDatum, logprobs: Float32Array): void {
+    const elementwise = prepared.loss.elementwise(logprobs)
+    for (const loss of elementwise) this.loss += loss
+    const rank = this.options.data[index]!.loss_fn_inputs["target_tokens"]!.shape?.length ?? 1
+    this.outputs[index] = {
+      logprobs: microbatches.toTensorData(logprobs, prepared, rank),
+      elementwise_loss: microbatches.toTensorData(elementwise, prepared, rank)
+    }
+  }
+
+  /** Adds the gradient of the adapter matrix at an offset. */
+  addGradient(offset: number, gradient: Float32Array): void {
+    const sum = this.gradient
+    for (let i = 0; i < gradient.length; i++) sum[offset + i] = sum[offset + i]! + gradient[i]!
+  }
+
+  finish(): BatchResult {
+    return {
+      output: {
+        loss_fn_output_type: "ArrayRecord",
+        loss_fn_outputs: this.outputs,
+        metrics: { "loss:sum": this.loss }
+      },
+      gradient: this.gradient
+    }
+  }
+}
+
+const runMicrobatch = (
+  state: AdapterState,
+  sharedInputs: Inputs,
+  group: Group,
+  microbatch: packing.Microbatch,
+  backward: boolean,
+  result: BatchOutput
+): Effect.Effect<void, Engine.EngineError> =>
+  Effect.gen(function* () {
+    const { layout, model } = state
+    const shape = { rows: microbatch.rows, length: microbatch.length, targets: group.targets }
+    const program = forwardBackward(model.config, layout.linears, layout.rank, shape, backward)
+    const executable = yield* model.executor.compile(program)
+    const ownInputs = microbatches.inputs(model, microbatch, group.data, group.targets, backward)
+    const [shifted, sumExp, ...gradients] = yield* executable.run({ ...sharedInputs, ...ownInputs })
+    for (const { column, index, row } of microbatch.placements) {
+      const prepared = group.data[index]!
+      const logprobs = microbatches.logprobsAt(prepared, row * microbatch.length + column, shifted!, sumExp!)
+      result.addDatum(group.indices[index]!, prepared, logprobs)
+    }
+    gradients.forEach((gradient, i) => result.addGradient(layout.matrices[i]!.offset, gradient))
+  })
+
+/**
+ * Computes logprobs, losses and, with `backward`, the gradient of a batch. The state does not change, so a batch that
+ * fails or is interrupted leaves no partial gradient.
+ *
+ * @internal
+ */
+export const runBatch = (
+  state: AdapterState,
+  options: Engine.PassOptions,
+  backward: boolean
+): Effect.Effect<BatchResult, Engine.EngineError> =>
+  Effect.gen(function* () {
+    const { layout, model } = state
+    const data = yield* prepareData(model, options)
+    const sharedInputs = programInputs(state)
+    const result = new BatchOutput(options, backward ? layout.size : 0)
+    for (const group of groupByTargets(data)) {
+      const lengths = group.data.map(({ tokens }) => tokens.length)
+      for (const microbatch of packing.pack(lengths, model.maxTokensPerRun)) {
+        yield* runMicrobatch(state, sharedInputs, group, microbatch, backward, result)
+      }
+    }
+    return result.finish()
+  })
