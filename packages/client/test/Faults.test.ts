@@ -172,7 +172,7 @@ describe("a step that cannot be submitted", () => {
           })
       )
       const [forward] = yield* http.requestsTo("/forward_backward")
-      assert.strictEqual(forward!.outcome, "answered")
+      assert.strictEqual(forward!.outcome, "responded")
       assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 1)
     })
   )

@@ -177,9 +177,9 @@ describe("the chunks of a pass", () => {
       }).pipe(Effect.provide(connect(http)))
       const passes = yield* http.requestsTo("/forward_backward")
       assert.deepStrictEqual(passes.map((pass) => [bodyOf(pass)["seq_id"], pass.outcome]).toSorted(), [
-        [1, "answered"],
-        [2, "answered"],
-        [3, "answered"]
+        [1, "responded"],
+        [2, "responded"],
+        [3, "responded"]
       ])
       assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 0)
     }).pipe(Effect.scoped)

@@ -1,6 +1,6 @@
 /**
- * The real service over a `TestEngine`, behind an `HttpClient` that runs it in the caller's fiber: no socket, no model to
- * load, and `TestClock` drives both sides.
+ * The real service over a `TestEngine`, behind an `HttpClient` that runs it in the fiber of the caller: it needs no socket
+ * and no model files, and `TestClock` drives both sides.
  *
  * ```ts
  * const server = yield* TestServer.make({ longPoll: "5 seconds" })
@@ -25,7 +25,7 @@ import * as TestEngine from "./TestEngine.ts"
  */
 export interface Options extends TinkerServer.Options {
   readonly engine?: TestEngine.Options | undefined
-  /** checkpoints are kept in memory unless told otherwise */
+  /** where checkpoints are stored; in memory by default */
   readonly checkpoints?: Layer.Layer<CheckpointStore.CheckpointStore> | undefined
 }
 
@@ -40,7 +40,7 @@ export interface TestServer {
 }
 
 /**
- * A service of its own, for as long as the scope is open.
+ * A service that runs as long as the scope is open.
  *
  * @since 0.1.0
  * @category constructors

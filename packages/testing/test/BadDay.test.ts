@@ -11,7 +11,7 @@ import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as Weather from "@effect-tinker/testing/Weather"
 import { Effect, Fiber, Layer, Redacted } from "effect"
 
-// the program to test; yours is longer
+// the program to test
 const train = Effect.gen(function* () {
   const service = yield* ServiceClient.ServiceClient
   const training = yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 8 })
@@ -28,12 +28,12 @@ const train = Effect.gen(function* () {
 
 const badDay = Effect.gen(function* () {
   const simulator = yield* Simulator.make({
-    seed: 7, // the same seed, the same day
+    seed: 7, // the same seed gives the same faults
     weather: Weather.badDay,
     cycle: "10 seconds",
     faults: [
-      Fault.on("forward_backward").nth(3).loseAnswer, // done, but nobody is told
-      Fault.on("optim_step").during("30 seconds", "2 minutes").answer(503),
+      Fault.on("forward_backward").nth(3).loseResponse, // applied, but the client gets no response
+      Fault.on("optim_step").during("30 seconds", "2 minutes").respond(503),
       Fault.on("retrieve_future").nth(8).pause("paused_capacity", "a rack is down")
     ]
   })
@@ -42,13 +42,13 @@ const badDay = Effect.gen(function* () {
   return { losses, applied: yield* simulator.applied }
 }).pipe(Effect.scoped)
 
-it.effect("trains through a bad day as on a fine one", () =>
+it.effect("trains through a bad day without losing or repeating a step", () =>
   Effect.gen(function* () {
-    // virtual time: minutes of it take none
+    // minutes of virtual time take a moment
     const report = yield* Simulation.run(badDay)
     const { applied, losses } = yield* report.exit
     assert.isBelow(losses[4]!, losses[0]!)
-    // each step once, in the order in which the program made them
+    // each step once, in the order in which the program submitted them
     assert.deepStrictEqual(
       applied.map(({ seq_id }) => seq_id),
       [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
@@ -58,7 +58,7 @@ it.effect("trains through a bad day as on a fine one", () =>
 )
 // end of the example
 
-it("is the example of the README", () => {
+it("matches the example in the README", () => {
   const source = readFileSync(new URL(import.meta.url), "utf8")
   const example = source.slice(source.indexOf("// example\n") + 11, source.indexOf("// end of the example"))
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8")

@@ -55,9 +55,9 @@ describe("ScriptedHttpClient", () => {
         samples.map((request) => [request.body, request.outcome]),
         [
           [1, "failed"],
-          [2, "answered"],
-          [3, "answered"],
-          [4, "answered"]
+          [2, "responded"],
+          [3, "responded"],
+          [4, "responded"]
         ]
       )
     })

@@ -62,16 +62,16 @@ const threeSteps = [
 
 const passing: ReadonlyArray<readonly [string, Fault.Fault]> = [
   ["lost requests", Fault.on("optim_step").nth(2).loseRequest],
-  ["lost answers", Fault.on("forward_backward").first(2).loseAnswer],
+  ["lost answers", Fault.on("forward_backward").first(2).loseResponse],
   ["swallowed requests", Fault.on("forward_backward").nth(1).swallow],
   ["silence", Fault.on("optim_step").nth(1).silence],
-  ["errors before the work", Fault.on("forward_backward", "optim_step").every(2).answer(503)],
-  ["errors after the work", Fault.on("forward_backward").nth(3).answerAfter(502)],
+  ["errors before the work", Fault.on("forward_backward", "optim_step").every(2).respond(503)],
+  ["errors after the work", Fault.on("forward_backward").nth(3).respondAfter(502)],
   ["cut bodies", Fault.on("optim_step").nth(3).cutBody],
   ["duplicates", Fault.on("forward_backward", "optim_step").duplicate("1 second")],
   ["delays", Fault.on("retrieve_future").nth(3).delay("10 seconds")],
   ["paused queues", Fault.on("retrieve_future").during(0, "1 minute").pause("paused_capacity", "a rack is down")],
-  ["empty 400s", Fault.on("retrieve_future").nth(2).answer(400, { body: "" })]
+  ["empty 400s", Fault.on("retrieve_future").nth(2).respond(400, { body: "" })]
 ]
 
 describe("Simulator", () => {
@@ -88,13 +88,13 @@ describe("Simulator", () => {
 
   it.effect("tells which requests met with what", () =>
     Effect.gen(function* () {
-      const { deliveries } = yield* run({ faults: [Fault.on("optim_step").nth(1).answer(503)] }, steps(1))
+      const { deliveries } = yield* run({ faults: [Fault.on("optim_step").nth(1).respond(503)] }, steps(1))
       const sent = deliveries.filter(({ endpoint }) => endpoint === "optim_step")
       assert.deepStrictEqual(
         sent.map(({ fault, outcome, status }) => [fault, outcome, status]),
         [
-          ["Answer", "answered", 503],
-          [undefined, "answered", 200]
+          ["Respond", "responded", 503],
+          [undefined, "responded", 200]
         ]
       )
     })
@@ -169,7 +169,7 @@ describe("Simulator", () => {
 
   it.effect("is calm when told so", () =>
     Effect.gen(function* () {
-      const { deliveries } = yield* run({ faults: [Fault.on("optim_step").answer(503)] }, (training, simulator) =>
+      const { deliveries } = yield* run({ faults: [Fault.on("optim_step").respond(503)] }, (training, simulator) =>
         Effect.zipRight(simulator.calm, steps(2)(training))
       )
       assert.isTrue(deliveries.every(({ fault }) => fault === undefined))

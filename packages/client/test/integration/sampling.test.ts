@@ -62,7 +62,7 @@ describe.each(ways)("over %s", (way) => {
       it.effect(`answers ${count} samples at once, each once, though one was turned away`, () =>
         inTime(
           Effect.gen(function* () {
-            const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(429)] })
+            const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).respond(429)] })
             const client = yield* connect(simulator)
             const first = yield* Effect.fork(sample(client, 0))
             yield* Effect.sleep("10 millis")
@@ -82,7 +82,7 @@ describe.each(ways)("over %s", (way) => {
         inTime(
           Effect.gen(function* () {
             const simulator = yield* simulate({
-              faults: [Fault.on("asample").first(count).answer(429, { retryAfter: "3 seconds" })]
+              faults: [Fault.on("asample").first(count).respond(429, { retryAfter: "3 seconds" })]
             })
             const client = yield* connect(simulator)
             yield* sampleMany(client, count)
@@ -98,7 +98,7 @@ describe.each(ways)("over %s", (way) => {
       inTime(
         Effect.gen(function* () {
           const throttled = yield* simulate({
-            faults: [Fault.on("asample").during(0, "20 seconds").answer(429, { retryAfter: "2 seconds" })]
+            faults: [Fault.on("asample").during(0, "20 seconds").respond(429, { retryAfter: "2 seconds" })]
           })
           const free = yield* simulate()
           const a = yield* connect(throttled, "tml-a")
@@ -141,7 +141,7 @@ describe.each(ways)("over %s", (way) => {
       it.effect(`tries again after ${status}, under the same number`, () =>
         inTime(
           Effect.gen(function* () {
-            const simulator = yield* simulate({ faults: [Fault.on("asample").first(3).answer(status)] })
+            const simulator = yield* simulate({ faults: [Fault.on("asample").first(3).respond(status)] })
             const client = yield* connect(simulator)
             yield* sample(client, 1)
             assert.deepStrictEqual(yield* seqIds(simulator), [0])
@@ -154,7 +154,7 @@ describe.each(ways)("over %s", (way) => {
     it.effect("reports a 500 after one request where nothing may be tried again, and goes on", () =>
       inTime(
         Effect.gen(function* () {
-          const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(500)] })
+          const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).respond(500)] })
           const client = yield* connect(simulator)
           const exit = yield* Effect.exit(RetryPolicy.withRetryPolicy(sample(client, 1), RetryPolicy.never))
           assert.strictEqual(errorOf(exit), "ServerError")
@@ -167,7 +167,7 @@ describe.each(ways)("over %s", (way) => {
     it.effect("reports a 400 after one request, and goes on", () =>
       inTime(
         Effect.gen(function* () {
-          const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).answer(400)] })
+          const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).respond(400)] })
           const client = yield* connect(simulator)
           assert.strictEqual(errorOf(yield* Effect.exit(sample(client, 1))), "BadRequest")
           assert.strictEqual((yield* sent(simulator)).length, 1)
@@ -182,7 +182,7 @@ describe.each(ways)("over %s", (way) => {
           const simulator = yield* simulate({
             faults: [
               Fault.on("retrieve_future").nth(1).expire,
-              Fault.on("asample").nth(2).loseAnswer,
+              Fault.on("asample").nth(2).loseResponse,
               Fault.on("retrieve_future").nth(2).cutBody
             ]
           })

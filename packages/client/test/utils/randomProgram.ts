@@ -309,7 +309,7 @@ const heldOf = (session: Session.Service): ReadonlyArray<string> => {
 const costOf = ({ endpoint, fault }: Simulator.Delivery): number =>
   fault === undefined
     ? 600
-    : (fault === "LoseRequest" || fault === "LoseAnswer"
+    : (fault === "LoseRequest" || fault === "LoseResponse"
         ? endpoint.startsWith("retrieve_future")
           ? 45_000
           : 60_000

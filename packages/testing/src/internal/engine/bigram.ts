@@ -1,3 +1,4 @@
+/** A bigram language model: losses and gradients, AdamW steps, and sampling. */
 import type * as Datum from "@effect-tinker/api/Datum"
 import type * as LossFn from "@effect-tinker/api/LossFn"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
@@ -6,8 +7,8 @@ import type * as TensorData from "@effect-tinker/api/TensorData"
 import type * as Training from "@effect-tinker/api/Training"
 
 /**
- * A language model that is a table: the logit of each next token by the token before it. The base model's logits are
- * fixed numbers, and an adapter is a table that is added to them.
+ * The weights of an adapter, `[size, size]`: what is added to the base model's logit of each next token (column) after each
+ * token (row).
  *
  * @internal
  */
@@ -16,22 +17,22 @@ export interface Table {
   readonly values: Float32Array
 }
 
-/** @internal */
+/** The state of AdamW. @internal */
 export interface Adam {
   step: number
   readonly first: Float32Array
   readonly second: Float32Array
 }
 
-// a fixed number in [-0.5, 0.5) for each pair of tokens, so that no two tokens are alike
+/** The logits of the base model: a fixed number in [-0.5, 0.5) for each pair of tokens. */
 const baseLogit = (previous: number, next: number): number => {
   let hash = Math.imul(previous + 1, 0x9e3779b1) ^ Math.imul(next + 1, 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
   return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32 - 0.5
 }
 
-/** The logprobs of all next tokens. @internal */
-export const logprobsAfter = ({ size, values }: Table, previous: number, temperature = 1): Float64Array => {
+/** The logprobs of all next tokens. */
+const logprobsAfter = ({ size, values }: Table, previous: number, temperature = 1): Float64Array => {
   const out = new Float64Array(size)
   let max = -Infinity
   for (let next = 0; next < size; next++) {
@@ -46,18 +47,11 @@ export const logprobsAfter = ({ size, values }: Table, previous: number, tempera
   return out
 }
 
-/** The place of the first token that the table does not have. @internal */
-export const unknownToken = (tokens: ArrayLike<number | bigint>, size: number): number => {
-  for (let i = 0; i < tokens.length; i++) {
-    if (!(tokens[i]! >= 0 && tokens[i]! < size)) return i
-  }
-  return -1
-}
-
+/** The loss of one token. */
 interface Term {
   readonly loss: number
-  /** the loss's derivative by the logprob */
-  readonly slope: number
+  /** the derivative of the loss by the logprob of the target */
+  readonly lossGrad: number
 }
 
 const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high)
@@ -65,43 +59,43 @@ const clamp = (value: number, low: number, high: number) => Math.min(Math.max(va
 type TermOf = (logprob: number, at: (input: string) => number, config: LossFn.LossFnConfig) => Term
 
 const terms = {
-  cross_entropy: (logprob, at) => ({ loss: -logprob * at("weights"), slope: -at("weights") }),
+  cross_entropy: (logprob, at) => ({ loss: -logprob * at("weights"), lossGrad: -at("weights") }),
   importance_sampling: (logprob, at) => {
     const loss = -Math.exp(logprob - at("logprobs")) * at("advantages")
-    return { loss, slope: loss }
+    return { loss, lossGrad: loss }
   },
   ppo: (logprob, at, config) => {
     const ratio = Math.exp(logprob - at("logprobs"))
     const low = config["clip_low_threshold"] ?? 0.8
     const high = config["clip_high_threshold"] ?? 1.2
-    const open = ratio * at("advantages")
+    const unclipped = ratio * at("advantages")
     const clipped = clamp(ratio, low, high) * at("advantages")
-    return open <= clipped ? { loss: -open, slope: -open } : { loss: -clipped, slope: 0 }
+    return unclipped <= clipped ? { loss: -unclipped, lossGrad: -unclipped } : { loss: -clipped, lossGrad: 0 }
   },
   cispo: (logprob, at, config) => {
     const ratio = Math.exp(logprob - at("logprobs"))
     const low = config["clip_low_threshold"] ?? 0
     const high = config["clip_high_threshold"] ?? 4
-    const slope = -clamp(ratio, low, high) * at("advantages")
-    return { loss: slope * logprob, slope }
+    const lossGrad = -clamp(ratio, low, high) * at("advantages")
+    return { loss: lossGrad * logprob, lossGrad }
   },
   dro: (logprob, at, config) => {
     const beta = config["beta"] ?? 0.01
     const gap = logprob - at("logprobs")
     return {
       loss: -(logprob * at("advantages") - 0.5 * beta * gap * gap),
-      slope: -(at("advantages") - beta * gap)
+      lossGrad: -(at("advantages") - beta * gap)
     }
   }
 } satisfies { readonly [name in LossFn.KnownLossFn]?: TermOf }
 
-/** @internal */
+/** A loss function of the test engine. @internal */
 export type Loss = keyof typeof terms
 
 /** @internal */
 export const isLoss = (name: string): name is Loss => Object.hasOwn(terms, name)
 
-/** The data's loss; with `gradient`, its derivative is added to that. @internal */
+/** Computes the loss of the data. The gradient is added to `gradient` if that is given. @internal */
 export const pass = (
   table: Table,
   data: ReadonlyArray<Datum.Datum>,
@@ -123,11 +117,11 @@ export const pass = (
       const at = (input: string) => Number(datum.loss_fn_inputs[input]!.data[i])
       const term = (terms[lossFn] as TermOf)(row[target]!, at, config)
       loss += term.loss
-      if (gradient !== undefined && term.slope !== 0) {
+      if (gradient !== undefined && term.lossGrad !== 0) {
         for (let next = 0; next < size; next++) {
           const index = previous * size + next
-          const slope = (next === target ? 1 : 0) - Math.exp(row[next]!)
-          gradient[index] = gradient[index]! + term.slope * slope
+          const logitGrad = (next === target ? 1 : 0) - Math.exp(row[next]!)
+          gradient[index] = gradient[index]! + term.lossGrad * logitGrad
         }
       }
     }
@@ -137,7 +131,7 @@ export const pass = (
   return { loss_fn_output_type: "logprobs", loss_fn_outputs: outputs, metrics: { "loss:sum": loss } }
 }
 
-/** One step of AdamW; gives the gradient's norm before clipping. @internal */
+/** One step of AdamW. Returns the norm of the gradient before clipping. @internal */
 export const adamStep = (table: Table, gradient: Float32Array, adam: Adam, params: Training.AdamParams): number => {
   const { beta1, beta2, eps, grad_clip_norm, learning_rate, weight_decay } = params
   let squares = 0
@@ -176,9 +170,9 @@ const draw = (table: Table, previous: number, params: Sampling.SamplingParams, r
   const top = params.top_k > 0 ? ranked.slice(0, params.top_k) : ranked
   const kept: typeof top = []
   let mass = 0
-  const whole = top.reduce((sum, { p }) => sum + p, 0)
+  const total = top.reduce((sum, { p }) => sum + p, 0)
   for (const candidate of top) {
-    if (kept.length > 0 && mass / whole >= params.top_p) break
+    if (kept.length > 0 && mass / total >= params.top_p) break
     kept.push(candidate)
     mass += candidate.p
   }
@@ -190,8 +184,8 @@ const draw = (table: Table, previous: number, params: Sampling.SamplingParams, r
   return kept[kept.length - 1]!.token
 }
 
-/** The text of tokens: a character each. @internal */
-export const textOf = (tokens: ReadonlyArray<number>): string => String.fromCodePoint(...tokens)
+/** The text of tokens: one character each. */
+const textOf = (tokens: ReadonlyArray<number>): string => String.fromCodePoint(...tokens)
 
 const isStopped = (tokens: ReadonlyArray<number>, stop: Sampling.SamplingParams["stop"]): boolean => {
   if (stop === undefined) return false
@@ -199,7 +193,7 @@ const isStopped = (tokens: ReadonlyArray<number>, stop: Sampling.SamplingParams[
   return stops.some((s) => (typeof s === "number" ? tokens[tokens.length - 1] === s : textOf(tokens).includes(s)))
 }
 
-/** @internal */
+/** Samples one sequence. @internal */
 export const sample = (
   table: Table,
   prompt: Int32Array,
@@ -226,7 +220,7 @@ export const sample = (
   }
 }
 
-/** The prompt's logprobs, and the `k` likeliest tokens at each place. @internal */
+/** The logprobs of the prompt, and the `k` most likely tokens at each position. @internal */
 export const promptLogprobs = (
   table: Table,
   prompt: Int32Array,

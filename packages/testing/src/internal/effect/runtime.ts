@@ -1,0 +1,85 @@
+/** The parts of Effect's runtime that change with Effect 4, in one place: runtimes, fiber refs and supervisors. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import type * as Scheduler from "effect/Scheduler"
+import * as Supervisor from "effect/Supervisor"
+import * as Tracer from "effect/Tracer"
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+/** The fibers that have started and not ended. */
+class LiveFibers extends Supervisor.AbstractSupervisor<ReadonlySet<AnyFiber>> {
+  readonly fibers = new Set<AnyFiber>()
+
+  override get value() {
+    return Effect.sync(() => this.fibers)
+  }
+  override onStart<A, E, R>(
+    _context: Context.Context<R>,
+    _effect: Effect.Effect<A, E, R>,
+    _parent: Option.Option<AnyFiber>,
+    fiber: Fiber.RuntimeFiber<A, E>
+  ): void {
+    this.fibers.add(fiber as AnyFiber)
+  }
+  override onEnd<A, E>(_exit: Exit.Exit<A, E>, fiber: Fiber.RuntimeFiber<A, E>): void {
+    this.fibers.delete(fiber as AnyFiber)
+  }
+}
+
+/** The number of a fiber, and the name of the span in which it was forked. */
+const describe = (fiber: AnyFiber): string => {
+  const span = Context.getOption(fiber.getFiberRef(FiberRef.currentContext), Tracer.ParentSpan)
+  const name = Option.exists(span, (span) => span._tag === "Span") ? (span as Option.Some<Tracer.Span>).value.name : ""
+  return `${FiberId.threadName(fiber.id())}${name === "" ? "" : ` in ${name}`}`
+}
+
+/** Tracks the fibers that an effect forks, directly and indirectly. @internal */
+export interface FiberTracker {
+  readonly track: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** descriptions of the fibers that have not ended */
+  readonly live: () => ReadonlyArray<string>
+}
+
+/** @internal */
+export const makeFiberTracker = (): FiberTracker => {
+  const supervisor = new LiveFibers()
+  return {
+    track: (effect) => Effect.supervised(effect, supervisor),
+    live: () => Array.from(supervisor.fibers, describe)
+  }
+}
+
+/**
+ * A function that runs effects under the supervisor that is current now, whichever is current then: it hides the fibers of
+ * those effects from trackers that are added later.
+ *
+ * @internal
+ */
+export const captureSupervisor: Effect.Effect<<A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>> =
+  Effect.map(
+    FiberRef.get(FiberRef.currentSupervisor),
+    (supervisor) => (effect) => Effect.locally(effect, FiberRef.currentSupervisor, supervisor)
+  )
+
+/** A fiber that is driven from outside of Effect. @internal */
+export interface RootFiber<A, E> {
+  readonly poll: () => Exit.Exit<A, E> | null
+  readonly interrupt: () => void
+}
+
+/** Forks an effect whose fibers run on a scheduler, with the services of the calling fiber. @internal */
+export const forkOnScheduler = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  scheduler: Scheduler.Scheduler
+): Effect.Effect<RootFiber<A, E>, never, R> =>
+  Effect.map(Effect.runtime<R>(), (runtime) => {
+    const fiber = Runtime.runFork(runtime)(effect, { scheduler })
+    return { poll: () => fiber.unsafePoll(), interrupt: () => fiber.unsafeInterruptAsFork(fiber.id()) }
+  })

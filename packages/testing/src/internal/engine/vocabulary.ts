@@ -1,0 +1,102 @@
+/** What the test engine checks and allocates by the size of its vocabulary. */
+import type * as Datum from "@effect-tinker/api/Datum"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as Engine from "@effect-tinker/server/Engine"
+import * as Effect from "effect/Effect"
+import type * as bigram from "./bigram.ts"
+
+/** @internal */
+export const maxContextLength = 1024
+
+/** The name of the one weight of an adapter. @internal */
+export const weightName = "base_model.model.bigram.weight"
+
+/** @internal */
+export const userError = (reason: string) => new Engine.EngineError({ reason, category: "user" })
+
+/** @internal */
+export const checkLength = (length: number, what: string): Effect.Effect<void, Engine.EngineError> =>
+  length <= maxContextLength
+    ? Effect.void
+    : userError(`${what} has ${length} tokens, but the context length is ${maxContextLength}`)
+
+/** @internal */
+export class Vocabulary {
+  readonly size: number
+  /** the number of weights: one for each pair of tokens */
+  private readonly area: number
+
+  constructor(size: number) {
+    this.size = size
+    this.area = size * size
+  }
+
+  /** The tokens of an input, if the engine supports it. */
+  checkInput(input: ModelInput.ModelInput, what: string): Effect.Effect<Int32Array, Engine.EngineError> {
+    return Effect.suspend(() => {
+      if (!ModelInput.isText(input)) return userError(`${what} has chunks that are not text`)
+      const tokens = ModelInput.toTokens(input)
+      if (tokens.length === 0) return userError(`${what} is empty`)
+      return checkLength(tokens.length, what).pipe(
+        Effect.flatMap(() => this.checkTokens(tokens, what)),
+        Effect.as(tokens)
+      )
+    })
+  }
+
+  checkData(data: ReadonlyArray<Datum.Datum>): Effect.Effect<void, Engine.EngineError> {
+    return Effect.forEach(data, (datum, index) => this.checkDatum(datum, `data[${index}]`), { discard: true })
+  }
+
+  emptyTable(): bigram.Table {
+    return { size: this.size, values: this.zeros() }
+  }
+
+  zeros(): Float32Array {
+    return new Float32Array(this.area)
+  }
+
+  /** The state of the optimizer; a fresh one without `state`. */
+  adamOf(state: Engine.OptimizerState | undefined): bigram.Adam {
+    const moments = (values: Float32Array | undefined) =>
+      values === undefined ? this.zeros() : Float32Array.from(values)
+    return {
+      step: state?.step ?? 0,
+      first: moments(state?.first[weightName]),
+      second: moments(state?.second[weightName])
+    }
+  }
+
+  /** A copy of the weights of an adapter. */
+  tableOf(adapter: Engine.Adapter): Effect.Effect<bigram.Table, Engine.EngineError> {
+    const weight = adapter.weights[weightName]
+    return weight === undefined || weight.data.length !== this.area
+      ? Effect.fail(userError(`the adapter has no ${weightName} of ${this.area} values`))
+      : Effect.succeed({ size: this.size, values: weight.data.slice() })
+  }
+
+  private checkDatum(datum: Datum.Datum, what: string): Effect.Effect<unknown, Engine.EngineError> {
+    const targets = datum.loss_fn_inputs["target_tokens"]!
+    const path = `${what}.loss_fn_inputs.target_tokens`
+    const checked =
+      targets.shape !== undefined && targets.shape.length > 1
+        ? userError(`${path} has more than one dimension`)
+        : this.checkTokens(targets.data, path)
+    return Effect.flatMap(checked, () => this.checkInput(datum.model_input, `${what}.model_input`))
+  }
+
+  private checkTokens(tokens: ArrayLike<number | bigint>, what: string): Effect.Effect<void, Engine.EngineError> {
+    const index = findUnknown(tokens, this.size)
+    return index < 0
+      ? Effect.void
+      : userError(`${what}[${index}] is ${tokens[index]}, but the vocabulary has ${this.size} tokens`)
+  }
+}
+
+/** The index of the first token that is not in the vocabulary; -1 if all are. */
+const findUnknown = (tokens: ArrayLike<number | bigint>, size: number): number => {
+  for (let i = 0; i < tokens.length; i++) {
+    if (!(tokens[i]! >= 0 && tokens[i]! < size)) return i
+  }
+  return -1
+}

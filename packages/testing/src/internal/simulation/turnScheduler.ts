@@ -1,0 +1,54 @@
+/** A scheduler whose tasks run when it is told to, in order or shuffled by a seed. */
+import type * as Fiber from "effect/Fiber"
+import type * as Scheduler from "effect/Scheduler"
+import type { PCGRandom } from "effect/Utils"
+
+/** More tasks than any program with progress runs at one moment. @internal */
+export const maxTurns = 100_000
+
+/** @internal */
+export class TurnScheduler implements Scheduler.Scheduler {
+  private tasks: Array<Scheduler.Task> = []
+  private position = 0
+  private readonly random: PCGRandom | undefined
+
+  /** Without `random`, tasks run in the order in which they were scheduled. */
+  constructor(random: PCGRandom | undefined) {
+    this.random = random
+  }
+
+  shouldYield(fiber: Fiber.RuntimeFiber<unknown, unknown>): number | false {
+    return fiber.currentOpCount > 2048 ? 0 : false
+  }
+
+  scheduleTask(task: Scheduler.Task): void {
+    this.tasks.push(task)
+  }
+
+  /** Runs the scheduled tasks, and those that they schedule; `false` if there is no end to them. */
+  drain(): boolean {
+    let left = maxTurns
+    while (this.position < this.tasks.length) {
+      if (left-- === 0) return false
+      if (this.random !== undefined) this.swap(this.random.integer(this.tasks.length - this.position))
+      const task = this.tasks[this.position]!
+      this.position++
+      task()
+      if (this.position > 1024) {
+        this.tasks.splice(0, this.position)
+        this.position = 0
+      }
+    }
+    this.tasks = []
+    this.position = 0
+    return true
+  }
+
+  /** Swaps the next task with the one `offset` places behind it. */
+  private swap(offset: number): void {
+    const other = this.position + offset
+    const task = this.tasks[other]!
+    this.tasks[other] = this.tasks[this.position]!
+    this.tasks[this.position] = task
+  }
+}
