@@ -1,7 +1,7 @@
 /// <reference types="node" />
 /**
- * The service behind a listener of Node. This module, and no other of the package, needs Node; the package's index
- * leaves it out, so import it as `@effect-tinker/server/NodeServer`.
+ * Serves the endpoints over HTTP with Node. It is the only module of this package that needs Node, so the package's index
+ * leaves it out: import it as `@effect-tinker/server/NodeServer`.
  *
  * @since 0.1.0
  */
@@ -26,7 +26,7 @@ import * as TinkerServer from "./TinkerServer.ts"
 import * as TinkerService from "./TinkerService.ts"
 
 /**
- * The listener would let everyone on the network in.
+ * The server would listen on a public address, and accept everyone's requests.
  *
  * @since 0.1.0
  * @category errors
@@ -35,7 +35,7 @@ export class ExposedWithoutKeys extends Schema.TaggedError<ExposedWithoutKeys>(
   "@effect-tinker/server/NodeServer/ExposedWithoutKeys"
 )("ExposedWithoutKeys", { host: Schema.String }) {
   override get message(): string {
-    return `will not listen on ${this.host || "all addresses"} without API keys: give apiKeys, or listen on 127.0.0.1`
+    return `will not listen on ${this.host || "all addresses"} without API keys: set apiKeys, or listen on 127.0.0.1`
   }
 }
 
@@ -44,62 +44,63 @@ export class ExposedWithoutKeys extends Schema.TaggedError<ExposedWithoutKeys>(
  * @category models
  */
 export interface Options extends TinkerServer.Options {
-  /** 127.0.0.1; an address that other machines reach needs `apiKeys` */
+  /** the address to listen on; 127.0.0.1 by default. A public address requires `apiKeys` */
   readonly host?: string | undefined
-  /** any free one; `HttpServer.address` tells which */
+  /** the port; any free one by default, which `HttpServer.address` returns */
   readonly port?: number | undefined
-  /** bytes of a request's body; 1 GiB */
+  /** largest size of a request body in bytes; 1 GiB by default */
   readonly maxBodySize?: number | undefined
 }
 
 const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
 
-const makeServer = Effect.sync(() => {
+const makeHttpServer = Effect.sync(() => {
   const server = Http.createServer()
-  // longer than clients keep idle connections, so that none is closed under a request
+  // longer than clients keep idle connections, so that the server never closes one that a request is just using
   server.keepAliveTimeout = 75_000
   return server
 })
 
-/** Waits for the answers under way, and not for clients that keep their connections open. */
-const closing = (server: Http.Server) =>
+/** Closes the server once all responses are sent, or after 2 seconds. Idle connections are closed at once. */
+const close = (server: Http.Server): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
     server.close(() => resume(Effect.void))
     server.closeIdleConnections()
   }).pipe(
     Effect.interruptible,
     Effect.timeoutOption("2 seconds"),
-    Effect.zipRight(Effect.sync(() => server.closeAllConnections()))
+    Effect.andThen(Effect.sync(() => server.closeAllConnections()))
   )
 
-const listen = (options: Options, server: Http.Server) =>
-  Effect.gen(function* () {
-    const service = yield* TinkerService.TinkerService
-    const limit = options.maxBodySize ?? 2 ** 30
-    let stopping = false
-
-    const tooLarge = apiErrors.toResponse({ status: 413, detail: `the body is larger than ${limit} bytes` })
-    // a client that polls on would keep its connection open for ever
-    const hangUp = HttpApp.appendPreResponseHandler((_, response) =>
-      Effect.succeed(stopping ? HttpServerResponse.setHeader(response, "connection", "close") : response)
+/** Rejects bodies larger than `maxBodySize`. Once `isStopping`, responses close their connection. */
+const makeMiddleware = (maxBodySize: number, isStopping: () => boolean) => {
+  const tooLarge = apiErrors.toResponse({ status: 413, detail: `the body is larger than ${maxBodySize} bytes` })
+  // a client that polls would keep its connection open for ever
+  const closeConnection = HttpApp.appendPreResponseHandler((_, response) =>
+    Effect.succeed(isStopping() ? HttpServerResponse.setHeader(response, "connection", "close") : response)
+  )
+  return (app: HttpApp.Default): HttpApp.Default =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Number(request.headers["content-length"] ?? 0) > maxBodySize
+        ? Effect.succeed(tooLarge)
+        : Effect.flatMap(closeConnection, () =>
+            HttpIncomingMessage.withMaxBodySize(app, Option.some(FileSystem.Size(maxBodySize)))
+          )
     )
-    const middleware = (app: HttpApp.Default): HttpApp.Default =>
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-        Number(request.headers["content-length"] ?? 0) > limit
-          ? Effect.succeed(tooLarge)
-          : Effect.zipRight(hangUp, HttpIncomingMessage.withMaxBodySize(app, Option.some(FileSystem.Size(limit))))
-      )
+}
 
+const listen = (options: Options, server: Http.Server) =>
+  Effect.map(TinkerService.TinkerService, ({ stopWaiting }) => {
+    let stopping = false
     const stop = Effect.addFinalizer(() =>
       Effect.suspend(() => {
         stopping = true
-        return Effect.zipRight(service.stopWaiting, closing(server))
+        return Effect.andThen(stopWaiting, close(server))
       })
     )
-
-    // what is built last is closed first: answers go out while everything behind them is still there
+    // layers are released in reverse order: responses are sent before the service and its handlers stop
     return Layer.scopedDiscard(stop).pipe(
-      Layer.provideMerge(HttpApiBuilder.serve(middleware)),
+      Layer.provideMerge(HttpApiBuilder.serve(makeMiddleware(options.maxBodySize ?? 2 ** 30, () => stopping))),
       Layer.provide(TinkerServer.layerHandlers(options)),
       Layer.provideMerge(
         NodeHttpServer.layer(() => server, { host: options.host ?? "127.0.0.1", port: options.port ?? 0 })
@@ -108,8 +109,8 @@ const listen = (options: Options, server: Http.Server) =>
   })
 
 /**
- * Listens for as long as the layer lives. When it is released, polls that wait are told to try again, answers under way
- * are finished, and then the service stops.
+ * A server and its service. When the layer is released, pending polls respond "try again", responses are sent, and then
+ * the service stops. It refuses to listen on a public address unless `apiKeys` is set.
  *
  * @since 0.1.0
  * @category layers
@@ -125,12 +126,12 @@ export const layer = (
     Effect.gen(function* () {
       const host = options.host ?? "127.0.0.1"
       if ((options.apiKeys ?? []).length === 0 && !isLoopback(host)) return yield* new ExposedWithoutKeys({ host })
-      return Layer.unwrapEffect(listen(options, yield* makeServer))
+      return Layer.unwrapEffect(listen(options, yield* makeHttpServer))
     })
   ).pipe(Layer.provideMerge(TinkerService.layer(options)))
 
 /**
- * The base URL of a listener.
+ * The base URL of the server.
  *
  * @since 0.1.0
  * @category getters
@@ -140,7 +141,7 @@ export const baseUrl: Effect.Effect<string, never, HttpServer.HttpServer> = Http
 )
 
 /**
- * Listens until it is interrupted.
+ * Runs a server until it is interrupted.
  *
  * @since 0.1.0
  * @category running

@@ -1,5 +1,7 @@
 /** Authenticates requests: which user an API key or a token belongs to. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { DurationInput } from "../util/duration.ts"
 import * as responses from "../util/responses.ts"
@@ -9,7 +11,9 @@ import * as signing from "./signing.ts"
 import * as tokens from "./tokens.ts"
 
 /** @internal */
-export interface ApiKeys {
+export interface Service {
+  /** Whether users may exchange their key for tokens. */
+  readonly issuesTokens: boolean
   /** The user of a key or token; `undefined` if it is wrong. */
   readonly identify: (credential: string | undefined) => Effect.Effect<currentUser.User | undefined>
   /** Runs an effect that may also read the checkpoints of the user whose key or token is given. */
@@ -20,6 +24,9 @@ export interface ApiKeys {
   /** Issues a token for the current user; `undefined` if the service issues none. */
   readonly token: Effect.Effect<string | undefined>
 }
+
+/** @internal */
+export class ApiKeys extends Context.Tag("@effect-tinker/server/internal/ApiKeys")<ApiKeys, Service>() {}
 
 /** The keys of a service, and the user of each, in the same order. */
 interface Accounts {
@@ -68,14 +75,18 @@ const issueToken = ({ sign, tokenLifetime }: Accounts): Effect.Effect<string | u
   )
 
 /** Every key is a user. With a lifetime, users may exchange their key for tokens. @internal */
-export const make = (keys: signing.Keys, tokenLifetime?: DurationInput | undefined): Effect.Effect<ApiKeys> =>
-  Effect.gen(function* () {
-    const sign = yield* signing.makeKeySign(keys, "tokens")
-    const users = yield* Effect.forEach(keys, userOf)
-    const accounts: Accounts = { keys, users, sign, tokenLifetime }
-    return {
-      identify: (credential) => identify(accounts, credential),
-      withAccess: (effect, accessToken) => withAccess(accounts, effect, accessToken),
-      token: issueToken(accounts)
-    }
-  })
+export const layer = (keys: signing.Keys, tokenLifetime: DurationInput | undefined): Layer.Layer<ApiKeys> =>
+  Layer.effect(
+    ApiKeys,
+    Effect.gen(function* () {
+      const sign = yield* signing.makeKeySign(keys, "tokens")
+      const users = yield* Effect.forEach(keys, userOf)
+      const accounts: Accounts = { keys, users, sign, tokenLifetime }
+      return {
+        issuesTokens: tokenLifetime !== undefined,
+        identify: (credential) => identify(accounts, credential),
+        withAccess: (effect, accessToken) => withAccess(accounts, effect, accessToken),
+        token: issueToken(accounts)
+      }
+    })
+  )

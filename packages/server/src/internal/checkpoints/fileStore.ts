@@ -4,7 +4,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as semaphore from "../effect/semaphore.ts"
+import { makeMutex } from "../effect/runtime.ts"
 import { sha256 } from "../util/sha256.ts"
 import * as adapterFiles from "./adapterFiles.ts"
 import * as directories from "./directories.ts"
@@ -136,7 +136,7 @@ export const make = (directory: string): Effect.Effect<model.Service, never, Fil
     const { join } = yield* Path.Path
     const root: Root = { directory, fs, join }
     // one change at a time
-    const exclusively = yield* semaphore.makeMutex
+    const exclusively = yield* makeMutex
     let nextSweep = 0
 
     const sweepAndSave = Effect.fnUntraced(function* (options: model.SaveOptions) {

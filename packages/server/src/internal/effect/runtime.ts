@@ -15,3 +15,9 @@ export const makeSemaphore = (permits: number): Effect.Effect<Semaphore> => Effe
 
 /** Interrupts a fiber without waiting for its end. @internal */
 export const interruptInBackground = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<void> => Fiber.interruptFork(fiber)
+
+/** Runs effects one after another. @internal */
+export type Mutex = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** @internal */
+export const makeMutex: Effect.Effect<Mutex> = Effect.map(makeSemaphore(1), (semaphore) => semaphore.withPermits(1))

@@ -1,3 +1,4 @@
+/** Checks the content type of request bodies, decompresses them, and decodes JSON. */
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Zstd from "@effect-tinker/api/Zstd"
 import * as HttpApiError from "@effect/platform/HttpApiError"
@@ -5,40 +6,40 @@ import * as HttpMethod from "@effect/platform/HttpMethod"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type * as apiErrors from "./apiErrors.ts"
-import * as messages from "./messages.ts"
-import * as uploads from "../checkpoints/uploads.ts"
+import type { ApiError } from "./apiErrors.ts"
+import * as serverRequest from "./serverRequest.ts"
+import * as signedPaths from "./signedPaths.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
+/** Limits on compressed bodies, in bytes. @internal */
+export interface BodyLimits {
+  readonly compressed: number
+  readonly decompressed: number
+}
+
 const isJson = (type: string): boolean => type.toLowerCase().includes("application/json")
 
-/** Why a body is not read at all: bodies are JSON, and those of passes may be protobuf. */
-const unsupported = (request: Request): string | undefined => {
+/** Only forward and forward_backward take protobuf. */
+const takesProtobuf = (url: string): boolean => url.split("?")[0]!.endsWith("/forward_backward")
+
+/** Why a body has the wrong type or encoding. */
+const unsupportedMediaType = (request: Request): string | undefined => {
   const { headers, method, url } = request
-  if (!HttpMethod.hasBody(method) || uploads.isUpload(request)) return undefined
+  if (!HttpMethod.hasBody(method) || signedPaths.isUpload(request)) return undefined
   const encoding = headers["content-encoding"] ?? "identity"
   if (encoding !== "identity" && encoding !== Zstd.contentEncoding) {
-    return `content-encoding ${encoding} is not supported: send zstd, or no other`
+    return `content-encoding ${encoding} is not supported: send zstd or no encoding`
   }
   const type = headers["content-type"] ?? "application/json"
-  return isJson(type) || (ProtobufCodec.isProtobuf(type) && url.split("?")[0]!.endsWith("/forward_backward"))
+  return isJson(type) || (ProtobufCodec.isProtobuf(type) && takesProtobuf(url))
     ? undefined
     : `content-type ${type} is not supported: send application/json`
 }
 
-/** The request with a body that is not compressed, or why it is not taken. @internal */
-export const plain = (
-  zstd: Zstd.Service,
-  request: Request,
-  limits: { readonly compressed: number; readonly decompressed: number }
-): Effect.Effect<Request, apiErrors.Answer> => {
-  const reason = unsupported(request)
-  if (reason !== undefined) return Effect.fail({ status: 415, detail: reason })
-  if (!HttpMethod.hasBody(request.method) || request.headers["content-encoding"] !== Zstd.contentEncoding) {
-    return Effect.succeed(request)
-  }
-  return request.arrayBuffer.pipe(
+/** Reads a compressed body, and replaces it with the decompressed one. */
+const decompressBody = (zstd: Zstd.Service, request: Request, limits: BodyLimits): Effect.Effect<Request, ApiError> =>
+  request.arrayBuffer.pipe(
     Effect.mapError(() => ({ status: 413, detail: "the compressed body cannot be read, or is too large" })),
     Effect.filterOrFail(
       (buffer) => buffer.byteLength <= limits.compressed,
@@ -50,12 +51,29 @@ export const plain = (
         detail: message
       }))
     ),
-    Effect.map((bytes) => messages.withBody(request, bytes))
+    Effect.map((bytes) => serverRequest.withDecompressedBody(request, bytes))
   )
+
+/** A request whose body is of a supported type and not compressed. Fails with 415, 413 or 422. @internal */
+export const normalize = (
+  zstd: Zstd.Service,
+  request: Request,
+  limits: BodyLimits
+): Effect.Effect<Request, ApiError> => {
+  const reason = unsupportedMediaType(request)
+  if (reason !== undefined) return Effect.fail({ status: 415, detail: reason })
+  return HttpMethod.hasBody(request.method) && request.headers["content-encoding"] === Zstd.contentEncoding
+    ? decompressBody(zstd, request, limits)
+    : Effect.succeed(request)
 }
 
-/** What cannot be read is a defect, as it is for all other bodies: see `apiErrors.fromCause`. @internal */
-export const read = <A, I>(request: Request, schemaOf: (body: object) => Schema.Schema<A, I>): Effect.Effect<A> =>
+/**
+ * Decodes a JSON body with the schema that its fields select. As with the bodies that `HttpApi` decodes, a failure is a
+ * defect, which `apiErrors.fromCause` turns into a 422.
+ *
+ * @internal
+ */
+export const decodeJson = <A, I>(request: Request, schemaOf: (body: object) => Schema.Schema<A, I>): Effect.Effect<A> =>
   request.json.pipe(
     Effect.flatMap((body) => {
       const fields = typeof body === "object" && body !== null ? body : {}

@@ -1,0 +1,30 @@
+/** The handlers of all endpoints, and the routes of signed URLs. */
+import { TinkerApi } from "@effect-tinker/api/TinkerApi"
+import type * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Layer from "effect/Layer"
+import type * as TinkerService from "../../TinkerService.ts"
+import type { ApiKeys } from "../auth/apiKeys.ts"
+import type { Keys } from "../auth/signing.ts"
+import * as downloads from "../transfers/downloads.ts"
+import * as routes from "../transfers/routes.ts"
+import * as uploads from "../transfers/uploads.ts"
+import { admin } from "./admin.ts"
+import { checkpoints } from "./checkpoints.ts"
+import { client } from "./client.ts"
+import { futures, polling } from "./futures.ts"
+import { modelOperations, models } from "./models.ts"
+import { samplers, sampling } from "./sampling.ts"
+import { service } from "./service.ts"
+import { sessions } from "./sessions.ts"
+import { training } from "./training.ts"
+import { trainingRuns } from "./trainingRuns.ts"
+import { weightsOperations } from "./weights.ts"
+
+/** Signed URLs hold for services with the same keys. @internal */
+export const layer = (keys: Keys): Layer.Layer<HttpApi.Api, never, ApiKeys | TinkerService.TinkerService> =>
+  Layer.merge(HttpApiBuilder.api(TinkerApi), routes.layer).pipe(
+    Layer.provide([service, client, models, modelOperations, training, sampling, samplers]),
+    Layer.provide([futures, polling, weightsOperations, sessions, trainingRuns, checkpoints, admin]),
+    Layer.provide([downloads.layer(keys), uploads.layer(keys)])
+  )

@@ -1,0 +1,40 @@
+/** Reads bodies and streams into memory. */
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { BodyProblem } from "./httpErrors.ts"
+
+/** All bytes of a stream, copied once. @internal */
+export const collectBytes = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Array, E> =>
+  Effect.map(Stream.runCollect(stream), (chunks) => {
+    const list = Array.from(chunks)
+    const out = new Uint8Array(list.reduce((size, chunk) => size + chunk.length, 0))
+    let offset = 0
+    for (const chunk of list) {
+      out.set(chunk, offset)
+      offset += chunk.length
+    }
+    return out
+  })
+
+/** The bytes of a request's or a response's body. @internal */
+export const bodyBytes = (
+  body: HttpClientRequest.HttpClientRequest["body"]
+): Effect.Effect<Uint8Array, BodyProblem> => {
+  switch (body._tag) {
+    case "Empty":
+      return Effect.succeed(new Uint8Array(0))
+    case "Uint8Array":
+      return Effect.succeed(body.body)
+    case "Stream":
+      return Effect.mapError(collectBytes(body.stream), (cause) => ({ cause }))
+    case "Raw":
+      return typeof body.body === "string"
+        ? Effect.sync(() => new TextEncoder().encode(body.body as string))
+        : body.body instanceof Uint8Array
+          ? Effect.succeed(body.body)
+          : Effect.fail({ description: "a raw body must be text or bytes" })
+    case "FormData":
+      return Effect.fail({ description: "form data is not supported" })
+  }
+}

@@ -1,0 +1,107 @@
+/** What every request passes through: authentication, decompression, and the conversion of failures to responses. */
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
+import type * as Zstd from "@effect-tinker/api/Zstd"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as TinkerService from "../../TinkerService.ts"
+import type * as apiKeys from "../auth/apiKeys.ts"
+import * as currentUser from "../auth/currentUser.ts"
+import * as tokens from "../auth/tokens.ts"
+import * as apiErrors from "./apiErrors.ts"
+import * as bodies from "./bodies.ts"
+import * as signedPaths from "./signedPaths.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
+
+/** @internal */
+export interface Dependencies {
+  readonly tinker: TinkerService.Service
+  readonly zstd: Zstd.Service
+  readonly keys: apiKeys.Service
+  readonly limits: bodies.BodyLimits
+}
+
+const unauthorized = (credential: string | undefined): Response => {
+  const isToken = tokens.isToken(credential)
+  const response = apiErrors.toResponse({
+    status: 401,
+    detail: isToken ? "the token in X-API-Key is wrong or has expired" : "the key in X-API-Key is missing or wrong",
+    tag: "UnauthorizedResponse"
+  })
+  // tells clients to request another token
+  return isToken ? HttpServerResponse.setHeader(response, "www-authenticate", 'Bearer error="invalid_token"') : response
+}
+
+/** Consumes the `seq_id` of an operation whose body is malformed, so that later operations need not wait for it. */
+const rejectMalformed = (tinker: TinkerService.Service, request: Request, detail: string): Effect.Effect<void> =>
+  Effect.matchEffect(ProtobufCodec.isProtobuf(request.headers["content-type"]) ? Effect.void : request.json, {
+    onFailure: () => Effect.void,
+    onSuccess: (body) =>
+      typeof body === "object" && body !== null && "model_id" in body && "seq_id" in body
+        ? tinker.rejectMalformed(body, detail)
+        : Effect.void
+  })
+
+/** The response to a failed request. A failure of the service is logged, and not shown. */
+const toErrorResponse = (
+  tinker: TinkerService.Service,
+  request: Request,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<Response> => {
+  if (Cause.isInterrupted(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+  const error = apiErrors.fromCause(cause)
+  if (error === undefined) {
+    return Effect.as(
+      Effect.logError(`${request.method} ${request.url} failed`, cause),
+      apiErrors.toResponse({ status: 500, detail: "internal error; the service has logged it" })
+    )
+  }
+  const response = apiErrors.toResponse(error)
+  return error.status === 422
+    ? Effect.as(rejectMalformed(tinker, request, error.detail), response)
+    : Effect.succeed(response)
+}
+
+/** Adds headers that say whether, and when, to retry. */
+const withRetryHints = (response: Response): Response => {
+  switch (response.status) {
+    // clients retry a 409 by default, but this service would respond with it again
+    case 409:
+      return HttpServerResponse.setHeader(response, "x-should-retry", "false")
+    case 429:
+      return HttpServerResponse.setHeader(response, "retry-after", "1")
+    default:
+      return response
+  }
+}
+
+/** The user of a request; `undefined` if it is not authorized. Signed URLs authorize themselves. */
+const authenticate = (keys: apiKeys.Service, request: Request): Effect.Effect<currentUser.User | undefined> =>
+  signedPaths.isDownload(request) || signedPaths.isUpload(request)
+    ? Effect.succeed(currentUser.everyone)
+    : keys.identify(request.headers["x-api-key"])
+
+const handle = (tinker: TinkerService.Service, app: HttpApp.Default, request: Request) =>
+  app.pipe(
+    Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+    Effect.catchAllCause((cause) => toErrorResponse(tinker, request, cause)),
+    Effect.map(withRetryHints)
+  )
+
+/** @internal */
+export const make =
+  ({ keys, limits, tinker, zstd }: Dependencies) =>
+  (app: HttpApp.Default): HttpApp.Default =>
+    Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const user = yield* authenticate(keys, request)
+      if (user === undefined) return unauthorized(request.headers["x-api-key"])
+      return yield* Effect.matchEffect(bodies.normalize(zstd, request, limits), {
+        onFailure: (error) => Effect.succeed(apiErrors.toResponse(error)),
+        onSuccess: (normalized) => handle(tinker, app, normalized)
+      }).pipe(Effect.provideService(currentUser.CurrentUser, user))
+    })
