@@ -22,7 +22,7 @@ import * as trainingContext from "./internal/training/context.ts"
 import { submitForwardBackwardCustom } from "./internal/training/customLoss.ts"
 import { submitForwardBackward } from "./internal/training/forwardBackward.ts"
 import * as loads from "./internal/training/loads.ts"
-import type { Submitted } from "./internal/training/operation.ts"
+import type { Submitted } from "./internal/submissions/operation.ts"
 import * as optimizer from "./internal/training/optimizer.ts"
 import * as saves from "./internal/training/saves.ts"
 import type * as QueueState from "./QueueState.ts"
@@ -31,7 +31,7 @@ import type * as Session from "./Session.ts"
 import type * as TinkerClient from "./TinkerClient.ts"
 
 export type { LoadOptions } from "./internal/training/loads.ts"
-export type { Submitted } from "./internal/training/operation.ts"
+export type { Submitted } from "./internal/submissions/operation.ts"
 export type {
   SavedForSampler,
   SaveExternalOptions,

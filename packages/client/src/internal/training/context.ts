@@ -8,9 +8,9 @@ import type * as Session from "../../Session.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as sessionLimits from "../limits/sessionLimits.ts"
 import type * as chunking from "./chunking.ts"
-import type { Accepted, Operation, Submitted } from "./operation.ts"
+import type { Accepted, Operation, Submitted } from "../submissions/operation.ts"
 import * as requestEncoding from "./requestEncoding.ts"
-import * as submissionQueue from "./submissionQueue.ts"
+import * as submissionQueue from "../submissions/submissionQueue.ts"
 
 /** @internal */
 export interface Context {

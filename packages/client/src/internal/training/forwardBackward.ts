@@ -8,7 +8,7 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as chunking from "./chunking.ts"
 import { combine } from "./combineOutputs.ts"
 import type { Context } from "./context.ts"
-import type { Operation, Submitted } from "./operation.ts"
+import type { Operation, Submitted } from "../submissions/operation.ts"
 import * as validate from "./validate.ts"
 
 /** @internal */

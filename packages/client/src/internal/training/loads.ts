@@ -4,7 +4,7 @@ import * as Weights from "@effect-tinker/api/Weights"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { type Context, submitRequest } from "./context.ts"
-import type { Submitted } from "./operation.ts"
+import type { Submitted } from "../submissions/operation.ts"
 import * as validate from "./validate.ts"
 
 /**

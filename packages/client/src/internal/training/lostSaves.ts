@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Context, RequestOptions } from "./context.ts"
-import type { Accepted } from "./operation.ts"
+import type { Accepted } from "../submissions/operation.ts"
 
 // pauses between the lookups of a checkpoint that a lost save may be writing
 const lookupDelays = ["1 second", "2 seconds", "4 seconds", "8 seconds", "15 seconds"] as const

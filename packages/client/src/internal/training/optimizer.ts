@@ -4,7 +4,7 @@ import * as Training from "@effect-tinker/api/Training"
 import * as Effect from "effect/Effect"
 import * as codec from "../codec/endpoint.ts"
 import { type Context, submitRequest } from "./context.ts"
-import type { Submitted } from "./operation.ts"
+import type { Submitted } from "../submissions/operation.ts"
 
 const readAdam = codec.input("optimStep", "params", Training.AdamParams)
 const readOptimizer = codec.input("optimizerStep", "params", Training.OptimizerParams)

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Context, submitRequest } from "./context.ts"
 import { sendSave } from "./lostSaves.ts"
-import type { Submitted } from "./operation.ts"
+import type { Submitted } from "../submissions/operation.ts"
 import * as validate from "./validate.ts"
 
 /**

@@ -1,0 +1,43 @@
+/** Cancels samples whose results nobody waits for. */
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import type * as ClientFlags from "../../ClientFlags.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
+import { cancellation } from "./policies.ts"
+
+// if more are waiting, the oldest are dropped: the service ends those by itself
+const maxWaiting = 10_000
+
+const cancelBatch = (
+  client: TinkerClient.Service,
+  waiting: Queue.Dequeue<string>,
+  dynamicConfig: Effect.Effect<ClientFlags.DynamicConfig>
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const { sample_cancel_max_batch_size } = yield* dynamicConfig
+    const ids = yield* Queue.takeBetween(waiting, 1, Math.max(1, sample_cancel_max_batch_size))
+    yield* Effect.forEach(
+      ids,
+      (request_id) =>
+        client
+          .call(TinkerApi.cancelFuture, { request_id }, { policy: cancellation })
+          .pipe(Effect.catchAll((error) => Effect.logDebug(`a sample was not cancelled: ${error.message}`))),
+      { concurrency: "unbounded", discard: true }
+    )
+  })
+
+/** Returns a function that has a sample cancelled in the background, if the service wants to know. @internal */
+export const make = (
+  client: TinkerClient.Service,
+  dynamicConfig: Effect.Effect<ClientFlags.DynamicConfig>
+): Effect.Effect<(request_id: string) => Effect.Effect<void>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const waiting = yield* Queue.sliding<string>(maxWaiting)
+    yield* Effect.forkScoped(Effect.forever(cancelBatch(client, waiting, dynamicConfig)))
+    return (request_id) =>
+      Effect.flatMap(dynamicConfig, ({ sample_cancel_enabled }) =>
+        sample_cancel_enabled ? Queue.offer(waiting, request_id) : Effect.void
+      )
+  })

@@ -1,0 +1,42 @@
+/** Finishes a session when its scope closes. */
+import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as TinkerClient from "../../TinkerClient.ts"
+import { singleAttempt } from "./policies.ts"
+
+const limit = Duration.seconds(5)
+
+/** Runs an effect for at most the limit, although the scope is closing. Failures do not matter any more. */
+const withinLimit = (effect: Effect.Effect<unknown, TinkerError.TinkerError>): Effect.Effect<void> =>
+  effect.pipe(Effect.interruptible, Effect.timeoutOption(limit), Effect.ignore)
+
+/** Reports to the service how the session ended, and sends the remaining telemetry. @internal */
+export const close = (
+  client: TinkerClient.Service,
+  session_id: string,
+  lost: Deferred.Deferred<never, TinkerError.SessionLost>,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const { telemetry } = client
+    const type = Exit.isSuccess(exit) ? "success" : Exit.isInterrupted(exit) ? "interrupted" : "errored"
+    if (Exit.isFailure(exit) && type === "errored") yield* telemetry.failure(exit.cause)
+    yield* telemetry.endSession
+    const finish = Effect.flatMap(Deferred.isDone(lost), (isLost) =>
+      isLost
+        ? Effect.void
+        : client.call(
+            TinkerApi.finishSession,
+            { reason: { type }, detail: null },
+            { path: { session_id }, policy: { ...singleAttempt, timeout: limit } }
+          )
+    )
+    yield* Effect.all([withinLimit(finish), withinLimit(telemetry.flush)], {
+      concurrency: "unbounded",
+      discard: true
+    })
+  })
