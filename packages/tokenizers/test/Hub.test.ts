@@ -32,14 +32,14 @@ const withCache = <A, E>(
 const layer = (hub: ReturnType<typeof fakeHub.make>, options: Hub.Options) =>
   Hub.layer({ endpoint: fakeHub.endpoint, ...options }).pipe(Layer.provide([hub.layer, NodeContext.layer]))
 
-/** As a program of its own, with time passing as it must. */
+/** Loads the files in a fiber of its own, and moves the clock until it is done. */
 const load = (hub: ReturnType<typeof fakeHub.make>, options: Hub.Options, wanted: Hub.Ref = ref) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.flatMap(Hub.Hub, (service) => service.tokenizerFiles(wanted)).pipe(
       Effect.provide(layer(hub, options)),
       Effect.fork
     )
-    // files are read and written between the waits
+    // The disk works in real time, between the steps of the clock.
     while ((yield* Fiber.status(fiber))._tag !== "Done") {
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       yield* TestClock.adjust("1 second")
@@ -47,10 +47,10 @@ const load = (hub: ReturnType<typeof fakeHub.make>, options: Hub.Options, wanted
     return yield* Fiber.join(fiber)
   })
 
-const names = (hub: ReturnType<typeof fakeHub.make>) => hub.asked.map(({ url }) => url.replace(/^https:\/\//, ""))
+const names = (hub: ReturnType<typeof fakeHub.make>) => hub.requests.map(({ url }) => url.replace(/^https:\/\//, ""))
 
 describe("Hub", () => {
-  it.scoped("fetches a tokenizer's files once, into the cache that the Python libraries use", () =>
+  it.scoped("downloads the files of a tokenizer once, into the cache of the Python libraries", () =>
     withCache((cache) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
@@ -62,7 +62,7 @@ describe("Hub", () => {
         assert.strictEqual(yield* fs.readFileString(`${directory}/tokenizer.json`), files["tokenizer.json"].content)
         assert.strictEqual(yield* fs.readFileString(`${cache}/models--org--model/refs/main`), commit)
         const blobs = yield* fs.readDirectory(`${cache}/models--org--model/blobs`)
-        // the names that huggingface_hub gives: SHA-256 of large files, git's name of others
+        // huggingface_hub names large files by their SHA-256, and others by their git blob id.
         assert.deepStrictEqual(blobs.map((name) => name.length).sort(), [40, 64])
         assert.match(yield* fs.readLink(`${directory}/tokenizer.json`), /^\.\.\/\.\.\/blobs\/[0-9a-f]{64}$/)
         assert.deepStrictEqual(names(hub), [
@@ -71,23 +71,23 @@ describe("Hub", () => {
           `hub.test/org/model/resolve/${commit}/tokenizer.json`,
           "storage.test/tokenizer.json?signature=x"
         ])
-        // the token is for the hub alone, and no request tells of our traces
+        // Only the hub receives the token, and no request carries a trace id.
         assert.deepStrictEqual(
-          hub.asked.map(({ authorization }) => authorization),
+          hub.requests.map(({ authorization }) => authorization),
           ["Bearer hf_secret", "Bearer hf_secret", "Bearer hf_secret", undefined]
         )
-        assert.isFalse(hub.asked.some(({ headers }) => headers.includes("traceparent") || headers.includes("b3")))
-        hub.asked.length = 0
+        assert.isFalse(hub.requests.some(({ headers }) => headers.includes("traceparent") || headers.includes("b3")))
+        hub.requests.length = 0
         yield* load(hub, { cache })
         assert.deepStrictEqual(names(hub), ["hub.test/api/models/org/model/revision/main?blobs=true"])
-        // a commit never changes, so nobody is asked
+        // A commit never changes, so no request is sent.
         yield* load(hub, { cache }, { repo: "org/model", revision: commit })
-        assert.strictEqual(hub.asked.length, 1)
+        assert.strictEqual(hub.requests.length, 1)
       })
     )
   )
 
-  it.scoped("takes a revision, and finds offline what was fetched before", () =>
+  it.scoped("accepts a revision, and finds a downloaded one while offline", () =>
     withCache((cache) =>
       Effect.gen(function* () {
         const hub = fakeHub.make({ files })
@@ -97,33 +97,33 @@ describe("Hub", () => {
         assert.match(missing.message, /org\/model at refs\/pr\/7: .* unset HF_HUB_OFFLINE/)
         const fetched = yield* load(hub, { cache }, wanted)
         assert.strictEqual(names(hub)[0], "hub.test/api/models/org/model/revision/refs%2Fpr%2F7?blobs=true")
-        hub.asked.length = 0
+        hub.requests.length = 0
         assert.deepStrictEqual(yield* load(hub, { cache, offline: true }, wanted), fetched)
         assert.strictEqual((yield* Effect.flip(load(hub, { cache, offline: true }))).reason, "NotCached")
-        assert.deepStrictEqual(hub.asked, [])
+        assert.deepStrictEqual(hub.requests, [])
       })
     )
   )
 
-  it.scoped("goes on with the cache when the hub is away, and fails without one", () =>
+  it.scoped("uses the cache when the hub cannot be reached, and fails without a cached revision", () =>
     withCache((cache) =>
       Effect.gen(function* () {
-        const away = fakeHub.make({ files, instead: () => "lost" })
-        const error = yield* Effect.flip(load(away, { cache, token: Redacted.make("hf_secret") }))
+        const unreachable = fakeHub.make({ files, instead: () => "lost" })
+        const error = yield* Effect.flip(load(unreachable, { cache, token: Redacted.make("hf_secret") }))
         assert.strictEqual(error.reason, "Unreachable")
         assert.isTrue(error.isRetryable)
         assert.include(error.message, "https://hub.test cannot be reached: ECONNRESET")
-        assert.strictEqual(away.asked.length, 5)
+        assert.strictEqual(unreachable.requests.length, 5)
         assert.notInclude(JSON.stringify(error), "hf_secret")
         const fetched = yield* load(fakeHub.make({ files }), { cache })
-        away.asked.length = 0
-        assert.deepStrictEqual(yield* load(away, { cache }), fetched)
-        assert.strictEqual(away.asked.length, 1)
+        unreachable.requests.length = 0
+        assert.deepStrictEqual(yield* load(unreachable, { cache }), fetched)
+        assert.strictEqual(unreachable.requests.length, 1)
       })
     )
   )
 
-  it.scoped("tries again what the hub may yet answer, and keeps nothing that is not the announced file", () =>
+  it.scoped("retries transient failures, and stores no file that does not match the announced hash", () =>
     withCache((cache) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
@@ -137,20 +137,20 @@ describe("Hub", () => {
         const { directory } = yield* load(hub, { cache })
         assert.strictEqual(yield* fs.readFileString(`${directory}/tokenizer.json`), files["tokenizer.json"].content)
 
-        const liar = fakeHub.make({
+        const corrupting = fakeHub.make({
           files,
           instead: ({ url }) => (url.includes("tokenizer_config.json") ? "cut" : undefined)
         })
         const other = `${cache}/other`
-        const error = yield* Effect.flip(load(liar, { cache: other }))
+        const error = yield* Effect.flip(load(corrupting, { cache: other }))
         assert.strictEqual(error.reason, "Corrupt")
-        assert.include(error.message, "tokenizer_config.json arrived as something else")
+        assert.include(error.message, "tokenizer_config.json does not match the hash")
         assert.isFalse(yield* fs.exists(`${other}/models--org--model/blobs`))
       })
     )
   )
 
-  it.scoped("shares one download among all who ask, and one who leaves takes nobody along", () =>
+  it.scoped("shares one download among concurrent callers, even if the first of them is interrupted", () =>
     withCache((cache) =>
       Effect.gen(function* () {
         const gate = yield* Deferred.make<void>()
@@ -164,18 +164,18 @@ describe("Hub", () => {
               { concurrency: "unbounded" }
             )
           )
-          while (hub.asked.length === 0) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+          while (hub.requests.length === 0) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
           yield* Fiber.interrupt(first)
           yield* Deferred.succeed(gate, undefined)
           const all = yield* Fiber.join(others)
           assert.strictEqual(new Set(all.map(({ directory }) => directory)).size, 1)
-          assert.strictEqual(hub.asked.length, 4)
+          assert.strictEqual(hub.requests.length, 4)
         }).pipe(Effect.provide(layer(hub, { cache })))
       })
     )
   )
 
-  it.scoped("writes the same files from several processes at once", () =>
+  it.scoped("allows several processes to write the same files at once", () =>
     withCache((cache) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
@@ -194,10 +194,10 @@ describe("Hub", () => {
     )
   )
 
-  it.scoped("says what to do about an answer that is none", () =>
+  it.scoped("explains what to do about each failed response", () =>
     withCache((cache) =>
       Effect.gen(function* () {
-        const answered = (
+        const respondWith = (
           status: number,
           headers: Record<string, string> = {},
           token?: Redacted.Redacted,
@@ -210,24 +210,24 @@ describe("Hub", () => {
               wanted
             )
           )
-        const anonymous = yield* answered(401, { "x-request-id": "Root=1" })
+        const anonymous = yield* respondWith(401, { "x-request-id": "Root=1" })
         assert.strictEqual(anonymous.reason, "Unauthorized")
         assert.match(anonymous.message, /check the name, or set HF_TOKEN \(request Root=1\)$/)
-        assert.match((yield* answered(401, {}, Redacted.make("x"))).message, /check that HF_TOKEN is valid/)
-        const gated = yield* answered(403, { "x-error-code": "GatedRepo" })
+        assert.match((yield* respondWith(401, {}, Redacted.make("x"))).message, /check that HF_TOKEN is valid/)
+        const gated = yield* respondWith(403, { "x-error-code": "GatedRepo" })
         assert.strictEqual(gated.reason, "Gated")
-        assert.include(gated.message, "access must be asked for at https://hub.test/org/model")
+        assert.include(gated.message, "request access at https://hub.test/org/model")
         assert.isFalse(gated.isRetryable)
-        assert.strictEqual((yield* answered(404)).reason, "NotFound")
-        assert.deepInclude(yield* answered(500), { reason: "Unreachable", status: 500 })
-        assert.include((yield* answered(302, { location: "http://plain.test/" })).message, "not encrypted")
-        assert.include((yield* answered(302, { location: "https://hub.test/again" })).message, "again and again")
+        assert.strictEqual((yield* respondWith(404)).reason, "NotFound")
+        assert.deepInclude(yield* respondWith(500), { reason: "Unreachable", status: 500 })
+        assert.include((yield* respondWith(302, { location: "http://plain.test/" })).message, "not encrypted")
+        assert.include((yield* respondWith(302, { location: "https://hub.test/again" })).message, "too often")
         assert.strictEqual(
-          (yield* answered(200)).detail,
-          `${fakeHub.endpoint} does not answer as a hub does: check HF_ENDPOINT`
+          (yield* respondWith(200)).detail,
+          `${fakeHub.endpoint} does not respond like a Hugging Face hub: check HF_ENDPOINT`
         )
         for (const repo of ["../x", "a/b/c", "a/..", "", "a b"]) {
-          assert.include((yield* answered(500, {}, undefined, { repo })).message, "not the name of a repository")
+          assert.include((yield* respondWith(500, {}, undefined, { repo })).message, "not the name of a repository")
         }
         const file = `${cache}/file`
         yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.writeFileString(file, ""))
@@ -238,7 +238,7 @@ describe("Hub", () => {
     )
   )
 
-  it.scoped("is set up as the environment says", () =>
+  it.scoped("reads its options from the environment", () =>
     withCache((directory) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem

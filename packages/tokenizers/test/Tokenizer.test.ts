@@ -4,7 +4,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
-import { strftime } from "../src/internal/strftime.ts"
+import { strftime } from "../src/internal/chat/strftime.ts"
 import * as Tokenizer from "../src/Tokenizer.ts"
 
 const added = (id: number, content: string) => ({
@@ -43,7 +43,7 @@ const files = (contents: { readonly [name: string]: unknown }) =>
   })
 
 describe("Tokenizer", () => {
-  it.effect("adds special tokens to a text unless told not to", () =>
+  it.effect("adds special tokens to a text unless `addSpecialTokens` is false", () =>
     Effect.gen(function* () {
       const { decode, encode } = yield* Tokenizer.make({ tokenizer })
       assert.deepStrictEqual(encode("hello world"), [3, 1, 2])
@@ -54,7 +54,7 @@ describe("Tokenizer", () => {
     })
   )
 
-  it.effect("makes a model input of a text", () =>
+  it.effect("encodes a text for a model input", () =>
     Effect.gen(function* () {
       const made = yield* Tokenizer.make({ tokenizer })
       const input = ModelInput.fromText(made, "hello world")
@@ -62,7 +62,7 @@ describe("Tokenizer", () => {
     })
   )
 
-  it.scoped("reads a directory, each file in its turn", () =>
+  it.scoped("reads all files of a directory, in their order of precedence", () =>
     Effect.gen(function* () {
       const directory = yield* files({
         "tokenizer.json": tokenizer,
@@ -89,7 +89,7 @@ describe("Tokenizer", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scoped("reads the older file of a template, and a tokenizer.json alone", () =>
+  it.scoped("reads the older file of a chat template, and a tokenizer.json without other files", () =>
     Effect.gen(function* () {
       const directory = yield* files({ "tokenizer.json": tokenizer, "chat_template.json": { chat_template: "older" } })
       assert.deepStrictEqual((yield* Tokenizer.fromDirectory(directory)).chatTemplates, { default: "older" })
@@ -99,7 +99,7 @@ describe("Tokenizer", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.effect("chooses among several templates: by name, by its text, and the one for tools where there are tools", () =>
+  it.effect("selects a chat template by name, by its text, or by whether there are tools", () =>
     Effect.gen(function* () {
       const { applyChatTemplate, chatTemplates } = yield* Tokenizer.make({
         tokenizer,
@@ -122,7 +122,7 @@ describe("Tokenizer", () => {
     })
   )
 
-  it.effect("tells the template the time of the Clock", () =>
+  it.effect("passes the time of the Clock to the chat template", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(new Date(2026, 1, 3, 4, 5, 6).getTime())
       const { applyChatTemplate } = yield* Tokenizer.make({ tokenizer })
@@ -135,33 +135,30 @@ describe("Tokenizer", () => {
     })
   )
 
-  it.effect("says why messages cannot be rendered", () =>
+  it.effect("explains why messages cannot be rendered", () =>
     Effect.gen(function* () {
       const { applyChatTemplate, encodeChat } = yield* Tokenizer.make({ tokenizer })
       const reason = (options: Tokenizer.ChatOptions) =>
         Effect.map(Effect.flip(applyChatTemplate([{ role: "user", content: "x" }], options)), (error) => error.message)
       assert.include(yield* reason({}), "the chat template is missing: this tokenizer has none, give one")
-      assert.include(yield* reason({ template: "{% if %}" }), "the chat template cannot be read: ")
+      assert.include(yield* reason({ template: "{% if %}" }), "the chat template cannot be parsed: ")
       assert.include(
         yield* reason({ template: "{{ raise_exception('roles must alternate') }}" }),
-        "the chat template refused the messages: roles must alternate"
+        "the chat template rejected the messages: roles must alternate"
       )
       assert.strictEqual((yield* Effect.flip(encodeChat([])))._tag, "ChatTemplateError")
     })
   )
 
-  it.scoped("says what is wrong with a file", () =>
+  it.scoped("explains what is wrong with a file", () =>
     Effect.gen(function* () {
       const directory = yield* files({ "tokenizer.json": "{", "other.json": { model: { type: "Abacus" } } })
       const reason = (effect: Effect.Effect<unknown, Tokenizer.TokenizerError, NodeContext.NodeContext>) =>
         Effect.map(Effect.flip(effect), (error) => error.message)
       assert.match(yield* reason(Tokenizer.fromDirectory(directory)), /tokenizer\.json is not JSON$/)
-      assert.match(
-        yield* reason(Tokenizer.fromFile(`${directory}/other.json`)),
-        /is not a tokenizer that can be read \(/
-      )
+      assert.match(yield* reason(Tokenizer.fromFile(`${directory}/other.json`)), /is not a supported tokenizer \(/)
       assert.match(yield* reason(Tokenizer.fromDirectory(`${directory}/absent`)), /tokenizer\.json cannot be read$/)
-      assert.match(yield* reason(Tokenizer.make({ tokenizer: null })), /^tokenizer is not a tokenizer/)
+      assert.match(yield* reason(Tokenizer.make({ tokenizer: null })), /^tokenizer is not a supported tokenizer/)
     }).pipe(Effect.provide(NodeContext.layer))
   )
 })

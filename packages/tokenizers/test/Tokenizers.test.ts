@@ -49,7 +49,7 @@ describe("select", () => {
       undefined,
       { repo: "moonshotai/Kimi-K3", revision: "f831ab66814297da540d832a5235f8e904f29d06" }
     ]
-  ])("%s with the tokenizer id %s", (model_name, tokenizer_id, expected) => {
+  ])("maps the model %s with the tokenizer id %s to its repository", (model_name, tokenizer_id, expected) => {
     assert.deepStrictEqual(Tokenizers.select(model_name, tokenizer_id), expected)
   })
 })
@@ -70,7 +70,7 @@ describe("Tokenizers", () => {
       return yield* Effect.provide(use(hub), layer)
     }).pipe(Effect.provide(NodeContext.layer))
 
-  it.scoped("come from the hub, loaded once", () =>
+  it.scoped("loads a tokenizer from the hub once", () =>
     run({ "tokenizer.json": { content: readFileSync(`${nano}/tokenizer.json`, "utf8"), large: true } }, (hub) =>
       Effect.gen(function* () {
         const { forModel } = yield* Tokenizers.Tokenizers
@@ -79,14 +79,14 @@ describe("Tokenizers", () => {
         })
         assert.strictEqual(one, two)
         assert.strictEqual(one.decode(one.encode("walk -> walked")), "walk -> walked")
-        assert.strictEqual(hub.asked.filter(({ url }) => url.includes("storage.test")).length, 1)
+        assert.strictEqual(hub.requests.filter(({ url }) => url.includes("storage.test")).length, 1)
         const again = yield* Effect.provide(Tokenizer.Tokenizer, Tokenizers.layerTokenizer("anything", "org/model"))
         assert.strictEqual(again, one)
       })
     )
   )
 
-  it.scoped("come from directories that were given", () =>
+  it.scoped("prefers the given directories to the hub", () =>
     run({}, (hub) =>
       Effect.gen(function* () {
         const { forModel } = yield* Tokenizers.Tokenizers
@@ -94,17 +94,17 @@ describe("Tokenizers", () => {
         assert.isAbove(nanos.vocabSize, 0)
         assert.strictEqual(yield* forModel("a/b", "effect-tinker/nano"), nanos)
         assert.strictEqual(yield* forModel("thinkingmachines/x"), nanos)
-        assert.deepStrictEqual(hub.asked, [])
+        assert.deepStrictEqual(hub.requests, [])
       })
     )
   )
 
-  it.scoped("that are code, or nobody's, are refused", () =>
+  it.scoped("rejects tokenizers that are code, that are private, or that do not exist", () =>
     run({ "tiktoken.model": { content: "" } }, () =>
       Effect.gen(function* () {
         const { forModel } = yield* Tokenizers.Tokenizers
         const reason = (name: string) => Effect.map(Effect.flip(forModel(name)), (error) => error.message)
-        assert.match(yield* reason("org/model"), /^org\/model has no tokenizer\.json: its tokenizer is code of its own/)
+        assert.match(yield* reason("org/model"), /^org\/model has no tokenizer\.json: its tokenizer is Python code/)
         assert.match(yield* reason("TML/y"), /^TML\/y is not on the Hugging Face hub: give its directory/)
         assert.match(yield* reason("org/absent"), /^org\/absent at main: there is no such repository/)
       })

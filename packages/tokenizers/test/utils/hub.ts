@@ -1,3 +1,4 @@
+/** A fake Hugging Face hub behind an HttpClient, which records its requests. */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -12,23 +13,23 @@ export const commit = "0123456789abcdef0123456789abcdef01234567"
 
 export interface File {
   readonly content: string
-  /** large files are kept elsewhere: the hub redirects to them */
+  /** the hub redirects to another host for large files */
   readonly large?: boolean
 }
 
-/** A hub with one repository. */
+/** The options of a fake hub with one repository. */
 export interface Options {
   readonly repo?: string
   readonly files: { readonly [name: string]: File }
-  /** what to answer in place of the hub's own answer; "lost" for none, "cut" for a changed body */
-  readonly instead?: (request: { readonly url: string; readonly count: number }) => Answer | undefined
-  /** nothing is answered before it completes */
+  /** replaces a response: "lost" for none, "cut" for a changed body */
+  readonly instead?: (request: { readonly url: string; readonly count: number }) => Replacement | undefined
+  /** delays all responses until it completes */
   readonly gate?: Deferred.Deferred<void>
 }
 
-type Answer = "lost" | "cut" | { readonly status: number; readonly headers?: Record<string, string> }
+type Replacement = "lost" | "cut" | { readonly status: number; readonly headers?: Record<string, string> }
 
-export interface Asked {
+export interface RecordedRequest {
   readonly url: string
   readonly authorization: string | undefined
   readonly headers: ReadonlyArray<string>
@@ -41,9 +42,9 @@ const gitBlob = (content: string) =>
     .digest("hex")
 
 export const make = (options: Options) => {
-  const asked: Array<Asked> = []
+  const requests: Array<RecordedRequest> = []
   const repo = options.repo ?? "org/model"
-  const answer = (url: URL): Response => {
+  const respond = (url: URL): Response => {
     if (url.href.startsWith(`${endpoint}/api/models/${repo}/revision/`)) {
       return Response.json({
         id: repo,
@@ -67,12 +68,12 @@ export const make = (options: Options) => {
   }
   const execute = (request: HttpClientRequest.HttpClientRequest, url: URL) =>
     Effect.gen(function* () {
-      asked.push({
+      requests.push({
         url: url.href,
         authorization: request.headers["authorization"],
         headers: Object.keys(request.headers)
       })
-      const count = asked.filter((each) => each.url === url.href).length
+      const count = requests.filter((each) => each.url === url.href).length
       if (options.gate !== undefined) yield* Deferred.await(options.gate)
       const instead = options.instead?.({ url: url.href, count })
       if (instead === "lost") {
@@ -81,10 +82,10 @@ export const make = (options: Options) => {
       if (instead === "cut") return HttpClientResponse.fromWeb(request, new Response("{"))
       const response =
         instead === undefined
-          ? answer(url)
+          ? respond(url)
           : new Response("", { status: instead.status, headers: instead.headers ?? {} })
       return HttpClientResponse.fromWeb(request, response)
     })
   const layer = Layer.succeed(HttpClient.HttpClient, HttpClient.make(execute))
-  return { asked, layer }
+  return { requests, layer }
 }

@@ -1,8 +1,8 @@
+/** Real vocabularies from npm packages, and fixtures that the reference implementation computed for them. */
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 
-/** Real vocabularies, from npm packages. */
 export const all = ["qwen3", "llama3_1", "gemma3"] as const
 
 export type Name = (typeof all)[number]

@@ -1,7 +1,8 @@
+/** Jinja chat templates, run so that they read the time from the Clock. */
 import * as jinja from "@huggingface/jinja"
 import { strftime } from "./strftime.ts"
 
-/** What a template says of its variables, at a time in milliseconds. @internal */
+/** Renders a template with variables; `now` is the time in milliseconds since the epoch. @internal */
 export type Template = (now: number, variables: { readonly [name: string]: unknown }) => string
 
 const range = (...args: ReadonlyArray<unknown>): ReadonlyArray<number> => {
@@ -24,9 +25,10 @@ const globals: { readonly [name: string]: unknown } = {
 }
 
 /**
- * The library's own `Template` reads the time of the machine, and lets nobody replace what it declares.
+ * Parses a template. The library's own `Template` always reads the time of the machine and does not let a caller replace
+ * its globals.
  *
- * @throws when the template cannot be read, and, rendering, when it refuses its variables.
+ * @throws when the template is invalid; the returned function throws when the template rejects its variables.
  * @internal
  */
 export const parse = (text: string): Template => {

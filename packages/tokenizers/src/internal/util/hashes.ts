@@ -1,3 +1,4 @@
+/** SHA hashes in hexadecimal, as the Hugging Face hub names the contents of files. */
 import * as Effect from "effect/Effect"
 
 const hex = (bytes: ArrayBuffer) =>
@@ -12,11 +13,11 @@ const digest = (algorithm: "SHA-1" | "SHA-256", bytes: Uint8Array) =>
 /** @internal */
 export const sha256 = (bytes: Uint8Array): Effect.Effect<string> => digest("SHA-256", bytes)
 
-/** The name that git gives to a file of this content. @internal */
+/** The id that git gives to a blob with this content. @internal */
 export const gitBlob = (bytes: Uint8Array): Effect.Effect<string> => {
   const header = new TextEncoder().encode(`blob ${bytes.length}\0`)
-  const whole = new Uint8Array(header.length + bytes.length)
-  whole.set(header)
-  whole.set(bytes, header.length)
-  return digest("SHA-1", whole)
+  const blob = new Uint8Array(header.length + bytes.length)
+  blob.set(header)
+  blob.set(bytes, header.length)
+  return digest("SHA-1", blob)
 }

@@ -3,13 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import * as Tokenizer from "../src/Tokenizer.ts"
-import * as vocabularies from "./utils/vocabularies.ts"
+import * as Tokenizer from "../../src/Tokenizer.ts"
+import * as vocabularies from "../utils/vocabularies.ts"
 
 interface Reference {
   /** number of tokens; hashes of the ids without and with special tokens added, and of the text with and without them */
   readonly strings: ReadonlyArray<readonly [number, string, string, string, string]>
-  /** null where the template refuses the messages */
+  /** null where the template rejects the messages */
   readonly chats: ReadonlyArray<string | null>
 }
 
@@ -38,7 +38,7 @@ describe.each(vocabularies.all)("the vocabulary of %s", (name) => {
   const load = Effect.runSync(Effect.cached(Tokenizer.fromDirectory(vocabularies.directoryOf(name))))
   const reference = vocabularies.fixture<Reference>(name)
 
-  it.effect("gives the reference's ids and texts", () =>
+  it.effect("encodes and decodes like the reference implementation", () =>
     Effect.gen(function* () {
       const { decode, encode } = yield* load
       assert.isAtLeast(strings.length, 1000)
@@ -56,11 +56,11 @@ describe.each(vocabularies.all)("the vocabulary of %s", (name) => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.effect("decodes what it encoded", () =>
+  it.effect("decodes what it encoded to the same text", () =>
     Effect.gen(function* () {
       const { decode, encode } = yield* load
       for (const text of strings) {
-        // Qwen's normalizer composes characters, Gemma's spells a space as this block: neither is undone
+        // The normalizers of Qwen (which composes characters) and Gemma (which replaces spaces) are not reversible.
         const normal = (text: string) =>
           name === "qwen3" ? text.normalize("NFC") : name === "gemma3" ? text.replaceAll("▁", " ") : text
         assert.strictEqual(normal(decode(encode(text, { addSpecialTokens: false }))), normal(text))
@@ -68,7 +68,7 @@ describe.each(vocabularies.all)("the vocabulary of %s", (name) => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.effect("renders conversations as the reference's template engine does", () =>
+  it.effect("renders conversations like the reference implementation", () =>
     Effect.gen(function* () {
       const { applyChatTemplate, decode, encodeChat } = yield* load
       yield* TestClock.setTime(new Date(chats.now).getTime())
@@ -86,7 +86,7 @@ describe.each(vocabularies.all)("the vocabulary of %s", (name) => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.effect("knows its special tokens", () =>
+  it.effect("has its special tokens", () =>
     Effect.gen(function* () {
       const tokenizer = yield* load
       assert.deepStrictEqual(tokenizer.bos, special[name].bos)
@@ -96,7 +96,7 @@ describe.each(vocabularies.all)("the vocabulary of %s", (name) => {
       assert.deepInclude(tokenizer.specialTokens, { id, token })
       assert.strictEqual(tokenizer.tokenToId(token), id)
       assert.strictEqual(tokenizer.idToToken(id), token)
-      // models' vocabularies are padded to more than their tokenizers know
+      // The vocabularies of models are padded beyond those of their tokenizers.
       const [first] = tokenizer.encode("x", { addSpecialTokens: false })
       assert.strictEqual(tokenizer.decode(Int32Array.of(-1, first!, 10_000_000)), "x")
     }).pipe(Effect.provide(NodeContext.layer))

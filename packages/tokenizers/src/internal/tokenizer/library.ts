@@ -1,16 +1,14 @@
+/** The tokenizer of `@huggingface/tokenizers`, with types of our own: its declarations do not resolve under NodeNext. */
 import { Tokenizer } from "@huggingface/tokenizers"
 
-// the package's declarations do not resolve under NodeNext, so what is used of it is declared here
-
-/** @internal */
-export interface AddedToken {
+interface AddedToken {
   readonly id: number
   readonly content: string
   readonly special: boolean
 }
 
-/** @internal */
-export interface Codec {
+/** What is used of the library's tokenizer. @internal */
+export interface LibraryTokenizer {
   readonly encode: (text: string, options: { readonly add_special_tokens: boolean }) => { readonly ids: Array<number> }
   readonly decode: (
     tokens: Array<number>,
@@ -22,6 +20,6 @@ export interface Codec {
   readonly get_vocab: (withAddedTokens: boolean) => ReadonlyMap<string, number>
 }
 
-/** @throws when the JSON is not a tokenizer that the library can read. @internal */
-export const make: (tokenizer: object, config: object) => Codec = (tokenizer, config) =>
-  new (Tokenizer as unknown as new (tokenizer: object, config: object) => Codec)(tokenizer, config)
+/** @throws when the JSON is not a tokenizer that the library supports. @internal */
+export const make = (tokenizer: object, config: object): LibraryTokenizer =>
+  new (Tokenizer as unknown as new (tokenizer: object, config: object) => LibraryTokenizer)(tokenizer, config)

@@ -1,0 +1,111 @@
+/** What the modules of the hub share: its error, the settings, and what identifies the files of a repository. */
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { optionalKey } from "../util/optionalKey.ts"
+
+/**
+ * The files of a repository could not be fetched.
+ *
+ * - `Unauthorized`: the token is missing or invalid, or the repository does not exist
+ * - `Gated`: the account has no access to the repository
+ * - `NotFound`: the repository or the revision does not exist
+ * - `NotCached`: the hub is offline, and the cache does not contain the files
+ * - `Unreachable`: the hub did not respond, or not as a hub does
+ * - `Corrupt`: a file does not match the hash that the hub announced
+ * - `Cache`: the cache on disk cannot be read or written
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class HubError extends Schema.TaggedError<HubError>("@effect-tinker/tokenizers/Hub/HubError")("HubError", {
+  reason: Schema.Literal("Unauthorized", "Gated", "NotFound", "NotCached", "Unreachable", "Corrupt", "Cache"),
+  repo: Schema.String,
+  revision: Schema.String,
+  /** what happened and what to do */
+  detail: Schema.String,
+  status: optionalKey(Schema.Number),
+  requestId: optionalKey(Schema.String),
+  cause: optionalKey(Schema.Defect)
+}) {
+  /** whether the same request may succeed later */
+  get isRetryable(): boolean {
+    return this.reason === "Unreachable" || this.reason === "Corrupt"
+  }
+  override get message(): string {
+    const request = this.requestId === undefined ? "" : ` (request ${this.requestId})`
+    return `${this.repo} at ${this.revision}: ${this.detail}${request}`
+  }
+}
+
+/**
+ * A model repository at a branch, tag or commit; `main` by default.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ref {
+  readonly repo: string
+  readonly revision?: string | undefined
+}
+
+/**
+ * The files of a repository at one commit.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot {
+  /** the directory that contains the files */
+  readonly directory: string
+  /** the commit that the revision resolved to, 40 hexadecimal digits */
+  readonly commit: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** the directory of the cache, such as `~/.cache/huggingface/hub` */
+  readonly cache: string
+  /** an access token, for private and gated repositories; sent to the endpoint only */
+  readonly token?: Redacted.Redacted | undefined
+  /** `https://huggingface.co` by default */
+  readonly endpoint?: string | undefined
+  /** use the cache only; false by default */
+  readonly offline?: boolean | undefined
+}
+
+/** A repository at a revision, and the options to reach it with. @internal */
+export interface Target {
+  readonly repo: string
+  readonly revision: string
+  /** without a slash at its end */
+  readonly endpoint: string
+  readonly options: Options
+}
+
+/** @internal */
+export const makeTarget = ({ repo, revision = "main" }: Ref, options: Options): Target => ({
+  repo,
+  revision,
+  endpoint: (options.endpoint ?? "https://huggingface.co").replace(/\/+$/, ""),
+  options
+})
+
+/** @internal */
+export const makeError = (
+  { repo, revision }: Target,
+  reason: HubError["reason"],
+  detail: string,
+  more: { readonly status?: number; readonly requestId?: string | undefined; readonly cause?: unknown } = {}
+): HubError =>
+  new HubError({
+    reason,
+    repo,
+    revision,
+    detail,
+    ...(more.status === undefined ? {} : { status: more.status }),
+    ...(more.requestId === undefined ? {} : { requestId: more.requestId }),
+    ...(more.cause === undefined ? {} : { cause: more.cause })
+  })

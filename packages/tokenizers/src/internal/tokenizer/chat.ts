@@ -1,0 +1,58 @@
+/** Renders conversations with the chat templates of a tokenizer. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as template from "../chat/template.ts"
+import { messageOf } from "../util/causes.ts"
+import { ChatTemplateError, type ChatOptions, type Message, type Service } from "./model.ts"
+
+type Templates = { readonly [name: string]: string }
+
+/** Without a choice, the template for tools is used if there are tools, and otherwise the default one. */
+const selectTemplate = (templates: Templates, { template, tools }: ChatOptions): string | undefined => {
+  if (template !== undefined) return Object.hasOwn(templates, template) ? templates[template] : template
+  return (tools === undefined ? undefined : templates["tool_use"]) ?? templates["default"]
+}
+
+const parse = (text: string): Effect.Effect<template.Template, ChatTemplateError> =>
+  Effect.try({
+    try: () => template.parse(text),
+    catch: (cause) => new ChatTemplateError({ reason: `cannot be parsed: ${messageOf(cause)}`, cause })
+  })
+
+const variablesOf = (
+  tokens: { readonly [name: string]: string },
+  messages: ReadonlyArray<Message>,
+  options: ChatOptions
+) => ({
+  tools: null,
+  documents: null,
+  ...tokens,
+  add_generation_prompt: options.addGenerationPrompt ?? false,
+  messages,
+  ...(options.tools === undefined ? {} : { tools: options.tools }),
+  ...(options.documents === undefined ? {} : { documents: options.documents }),
+  ...options.variables
+})
+
+/** A renderer that parses each template once. `tokens` are the special tokens that templates can print. @internal */
+export const makeRenderer = (
+  templates: Templates,
+  tokens: { readonly [name: string]: string }
+): Service["applyChatTemplate"] => {
+  const parsed = new Map<string, template.Template>()
+  return (messages, options = {}) =>
+    Effect.gen(function* () {
+      const text = selectTemplate(templates, options)
+      if (text === undefined) {
+        const reason = "is missing: this tokenizer has none, give one as the option `template`"
+        return yield* new ChatTemplateError({ reason })
+      }
+      const now = yield* Clock.currentTimeMillis
+      const render = parsed.get(text) ?? (yield* parse(text))
+      parsed.set(text, render)
+      return yield* Effect.try({
+        try: () => render(now, variablesOf(tokens, messages, options)),
+        catch: (cause) => new ChatTemplateError({ reason: `rejected the messages: ${messageOf(cause)}`, cause })
+      })
+    })
+}

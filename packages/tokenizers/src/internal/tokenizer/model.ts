@@ -1,0 +1,144 @@
+/** The types of a tokenizer and of its errors. `Tokenizer` exports them. */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { optionalKey } from "../util/optionalKey.ts"
+
+/**
+ * No tokenizer could be made from a file, a directory or a value; `reason` says what to change.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TokenizerError extends Schema.TaggedError<TokenizerError>(
+  "@effect-tinker/tokenizers/Tokenizer/TokenizerError"
+)("TokenizerError", {
+  /** the file, directory or value at fault */
+  path: Schema.String,
+  reason: Schema.String,
+  cause: optionalKey(Schema.Defect)
+}) {
+  override get message(): string {
+    return `${this.path} ${this.reason}`
+  }
+}
+
+/**
+ * Messages could not be rendered: there is no chat template, or it rejected them.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ChatTemplateError extends Schema.TaggedError<ChatTemplateError>(
+  "@effect-tinker/tokenizers/Tokenizer/ChatTemplateError"
+)("ChatTemplateError", {
+  reason: Schema.String,
+  cause: optionalKey(Schema.Defect)
+}) {
+  override get message(): string {
+    return `the chat template ${this.reason}`
+  }
+}
+
+/**
+ * A token that marks something, such as the beginning of a text.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SpecialToken {
+  readonly token: string
+  readonly id: number
+}
+
+/**
+ * A message of a conversation, as chat templates expect it. Beside `role` and `content` it has whatever fields the model's
+ * template reads, such as `tool_calls` or `reasoning_content`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Message {
+  readonly role: string
+  readonly content?: string | null | ReadonlyArray<{ readonly type: string; readonly [key: string]: unknown }>
+  readonly [key: string]: unknown
+}
+
+/**
+ * How to render a conversation.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ChatOptions {
+  /** append the beginning of the assistant's next message; false by default */
+  readonly addGenerationPrompt?: boolean | undefined
+  /** the functions that the model may call, as JSON schemas */
+  readonly tools?: ReadonlyArray<unknown> | undefined
+  /** for templates that support retrieval */
+  readonly documents?: ReadonlyArray<unknown> | undefined
+  /** a template to use instead of the tokenizer's, or the name of one of the tokenizer's */
+  readonly template?: string | undefined
+  /** further variables of the template, such as `enable_thinking` */
+  readonly variables?: { readonly [name: string]: unknown } | undefined
+}
+
+/**
+ * A loaded tokenizer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /**
+   * The token ids of a text. The special tokens that begin and end a text are added unless `addSpecialTokens` is false;
+   * special tokens that occur in the text are always recognized.
+   */
+  readonly encode: (text: string, options?: { readonly addSpecialTokens?: boolean }) => ReadonlyArray<number>
+  /**
+   * The text of token ids. Ids beyond the vocabulary are skipped; bytes that are not UTF-8 decode to U+FFFD. Special
+   * tokens are included unless `skipSpecialTokens` is true.
+   */
+  readonly decode: (tokens: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }) => string
+  readonly tokenToId: (token: string) => number | undefined
+  /** in the spelling of the vocabulary, which differs from the text in byte-level vocabularies */
+  readonly idToToken: (id: number) => string | undefined
+  /** the number of tokens, including added ones; the model's vocabulary may be padded to more */
+  readonly vocabSize: number
+  /** begins a text */
+  readonly bos: SpecialToken | undefined
+  /** ends a text or a turn */
+  readonly eos: SpecialToken | undefined
+  readonly pad: SpecialToken | undefined
+  readonly unk: SpecialToken | undefined
+  /** all tokens that `skipSpecialTokens` skips, by id */
+  readonly specialTokens: ReadonlyArray<SpecialToken>
+  /** templates by name; the only template of a tokenizer is called `default` */
+  readonly chatTemplates: { readonly [name: string]: string }
+  /** renders a conversation to text */
+  readonly applyChatTemplate: (
+    messages: ReadonlyArray<Message>,
+    options?: ChatOptions
+  ) => Effect.Effect<string, ChatTemplateError>
+  /** renders a conversation to token ids: those of its text, without further special tokens */
+  readonly encodeChat: (
+    messages: ReadonlyArray<Message>,
+    options?: ChatOptions
+  ) => Effect.Effect<ReadonlyArray<number>, ChatTemplateError>
+}
+
+/**
+ * The parsed contents of a tokenizer's files.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Source {
+  /** of `tokenizer.json` */
+  readonly tokenizer: unknown
+  /** of `tokenizer_config.json`: names of special tokens, the chat template */
+  readonly config?: unknown
+  /** of `special_tokens_map.json`, for special tokens that the config lacks */
+  readonly specialTokensMap?: unknown
+  /** of `chat_template.jinja`, which takes precedence over the config */
+  readonly chatTemplate?: string | undefined
+}
