@@ -1,4 +1,4 @@
-/** The same two requests for each sample by undici alone: JSON out, JSON and bytes in, no SDK. */
+/** The baseline: the same two requests for each sample by undici alone, without an SDK. */
 import { Agent, request } from "undici"
 import { args, measure, promptTokens } from "./measure.ts"
 

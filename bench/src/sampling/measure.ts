@@ -1,4 +1,4 @@
-/** What a client is measured by; a process prints it as JSON. */
+/** How a client is measured; each process prints the figures as JSON. */
 export interface Measured {
   readonly samplesPerSecond: number
   readonly p50Millis: number
@@ -7,16 +7,16 @@ export interface Measured {
   readonly peakMiB: number
 }
 
-/** What each client sends: the same prompt of so many tokens. */
+/** tokens of the prompt that every client sends */
 export const promptTokens = 128
 
-/** The arguments of a process: where the service is, how many samples, how many at once. */
+/** The arguments of a process: the URL of the service, the number of samples, and how many are in flight. */
 export const args = () => {
   const [url, count, inFlight] = process.argv.slice(2)
   return { url: url!, count: Number(count), inFlight: Number(inFlight) }
 }
 
-/** Runs `inFlight` loops that share the samples, warm-up first, and prints. */
+/** Warms up, measures `count` samples, and prints the figures. */
 export const measure = async (
   options: { readonly count: number; readonly inFlight: number },
   run: (count: number, took: (millis: number) => void) => Promise<void>

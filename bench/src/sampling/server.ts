@@ -1,4 +1,4 @@
-/** A service that answers at once with what it was scripted to, in a process of its own; prints its URL. */
+/** A scripted service that responds at once, for a process of its own. It prints its URL. */
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Either from "effect/Either"
 import { createServer } from "node:http"
