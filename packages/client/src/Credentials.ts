@@ -18,6 +18,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as jwt from "./internal/auth/jwt.ts"
+import { makeSemaphore } from "./internal/effect/runtime.ts"
 
 /**
  * @since 0.1.0
@@ -108,7 +109,7 @@ const commandCredential = Effect.fnUntraced(function* (command: string) {
       ),
       Effect.flatMap((credential) => live(path, credential))
     )
-  const lock = yield* Effect.makeSemaphore(1)
+  const lock = yield* makeSemaphore(1)
   let held: { readonly credential: Redacted.Redacted; readonly until: number } | undefined
   return (fresh: boolean) =>
     Effect.suspend(() => {

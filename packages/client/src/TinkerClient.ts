@@ -19,11 +19,11 @@ import type * as Scope from "effect/Scope"
 import * as ClientFlags from "./ClientFlags.ts"
 import * as accessTokens from "./internal/auth/accessTokens.ts"
 import * as jwt from "./internal/auth/jwt.ts"
-import type { Caller } from "./internal/effect/runtime.ts"
+import { type Caller, makeSemaphore } from "./internal/effect/runtime.ts"
 import * as transportCall from "./internal/transport/call.ts"
 import type { CallHandler, CallOptions, Params, RawResponse } from "./internal/transport/callOptions.ts"
-import type { Endpoint } from "./internal/transport/endpointTraits.ts"
-import type { Releasable } from "./internal/transport/exchange.ts"
+import type { Endpoint } from "./internal/codec/endpointTraits.ts"
+import type { Releasable } from "./internal/util/releasable.ts"
 import { exchangeOf } from "./internal/transport/exchangeOf.ts"
 import * as headers from "./internal/transport/headers.ts"
 import * as paymentPause from "./internal/transport/paymentPause.ts"
@@ -117,7 +117,7 @@ interface Flags {
 }
 
 const makeFlags = (call: Service["call"]): Effect.Effect<Flags> =>
-  Effect.map(Effect.makeSemaphore(1), (lock) => {
+  Effect.map(makeSemaphore(1), (lock) => {
     const request = Effect.suspend(() => call(TinkerApi.clientConfig, { sdk_version: version })).pipe(
       Effect.catchTag("NotFound", () => Effect.succeed({})),
       Effect.map((response) => (flags.known = ClientFlags.fromClientConfig(response)))
@@ -172,7 +172,10 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     return {
       config,
       clientConfig: flags.get,
-      claims: Effect.map(Effect.suspend(tokens.current), (token) => jwt.claims(Redacted.value(token))),
+      claims: Effect.map(
+        Effect.suspend(() => tokens.current()),
+        (token) => jwt.claims(Redacted.value(token))
+      ),
       telemetry: transport.telemetry,
       call,
       request: (endpoint, payload, options = {}) =>

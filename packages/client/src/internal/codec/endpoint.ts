@@ -1,3 +1,4 @@
+/** Encodes and decodes the JSON bodies, paths and queries of endpoints; reads and validates user input. */
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
@@ -6,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { firstIssue, type ParseError } from "../effect/parseError.ts"
-import * as shortCodecs from "./fastJson.ts"
+import * as fastJson from "./fastJson.ts"
 
 type AnySchema = Schema.Schema<unknown, unknown>
 
@@ -15,14 +16,14 @@ export interface Codec {
   /** `undefined` where the endpoint takes no body */
   readonly encode: (payload: unknown) => Either.Either<string | undefined, ParseError>
   readonly decode: (body: string) => Either.Either<unknown, ParseError>
-  /** what stands behind the path, from `?` on; empty where there is nothing */
+  /** the query with its `?`; empty where there is none */
   readonly query: (params: unknown) => Either.Either<string, ParseError>
 }
 
-const nothing = Either.right(undefined)
+const noBody = Either.right(undefined)
 const noQuery = Either.right("")
 
-/** In form encoding; what is absent is left out. */
+/** Form-encoded, without the parameters that are absent. */
 const toQuery = (params: object): string => {
   const query = new URLSearchParams(
     Object.entries(params).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))
@@ -30,26 +31,27 @@ const toQuery = (params: object): string => {
   return query === "" ? "" : `?${query}`
 }
 
-const shortOf = new Map<
+const fastCodecs = new Map<
   object,
   {
     readonly encode?: (payload: unknown) => string | undefined
     readonly decode?: (body: string) => unknown
   }
 >([
-  [TinkerApi.asample, { encode: shortCodecs.encodeSampleRequest, decode: shortCodecs.decodeEnvelope }],
-  [TinkerApi.retrieveFuture, { encode: shortCodecs.encodeRetrieveFuture }]
+  [TinkerApi.asample, { encode: fastJson.encodeSampleRequest, decode: fastJson.decodeEnvelope }],
+  [TinkerApi.retrieveFuture, { encode: fastJson.encodeRetrieveFuture }]
 ])
 
-const orElse = <I, A>(
-  short: ((input: I) => A | undefined) | undefined,
-  long: (input: I) => Either.Either<A, ParseError>
-): typeof long =>
-  short === undefined
-    ? long
+/** The fast codec where it can do it, else the schema's. */
+const fastOr = <I, A>(
+  fast: ((input: I) => A | undefined) | undefined,
+  bySchema: (input: I) => Either.Either<A, ParseError>
+): typeof bySchema =>
+  fast === undefined
+    ? bySchema
     : (input) => {
-        const found = short(input)
-        return found === undefined ? long(input) : Either.right(found)
+        const found = fast(input)
+        return found === undefined ? bySchema(input) : Either.right(found)
       }
 
 const make = (endpoint: HttpApiEndpoint.HttpApiEndpoint.AnyWithProps): Codec => {
@@ -57,17 +59,17 @@ const make = (endpoint: HttpApiEndpoint.HttpApiEndpoint.AnyWithProps): Codec => 
   const encode = Option.map(endpoint.payloadSchema as Option.Option<unknown>, (schema) =>
     Schema.encodeEither(schema as AnySchema)
   )
-  const long: Pick<Codec, "encode" | "decode"> = {
+  const bySchema: Pick<Codec, "encode" | "decode"> = {
     encode: Option.match(encode, {
-      onNone: () => () => nothing,
+      onNone: () => () => noBody,
       onSome: (encode) => (payload) => Either.map(encode(payload), (value) => JSON.stringify(value))
     }),
-    decode: HttpApiSchema.isVoid(success.ast) ? () => nothing : Schema.decodeUnknownEither(Schema.parseJson(success))
+    decode: HttpApiSchema.isVoid(success.ast) ? () => noBody : Schema.decodeUnknownEither(Schema.parseJson(success))
   }
-  const short = shortOf.get(endpoint)
+  const fast = fastCodecs.get(endpoint)
   return {
-    encode: orElse(short?.encode, long.encode),
-    decode: orElse(short?.decode, long.decode),
+    encode: fastOr(fast?.encode, bySchema.encode),
+    decode: fastOr(fast?.decode, bySchema.decode),
     query: Option.match(endpoint.urlParamsSchema as Option.Option<unknown>, {
       onNone: () => () => noQuery,
       onSome: (schema) => {
@@ -80,7 +82,7 @@ const make = (endpoint: HttpApiEndpoint.HttpApiEndpoint.AnyWithProps): Codec => 
 
 const codecs = new WeakMap<object, Codec>()
 
-/** Compiled once an endpoint. @internal */
+/** Compiled once for each endpoint. @internal */
 export const of = (endpoint: HttpApiEndpoint.HttpApiEndpoint.Any): Codec => {
   let codec = codecs.get(endpoint)
   if (codec === undefined) {
@@ -97,8 +99,8 @@ const pathOf = (path: ReadonlyArray<PropertyKey>): string =>
     .replace(/^\./, "")
 
 /**
- * A path with its parts in place of their `:names`. Ids stand in it as they are; what would make it another path is
- * refused.
+ * A path with its parameters in place of their `:names`. Ids are not percent-encoded; one that would change the path is
+ * rejected.
  *
  * @internal
  */
@@ -118,7 +120,7 @@ export const path = (
     const value = String(parts[name] ?? "")
     if (value === "" || /[^\x21-\x7e]|[/\\?#%]/.test(value) || /^\.+$/.test(value)) {
       return Either.left(
-        new TinkerError.InvalidInput({ method, path: name, reason: `is ${JSON.stringify(value)}, which is no id` })
+        new TinkerError.InvalidInput({ method, path: name, reason: `is ${JSON.stringify(value)}, which is not an id` })
       )
     }
     out.push(value)
@@ -143,7 +145,7 @@ export const invalid = (method: string, error: ParseError, root = "request"): Ti
   })
 }
 
-/** Reads a user's value, fills in the defaults, and names the field at fault. @internal */
+/** Decodes a value that a user gave, and fills in the defaults. The error names the field. @internal */
 export const input = <A, I>(method: string, root: string, schema: Schema.Schema<A, I>) => {
   const decode = Schema.decodeUnknownEither(schema, { onExcessProperty: "error" })
   return (value: I): Either.Either<A, TinkerError.InvalidInput> =>

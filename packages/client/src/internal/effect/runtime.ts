@@ -1,9 +1,11 @@
 /** Effect's runtime internals that the client uses: the caller's fiber, and fibers that are forked from callbacks. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import type * as MetricLabel from "effect/MetricLabel"
 import * as Runtime from "effect/Runtime"
@@ -63,3 +65,13 @@ export const fork = <A, E>(
 /** Changes a FiberRef of the fiber that runs it. @internal */
 export const updateFiberRef: <A>(ref: FiberRef.FiberRef<A>, update: (value: A) => A) => Effect.Effect<void> =
   FiberRef.update
+
+/** @internal */
+export const makeSemaphore: (permits: number) => Effect.Effect<Effect.Semaphore> = Effect.makeSemaphore
+
+/** @internal */
+export const makeDeferred = <A, E>(): Deferred.Deferred<A, E> => Deferred.unsafeMake(FiberId.none)
+
+/** Completes a deferred from a callback. @internal */
+export const completeDeferred = <A, E>(deferred: Deferred.Deferred<A, E>, result: Effect.Effect<A, E>): void =>
+  Deferred.unsafeDone(deferred, result)

@@ -1,6 +1,6 @@
 /** A fair weighted semaphore, acquired by callbacks. */
 import * as Effect from "effect/Effect"
-import type { Releasable } from "../transport/exchange.ts"
+import type { Releasable } from "../util/releasable.ts"
 
 /** A part of a budget, which is held or waited for. */
 class Permit {

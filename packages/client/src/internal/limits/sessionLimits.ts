@@ -1,6 +1,6 @@
 /** What may be under way at once between one session and its service. */
 import type * as Session from "../../Session.ts"
-import { SampleThrottle } from "../sampling/backpressure.ts"
+import { SampleThrottle } from "./backpressure.ts"
 import { Budget } from "./budget.ts"
 
 /** The limits of one session, which all its clients share. @internal */

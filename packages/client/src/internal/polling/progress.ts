@@ -1,3 +1,4 @@
+/** Detects that a client makes no progress any more. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -5,11 +6,7 @@ import * as Effect from "effect/Effect"
 import * as QueueState from "../../QueueState.ts"
 import { millis } from "../util/millis.ts"
 
-/**
- * When a client last got somewhere: the end of any of its operations counts for all that are under way.
- *
- * @internal
- */
+/** When an operation of a client last ended, which counts as progress for all that are in flight. @internal */
 export interface Progress {
   lastMillis: number
 }
@@ -17,7 +14,7 @@ export interface Progress {
 /** @internal */
 export const make = (): Progress => ({ lastMillis: Number.NEGATIVE_INFINITY })
 
-/** Fails once nothing has got on for as long as the limit says. @internal */
+/** Fails once the client has made no progress for as long as the limit. @internal */
 export interface Watch {
   readonly check: Effect.Effect<void, TinkerError.NoProgress>
 }

@@ -1,143 +1,160 @@
+/** Long polls for all samples of a sampling session at once, where the service wants that. */
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as Session from "../../Session.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
+import { completeDeferred, makeDeferred } from "../effect/runtime.ts"
 import type { Completions } from "../polling/options.ts"
-import { maxAmbiguousFailures, pollPolicy } from "../polling/policy.ts"
+import { failurePause, maxAmbiguousFailures, pollPolicy } from "../polling/policy.ts"
+import type { Watch } from "../polling/progress.ts"
 
+const method = "sample"
 const acknowledgePolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "5 seconds", billingPause: false }
 
-// of requests whose envelope was lost, or is on its way
-const endedHeld = 10_000
+// samples whose acceptance is lost, or on its way
+const maxUnclaimed = 10_000
 const watchEvery = Duration.minutes(1)
 
-/** @internal */
-export const make = (options: {
+type Size = number | undefined
+type Waiter = Deferred.Deferred<Size, TinkerError.TinkerError>
+
+interface Options {
   readonly client: TinkerClient.Service
   readonly session: Session.Service
   readonly samplingSessionId: string
-}): Completions => {
-  const { client, samplingSessionId, session } = options
-  const method = "sample"
-  const waiters = new Map<string, Deferred.Deferred<number | undefined, TinkerError.TinkerError>>()
-  const ended = new Map<string, number | undefined>()
-  let retrieved: Array<string> = []
-  let cursor = 0
-  let asking = false
+}
 
-  const ask = (policy: RetryPolicy.RetryPolicy, timeout?: number) =>
-    Effect.suspend(() => {
-      const acknowledged = retrieved
-      retrieved = []
-      return client
-        .call(
-          TinkerApi.retrieveFutures,
-          {
-            target: { type: "sampling_session", sampling_session_id: samplingSessionId, cloned_sampler_id: 0 },
-            prev_cursor: cursor,
-            retrieved_request_ids: acknowledged,
-            ...(timeout === undefined ? {} : { timeout })
-          },
-          { method, policy }
-        )
-        .pipe(
-          Effect.tapError(() =>
-            Effect.sync(() => {
-              retrieved = [...acknowledged, ...retrieved]
-            })
-          )
-        )
+class CompletedFutures implements Completions {
+  private readonly options: Options
+  private readonly waiters = new Map<string, Waiter>()
+  /** sizes of results that nobody has waited for yet */
+  private readonly unclaimed = new Map<string, Size>()
+  /** results to acknowledge with the next poll */
+  private retrieved: Array<string> = []
+  private cursor = 0
+  private isPolling = false
+  private ambiguousFailures = 0
+  private failures = 0
+
+  constructor(options: Options) {
+    this.options = options
+  }
+
+  wait(requestId: string, watch: Watch): Effect.Effect<Size, TinkerError.TinkerError> {
+    return Effect.suspend(() => {
+      if (this.unclaimed.has(requestId)) {
+        const size = this.unclaimed.get(requestId)
+        this.unclaimed.delete(requestId)
+        return Effect.succeed(size)
+      }
+      const waiter: Waiter = makeDeferred()
+      this.waiters.set(requestId, waiter)
+      return Effect.flatMap(this.startPolling, () => watched(waiter, watch)).pipe(
+        Effect.ensuring(Effect.sync(() => this.waiters.delete(requestId)))
+      )
     })
-
-  const end = (requestId: string, size: number | undefined) => {
-    const waiter = waiters.get(requestId)
-    if (waiter !== undefined) return Deferred.unsafeDone(waiter, Effect.succeed(size))
-    ended.set(requestId, size)
-    if (ended.size > endedHeld) ended.delete(ended.keys().next().value!)
   }
 
-  const failAll = (error: TinkerError.TinkerError) => {
-    for (const waiter of waiters.values()) Deferred.unsafeDone(waiter, Effect.fail(error))
-    waiters.clear()
+  done(requestId: string): void {
+    this.retrieved.push(requestId)
   }
 
-  /** Asks for as long as anybody waits, and says at last what was taken. */
-  const loop = Effect.gen(function* () {
-    let ambiguousFailures = 0
-    let failures = 0
-    while (waiters.size > 0) {
-      const answer = yield* Effect.either(ask(pollPolicy))
-      if (answer._tag === "Right") {
-        ambiguousFailures = failures = 0
-        cursor = answer.right.cursor
-        for (const { request_id, response_payload_uncompressed_size } of answer.right.completions) {
-          end(request_id, response_payload_uncompressed_size)
-        }
-        // those who were told take their turn
-        yield* Effect.yieldNow()
+  private poll(policy: RetryPolicy.RetryPolicy, timeout?: number) {
+    return Effect.suspend(() => {
+      const acknowledged = this.retrieved
+      this.retrieved = []
+      const request = {
+        target: {
+          type: "sampling_session" as const,
+          sampling_session_id: this.options.samplingSessionId,
+          cloned_sampler_id: 0
+        },
+        prev_cursor: this.cursor,
+        retrieved_request_ids: acknowledged,
+        ...(timeout === undefined ? {} : { timeout })
+      }
+      return Effect.tapError(this.options.client.call(TinkerApi.retrieveFutures, request, { method, policy }), () =>
+        Effect.sync(() => {
+          this.retrieved = [...acknowledged, ...this.retrieved]
+        })
+      )
+    })
+  }
+
+  private complete(requestId: string, size: Size): void {
+    const waiter = this.waiters.get(requestId)
+    if (waiter !== undefined) return completeDeferred(waiter, Effect.succeed(size))
+    this.unclaimed.set(requestId, size)
+    if (this.unclaimed.size > maxUnclaimed) this.unclaimed.delete(this.unclaimed.keys().next().value!)
+  }
+
+  private completeAll(result: Effect.Effect<Size, TinkerError.TinkerError>): void {
+    for (const waiter of this.waiters.values()) completeDeferred(waiter, result)
+    this.waiters.clear()
+  }
+
+  /** Polls while anybody waits, and acknowledges the last results. */
+  private readonly loop: Effect.Effect<void> = Effect.gen(this, function* () {
+    this.ambiguousFailures = this.failures = 0
+    while (this.waiters.size > 0) {
+      const response = yield* Effect.either(this.poll(pollPolicy))
+      if (Either.isLeft(response)) {
+        yield* this.onFailure(response.left)
         continue
       }
-      const error = answer.left
-      const held = error._tag === "TransportError" && error.reason === "Timeout"
-      if (held) continue
-      const doubtful = error._tag === "BadRequest" || error._tag === "DecodeError"
-      if (!error.isRetryable && !(doubtful && ambiguousFailures++ < maxAmbiguousFailures)) {
-        failAll(error)
-        continue
+      this.ambiguousFailures = this.failures = 0
+      this.cursor = response.right.cursor
+      for (const { request_id, response_payload_uncompressed_size } of response.right.completions) {
+        this.complete(request_id, response_payload_uncompressed_size)
       }
-      const pause = yield* RetryPolicy.jittered(1000, 30_000, failures++)
-      yield* Effect.sleep(error.retryAfter ?? pause)
+      // lets the waiters run, which decide whether another poll is needed
+      yield* Effect.yieldNow()
     }
-    if (retrieved.length > 0) yield* Effect.ignore(ask(acknowledgePolicy, 0))
+    if (this.retrieved.length > 0) yield* Effect.ignore(this.poll(acknowledgePolicy, 0))
   })
 
-  const start: Effect.Effect<void> = Effect.suspend(() => {
-    if (asking) return Effect.void
-    asking = true
-    return loop.pipe(
-      // the session has ended, and nobody will be told any more
-      Effect.onInterrupt(() =>
-        Effect.sync(() => {
-          for (const waiter of waiters.values()) Deferred.unsafeDone(waiter, Effect.interrupt)
-          waiters.clear()
-        })
-      ),
+  private onFailure(error: TinkerError.TinkerError): Effect.Effect<void> {
+    // the service held the poll for longer than its timeout
+    if (error._tag === "TransportError" && error.reason === "Timeout") return Effect.void
+    const isAmbiguous = error._tag === "BadRequest" || error._tag === "DecodeError"
+    if (!error.isRetryable && !(isAmbiguous && this.ambiguousFailures++ < maxAmbiguousFailures)) {
+      return Effect.sync(() => this.completeAll(Effect.fail(error)))
+    }
+    return Effect.flatMap(RetryPolicy.jittered(failurePause.first, failurePause.cap, this.failures++), (pause) =>
+      Effect.sleep(error.retryAfter ?? pause)
+    )
+  }
+
+  private readonly startPolling: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.isPolling) return Effect.void
+    this.isPolling = true
+    return this.loop.pipe(
+      // the session has ended
+      Effect.onInterrupt(() => Effect.sync(() => this.completeAll(Effect.interrupt))),
       Effect.ensuring(
         Effect.suspend(() => {
-          asking = false
-          return waiters.size > 0 ? start : Effect.void
+          this.isPolling = false
+          return this.waiters.size > 0 ? this.startPolling : Effect.void
         })
       ),
       Effect.interruptible,
-      Effect.forkIn(session.scope),
+      Effect.forkIn(this.options.session.scope),
       Effect.asVoid
     )
   })
-
-  return {
-    wait: (requestId, watch) =>
-      Effect.suspend(() => {
-        if (ended.has(requestId)) {
-          const size = ended.get(requestId)
-          ended.delete(requestId)
-          return Effect.succeed(size)
-        }
-        const waiter = Deferred.unsafeMake<number | undefined, TinkerError.TinkerError>(FiberId.none)
-        waiters.set(requestId, waiter)
-        const patient: Effect.Effect<number | undefined, TinkerError.TinkerError> = Effect.flatMap(
-          Effect.timeoutOption(Deferred.await(waiter), watchEvery),
-          (found) => (Option.isSome(found) ? Effect.succeed(found.value) : Effect.zipRight(watch.check, patient))
-        )
-        return Effect.zipRight(start, patient).pipe(Effect.ensuring(Effect.sync(() => waiters.delete(requestId))))
-      }),
-    done: (requestId) => {
-      retrieved.push(requestId)
-    }
-  }
 }
+
+/** Waits, and checks once a minute whether the client still makes progress. */
+const watched = (waiter: Waiter, watch: Watch): Effect.Effect<Size, TinkerError.TinkerError> =>
+  Effect.flatMap(Effect.timeoutOption(Deferred.await(waiter), watchEvery), (size) =>
+    Option.isSome(size) ? Effect.succeed(size.value) : Effect.flatMap(watch.check, () => watched(waiter, watch))
+  )
+
+/** @internal */
+export const make = (options: Options): Completions => new CompletedFutures(options)

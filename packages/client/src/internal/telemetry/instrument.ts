@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import type * as MetricLabel from "effect/MetricLabel"
 import type * as Tracer from "effect/Tracer"
 import { clockOf, metricLabelsOf, withCaller } from "../effect/runtime.ts"
-import type { Releasable } from "../transport/exchange.ts"
+import type { Releasable } from "../util/releasable.ts"
 import { metricsFor, type OperationMetrics } from "./metricKeys.ts"
 
 type Attributes = { readonly [name: string]: unknown }

@@ -3,6 +3,7 @@ import type * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 import type * as Tracer from "effect/Tracer"
 import type { Caller } from "../effect/runtime.ts"
+import type { Releasable } from "../util/releasable.ts"
 
 /** Names in lower case and values in turns, which takes half the memory of an object. @internal */
 export type HeaderList = ReadonlyArray<string>
@@ -39,11 +40,6 @@ export interface ResponseHandler {
   readonly onFailure: (failure: ExchangeFailure) => void
   /** the HttpClient died, or interrupted itself */
   readonly onDefect: (cause: Cause.Cause<never>) => void
-}
-
-/** What is held until it is released. A second release does nothing. @internal */
-export interface Releasable {
-  readonly release: () => void
 }
 
 /** @internal */

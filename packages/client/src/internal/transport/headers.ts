@@ -1,9 +1,9 @@
 /** Request headers as lists, and those that all requests of a client have in common. */
 import * as Redacted from "effect/Redacted"
+import { platform } from "#platform"
 import type * as TinkerConfig from "../../TinkerConfig.ts"
 import { userAgent, version } from "../util/version.ts"
 import type { HeaderList } from "./exchange.ts"
-import { platform } from "./platform.ts"
 
 /** The index of a name, or -1. @internal */
 export const indexOf = (headers: HeaderList, name: string): number => {

@@ -11,16 +11,16 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import { contextWithSpan, fork, type Forked, updateFiberRef } from "../effect/runtime.ts"
-import { Deadlines } from "./deadlines.ts"
+import { Deadlines } from "../effect/deadlines.ts"
 import {
   type BufferedResponse,
   type Exchange,
   type ExchangeFailure,
   failureOf,
   type PreparedRequest,
-  type Releasable,
   type ResponseHandler
 } from "./exchange.ts"
+import type { Releasable } from "../util/releasable.ts"
 
 /** @internal */
 export const toClientRequest = ({

@@ -4,7 +4,7 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Either from "effect/Either"
 import * as codec from "../codec/endpoint.ts"
 import { type CallOptions, Decoded } from "./callOptions.ts"
-import type { Endpoint } from "./endpointTraits.ts"
+import type { Endpoint } from "../codec/endpointTraits.ts"
 import type { BufferedResponse } from "./exchange.ts"
 import { subjectOf } from "./request.ts"
 

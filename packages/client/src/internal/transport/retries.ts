@@ -7,7 +7,7 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Telemetry from "../../Telemetry.ts"
 import { attempt } from "./attempt.ts"
 import type { RawResponse } from "./callOptions.ts"
-import { isBackground } from "./endpointTraits.ts"
+import { isBackground } from "../codec/endpointTraits.ts"
 import type { PendingRequest } from "./request.ts"
 import type { Transport } from "./transport.ts"
 

@@ -1,6 +1,7 @@
+/** Durations in milliseconds. */
 import * as Duration from "effect/Duration"
 
-// they stand in a program's text, and are read for each request
+// literals of the program, which each request would parse again
 const known = new Map<string, number>()
 
 /** A duration in milliseconds. @internal */

@@ -1,3 +1,4 @@
+/** UUIDs from Effect's Random. */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 

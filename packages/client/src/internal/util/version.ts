@@ -1,3 +1,5 @@
+/** The version of the client, as it names itself to the service. */
+
 /** @internal */
 export const version = "0.1.0"
 

@@ -7,10 +7,10 @@ import {
   type Exchange,
   failureOf,
   type PreparedRequest,
-  type Releasable,
   type ResponseHandler,
   type SendOptions
 } from "../exchange.ts"
+import type { Releasable } from "../../util/releasable.ts"
 import { acceptEncoding, decoderFor } from "./decoders.ts"
 import { abortError, concat } from "./incomingBody.ts"
 import { type TransformRequest, transformPrepared } from "./transformRequest.ts"

@@ -2,8 +2,8 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
-import { type Caller, clockOf, fork, type Forked } from "../effect/runtime.ts"
-import type { Releasable } from "./exchange.ts"
+import { type Caller, clockOf, fork, type Forked } from "./runtime.ts"
+import type { Releasable } from "../util/releasable.ts"
 
 class Deadline implements Releasable {
   readonly #owner: ClockDeadlines

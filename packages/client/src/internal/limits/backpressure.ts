@@ -2,8 +2,8 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { Budget, Permits } from "../limits/budget.ts"
-import type { Releasable } from "../transport/exchange.ts"
+import { Budget, Permits } from "./budget.ts"
+import type { Releasable } from "../util/releasable.ts"
 
 // after a 429 without a `Retry-After`, a request above this size pauses for longer
 const largeBytes = 131_072

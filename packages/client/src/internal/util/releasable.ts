@@ -1,0 +1,6 @@
+/** What is held until it is released. */
+
+/** A second release does nothing. @internal */
+export interface Releasable {
+  readonly release: () => void
+}
