@@ -1,6 +1,6 @@
 /**
- * What computes. The service keeps sessions, order, futures and checkpoints; an `Engine` trains and samples, and knows
- * nothing of the wire's requests. A model is used by one fiber at a time: the service sees to it.
+ * The interface between the service and what computes: an `Engine` trains and samples, and knows nothing of HTTP requests.
+ * The service keeps the sessions, queues, futures and checkpoints. It runs one operation of a model at a time.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
 /**
- * The work could not be done. `category` says whose fault it is; `reason` is shown to the user of the client.
+ * An operation failed. `category` says who has to fix it; `reason` is the message that the client gets.
  *
  * @since 0.1.0
  * @category errors
@@ -39,7 +39,7 @@ export class EngineError extends Schema.TaggedError<EngineError>("@effect-tinker
 export type Category = Future.Category
 
 /**
- * A base model on offer.
+ * A supported base model.
  *
  * @since 0.1.0
  * @category models
@@ -53,7 +53,7 @@ export interface BaseModel {
 }
 
 /**
- * A named matrix, row-major.
+ * A weight of an adapter: a matrix in row-major order.
  *
  * @since 0.1.0
  * @category models
@@ -64,7 +64,7 @@ export interface Weight {
 }
 
 /**
- * An adapter at one moment. It is a copy: training on does not change it. Names are PEFT's, such as
+ * A copy of an adapter, which further training does not change. Weights are named as in PEFT, such as
  * `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`.
  *
  * @since 0.1.0
@@ -78,7 +78,7 @@ export interface Adapter {
 }
 
 /**
- * The state of the optimizer at one moment: the number of steps taken, and AdamW's moments by the adapter's names.
+ * A copy of the state of AdamW: the number of steps, and the first and second moments by the names of the weights.
  *
  * @since 0.1.0
  * @category models
@@ -90,6 +90,8 @@ export interface OptimizerState {
 }
 
 /**
+ * The input of a forward pass, with or without a backward pass.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -100,8 +102,8 @@ export interface PassOptions {
 }
 
 /**
- * A model in training. Losses are sums over tokens and datums. Gradients of `forwardBackward` add up until `optimStep`
- * uses and clears them; `forward` leaves them alone; saving and loading do not keep them.
+ * A model in training. Losses are sums over tokens and datums. `forwardBackward` accumulates gradients until `optimStep`
+ * applies and clears them. `forward` does not change them, and checkpoints do not contain them.
  *
  * @since 0.1.0
  * @category models
@@ -112,7 +114,7 @@ export interface EngineModel {
   readonly optimStep: (params: Training.AdamParams) => Effect.Effect<Training.OptimStepResponse, EngineError>
   readonly adapter: Effect.Effect<Adapter, EngineError>
   readonly optimizer: Effect.Effect<OptimizerState, EngineError>
-  /** Without an optimizer state the optimizer starts afresh. Accumulated gradients are dropped. */
+  /** Without a state the optimizer is reset. Accumulated gradients are cleared. */
   readonly load: (adapter: Adapter, optimizer: OptimizerState | undefined) => Effect.Effect<void, EngineError>
 }
 
@@ -129,7 +131,7 @@ export interface SampleOptions {
 }
 
 /**
- * A base model with or without an adapter, from which one can sample; independent of any model in training.
+ * Samples from a base model, with or without an adapter. It is independent of the models in training.
  *
  * @since 0.1.0
  * @category models

@@ -146,9 +146,9 @@ export interface Selection {
   readonly cutBody: Fault
   /** The body of the response cannot be decoded. */
   readonly garble: Fault
-  /** A poll gets 410: the result is no longer held. */
+  /** A poll gets 410: the result has been evicted. */
   readonly expire: Fault
-  /** A poll gets "try again" with this state of the queue. It is held for 20 seconds by default. */
+  /** A poll gets "try again" with this state of the queue. The poll takes 20 seconds by default. */
   readonly pause: (
     state: NonNullable<Future.TryAgain["queue_state"]>,
     reason?: string,

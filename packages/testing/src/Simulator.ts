@@ -73,7 +73,7 @@ export interface Applied {
   /** absent for training operations */
   readonly sampling_session_id: string | undefined
   readonly seq_id: number
-  /** what the engine was given, such as `PassOptions`, `AdamParams` or `SampleOptions` */
+  /** the argument of the engine's operation, such as `PassOptions`, `AdamParams` or `SampleOptions` */
   readonly input: unknown
   /** milliseconds since the simulator was made */
   readonly millis: number

@@ -154,7 +154,7 @@ export class ModelQueue {
   private take(seqId: number, use: UsedSeqId, operation: QueuedOperation | undefined): Effect.Effect<void> {
     this.highest = Math.max(this.highest, seqId)
     this.used.set(seqId, use)
-    // a request that is repeated after so many others is too late
+    // a request that is repeated after more others than that comes too late
     this.used.delete(seqId - maxUsedSeqIds)
     this.queued.set(seqId, operation)
     return this.advance

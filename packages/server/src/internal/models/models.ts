@@ -77,7 +77,7 @@ export class Models {
     return Array.from(this.records.values())
   }
 
-  /** The model, whoever owns it. */
+  /** The model, of any user. */
   get(id: string): ModelRecord | undefined {
     return this.records.get(id)
   }

@@ -34,14 +34,14 @@ const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): s
   return undefined
 }
 
-/** Under whose name an operation on a model is recorded. @internal */
+/** The account that usage is billed to. @internal */
 export const accountOf = ({ base, session }: ModelRecord) => ({
   owner: session.record.owner,
   session_id: session.id,
   base_model: base.model_name
 })
 
-// results are made in functions of their own: they are retained, and must not retain the inputs by their closures
+// results are retained: they are made in separate functions, so that their closures do not retain the inputs
 
 const passResult = (output: Training.ForwardBackwardOutput) =>
   outcomes.done({

@@ -180,7 +180,7 @@ const recordUsage = (
 
 const encodeSample = Schema.encodeSync(Sampling.SampleResponse)
 
-// in a function of its own: results are retained, and must not retain the request by their closures
+// results are retained: they are made in a separate function, so that their closures do not retain the request
 const sampleResult = (response: Sampling.SampleResponse) =>
   outcomes.done({
     json: () => encodeSample(response),

@@ -14,7 +14,7 @@ import * as futures from "../work/futures.ts"
 import type * as outcomes from "../work/outcomes.ts"
 import type * as sessions from "../work/sessions.ts"
 
-/** What is sampled from: a base model, alone or with an adapter, which is given or in the store. @internal */
+/** What is sampled from: a base model, alone or with an adapter, which is in memory or in the store. @internal */
 export interface Source {
   readonly base_model: string
   readonly adapter?: Engine.Adapter | undefined

@@ -67,7 +67,7 @@ export interface Entry {
 // for one session: more than clients have in flight
 const maxDelivered = 2000
 const maxDeliveredBytes = 128 * 2 ** 20
-// evicted ids that are answered with 410 rather than 404
+// evicted ids that get a 410 rather than a 404
 const maxEvictedIds = 4000
 
 /**
@@ -148,8 +148,8 @@ export class Futures {
   }
 
   /**
-   * Records that a result of so many bytes was delivered. It is retained until enough other results were delivered, for
-   * a client that did not receive the response.
+   * Records the delivery of a result, with its size in bytes. The result is retained until enough others were delivered,
+   * for a client that did not receive the response.
    */
   markDelivered(entry: Entry, bytes: number): void {
     const { load, receipt } = entry

@@ -34,7 +34,7 @@ export const retrieveResult = Effect.fnUntraced(function* (
   return outcome
 })
 
-/** The encoded result, or its size alone if it is large and the client asked to be told first. */
+/** The encoded result, or only its size if it is large and the client allows that. */
 const deliver = (
   { futures, settings }: Environment,
   entry: futures.Entry,

@@ -87,7 +87,7 @@ export class Sessions {
     }).pipe(Effect.uninterruptible)
   }
 
-  /** Records a finished session for checkpoints that enter a project without one. */
+  /** Records a finished session for checkpoints that are copied or uploaded to a project. */
   createPlaceholder(project_id: string | undefined, detail: string): Effect.Effect<SessionRecord> {
     const { known } = this
     return Effect.gen(function* () {

@@ -95,7 +95,7 @@ export type Loss = keyof typeof terms
 /** @internal */
 export const isLoss = (name: string): name is Loss => Object.hasOwn(terms, name)
 
-/** Computes the loss of the data. The gradient is added to `gradient` if that is given. @internal */
+/** Computes the loss of the data. The gradient is added to `gradient`, unless that is `undefined`. @internal */
 export const pass = (
   table: Table,
   data: ReadonlyArray<Datum.Datum>,

@@ -122,7 +122,7 @@ const latency = (state: State): Effect.Effect<void> =>
 
 /** The service handles the request, even when its client is gone by then. */
 const deliver = ({ inner, scope, unsupervised }: State, request: Request, endpoint: string): Sent => {
-  // the record of a simulator tells by the spans which operation the engine runs
+  // a simulator identifies the operations of the engine by their spans
   const handled = inner.execute(request).pipe(unsupervised, Effect.withTracerEnabled(true))
   // a poll alone ends with its client
   return endpoint === "retrieve_future" || endpoint === "retrieve_futures"

@@ -1,4 +1,4 @@
-/** A scheduler whose tasks run when it is told to, in order or shuffled by a seed. */
+/** A scheduler that runs its tasks on `drain`, in order or shuffled by a seed. */
 import type * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
 import type { PCGRandom } from "effect/Utils"

@@ -1,4 +1,4 @@
-/** A clock whose time moves only when it is told to. */
+/** A clock whose time moves only by `advanceTo`. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
