@@ -7,9 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import * as client from "./utils/client.ts"
 
-const { createModel, createSession, ok, post, result, run } = client
-
-const statusOf = <R>(answer: Effect.Effect<client.Answer, never, R>) => Effect.map(answer, ({ status }) => status)
+const { createModel, createSession, ok, post, result, run, statusOf } = client
 
 const postBytes = (path: string, body: Uint8Array, headers: { readonly [name: string]: string }) =>
   client.send(

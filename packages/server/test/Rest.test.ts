@@ -9,10 +9,9 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import * as client from "./utils/client.ts"
 
-const { createModel, get, ok, post, run } = client
+const { createModel, get, ok, post, run, statusOf } = client
 
 const base = "http://tinker.test/api/v1"
-const statusOf = <R>(answer: Effect.Effect<client.Answer, never, R>) => Effect.map(answer, ({ status }) => status)
 const del = (path: string) => client.send(HttpClientRequest.del(`${base}${path}`))
 const put = (path: string, body: unknown) =>
   client.send(HttpClientRequest.put(`${base}${path}`).pipe(HttpClientRequest.bodyUnsafeJson(body)))

@@ -100,7 +100,7 @@ describe("TinkerServer", () => {
     Effect.gen(function* () {
       const layer = yield* with_({})
       yield* Effect.gen(function* () {
-        const refused = (answer: client.Answer) => {
+        const refused = (answer: client.TestResponse) => {
           assert.strictEqual(answer.status, 422, JSON.stringify(answer.body))
           assert.isAbove(Number(answer.headers["content-length"]), 0)
           assert.match(answer.headers["content-type"] ?? "", /application\/json/)

@@ -11,11 +11,11 @@ import * as client from "./utils/client.ts"
 
 const { createModel, createSession, forwardBackward, ok, optimStep, poll, post, result, run } = client
 
-// lets fibers of the service run, without moving the clock
+// runs the fibers of the service without moving the clock
 const settle = TestClock.adjust(0)
 
-describe("order", () => {
-  it.scoped("executes by seq_id, whatever the order of arrival", () =>
+describe("the queue of a model", () => {
+  it.scoped("runs operations by seq_id, whatever the order in which they arrive", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -42,7 +42,7 @@ describe("order", () => {
     })
   )
 
-  it.scoped("keeps the order of many operations that arrive at once and in disorder, each of them twice", () =>
+  it.scoped("keeps the order of many operations that arrive at once, shuffled, and twice each", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start()
       const count = 60
@@ -69,7 +69,7 @@ describe("order", () => {
     })
   )
 
-  it.scoped("takes operations before the model is made", () =>
+  it.scoped("admits operations before the model is created", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { layer } = yield* client.start(
@@ -91,7 +91,7 @@ describe("order", () => {
     })
   )
 
-  it.scoped("gives a missing seq_id the next number", () =>
+  it.scoped("assigns the next seq_id to a request without one", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -103,7 +103,7 @@ describe("order", () => {
     })
   )
 
-  it.scoped("answers a repetition with the same future, and another request under its number with 409", () =>
+  it.scoped("deduplicates a repeated request, and rejects another request under its seq_id with 409", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -136,7 +136,7 @@ describe("order", () => {
     })
   )
 
-  it.scoped("fails what waits behind a gap after a minute, names the missing number, and goes on", () =>
+  it.scoped("fails the operations behind a gap after a minute, names the missing seq_id, and continues", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -151,7 +151,7 @@ describe("order", () => {
         assert.strictEqual(failed.category, "user")
         assert.match(failed.error, /seq_id 1 did not arrive within 60 s/)
         assert.match((yield* result(fifth.request_id)).error, /seq_id 1/)
-        // too late, again, and the next
+        // one comes too late, one is repeated, and the next is admitted
         assert.strictEqual((yield* forwardBackward(model, 1)).status, 409)
         assert.deepStrictEqual(yield* ok(forwardBackward(model, 3)), third)
         yield* result((yield* ok(forwardBackward(model, 6))).request_id)
@@ -160,7 +160,7 @@ describe("order", () => {
     })
   )
 
-  it.scoped("waits for a gap anew whenever it gets on", () =>
+  it.scoped("restarts the timeout of a gap whenever the queue progresses", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start({ gapTimeout: "10 seconds" })
       yield* Effect.gen(function* () {
@@ -178,13 +178,13 @@ describe("order", () => {
     })
   )
 
-  it.scoped("uses up the number of an operation that it refuses", () =>
+  it.scoped("uses up the seq_id of a request that it rejects", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start()
       yield* Effect.gen(function* () {
         const model = yield* createModel(yield* createSession)
         const last = yield* ok(forwardBackward(model, 5))
-        // refused for its values, for its form, for its name, and for not being JSON of the right type
+        // rejected for empty data, for a value out of range, for a bad name, and for the wrong JSON type
         assert.strictEqual((yield* forwardBackward(model, 1, [])).status, 400)
         assert.strictEqual(
           (yield* post("/optim_step", { adam_params: { beta1: 2 }, model_id: model, seq_id: 2 })).status,
@@ -194,7 +194,7 @@ describe("order", () => {
         const broken = yield* post("/forward_backward", { model_id: model, seq_id: 4, forward_backward_input: [] })
         assert.strictEqual(broken.status, 422)
         assert.property(yield* result(last.request_id), "metrics")
-        // the same request gets the same answer
+        // the same request gets the same response
         assert.strictEqual((yield* forwardBackward(model, 1, [])).status, 400)
         assert.strictEqual((yield* forwardBackward(model, 1)).status, 409)
         for (const seq of [0, -1, 2 ** 31]) assert.strictEqual((yield* forwardBackward(model, seq)).status, 400)
@@ -204,7 +204,7 @@ describe("order", () => {
     })
   )
 
-  it.scoped("runs models beside each other, and never mixes them", () =>
+  it.scoped("runs models concurrently, and never mixes their state", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { layer } = yield* client.start(
@@ -224,7 +224,7 @@ describe("order", () => {
         const after = yield* run("/forward", { forward_input: client.input(client.datum([1, 2, 3])), model_id: quick })
         yield* Deferred.succeed(gate, undefined)
         const other = yield* result(held.request_id)
-        // no gradient of the other model, no decay of zero weights
+        // without the gradient of the other model, the step changes nothing, and zero weights do not decay
         assert.deepStrictEqual(after, before)
         assert.deepStrictEqual(other, before)
       }).pipe(Effect.provide(layer))
@@ -232,19 +232,10 @@ describe("order", () => {
   )
 })
 
-describe("futures", () => {
-  const stuck = (name: string) =>
-    Effect.map(Deferred.make<void, EngineError>(), (gate) => ({
-      gate,
-      options: {
-        before: (operation: { name: string }) => (operation.name === name ? Deferred.await(gate) : Effect.void)
-      }
-    }))
-
-  it.scoped("holds a poll for 20 seconds, then asks to try again", () =>
+describe("a future", () => {
+  it.scoped("holds a poll for 20 seconds, then responds with try_again", () =>
     Effect.gen(function* () {
-      const { gate, options } = yield* stuck("forwardBackward")
-      const { layer } = yield* client.start({}, options)
+      const { layer, open } = yield* client.startGated("forwardBackward")
       yield* Effect.gen(function* () {
         const model = yield* createModel(yield* createSession)
         const { request_id } = yield* ok(forwardBackward(model, 1))
@@ -256,10 +247,10 @@ describe("futures", () => {
         const expected = { type: "try_again", request_id, queue_state: "active" }
         assert.deepStrictEqual((yield* Fiber.join(first)).body, expected)
         assert.deepStrictEqual((yield* Fiber.join(second)).body, expected)
-        // a result ends the wait at once, for all who wait, and stays
+        // a result ends all polls at once, and stays
         const third = yield* Effect.fork(Effect.all([poll(request_id), poll(request_id)], { concurrency: 2 }))
         yield* TestClock.adjust("5 seconds")
-        yield* Deferred.succeed(gate, undefined)
+        yield* open
         const [a, b] = yield* Fiber.join(third)
         assert.property(a.body, "metrics")
         assert.deepStrictEqual(a.body, b.body)
@@ -269,7 +260,7 @@ describe("futures", () => {
     })
   )
 
-  it.scoped("answers failures as 200 with whose fault it is, and lets the queue go on", () =>
+  it.scoped("reports a failure as 200 with its category, and the queue continues", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start(
         {},
@@ -298,7 +289,7 @@ describe("futures", () => {
     })
   )
 
-  it.scoped("announces large results to those who ask for that", () =>
+  it.scoped("announces the size of a large result to clients that allow it", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start({ inlineLimit: 200 })
       yield* Effect.gen(function* () {
@@ -317,7 +308,7 @@ describe("futures", () => {
     })
   )
 
-  it.scoped("knows no other ids, and drops results in time", () =>
+  it.scoped("is 404 for an unknown id, and 410 once its result is evicted", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start({ resultRetention: "1 minute" })
       yield* Effect.gen(function* () {

@@ -51,7 +51,7 @@ const trained = Effect.gen(function* () {
 const upload = (
   files: { readonly adapter?: Uint8Array; readonly config?: Uint8Array },
   extra: object = {}
-): Effect.Effect<client.Answer, never, HttpClient.HttpClient> =>
+): Effect.Effect<client.TestResponse, never, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const { upload_id, urls } = yield* ok(start(extra))
     if (files.adapter !== undefined) assert.strictEqual((yield* put(urls[adapterName], files.adapter)).status, 200)

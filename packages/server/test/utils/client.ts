@@ -1,19 +1,31 @@
+/** A client of the JSON endpoints for tests: one function an endpoint, whose responses are not typed. */
+import type { EngineError } from "@effect-tinker/server/Engine"
 import type * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
-/** A service over a test engine, and the engine's records. */
+/** A service over a test engine, and the record of that. */
 export const start = (options: TinkerServer.Options = {}, engine: TestEngine.Options = {}) =>
   TestServer.make({ ...options, engine })
 
-// answers are checked field by field
+/** A service whose engine waits before every operation of this name until the gate is opened. */
+export const startGated = (name: string, options: TinkerServer.Options = {}) =>
+  Effect.gen(function* () {
+    const gate = yield* Deferred.make<void, EngineError>()
+    const before = (operation: TestEngine.Operation) => (operation.name === name ? Deferred.await(gate) : Effect.void)
+    const { engine, layer } = yield* start(options, { before })
+    return { engine, layer, open: Deferred.succeed(gate, undefined) }
+  })
+
+// tests check the fields that they expect
 type Json = any // eslint-disable-line typescript/no-explicit-any
 
-export interface Answer {
+export interface TestResponse {
   readonly status: number
   readonly body: Json
   readonly headers: { readonly [name: string]: string | undefined }
@@ -23,7 +35,7 @@ const base = "http://tinker.test/api/v1"
 
 export const send = (
   request: HttpClientRequest.HttpClientRequest
-): Effect.Effect<Answer, never, HttpClient.HttpClient> =>
+): Effect.Effect<TestResponse, never, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const response = yield* HttpClient.execute(request)
     const text = yield* response.text
@@ -43,23 +55,28 @@ export const post = (path: string, body: unknown, headers: { readonly [name: str
 export const postText = (path: string, body: string, contentType = "application/json") =>
   send(HttpClientRequest.post(`${base}${path}`).pipe(HttpClientRequest.bodyText(body, contentType)))
 
-/** What an accepted request answers with. */
-export const ok = <R>(answer: Effect.Effect<Answer, never, R>): Effect.Effect<Json, never, R> =>
-  Effect.map(answer, ({ body, status }) => {
+/** The body of a response with status 200. */
+export const ok = <R>(response: Effect.Effect<TestResponse, never, R>): Effect.Effect<Json, never, R> =>
+  Effect.map(response, ({ body, status }) => {
     assert.strictEqual(status, 200, JSON.stringify(body))
     return body
   })
 
+/** The status of a response. */
+export const statusOf = <R>(response: Effect.Effect<TestResponse, never, R>) =>
+  Effect.map(response, ({ status }) => status)
+
+/** One poll for a result. */
 export const poll = (request_id: string, allow_metadata_only = false) =>
   post("/retrieve_future", { request_id, allow_metadata_only })
 
-/** The result of an operation that has been sent. */
+/** Polls until there is a result. */
 export const result = (request_id: string): Effect.Effect<Json, never, HttpClient.HttpClient> =>
   Effect.flatMap(ok(poll(request_id)), (body) =>
     body.type === "try_again" ? result(request_id) : Effect.succeed(body)
   )
 
-/** The result of an operation. */
+/** Submits an operation and polls for its result. */
 export const run = (path: string, body: unknown) =>
   Effect.flatMap(ok(post(path, body)), ({ request_id }) => result(request_id))
 
@@ -74,7 +91,7 @@ export const createModel = (session_id: string, model_seq_id = 0) =>
     ({ model_id }) => model_id as string
   )
 
-/** A datum of cross entropy on the wire. */
+/** A datum for cross_entropy, as JSON. */
 export const datum = (tokens: ReadonlyArray<number>) => ({
   model_input: { chunks: [{ type: "encoded_text", tokens: tokens.slice(0, -1) }] },
   loss_fn_inputs: {
@@ -100,5 +117,5 @@ export const sampleRequest = (sampling_session_id: string, seq_id: number, extra
   ...extra
 })
 
-/** Names of what the engine did, without the samplers. */
+/** The names of operations of the engine. */
 export const names = (operations: ReadonlyArray<TestEngine.Operation>) => operations.map(({ name }) => name)

@@ -1,4 +1,4 @@
-/** A service as a process of its own, over the directory and on the port that it is given; prints its URL when it listens. */
+/** Runs a service in a separate process. Arguments: the directory of checkpoints and the port. Prints the URL when it listens. */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"

@@ -1,16 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type * as Engine from "../src/Engine.ts"
-import * as client from "./utils/client.ts"
-import { collect } from "./utils/garbage.ts"
+import type * as Engine from "../../src/Engine.ts"
+import * as client from "../utils/client.ts"
+import { collect } from "../utils/garbage.ts"
 
-// what a weak reference was made of lives until the end of the task
+// the target of a new weak reference stays alive until the end of the task
 const collectGarbage = Effect.promise(() => new Promise((resolve) => setImmediate(resolve))).pipe(
-  Effect.zipRight(Effect.sync(collect))
+  Effect.andThen(Effect.sync(collect))
 )
 
-describe("what is held", () => {
-  it.scoped("are the last results that were given out, and those that nobody asked for", () =>
+describe("the service", () => {
+  it.scoped("retains the latest delivered results, and all that were not delivered", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start({}, { record: false })
       yield* Effect.gen(function* () {
@@ -24,16 +24,16 @@ describe("what is held", () => {
         const status = (id: string) => Effect.map(client.poll(id), ({ status }) => status)
         assert.strictEqual(yield* status(first.request_id), 410)
         assert.strictEqual(yield* status(waiting.request_id), 200)
-        // the same number again is what it was, until it comes too late
+        // a repeated request gets the same future, as long as its seq_id is remembered
         const again = yield* client.ok(client.optimStep(model_id, 2))
         assert.strictEqual(again.request_id, waiting.request_id)
       }).pipe(Effect.provide(layer))
     })
   )
 
-  it.scoped("is nothing of what an operation was given", () =>
+  it.scoped("retains nothing of the inputs of operations", () =>
     Effect.gen(function* () {
-      const given: Array<WeakRef<object>> = []
+      const inputs: Array<WeakRef<object>> = []
       const { layer } = yield* client.start(
         {},
         {
@@ -42,9 +42,9 @@ describe("what is held", () => {
             Effect.sync(() => {
               if (name === "forwardBackward") {
                 const [datum] = (input as Engine.PassOptions).data
-                given.push(new WeakRef(datum!.model_input.chunks[0]!), new WeakRef(datum!.loss_fn_inputs))
+                inputs.push(new WeakRef(datum!.model_input.chunks[0]!), new WeakRef(datum!.loss_fn_inputs))
               }
-              if (name === "sample") given.push(new WeakRef((input as Engine.SampleOptions).prompt.chunks[0]!))
+              if (name === "sample") inputs.push(new WeakRef((input as Engine.SampleOptions).prompt.chunks[0]!))
             })
         }
       )
@@ -65,16 +65,16 @@ describe("what is held", () => {
             client.post("/asample", client.sampleRequest(sampling_session_id, n))
           ]) {
             const { request_id } = yield* client.ok(sent)
-            // half of the results are asked for
+            // half of the results are polled for right away
             if (n % 2 === 0) yield* client.result(request_id)
             results.push(request_id)
           }
         }
         yield* Effect.forEach(results, client.result)
-        assert.strictEqual(given.length, 30)
+        assert.strictEqual(inputs.length, 30)
         yield* collectGarbage
-        // the last ones may still stand on a stack
-        assert.isAtMost(given.filter((value) => value.deref() !== undefined).length, 3)
+        // the last ones may still be referenced from a stack
+        assert.isAtMost(inputs.filter((value) => value.deref() !== undefined).length, 3)
       }).pipe(Effect.provide(layer))
     })
   )

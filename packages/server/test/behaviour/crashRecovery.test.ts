@@ -20,12 +20,12 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import type * as Engine from "../src/Engine.ts"
-import * as client from "./utils/client.ts"
+import type * as Engine from "../../src/Engine.ts"
+import * as client from "../utils/client.ts"
 
-const script = fileURLToPath(new URL("utils/durableServer.ts", import.meta.url))
+const script = fileURLToPath(new URL("../utils/durableServer.ts", import.meta.url))
 
-/** A service in a process, and what kills it without a word. */
+/** A service in a separate process, and an effect that kills it with SIGKILL. */
 const start = (directory: string, port = 0) =>
   Effect.acquireRelease(
     Effect.async<{ readonly url: string; readonly kill: Effect.Effect<void> }, Error>((resume) => {
@@ -51,7 +51,7 @@ const start = (directory: string, port = 0) =>
     ({ kill }) => kill
   )
 
-/** Requests to whatever host go to the process. */
+/** A client whose requests to any host go to the process. */
 const at = (url: string) =>
   Layer.effect(
     HttpClient.HttpClient,
@@ -64,12 +64,12 @@ const at = (url: string) =>
 
 describe("a service that is killed", () => {
   it.scopedLive(
-    "has every checkpoint that it acknowledged, whole, and shows no other",
+    "has every checkpoint that it acknowledged, complete, and no other",
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const directory = yield* fs.makeTempDirectoryScoped()
-        /** by path: the number of optimizer steps that was acknowledged last, and the one that may be there as well */
+        /** by path: the number of optimizer steps of the last save that succeeded, and of the last that was attempted */
         const acknowledged = new Map<string, number>()
         const attempted = new Map<string, number>()
 
@@ -102,7 +102,7 @@ describe("a service that is killed", () => {
           }).pipe(Effect.scoped)
         }
 
-        // the same directory, as the next service finds it
+        // a new service over the same directory
         const checkpoints = CheckpointStore.layerFileSystem(directory).pipe(Layer.provide(NodeContext.layer))
         const { layer } = yield* TestServer.make({ checkpoints })
         const listed = yield* client.ok(client.get("/checkpoints?limit=100000")).pipe(Effect.provide(layer))
@@ -128,7 +128,7 @@ describe("a service that is killed", () => {
   )
 
   it.scopedLive(
-    "is told of by the steps under way when it is there again, and training goes on from its checkpoint",
+    "fails the steps in flight when it is back, and training resumes from its checkpoint",
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
@@ -163,11 +163,11 @@ describe("a service that is killed", () => {
         const expected = (yield* train(undisturbed, [1, 2, 3, 4, 5, 6])).slice(3)
         yield* train(training, [1, 2, 3])
         const { path } = yield* Effect.flatten(training.saveState("third"))
-        const underWay = [yield* submit(training, 4), yield* submit(training, 5)]
+        const inFlight = [yield* submit(training, 4), yield* submit(training, 5)]
         yield* first.kill
         yield* start(directory, Number(new URL(first.url).port))
-        // they are sent again until the next service is there, which knows nothing of the model
-        const [lost, behind] = yield* Effect.forEach(underWay, (step) => Effect.flip(step))
+        // the client retries them until the next service is there, which does not know the model
+        const [lost, behind] = yield* Effect.forEach(inFlight, (step) => Effect.flip(step))
         assert.strictEqual(lost!._tag, "NotFound")
         assert.include(lost!.message, training.modelId)
         assert.strictEqual(behind!._tag, "ClientBroken")
@@ -187,7 +187,7 @@ describe("a service that is killed", () => {
     weights: { w: { shape: [1], data: Float32Array.of(value) } }
   })
 
-  it.scopedLive("between two steps of a replacement still has the old one, and what it was to remove is gone", () =>
+  it.scopedLive("still has the checkpoint that it was replacing, and completes a removal", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
@@ -195,7 +195,7 @@ describe("a service that is killed", () => {
       const before = yield* CheckpointStore.makeFileSystem(directory)
       yield* before.save({ path, adapter: adapter(1) })
       const place = `${directory}/s%3Atrain%3A0/weights/one`
-      // as a stop leaves it: the old one has left its place, the new one has not come
+      // as a crash leaves it: the old checkpoint is moved away, the new one is not in place
       yield* fs.makeDirectory(`${directory}/.draft-1/new`, { recursive: true })
       yield* fs.writeFileString(`${directory}/.draft-1/new/adapter_config.json`, "{")
       yield* fs.rename(place, `${directory}/.draft-1/old`)

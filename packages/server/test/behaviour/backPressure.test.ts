@@ -1,39 +1,31 @@
-import type { EngineError } from "@effect-tinker/server/Engine"
-import type * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { assert, describe, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
-import * as client from "./utils/client.ts"
+import * as client from "../utils/client.ts"
 
 const { createModel, createSession, forwardBackward, ok, optimStep, poll, post, result, sampleRequest } = client
 
-/** A service whose engine waits before the operations that are named. */
-const stuck = (name: string, maxPending: number) =>
-  Effect.gen(function* () {
-    const gate = yield* Deferred.make<void, EngineError>()
-    const before = (operation: TestEngine.Operation) => (operation.name === name ? Deferred.await(gate) : Effect.void)
-    const { engine, layer } = yield* client.start({ maxPending, sampleConcurrency: 2 }, { before })
-    return { open: Deferred.succeed(gate, undefined), engine, layer }
-  })
-
 describe("back-pressure", () => {
-  it.scoped("refuses what is too much for now, says when to come again, and uses up no number", () =>
+  it.scoped("rejects operations above the limit with 429 and Retry-After, and uses up no seq_id", () =>
     Effect.gen(function* () {
-      const { engine, layer, open } = yield* stuck("forwardBackward", 4)
+      const { engine, layer, open } = yield* client.startGated("forwardBackward", { maxPending: 4 })
       yield* Effect.gen(function* () {
         const session = yield* createSession
         const model = yield* createModel(session)
         const other = yield* createModel(yield* createSession)
         const ids: Array<string> = []
         for (let seq = 1; seq <= 4; seq++) ids.push((yield* ok(forwardBackward(model, seq))).request_id)
-        const refused = yield* optimStep(model, 5)
-        assert.strictEqual(refused.status, 429)
-        assert.strictEqual(refused.headers["retry-after"], "1")
-        assert.match(refused.body.detail, /4 operations wait or run/)
-        assert.strictEqual((yield* ok(forwardBackward(model, 2))).request_id, ids[1], "a repetition is no more work")
-        assert.strictEqual((yield* optimStep(other, 1)).status, 200, "another session is not slowed")
+        const rejected = yield* optimStep(model, 5)
+        assert.strictEqual(rejected.status, 429)
+        assert.strictEqual(rejected.headers["retry-after"], "1")
+        assert.match(rejected.body.detail, /4 operations wait or run/)
+        assert.strictEqual(
+          (yield* ok(forwardBackward(model, 2))).request_id,
+          ids[1],
+          "a repeated request is no new operation"
+        )
+        assert.strictEqual((yield* optimStep(other, 1)).status, 200, "another session is not limited")
         yield* open
         yield* Effect.forEach(ids, result)
         const { request_id } = yield* ok(optimStep(model, 5))
@@ -47,9 +39,9 @@ describe("back-pressure", () => {
     })
   )
 
-  it.scoped("always takes what others wait for, and tells them what they wait for", () =>
+  it.scoped("always admits an operation that others wait for, and tells them what they wait for", () =>
     Effect.gen(function* () {
-      const { layer, open } = yield* stuck("none", 3)
+      const { layer, open } = yield* client.startGated("none", { maxPending: 3 })
       yield* open
       yield* Effect.gen(function* () {
         const model = yield* createModel(yield* createSession)
@@ -71,9 +63,9 @@ describe("back-pressure", () => {
     })
   )
 
-  it.scoped("of samples: those that wait for their turn say so", () =>
+  it.scoped("limits samples, and reports which of them wait for a permit", () =>
     Effect.gen(function* () {
-      const { layer, open } = yield* stuck("sample", 3)
+      const { layer, open } = yield* client.startGated("sample", { maxPending: 3, sampleConcurrency: 2 })
       yield* Effect.gen(function* () {
         const session_id = yield* createSession
         const { sampling_session_id } = yield* ok(
@@ -86,9 +78,9 @@ describe("back-pressure", () => {
         const sample = (seq: number) => post("/asample", sampleRequest(sampling_session_id, seq))
         const ids: Array<string> = []
         for (const seq of [0, 1, 2]) ids.push((yield* ok(sample(seq))).request_id)
-        const refused = yield* sample(3)
-        assert.strictEqual(refused.status, 429)
-        assert.strictEqual(refused.headers["retry-after"], "1")
+        const rejected = yield* sample(3)
+        assert.strictEqual(rejected.status, 429)
+        assert.strictEqual(rejected.headers["retry-after"], "1")
         const polls = yield* Effect.fork(Effect.forEach(ids, (id) => poll(id), { concurrency: 3 }))
         yield* TestClock.adjust("20 seconds")
         assert.deepStrictEqual(

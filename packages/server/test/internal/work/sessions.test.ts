@@ -5,15 +5,14 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import * as client from "./utils/client.ts"
+import * as client from "../../utils/client.ts"
 
 const { createModel, createSession, forwardBackward, ok, poll, post, result, run } = client
 
-const heartbeat = (session_id: string) =>
-  Effect.map(post("/session_heartbeat", { session_id }), (answer) => answer.status)
+const heartbeat = (session_id: string) => client.statusOf(post("/session_heartbeat", { session_id }))
 
-describe("sessions", () => {
-  it.scoped("have ids of their own, and unknown ones are 404", () =>
+describe("a session", () => {
+  it.scoped("has a unique id, and is 404 under an unknown one", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -24,20 +23,20 @@ describe("sessions", () => {
         assert.deepStrictEqual(yield* ok(post("/session_heartbeat", { session_id: one })), {
           type: "session_heartbeat"
         })
-        assert.strictEqual(yield* heartbeat("nobody"), 404)
+        assert.strictEqual(yield* heartbeat("unknown"), 404)
         const base_model = "effect-tinker/test"
-        const model = yield* post("/create_model", { session_id: "nobody", model_seq_id: 0, base_model })
+        const model = yield* post("/create_model", { session_id: "unknown", model_seq_id: 0, base_model })
         assert.strictEqual(model.status, 404)
-        assert.match(model.body.detail, /nobody/)
-        const sampler = { session_id: "nobody", sampling_session_seq_id: 0, base_model }
+        assert.match(model.body.detail, /unknown/)
+        const sampler = { session_id: "unknown", sampling_session_seq_id: 0, base_model }
         assert.strictEqual((yield* post("/create_sampling_session", sampler)).status, 404)
-        assert.strictEqual((yield* forwardBackward("nobody", 1)).status, 404)
-        assert.strictEqual((yield* post("/get_info", { model_id: "nobody" })).status, 404)
+        assert.strictEqual((yield* forwardBackward("unknown", 1)).status, 404)
+        assert.strictEqual((yield* post("/get_info", { model_id: "unknown" })).status, 404)
       }).pipe(Effect.provide(layer))
     })
   )
 
-  it.scoped("end when nothing is heard of them, and release what they held", () =>
+  it.scoped("ends when it gets no heartbeats, and releases its models and samplers", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -64,7 +63,7 @@ describe("sessions", () => {
     })
   )
 
-  it.scoped("live on while they work", () =>
+  it.scoped("stays alive while an operation runs", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { layer } = yield* client.start(
@@ -84,7 +83,7 @@ describe("sessions", () => {
     })
   )
 
-  it.scoped("live on while something waits for a number that is missing", () =>
+  it.scoped("stays alive while an operation waits for a missing seq_id", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start({ sessionTimeout: "10 seconds", gapTimeout: "2 minutes" })
       yield* Effect.gen(function* () {
@@ -99,39 +98,41 @@ describe("sessions", () => {
     })
   )
 
-  it.effect("end with the service: what runs is interrupted, what waits fails, everything is released", () =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      let interrupted = false
-      const { engine, layer } = yield* client
-        .start(
-          {},
-          {
-            before: ({ name }) =>
-              name === "forwardBackward"
-                ? Effect.onInterrupt(Effect.never, () =>
-                    Effect.sync(() => {
-                      interrupted = true
-                    })
-                  )
-                : Effect.void
-          }
-        )
-        .pipe(Scope.extend(scope))
-      yield* Effect.gen(function* () {
-        const model = yield* createModel(yield* createSession)
-        const running = yield* ok(forwardBackward(model, 1))
-        const waiting = yield* ok(forwardBackward(model, 2))
-        const polls = yield* Effect.fork(
-          Effect.all([poll(running.request_id), poll(waiting.request_id)], { concurrency: 2 })
-        )
-        yield* TestClock.adjust("1 seconds")
-        yield* Scope.close(scope, Exit.void)
-        const [first, second] = yield* Fiber.join(polls)
-        assert.deepStrictEqual([first.body.category, second.body.category], ["server", "server"])
-      }).pipe(Effect.provide(layer))
-      assert.isTrue(interrupted)
-      assert.deepStrictEqual(yield* engine.live, { models: 0, samplers: 0 })
-    })
+  it.effect(
+    "ends with the service: running operations are interrupted, queued ones fail, and all models are released",
+    () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        let interrupted = false
+        const { engine, layer } = yield* client
+          .start(
+            {},
+            {
+              before: ({ name }) =>
+                name === "forwardBackward"
+                  ? Effect.onInterrupt(Effect.never, () =>
+                      Effect.sync(() => {
+                        interrupted = true
+                      })
+                    )
+                  : Effect.void
+            }
+          )
+          .pipe(Scope.extend(scope))
+        yield* Effect.gen(function* () {
+          const model = yield* createModel(yield* createSession)
+          const running = yield* ok(forwardBackward(model, 1))
+          const waiting = yield* ok(forwardBackward(model, 2))
+          const polls = yield* Effect.fork(
+            Effect.all([poll(running.request_id), poll(waiting.request_id)], { concurrency: 2 })
+          )
+          yield* TestClock.adjust("1 seconds")
+          yield* Scope.close(scope, Exit.void)
+          const [first, second] = yield* Fiber.join(polls)
+          assert.deepStrictEqual([first.body.category, second.body.category], ["server", "server"])
+        }).pipe(Effect.provide(layer))
+        assert.isTrue(interrupted)
+        assert.deepStrictEqual(yield* engine.live, { models: 0, samplers: 0 })
+      })
   )
 })
