@@ -5,7 +5,9 @@
  */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import type * as Engine from "@effect-tinker/server/Engine"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClient from "@effect/platform/HttpClient"
@@ -17,7 +19,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as BaseModel from "./BaseModel.ts"
-import * as Embedded from "@effect-tinker/embedded/Embedded"
 
 /**
  * @since 0.1.0
@@ -93,7 +94,7 @@ export const layerEmbedded = (options: {
       Backend,
       Effect.map(Path.Path, (path) => ({
         description: "the embedded service",
-        directoryOf: (checkpoint) => Embedded.directoryOf(path, options.checkpoints, checkpoint)
+        directoryOf: (checkpoint) => CheckpointStore.directoryOf(path, options.checkpoints, checkpoint)
       }))
     )
   )

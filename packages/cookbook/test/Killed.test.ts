@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import * as Embedded from "@effect-tinker/embedded/Embedded"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Training from "./utils/training.ts"
 
 /** Runs the program over a directory, kills it when it has gone on for some steps, and answers where it kept its state. */
@@ -51,7 +51,7 @@ describe("a training program that is killed", () => {
             const logprobs = []
             for (let step = Training.kept; step < last; step++) logprobs.push(yield* Training.step(model, step))
             const saved = yield* yield* model.saveState("end")
-            const files = Option.getOrThrow(Embedded.directoryOf(path, checkpoints, saved.path))
+            const files = Option.getOrThrow(CheckpointStore.directoryOf(path, checkpoints, saved.path))
             const tensors = (yield* fs.readDirectory(files)).filter((file) => file.endsWith(".safetensors")).sort()
             assert.isAbove(tensors.length, 0)
             return {

@@ -1,11 +1,26 @@
 /**
- * The service within the program: no port, no key, no network. What is sent to this `HttpClient`, whatever the host, is
- * answered by the service itself over the engine that really trains, which on Node has a thread of its own.
+ * The service in this process, as one Layer: no port, no API key, no network. The `HttpClient` of `layer` sends every
+ * request, whatever its host, to the service itself, which trains and samples with the engine of the platform.
+ *
+ * ```ts
+ * import * as Embedded from "@effect-tinker/embedded/Embedded"
+ * import * as NodeContext from "@effect/platform-node/NodeContext"
+ * import * as Layer from "effect/Layer"
+ *
+ * const ServiceLive = Embedded.layerServiceClient({ checkpoints: "./checkpoints" }).pipe(
+ *   Layer.provide(NodeContext.layer)
+ * )
+ * ```
+ *
+ * - **Engine.** The `#engine` conditions in package.json choose it: on Node, Bun and Deno it computes on a worker thread,
+ *   so that the timers and requests of the program stay prompt; elsewhere on the thread of the caller.
+ * - **Models.** `models` are directories with Hugging Face's files, read through the `FileSystem` service.
+ * - **Checkpoints.** They are stored in the directory `checkpoints`, or in memory.
  *
  * @since 0.1.0
  */
+import * as platform from "#engine"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
-import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import type * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
@@ -15,64 +30,49 @@ import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Path from "@effect/platform/Path"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
 /**
  * @since 0.1.0
  * @category models
  */
-export interface Options extends JaxEngine.Options {
-  /** where checkpoints are kept; in memory, and gone with the program, unless given */
-  readonly checkpoints?: string | undefined
+export interface EngineOptions extends JaxEngine.Options {
   /**
-   * Where the engine computes: in a thread of its `own`, so that the program's timers and requests stay prompt, or on
-   * the thread of its `caller`. By default `own` on Node and what is like it, and `caller` elsewhere.
+   * The thread that computes. By default a worker thread on Node, Bun and Deno, and the thread of the caller elsewhere,
+   * where `worker` fails with an `EngineError`.
    */
-  readonly thread?: "own" | "caller" | undefined
+  readonly thread?: "worker" | "caller" | undefined
 }
 
-// as Node, Bun and Deno have it; bundlers for browsers replace or lack it
-const hasThreads =
-  (globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } }).process?.versions?.node !==
-  undefined
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends EngineOptions {
+  /** The directory in which checkpoints are stored. By default they are kept in memory, until the layer is released. */
+  readonly checkpoints?: string | undefined
+}
 
 /**
- * The engine that really trains, where the options say.
+ * The engine of the platform.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerEngine = (
-  options: Options = {}
-): Layer.Layer<
+export const layerEngine = ({ thread, ...options }: EngineOptions = {}): Layer.Layer<
   Engine.Engine,
   ModelDirectory.ModelDirectoryError | Engine.EngineError,
   FileSystem.FileSystem | Path.Path
-> => {
-  const { checkpoints: _, thread = hasThreads ? "own" : "caller", ...settings } = options
-  // loads one of the two, as each is of no use beside the other
-  return Layer.unwrapEffect(
-    Effect.map(
-      Effect.promise(() =>
-        thread === "own"
-          ? import("@effect-tinker/engine/NodeWorkerEngine").then(({ layer }) => layer)
-          : import("@effect-tinker/engine/JaxEngine").then(({ layer }) => layer)
-      ),
-      (layer) => layer(settings)
-    )
-  )
-}
+> => platform.layer(options, thread)
 
 /**
+ * An `HttpClient` that sends every request to the embedded service.
+ *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options = {}
-): Layer.Layer<
+export const layer = ({ checkpoints, ...options }: Options = {}): Layer.Layer<
   HttpClient.HttpClient,
   ModelDirectory.ModelDirectoryError | Engine.EngineError,
   FileSystem.FileSystem | Path.Path
@@ -80,14 +80,12 @@ export const layer = (
   InProcessHttpClient.layer().pipe(
     Layer.provide([
       layerEngine(options),
-      options.checkpoints === undefined
-        ? CheckpointStore.layerMemory
-        : CheckpointStore.layerFileSystem(options.checkpoints)
+      checkpoints === undefined ? CheckpointStore.layerMemory : CheckpointStore.layerFileSystem(checkpoints)
     ])
   )
 
 /**
- * The client of an embedded service.
+ * A session with the embedded service.
  *
  * @since 0.1.0
  * @category layers
@@ -101,15 +99,4 @@ export const layerServiceClient = (
 > =>
   ServiceClient.layer({ apiKey: Redacted.make("tml-embedded"), baseUrl: "http://embedded.invalid" }).pipe(
     Layer.provide(layer(options))
-  )
-
-/**
- * The directory in which a store of files keeps a checkpoint.
- *
- * @since 0.1.0
- * @category conversions
- */
-export const directoryOf = (path: Path.Path, checkpoints: string, checkpoint: string): Option.Option<string> =>
-  Option.map(TinkerPath.parse(checkpoint), ({ kind, name, training_run_id }) =>
-    path.join(checkpoints, training_run_id.replaceAll(":", "%3A"), kind, name)
   )

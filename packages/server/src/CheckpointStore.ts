@@ -4,12 +4,15 @@
  *
  * @since 0.1.0
  */
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as fileStore from "./internal/checkpoints/fileStore.ts"
+import * as layout from "./internal/checkpoints/layout.ts"
 import * as memoryStore from "./internal/checkpoints/memoryStore.ts"
 import type * as model from "./internal/checkpoints/model.ts"
 
@@ -105,3 +108,16 @@ export const layerFileSystem = (
   directory: string
 ): Layer.Layer<CheckpointStore, never, FileSystem.FileSystem | Path.Path> =>
   Layer.effect(CheckpointStore, makeFileSystem(directory))
+
+/**
+ * The directory of a checkpoint in the store `directory`, by its `tinker://` path. None if the path is not one of a
+ * checkpoint.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const directoryOf = (path: Path.Path, directory: string, checkpoint: string): Option.Option<string> =>
+  TinkerPath.parse(checkpoint).pipe(
+    Option.flatMapNullable(layout.segmentsOf),
+    Option.map((segments) => path.join(directory, ...segments))
+  )
