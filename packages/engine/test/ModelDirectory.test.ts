@@ -6,14 +6,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as sampler from "../src/internal/generation/sampler.ts"
-import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ModelDirectory from "../src/ModelDirectory.ts"
 import * as fixtures from "./utils/fixtures.ts"
+import { sampleRequest } from "./utils/requests.ts"
 
 const config = fixtures.read<Record<string, unknown>>("tiny-qwen3/config.json")
 
-/** A copy of a fixture's directory, in which files may be replaced; `undefined` takes one away. */
-const copyOf = (name: string, changes: Record<string, string | Uint8Array | undefined>) =>
+/** Copies the directory of a fixture, and replaces files; `undefined` removes one. */
+const copyWith = (name: string, changes: Record<string, string | Uint8Array | undefined>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { join } = yield* Path.Path
@@ -28,9 +28,10 @@ const copyOf = (name: string, changes: Record<string, string | Uint8Array | unde
     return directory
   })
 
-const failure = (name: string, changes: Record<string, string | Uint8Array | undefined>) =>
+/** The reason why a changed copy of a fixture is rejected. */
+const reasonFor = (name: string, changes: Record<string, string | Uint8Array | undefined>) =>
   Effect.gen(function* () {
-    const directory = yield* copyOf(name, changes)
+    const directory = yield* copyWith(name, changes)
     const error = yield* Effect.flip(Effect.flatMap(ModelDirectory.open(directory), ModelDirectory.weights))
     assert.instanceOf(error, ModelDirectory.ModelDirectoryError)
     assert.isTrue(error.path.startsWith(directory))
@@ -38,7 +39,7 @@ const failure = (name: string, changes: Record<string, string | Uint8Array | und
   })
 
 describe("parseConfig", () => {
-  it("refuses what the engine could not run faithfully, and says why", () => {
+  it("rejects models that the engine cannot run faithfully, with the reason", () => {
     const cases: ReadonlyArray<readonly [unknown, string]> = [
       [null, "is not an object"],
       [[], "is not an object"],
@@ -74,7 +75,7 @@ describe("parseConfig", () => {
     }
   })
 
-  it("reads both generations of rope's parameters", () => {
+  it("reads the RoPE parameters of transformers 4 and 5", () => {
     const rope = (change: object) => Either.getOrThrow(ModelDirectory.parseConfig({ ...config, ...change })).rope
     const old = { rope_parameters: undefined, rope_theta: 5e5 }
     const linear = { type: "linear", factor: 2 } as const
@@ -85,7 +86,7 @@ describe("parseConfig", () => {
     assert.deepStrictEqual(rope(current), { theta: 1e6, scaling: linear })
   })
 
-  it("takes a window that is switched off, and heads of the default size", () => {
+  it("accepts a sliding window that is switched off, and computes a missing head_dim", () => {
     const parsed = ModelDirectory.parseConfig({
       ...config,
       sliding_window: 4096,
@@ -96,35 +97,37 @@ describe("parseConfig", () => {
   })
 })
 
-describe("a directory", () => {
-  it.scoped("in shards of BF16 and F16 is read as float32", () =>
+describe("A model directory", () => {
+  it.scoped("is read as float32 from shards of BF16 and F16", () =>
     Effect.gen(function* () {
       const model = yield* ModelDirectory.open(fixtures.path("tiny-llama"))
       const weights = yield* ModelDirectory.weights(model)
       assert.strictEqual(Object.keys(weights).length, 1 + 3 * 9 + 1)
       assert.isTrue(Object.values(weights).every(({ data }) => data instanceof Float32Array))
       assert.deepStrictEqual(model.eos_token_ids, [2])
-      // the bytes follow the three special tokens
+      // the three special tokens come before the bytes
       assert.strictEqual(model.decode!([1]), "<|im_start|>")
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scoped("with llama3's rope scaling has the logits of the reference", () =>
+  it.scoped("gives the logits of the reference with the RoPE scaling of Llama 3", () =>
     Effect.gen(function* () {
       const fixture = fixtures.read<fixtures.Tiny>("tiny-llama.json")
       const original = fixtures.read<object>("tiny-llama/config.json")
-      const directory = yield* copyOf("tiny-llama", {
+      const directory = yield* copyWith("tiny-llama", {
         "config.json": JSON.stringify({ ...original, rope_scaling: fixture.rope_scaling!.config })
       })
       const base = yield* fixtures.load(directory)
-      const { topk_prompt_logprobs } = yield* sampler.sample(base, base.stored, {
-        prompt: ModelInput.fromTokens([...fixture.tokens, 0]),
-        num_samples: 1,
-        sampling_params: { max_tokens: 1, temperature: 0, top_k: -1, top_p: 1 },
-        prompt_logprobs: false,
-        topk_prompt_logprobs: 2
-      })
-      const logits = fixtures.floats(fixture.rope_scaling!.logits)
+      const { topk_prompt_logprobs } = yield* sampler.sample(
+        base,
+        base.stored,
+        sampleRequest({
+          prompt: [...fixture.tokens, 0],
+          params: { max_tokens: 1, temperature: 0 },
+          topk_prompt_logprobs: 2
+        })
+      )
+      const logits = fixtures.decodeTensor(fixture.rope_scaling!.logits)
       topk_prompt_logprobs!.slice(1).forEach((row, i) => {
         const [[first, a], [second, b]] = row as unknown as [[number, number], [number, number]]
         const at = (token: number) => logits[i * base.config.vocab_size + token]!
@@ -134,14 +137,14 @@ describe("a directory", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scoped("that cannot be read is refused, with the file and the reason", () =>
+  it.scoped("is rejected with the file and the reason if it is incomplete or invalid", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const bytes = yield* fs.readFile(fixtures.path("tiny-qwen3/model.safetensors"))
       const { tensors } = Either.getOrThrow(SafeTensors.decode(bytes))
       const { "model.norm.weight": norm, ...rest } = tensors
-      const qwen = (changes: Record<string, string | Uint8Array | undefined>) => failure("tiny-qwen3", changes)
-      const llama = (changes: Record<string, string | Uint8Array | undefined>) => failure("tiny-llama", changes)
+      const qwen = (changes: Record<string, string | Uint8Array | undefined>) => reasonFor("tiny-qwen3", changes)
+      const llama = (changes: Record<string, string | Uint8Array | undefined>) => reasonFor("tiny-llama", changes)
 
       assert.include(yield* qwen({ "config.json": undefined }), "cannot be read")
       assert.include(yield* qwen({ "config.json": "{" }), "is not JSON")
@@ -167,9 +170,9 @@ describe("a directory", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scoped("without tokenizer and generation config is read without them", () =>
+  it.scoped("may lack a tokenizer and a generation config", () =>
     Effect.gen(function* () {
-      const directory = yield* copyOf("tiny-qwen3", {
+      const directory = yield* copyWith("tiny-qwen3", {
         "tokenizer.json": undefined,
         "generation_config.json": undefined,
         "config.json": JSON.stringify({ ...config, eos_token_id: [7, 9] })

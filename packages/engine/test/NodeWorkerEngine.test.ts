@@ -1,5 +1,4 @@
 import * as Datum from "@effect-tinker/api/Datum"
-import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Engine from "@effect-tinker/server/Engine"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
@@ -15,33 +14,31 @@ import type { Worker } from "node:worker_threads"
 import * as JaxEngine from "../src/JaxEngine.ts"
 import * as NodeWorkerEngine from "../src/NodeWorkerEngine.ts"
 import * as fixtures from "./utils/fixtures.ts"
+import { adamParams, crossEntropy, sampleRequest, trainAll } from "./utils/requests.ts"
 
 const name = "test/tiny-qwen3"
 const options: JaxEngine.Options = {
   models: [{ name, directory: fixtures.path("tiny-qwen3") }],
-  executor: fixtures.executor
+  executor: fixtures.defaultExecutor
 }
-const lora_config = { rank: 4, seed: 7, ...fixtures.switches }
+const lora_config = { rank: 4, seed: 7, ...trainAll }
 
 const text = (length: number) => Array.from({ length }, (_, i) => (i * 29) % 259)
-const pass = (datums: number, length: number): Engine.PassOptions => ({
-  data: Array.from({ length: datums }, () =>
-    Datum.fromPromptCompletion(text(length).slice(0, 1), text(length).slice(1))
-  ),
-  loss_fn: "cross_entropy",
-  loss_fn_config: {}
-})
+const batch = (datums: number, length: number): Engine.PassOptions =>
+  crossEntropy(
+    Array.from({ length: datums }, () => Datum.fromPromptCompletion(text(length).slice(0, 1), text(length).slice(1)))
+  )
 
-const sampleOptions: Engine.SampleOptions = {
-  prompt: ModelInput.fromTokens([10, 11, 12]),
+const sampleOptions = sampleRequest({
+  prompt: [10, 11, 12],
   num_samples: 3,
-  sampling_params: { max_tokens: 8, temperature: 1, top_k: -1, top_p: 1, seed: 5, stop: [] },
+  params: { max_tokens: 8, seed: 5, stop: [] },
   prompt_logprobs: true,
   topk_prompt_logprobs: 2
-}
+})
 
-/** Everything that an engine answers in the life of a model. */
-const life = (engine: Engine.Service) =>
+/** All results of an engine in the life of a model. */
+const allResults = (engine: Engine.Service) =>
   Effect.gen(function* () {
     const model = yield* engine.createModel({ base_model: name, lora_config })
     const outputs: Array<unknown> = []
@@ -50,22 +47,22 @@ const life = (engine: Engine.Service) =>
       loss_fn_inputs: { target_tokens: [11, 12, 13, 14], logprobs: [-5, -5.5, -5.6, -5.7], advantages: [1, -1, 2, 0] }
     })
     for (let i = 0; i < 3; i++) {
-      outputs.push(yield* model.forwardBackward(pass(2, 9)))
+      outputs.push(yield* model.forwardBackward(batch(2, 9)))
       outputs.push(yield* model.forwardBackward({ data: [policy], loss_fn: "ppo", loss_fn_config: {} }))
-      outputs.push(yield* model.optimStep({ ...fixtures.adamParams, weight_decay: 0.1, grad_clip_norm: 1 }))
+      outputs.push(yield* model.optimStep({ ...adamParams, weight_decay: 0.1, grad_clip_norm: 1 }))
     }
     const adapter = yield* model.adapter
     const optimizer = yield* model.optimizer
     const sampler = yield* engine.createSampler({ base_model: name, adapter })
     outputs.push(adapter, optimizer, yield* sampler.sample(sampleOptions))
     yield* model.load(adapter, optimizer)
-    outputs.push(yield* model.forward(pass(1, 5)))
-    // what was given away is still the caller's
+    outputs.push(yield* model.forward(batch(1, 5)))
+    // the arguments are copied, so the caller keeps its own
     assert.isTrue(Object.values(adapter.weights).every(({ data }) => data.length > 0))
     return outputs
   })
 
-/** The threads that are started from here on. */
+/** The threads that start in the scope. */
 const threads = Effect.acquireRelease(
   Effect.sync(() => {
     const started: Array<Worker> = []
@@ -76,22 +73,22 @@ const threads = Effect.acquireRelease(
   ({ stop }) => Effect.sync(stop)
 ).pipe(Effect.map(({ started }) => started))
 
-/** A pass of so many runs that it is far from done when it is interrupted. */
-const longPass = pass(3000, 9)
+/** A batch that takes far longer than the sleeps of the tests. */
+const longBatch = batch(3000, 9)
 
 layer(NodeWorkerEngine.layer({ ...options, maxTokensPerRun: 16 }), { excludeTestServices: true })(
-  "the engine in a thread of its own",
+  "NodeWorkerEngine",
   (it) => {
-    it.scoped("answers what the engine on this thread answers, to the bit", () =>
+    it.scoped("returns the results of JaxEngine, equal to the bit", () =>
       Effect.gen(function* () {
-        const there = yield* Engine.Engine
-        const here = yield* JaxEngine.make({ ...options, maxTokensPerRun: 16 })
-        assert.deepStrictEqual(there.models, here.models)
-        assert.deepStrictEqual(yield* life(there), yield* life(here))
+        const remote = yield* Engine.Engine
+        const local = yield* JaxEngine.make({ ...options, maxTokensPerRun: 16 })
+        assert.deepStrictEqual(remote.models, local.models)
+        assert.deepStrictEqual(yield* allResults(remote), yield* allResults(local))
       }).pipe(Effect.provide(NodeContext.layer))
     )
 
-    it.scoped("takes seeds that are not given from the caller's random numbers", () =>
+    it.scoped("draws missing seeds from the Random service of the caller", () =>
       Effect.gen(function* () {
         const engine = yield* Engine.Engine
         const { seed: _, ...unseeded } = lora_config
@@ -107,35 +104,35 @@ layer(NodeWorkerEngine.layer({ ...options, maxTokensPerRun: 16 }), { excludeTest
       })
     )
 
-    it.scoped("ends a pass that is interrupted in the middle, and goes on as if it had not begun", () =>
+    it.scoped("adds no gradient from a forwardBackward that is interrupted", () =>
       Effect.gen(function* () {
         const engine = yield* Engine.Engine
         const model = yield* engine.createModel({ base_model: name, lora_config })
-        const still = { ...fixtures.adamParams, learning_rate: 0 }
-        const first = yield* model.forwardBackward(pass(1, 9))
-        const { metrics } = yield* model.optimStep(still)
-        const fiber = yield* Effect.fork(model.forwardBackward(longPass))
+        const noUpdate = { ...adamParams, learning_rate: 0 }
+        const first = yield* model.forwardBackward(batch(1, 9))
+        const { metrics } = yield* model.optimStep(noUpdate)
+        const fiber = yield* Effect.fork(model.forwardBackward(longBatch))
         yield* Effect.sleep("50 millis")
         assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
-        assert.deepStrictEqual(yield* model.forwardBackward(pass(1, 9)), first)
-        assert.deepStrictEqual((yield* model.optimStep(still)).metrics, metrics)
+        assert.deepStrictEqual(yield* model.forwardBackward(batch(1, 9)), first)
+        assert.deepStrictEqual((yield* model.optimStep(noUpdate)).metrics, metrics)
       })
     )
 
-    it.scoped("fails as the engine on this thread does", () =>
+    it.scoped("fails with the errors of JaxEngine", () =>
       Effect.gen(function* () {
         const engine = yield* Engine.Engine
         assert.include(
-          yield* fixtures.refusal(engine.createModel({ base_model: "test/none", lora_config })),
+          yield* fixtures.userErrorReason(engine.createModel({ base_model: "test/none", lora_config })),
           "the base model test/none is not available"
         )
         const model = yield* engine.createModel({ base_model: name, lora_config })
-        const wrong = model.forward({ ...pass(1, 5), loss_fn: "gspo" })
-        assert.include(yield* fixtures.refusal(wrong), "gspo is not supported: supported are cross_entropy")
+        const wrong = model.forward({ ...batch(1, 5), loss_fn: "gspo" })
+        assert.include(yield* fixtures.userErrorReason(wrong), "gspo is not supported: supported are cross_entropy")
       })
     )
 
-    it.scoped("lets go of models and samplers with their scopes", () =>
+    it.scoped("releases models and samplers when their scopes close", () =>
       Effect.gen(function* () {
         const engine = yield* Engine.Engine
         const [model, sampler] = yield* Effect.scoped(
@@ -151,8 +148,8 @@ layer(NodeWorkerEngine.layer({ ...options, maxTokensPerRun: 16 }), { excludeTest
   }
 )
 
-describe("the thread of an engine", () => {
-  it.scopedLive("leaves the timers of the caller alone while it compiles and computes", () =>
+describe("The thread of a NodeWorkerEngine", () => {
+  it.scopedLive("does not delay the timers of the caller while it compiles and computes", () =>
     Effect.gen(function* () {
       const engine = yield* NodeWorkerEngine.make({ ...options, executor: "wasm" })
       const model = yield* engine.createModel({ base_model: name, lora_config })
@@ -163,8 +160,8 @@ describe("the thread of an engine", () => {
       const fiber = yield* Effect.fork(Effect.repeat(heart, Schedule.spaced("10 millis")))
       const delays = monitorEventLoopDelay({ resolution: 5 })
       delays.enable()
-      // one compilation and one run; on the caller's thread it would be one long delay
-      const [elapsed] = yield* Effect.timed(model.forwardBackward(pass(4, 250)))
+      // one compilation and one run: on the caller's thread, they would be one long delay
+      const [elapsed] = yield* Effect.timed(model.forwardBackward(batch(4, 250)))
       delays.disable()
       yield* Fiber.interrupt(fiber)
       assert.isBelow(delays.max / 1e6, Duration.toMillis(elapsed) / 3)
@@ -172,13 +169,13 @@ describe("the thread of an engine", () => {
     })
   )
 
-  it.scopedLive("that crashes fails what it was doing and says what to do; new models get a new thread", () =>
+  it.scopedLive("fails pending and later calls with advice after a crash, and is replaced for new models", () =>
     Effect.gen(function* () {
       const started = yield* threads
       const engine = yield* NodeWorkerEngine.make(options)
       const create = engine.createModel({ base_model: name, lora_config })
       const model = yield* create
-      const fiber = yield* Effect.fork(model.forwardBackward(longPass))
+      const fiber = yield* Effect.fork(model.forwardBackward(longBatch))
       yield* Effect.sleep("20 millis")
       assert.strictEqual(started.length, 1)
       void started[0]!.terminate()
@@ -186,21 +183,21 @@ describe("the thread of an engine", () => {
       assert.strictEqual(error.category, "server")
       assert.include(error.reason, "create them again, and load their last checkpoint")
       assert.strictEqual((yield* Effect.flip(model.adapter)).reason, error.reason)
-      // two at once start one thread
+      // two concurrent calls start one thread
       const [fresh] = yield* Effect.all([create, create], { concurrency: 2 })
-      yield* fresh.forwardBackward(pass(1, 9))
+      yield* fresh.forwardBackward(batch(1, 9))
       assert.strictEqual(started.length, 2)
       assert.strictEqual((yield* Effect.flip(model.adapter)).reason, error.reason)
     })
   )
 
-  it.scopedLive("ends with its scope, also in the middle of a pass", () =>
+  it.scopedLive("ends when the scope closes, even during a forwardBackward", () =>
     Effect.gen(function* () {
       const started = yield* threads
       const scope = yield* Scope.make()
       const engine = yield* Scope.extend(NodeWorkerEngine.make({ ...options, maxTokensPerRun: 16 }), scope)
       const model = yield* Scope.extend(engine.createModel({ base_model: name, lora_config }), scope)
-      const fiber = yield* Effect.fork(model.forwardBackward(longPass))
+      const fiber = yield* Effect.fork(model.forwardBackward(longBatch))
       yield* Effect.sleep("50 millis")
       yield* Scope.close(scope, Exit.void)
       assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
@@ -212,7 +209,7 @@ describe("the thread of an engine", () => {
     })
   )
 
-  it.scoped("fails to start where a directory is no model, and does not stay", () =>
+  it.scoped("ends if the engine fails to start because a directory holds no model", () =>
     Effect.gen(function* () {
       const started = yield* threads
       const broken = NodeWorkerEngine.make({ models: [{ name: "test/none", directory: fixtures.path("none") }] })

@@ -10,7 +10,8 @@ import * as fixtures from "../utils/fixtures.ts"
 
 type Jaxpr = ReturnType<ReturnType<typeof makeJaxpr>>["jaxpr"]["jaxpr"]
 
-const primitives = (
+/** The primitives and the constants of a traced program. */
+const traceOf = (
   program: Program
 ): { readonly names: ReadonlySet<string>; readonly constants: ReadonlyArray<number> } => {
   const names = Object.keys(program.inputs)
@@ -35,16 +36,16 @@ const primitives = (
   return { names: found, constants }
 }
 
-// what an executor has to know
-const known = new Set(
+// what every executor supports
+const supported = new Set(
   (
     "add mul neg exp log sqrt reciprocal min max compare where " +
     "reduce dot transpose reshape broadcast flip stop_gradient"
   ).split(" ")
 )
 
-describe("programs", () => {
-  it.scoped("use few primitives, and no constants but zeros", () =>
+describe("The programs of the model", () => {
+  it.scoped("use only primitives that can be lowered to ONNX, and only constants of zeros", () =>
     Effect.gen(function* () {
       const { config: model } = yield* fixtures.load(fixtures.path("tiny-qwen3"))
       const linears = architecture.linears(model)
@@ -57,9 +58,9 @@ describe("programs", () => {
         decodeStep(model, 4, 64)
       ]
       for (const program of programs) {
-        const { constants, names } = primitives(program)
-        assert.deepStrictEqual([...names].filter((name) => !known.has(name)).sort(), [], program.key)
-        // what jax-js puts for the tangents of what is held fixed
+        const { constants, names } = traceOf(program)
+        assert.deepStrictEqual([...names].filter((name) => !supported.has(name)).sort(), [], program.key)
+        // jax-js makes these for the tangents of what is not differentiated
         assert.isTrue(
           constants.every((value) => value === 0),
           program.key

@@ -38,9 +38,8 @@ const clientOf = (http: HttpClient.HttpClient) => {
   }
 }
 
-describe("the service over this engine", () => {
-  // the clock of tests stands still, and the engine must work all the same
-  it.scoped("trains, keeps a checkpoint and samples from it", () =>
+describe("A TinkerServer over JaxEngine", () => {
+  it.scoped("trains, saves a checkpoint and samples from it, while the test clock stands still", () =>
     Effect.gen(function* () {
       const { post, run } = clientOf(yield* InProcessHttpClient.make(service(fixtures.path("tiny-qwen3"))))
       const { session_id } = yield* post("/create_session", { tags: [], user_metadata: {}, sdk_version: "test" })

@@ -1,5 +1,4 @@
 import * as Datum from "@effect-tinker/api/Datum"
-import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Path from "@effect/platform/Path"
@@ -12,6 +11,7 @@ import { fileURLToPath } from "node:url"
 import * as JaxEngine from "../../src/JaxEngine.ts"
 import * as ModelDirectory from "../../src/ModelDirectory.ts"
 import * as fixtures from "../utils/fixtures.ts"
+import { crossEntropy, sampleRequest, trainAll } from "../utils/requests.ts"
 
 interface Nano {
   readonly model_sha256: string
@@ -36,8 +36,8 @@ const mix = (h: number): number => {
   return (h ^ (h >>> 16)) >>> 0
 }
 
-/** The adapter that the reference starts from, which every language can reproduce. */
-const start = (adapter: Engine.Adapter): Engine.Adapter => {
+/** The initial adapter of the reference, which any language can reproduce. */
+const initialAdapter = (adapter: Engine.Adapter): Engine.Adapter => {
   const matrices = Object.entries(adapter.weights).filter(([name]) => name.includes("lora_A"))
   const weights = matrices.map(([name, { shape }], k) => {
     const columns = shape[1]!
@@ -50,27 +50,31 @@ const start = (adapter: Engine.Adapter): Engine.Adapter => {
   return { ...adapter, weights: { ...adapter.weights, ...Object.fromEntries(weights) } }
 }
 
-describe.each(fixtures.executorsHere)("the model that ships, on %s", (executor) => {
-  it.scoped("learns as the reference does, and answers as it does before and after", () =>
+describe.each(fixtures.availableExecutors)("The model that ships, on %s,", (executor) => {
+  it.scoped("has the losses of the reference over 50 steps, and its greedy samples before and after", () =>
     Effect.gen(function* () {
       const fixture = fixtures.read<Nano>("nano.json")
       const { join } = yield* Path.Path
       const directory = yield* ModelDirectory.nano
       const dataPath = fileURLToPath(new URL("../../../../examples/data/past-tense.jsonl", import.meta.url))
-      assert.strictEqual(sha256(join(directory, "model.safetensors")), fixture.model_sha256, "make the fixtures anew")
-      assert.strictEqual(sha256(dataPath), fixture.data_sha256, "make the fixtures anew")
+      assert.strictEqual(
+        sha256(join(directory, "model.safetensors")),
+        fixture.model_sha256,
+        "run reference/make_fixtures.py"
+      )
+      assert.strictEqual(sha256(dataPath), fixture.data_sha256, "run reference/make_fixtures.py")
       const { decode, encode } = yield* Tokenizer.fromDirectory(directory)
 
       const engine = yield* Engine.Engine
       assert.deepStrictEqual(engine.models, [{ model_name: JaxEngine.nano, max_context_length: 1024, arch: "qwen3" }])
       const model = yield* engine.createModel({
         base_model: JaxEngine.nano,
-        lora_config: { rank: fixture.rank, seed: 0, ...fixtures.switches }
+        lora_config: { rank: fixture.rank, seed: 0, ...trainAll }
       })
-      yield* model.load(start(yield* model.adapter), undefined)
+      yield* model.load(initialAdapter(yield* model.adapter), undefined)
       for (const [name, { data }] of Object.entries((yield* model.adapter).weights)) {
         const init = fixture.init[name.slice("base_model.model.".length, name.indexOf(".lora_"))]!
-        if (name.includes("lora_A")) fixtures.near(data.slice(0, 4), init.probe, name, 1e-6)
+        if (name.includes("lora_A")) fixtures.assertNear(data.slice(0, 4), init.probe, name, 1e-6)
       }
 
       const rows = readFileSync(dataPath, "utf8")
@@ -80,10 +84,10 @@ describe.each(fixtures.executorsHere)("the model that ships, on %s", (executor) 
       const data = rows.map(({ completion, prompt }) => Datum.fromPromptCompletion(encode(prompt), encode(completion)))
       for (let step = 0; step < fixture.steps; step++) {
         const batch = data.slice(step * fixture.batch, (step + 1) * fixture.batch)
-        const { metrics } = yield* model.forwardBackward({ data: batch, loss_fn: "cross_entropy", loss_fn_config: {} })
+        const { metrics } = yield* model.forwardBackward(crossEntropy(batch))
         yield* model.optimStep(fixture.adam)
-        const off = Math.abs(metrics["loss:sum"]! - fixture.losses[step]!) / fixture.tokens[step]!
-        assert.isBelow(off, 1e-4, `step ${step}: loss per token`)
+        const difference = Math.abs(metrics["loss:sum"]! - fixture.losses[step]!) / fixture.tokens[step]!
+        assert.isBelow(difference, 1e-4, `step ${step}: loss per token`)
       }
 
       const adapter = yield* model.adapter
@@ -93,15 +97,9 @@ describe.each(fixtures.executorsHere)("the model that ships, on %s", (executor) 
           adapter: state === "base" ? undefined : adapter
         })
         for (const one of fixture.greedy) {
-          const prompt = ModelInput.fromTokens(encode(one.prompt))
-          const { sequences } = yield* sampler.sample({
-            prompt,
-            num_samples: 1,
-            sampling_params: { max_tokens: 40, temperature: 0, top_k: -1, top_p: 1, stop: "\n" },
-            prompt_logprobs: false,
-            topk_prompt_logprobs: 0
-          })
-          // the reference goes on for 40 tokens at most, and cuts its texts when they are no answer
+          const params = { max_tokens: 40, temperature: 0, stop: "\n" }
+          const { sequences } = yield* sampler.sample(sampleRequest({ prompt: [...encode(one.prompt)], params }))
+          // the reference truncates texts that are no past tense
           assert.isTrue(decode(sequences[0]!.tokens).startsWith(one[state]), `${one.prompt} ${state}`)
         }
       }

@@ -1,6 +1,6 @@
+/** The fixtures that the reference implementation wrote, models loaded from them, and comparisons with them. */
 import * as Datum from "@effect-tinker/api/Datum"
 import type * as TensorData from "@effect-tinker/api/TensorData"
-import type * as Training from "@effect-tinker/api/Training"
 import type * as Engine from "@effect-tinker/server/Engine"
 import { NodeContext } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url"
 import * as loaded from "../../src/internal/model/loaded.ts"
 import * as executors from "../../src/internal/executors/choose.ts"
 import * as ModelDirectory from "../../src/ModelDirectory.ts"
+import { adamParams, trainAll } from "./requests.ts"
 
 export interface Tensor {
   readonly shape: ReadonlyArray<number>
@@ -56,11 +57,13 @@ export interface Tiny {
   }>
 }
 
+/** The path of a fixture. */
 export const path = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 
+/** Parses a JSON fixture. */
 export const read = <A>(name: string): A => JSON.parse(readFileSync(path(name), "utf8")) as A
 
-export const floats = ({ f32 }: Tensor): Float32Array => {
+export const decodeTensor = ({ f32 }: Tensor): Float32Array => {
   const bytes = Uint8Array.from(Buffer.from(f32, "base64"))
   return new Float32Array(bytes.buffer)
 }
@@ -68,50 +71,57 @@ export const floats = ({ f32 }: Tensor): Float32Array => {
 export const datum = ({ tokens, ...inputs }: JsonDatum): Datum.Datum =>
   Datum.make({ model_input: tokens, loss_fn_inputs: inputs as Record<string, TensorData.Values> })
 
-/** PEFT's names for the values of a fixture. */
-export const peft = (lora: Lora): Record<string, Float32Array> =>
+/** The values of an adapter by their names in PEFT. */
+export const peftArrays = (lora: Lora): Record<string, Float32Array> =>
   Object.fromEntries(
     Object.entries(lora).flatMap(([name, ab]) =>
-      (["A", "B"] as const).map((part) => [`base_model.model.${name}.lora_${part}.weight`, floats(ab[part])] as const)
+      (["A", "B"] as const).map(
+        (matrix) => [`base_model.model.${name}.lora_${matrix}.weight`, decodeTensor(ab[matrix])] as const
+      )
     )
   )
 
-/** Largest difference, in units of the largest expected value. */
-export const distance = (actual: ArrayLike<number>, expected: ArrayLike<number>): number => {
+/** The largest difference, relative to the largest expected value. */
+const relativeDistance = (actual: ArrayLike<number>, expected: ArrayLike<number>): number => {
   assert.strictEqual(actual.length, expected.length)
   let scale = 0
-  let most = 0
+  let largest = 0
   for (let i = 0; i < expected.length; i++) {
     scale = Math.max(scale, Math.abs(expected[i]!))
     const difference = Math.abs(actual[i]! - expected[i]!)
-    // NaN must not pass for 0
-    most = difference <= most ? most : difference
+    // this form of comparison propagates NaN
+    largest = difference <= largest ? largest : difference
   }
-  return scale === 0 ? most : most / scale
+  return scale === 0 ? largest : largest / scale
 }
 
-export const near = (actual: ArrayLike<number>, expected: ArrayLike<number>, what = "", tolerance = 1e-4): void => {
-  const far = distance(actual, expected)
-  assert.isTrue(far <= tolerance, `${what}: off by ${far} of the largest value`)
+/** Asserts that values differ by at most `tolerance` times the largest expected value. */
+export const assertNear = (
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  what = "",
+  tolerance = 1e-4
+): void => {
+  const distance = relativeDistance(actual, expected)
+  assert.isTrue(distance <= tolerance, `${what}: off by ${distance} of the largest value`)
 }
 
-/** What computes in tests that do not say. */
-export const executor = (process.env["TEST_EXECUTOR"] ?? "wasm") as executors.Choice
+/** The executor of tests that do not choose one. */
+export const defaultExecutor = (process.env["TEST_EXECUTOR"] ?? "wasm") as executors.Choice
 
-/** The native executor is optional. */
-export const isNativeHere = await import("onnxruntime-node" as string).then(
+/** Whether the optional package of the native executor can be loaded. */
+export const isNativeAvailable = await import("onnxruntime-node" as string).then(
   () => true,
   () => {
-    console.warn("onnxruntime-node does not load: tests of the native executor are skipped")
+    console.warn("onnxruntime-node cannot be loaded: tests of the native executor are skipped")
     return false
   }
 )
 
-/** The executors that there are here. */
-export const executorsHere: ReadonlyArray<"wasm" | "native"> = isNativeHere ? ["wasm", "native"] : ["wasm"]
+export const availableExecutors: ReadonlyArray<"wasm" | "native"> = isNativeAvailable ? ["wasm", "native"] : ["wasm"]
 
-/** A base model of a fixture directory, on an executor of its own. */
-export const load = (directory: string, maxTokensPerRun?: number, choice: executors.Choice = executor) =>
+/** Loads a base model, named `test`, on a new executor. */
+export const load = (directory: string, maxTokensPerRun?: number, choice: executors.Choice = defaultExecutor) =>
   Effect.gen(function* () {
     const executor = yield* executors.make(choice, 1)
     const model = yield* ModelDirectory.open(directory)
@@ -119,33 +129,22 @@ export const load = (directory: string, maxTokensPerRun?: number, choice: execut
     return yield* loaded.load("test", model, weights, executor, maxTokensPerRun)
   }).pipe(Effect.provide(NodeContext.layer))
 
-export const switches = { train_attn: true, train_mlp: true, train_unembed: true }
-
-/** An adapter with the given values by PEFT's names. */
-export const adapterOf = (
+/** An adapter of the base model `test` with the given values by their names in PEFT. */
+export const makeAdapter = (
   arrays: Record<string, Float32Array>,
   rank: number,
-  chosen: typeof switches = switches
+  trained: typeof trainAll = trainAll
 ): Engine.Adapter => ({
   base_model: "test",
-  lora_config: { rank, ...chosen },
+  lora_config: { rank, ...trained },
   lora_alpha: 32,
   weights: Object.fromEntries(Object.entries(arrays).map(([name, data]) => [name, { shape: [data.length], data }]))
 })
 
-export const noConfig = {}
-
-export const adamParams: Training.AdamParams = {
-  learning_rate: 1e-2,
-  beta1: 0.9,
-  beta2: 0.95,
-  eps: 1e-12,
-  weight_decay: 0,
-  grad_clip_norm: 0
-}
-
-/** Fails with an `EngineError` of the user's, whose reason is returned. */
-export const refusal = <A, R>(effect: Effect.Effect<A, Engine.EngineError, R>): Effect.Effect<string, never, R> =>
+/** Asserts that an effect fails with an `EngineError` of the category `user`, and returns its reason. */
+export const userErrorReason = <A, R>(
+  effect: Effect.Effect<A, Engine.EngineError, R>
+): Effect.Effect<string, never, R> =>
   effect.pipe(
     Effect.flip,
     Effect.map((error) => {
@@ -155,10 +154,10 @@ export const refusal = <A, R>(effect: Effect.Effect<A, Engine.EngineError, R>): 
     Effect.orDie
   )
 
-/** The gradient that a model has accumulated, by PEFT's names; the model's optimizer and weights are spoilt. */
+/** The accumulated gradient of a model by the names in PEFT. The weights and the optimizer state of the model change. */
 export const takeGradient = (model: Engine.EngineModel) =>
   Effect.gen(function* () {
-    // without momentum the first moment is the gradient itself
+    // with beta1 = 0, the first moment is the gradient
     yield* model.optimStep({ ...adamParams, learning_rate: 0, beta1: 0 })
     return (yield* model.optimizer).first
   })

@@ -1,6 +1,4 @@
-import { BinaryReader } from "@bufbuild/protobuf/wire"
 import * as Datum from "@effect-tinker/api/Datum"
-import * as ModelInput from "@effect-tinker/api/ModelInput"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -10,16 +8,16 @@ import { forwardBackward } from "../../../src/internal/programs/forwardBackward.
 import { prefill } from "../../../src/internal/programs/prefill.ts"
 import type { Program, TensorValues, Traced } from "../../../src/internal/executors/executor.ts"
 import * as executors from "../../../src/internal/executors/choose.ts"
-import { Message } from "../../../src/internal/onnx/protobuf.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
 import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as ModelDirectory from "../../../src/ModelDirectory.ts"
 import { numpy as np } from "@jax-js/jax"
 import { NodeContext } from "@effect/platform-node"
 import * as fixtures from "../../utils/fixtures.ts"
+import { adamParams, crossEntropy, sampleRequest, trainAll } from "../../utils/requests.ts"
 
-/** Values for a program's inputs, the same each time. */
-const inputsOf = (program: Program, vocabulary: number): Record<string, TensorValues> => {
+/** Deterministic inputs of a program. */
+const makeInputs = (program: Program, vocabulary: number): Record<string, TensorValues> => {
   let state = 1
   const next = () => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
@@ -36,7 +34,8 @@ const inputsOf = (program: Program, vocabulary: number): Record<string, TensorVa
   return Object.fromEntries(entries)
 }
 
-const onBoth = (program: Program, inputs: Record<string, TensorValues>) =>
+/** The outputs of a program on both executors. */
+const runOnBoth = (program: Program, inputs: Record<string, TensorValues>) =>
   Effect.forEach(["wasm", "native"] as const, (choice) =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -47,37 +46,15 @@ const onBoth = (program: Program, inputs: Record<string, TensorValues>) =>
     )
   )
 
-/** Largest relative difference of outputs, each in units of its own largest value. */
-const agree = (program: Program, inputs: Record<string, TensorValues>) =>
-  Effect.map(onBoth(program, inputs), ([wasm, native]) => {
+/** Asserts that both executors give the same outputs up to rounding. */
+const assertAgreement = (program: Program, inputs: Record<string, TensorValues>) =>
+  Effect.map(runOnBoth(program, inputs), ([wasm, native]) => {
     assert.strictEqual(native!.length, wasm!.length)
-    wasm!.forEach((expected, i) => fixtures.near(native![i]!, expected, `${program.key} ${i}`, 1e-5))
+    wasm!.forEach((expected, i) => fixtures.assertNear(native![i]!, expected, `${program.key} ${i}`, 1e-5))
   })
 
-describe("protobuf", () => {
-  it("is written as a reader expects it", () => {
-    const inner = new Message().ints(8, [1, 0, -1, 2 ** 40])
-    const long = "é".repeat(100)
-    const bytes = new Message().int(1, 300).string(2, long).float(4, 0.5).message(5, inner).finish()
-    const reader = new BinaryReader(bytes)
-    assert.deepStrictEqual(reader.tag(), [1, 0])
-    assert.strictEqual(reader.uint32(), 300)
-    assert.deepStrictEqual(reader.tag(), [2, 2])
-    assert.strictEqual(reader.string(), long)
-    assert.deepStrictEqual(reader.tag(), [4, 5])
-    assert.strictEqual(reader.float(), 0.5)
-    assert.deepStrictEqual(reader.tag(), [5, 2])
-    const nested = new BinaryReader(reader.bytes())
-    for (const expected of [1, 0, -1, 2 ** 40]) {
-      assert.deepStrictEqual(nested.tag(), [8, 0])
-      assert.strictEqual(Number(nested.int64()), expected)
-    }
-    assert.strictEqual(reader.pos, bytes.length)
-  })
-})
-
-describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
-  it.effect("gives what WebAssembly gives, for every program of both families", () =>
+describe.skipIf(!fixtures.isNativeAvailable)("The native executor", () => {
+  it.effect("agrees with wasm on every program of both model families", () =>
     Effect.gen(function* () {
       for (const name of ["tiny-qwen3", "tiny-llama"]) {
         const { config: model } = yield* ModelDirectory.open(fixtures.path(name))
@@ -91,13 +68,13 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
           decodeStep(model, 4, 64),
           decodeStep(model, 1, 64)
         ]
-        for (const program of programs) yield* agree(program, inputsOf(program, model.vocab_size))
+        for (const program of programs) yield* assertAgreement(program, makeInputs(program, model.vocab_size))
       }
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  // shapes that the model does not have, so that views meet in all ways
-  it.effect("gives what WebAssembly gives for single operators on views", () => {
+  // shapes that the model does not have, to cover all kinds of views
+  it.effect("agrees with wasm on single operators, broadcasts and transposes", () => {
     type Inputs = { readonly x: Traced; readonly y: Traced; readonly z: Traced }
     const cases: Record<string, (inputs: Inputs) => ReadonlyArray<Traced>> = {
       "broadcasts and sums": ({ x, y, z }) => [
@@ -132,27 +109,27 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
         },
         trace: ({ x, y, z }) => build({ x: x!, y: y!, z: z! })
       }
-      return agree(program, inputsOf(program, 1))
+      return assertAgreement(program, makeInputs(program, 1))
     })
   })
 
-  it.effect("keeps gradients finite where gates are far below zero, as WebAssembly does", () =>
+  it.effect("keeps gradients finite where gates are far below zero, as wasm does", () =>
     Effect.gen(function* () {
       const { config: model } = yield* ModelDirectory.open(fixtures.path("tiny-llama"))
       const shape = { rows: 1, length: 16, targets: 1 }
       const program = forwardBackward(model, architecture.linears(model), 2, shape, true)
-      const inputs = inputsOf(program, model.vocab_size)
+      const inputs = makeInputs(program, model.vocab_size)
       for (const [name, data] of Object.entries(inputs)) {
         if (name.endsWith("gate_proj.weight")) data.forEach((value, i) => (data[i] = value * 1e4))
       }
-      for (const outputs of yield* onBoth(program, inputs)) {
+      for (const outputs of yield* runOnBoth(program, inputs)) {
         outputs.forEach((output, i) => assert.isTrue(output.every(Number.isFinite), `output ${i}`))
       }
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  // products with few rows turn a large matrix's way, and norms, logistics and what is not quite one are operators
-  it.effect("gives what WebAssembly gives where operators take the place of others", () => {
+  // products of few rows with a large matrix, RMS norms, sigmoids, and expressions that are almost one of them
+  it.effect("agrees with wasm where operators are fused or matrix products are transposed", () => {
     const normal = (x: Traced, axis: number, scale: number) =>
       x.ref.mul(np.reciprocal(np.sqrt(x.ref.mul(x).sum(axis, { keepdims: true }).mul(scale).add(1e-6))))
     const program: Program = {
@@ -182,28 +159,28 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
           np.reciprocal(np.exp(x.ref).add(1)),
           np.reciprocal(np.exp(np.minimum(x.ref.neg(), 80)).add(1)),
           np.reciprocal(np.exp(np.minimum(x.ref.neg(), 0.01)).add(1)),
-          // as in the gradient of an adapter of low rank: both would have to be turned
+          // as in the gradient of an adapter of low rank, where both matrices would have to be transposed
           np.matmul(t.ref.transpose(), s.ref),
           np.matmul(s.ref.transpose(), t),
           np.matmul(x, s)
         ]
       }
     }
-    return agree(program, inputsOf(program, 1))
+    return assertAgreement(program, makeInputs(program, 1))
   })
 
   const data = [Datum.fromPromptCompletion([20, 40, 60], [80, 100, 120])]
-  const pass = { data, loss_fn: "cross_entropy", loss_fn_config: {} }
+  const batch = crossEntropy(data)
   const load = fixtures.load(fixtures.path("tiny-qwen3"), undefined, "native")
 
-  it.effect("gives the same bits each time", () =>
+  it.effect("gives results that are equal to the bit each time", () =>
     Effect.gen(function* () {
       const run = Effect.scoped(
         Effect.gen(function* () {
-          const model = yield* trainer.make(yield* load, { rank: 4, seed: 0, ...fixtures.switches })
+          const model = yield* trainer.make(yield* load, { rank: 4, seed: 0, ...trainAll })
           for (let i = 0; i < 5; i++) {
-            yield* model.forwardBackward(pass)
-            yield* model.optimStep(fixtures.adamParams)
+            yield* model.forwardBackward(batch)
+            yield* model.optimStep(adamParams)
           }
           return (yield* model.adapter).weights
         })
@@ -212,64 +189,56 @@ describe.skipIf(!fixtures.isNativeHere)("the native executor", () => {
     })
   )
 
-  it.effect("lets a run end that is interrupted, and goes on with the next", () =>
+  it.effect("completes an interrupted run before the next one", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const model = yield* trainer.make(yield* load, { rank: 4, seed: 0, ...fixtures.switches })
-        const { metrics } = yield* model.forwardBackward(pass)
-        yield* model.optimStep({ ...fixtures.adamParams, learning_rate: 0 })
-        const fiber = yield* Effect.fork(Effect.forever(model.forwardBackward(pass)))
+        const model = yield* trainer.make(yield* load, { rank: 4, seed: 0, ...trainAll })
+        const { metrics } = yield* model.forwardBackward(batch)
+        yield* model.optimStep({ ...adamParams, learning_rate: 0 })
+        const fiber = yield* Effect.fork(Effect.forever(model.forwardBackward(batch)))
         yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
         yield* Fiber.interrupt(fiber)
-        assert.deepStrictEqual((yield* model.forward(pass)).metrics, metrics)
+        assert.deepStrictEqual((yield* model.forward(batch)).metrics, metrics)
       })
     )
   )
 
-  it.scoped("refuses to run when its scope has closed", () =>
+  it.scoped("rejects runs after its scope has closed", () =>
     Effect.gen(function* () {
       const model = yield* Effect.scoped(
         Effect.gen(function* () {
-          const model = yield* trainer.make(yield* load, { rank: 4, seed: 0, ...fixtures.switches })
-          yield* model.forward(pass)
+          const model = yield* trainer.make(yield* load, { rank: 4, seed: 0, ...trainAll })
+          yield* model.forward(batch)
           return model
         })
       )
-      const error = yield* Effect.flip(model.forward(pass))
+      const error = yield* Effect.flip(model.forward(batch))
       assert.strictEqual(error.category, "server")
     })
   )
 
-  it.scoped("needs no more memory over many steps", () =>
+  it.scoped("does not need more memory over many steps", () =>
     Effect.gen(function* () {
       const base = yield* load
-      const model = yield* trainer.make(base, { rank: 4, seed: 0, ...fixtures.switches })
+      const model = yield* trainer.make(base, { rank: 4, seed: 0, ...trainAll })
       const round = Effect.gen(function* () {
-        yield* model.forwardBackward(pass)
-        yield* model.optimStep(fixtures.adamParams)
-        yield* sampler.sample(base, base.stored, {
-          prompt: ModelInput.fromTokens([10, 11, 12]),
-          num_samples: 4,
-          sampling_params: { max_tokens: 3, temperature: 1, top_k: -1, top_p: 1, seed: 0, stop: [] },
-          prompt_logprobs: false,
-          topk_prompt_logprobs: 0
-        })
+        yield* model.forwardBackward(batch)
+        yield* model.optimStep(adamParams)
+        yield* sampler.sample(
+          base,
+          base.stored,
+          sampleRequest({
+            prompt: [10, 11, 12],
+            num_samples: 4,
+            params: { max_tokens: 3, seed: 0, stop: [] }
+          })
+        )
       })
       yield* Effect.replicateEffect(round, 50, { discard: true })
       const before = process.memoryUsage.rss()
       yield* Effect.replicateEffect(round, 300, { discard: true })
-      // the garbage of a while, but not a copy of the weights or of the gradients per step
+      // this allows for garbage, but not for a copy of the weights or gradients per step
       assert.isBelow(process.memoryUsage.rss() - before, 100e6)
-    })
-  )
-})
-
-describe("the choice of an executor", () => {
-  it.scoped("takes what there is", () =>
-    Effect.gen(function* () {
-      const { name } = yield* executors.make("auto", 1)
-      assert.strictEqual(name, fixtures.isNativeHere ? "native" : "wasm")
-      assert.strictEqual((yield* executors.make("wasm", 1)).name, "wasm")
     })
   )
 })

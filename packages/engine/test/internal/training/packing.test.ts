@@ -1,20 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
 import { maskedScore } from "../../../src/internal/model/attentionMask.ts"
 import { nextPowerOfTwo } from "../../../src/internal/util/shape.ts"
 import * as packing from "../../../src/internal/training/packing.ts"
 
 const lengths = FastCheck.array(FastCheck.integer({ min: 1, max: 200 }), { maxLength: 60 })
 
-describe("packs", () => {
+describe("Packing", () => {
   it.prop(
-    "hold every sequence once, side by side, in few shapes",
+    "places every sequence once, without overlap, in shapes of powers of two",
     [lengths, FastCheck.integer({ min: 1, max: 2048 })],
     ([sizes, limit]) => {
-      const packs = packing.pack(sizes, limit)
-      const seen = packs.flatMap(({ placements }) => placements.map(({ index }) => index)).sort((a, b) => a - b)
+      const microbatches = packing.pack(sizes, limit)
+      const seen = microbatches.flatMap(({ placements }) => placements.map(({ index }) => index)).sort((a, b) => a - b)
       assert.deepStrictEqual(seen, [...sizes.keys()])
-      for (const { length, placements, rows } of packs) {
+      for (const { length, placements, rows } of microbatches) {
         assert.strictEqual(rows, nextPowerOfTwo(rows))
         assert.strictEqual(length, nextPowerOfTwo(length, 16))
         if (rows > 1) assert.isAtMost(rows * length, 2 * limit)
@@ -31,15 +31,15 @@ describe("packs", () => {
     }
   )
 
-  it("waste little of a batch of short and long texts", () => {
+  it("needs little padding for texts of mixed lengths", () => {
     const sizes = Array.from({ length: 64 }, (_, i) => 8 + ((i * 37) % 90))
-    const packs = packing.pack(sizes, 1024)
-    const placements = packs.reduce((sum, { length, rows }) => sum + rows * length, 0)
-    assert.isBelow(placements, 1.35 * sizes.reduce((sum, size) => sum + size, 0))
+    const microbatches = packing.pack(sizes, 1024)
+    const tokens = microbatches.reduce((sum, { length, rows }) => sum + rows * length, 0)
+    assert.isBelow(tokens, 1.35 * sizes.reduce((sum, size) => sum + size, 0))
   })
 
-  it("let a position see its own sequence up to itself, and padding itself", () => {
-    const pack = {
+  it("masks all but the earlier positions of the same sequence; padding attends to itself", () => {
+    const microbatch = {
       rows: 1,
       length: 4,
       placements: [
@@ -47,24 +47,15 @@ describe("packs", () => {
         { index: 1, row: 0, column: 2 }
       ]
     }
-    const h = maskedScore
-    assert.deepStrictEqual(Array.from(packing.attentionMask(pack, [2, 1])), [
-      0,
-      h,
-      h,
-      h,
-      0,
-      0,
-      h,
-      h,
-      h,
-      h,
-      0,
-      h,
-      h,
-      h,
-      h,
-      0
-    ])
+    const m = maskedScore
+    assert.deepStrictEqual(
+      Array.from(packing.attentionMask(microbatch, [2, 1])),
+      [
+        [0, m, m, m],
+        [0, 0, m, m],
+        [m, m, 0, m],
+        [m, m, m, 0]
+      ].flat()
+    )
   })
 })

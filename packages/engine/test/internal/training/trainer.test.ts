@@ -4,19 +4,10 @@ import type * as TensorData from "@effect-tinker/api/TensorData"
 import type * as Engine from "@effect-tinker/server/Engine"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
-
-const withZeroB = (arrays: Record<string, Float32Array>) =>
-  Object.fromEntries(
-    Object.entries(arrays).map(([name, data]) => [name, name.includes("lora_B") ? new Float32Array(data.length) : data])
-  )
-
-const crossEntropy = (data: ReadonlyArray<Datum.Datum>): Engine.PassOptions => ({
-  data,
-  loss_fn: "cross_entropy",
-  loss_fn_config: {}
-})
+import { adamParams, crossEntropy, trainAll } from "../../utils/requests.ts"
 
 const logprobsOf = (outputs: ReadonlyArray<Record<string, TensorData.TensorData>>) =>
   outputs.map((output) => Array.from(output["logprobs"]!.data as Float32Array))
@@ -24,80 +15,20 @@ const logprobsOf = (outputs: ReadonlyArray<Record<string, TensorData.TensorData>
 const qwen = fixtures.read<fixtures.Tiny>("tiny-qwen3.json")
 const loadQwen = (maxTokensPerRun?: number) => fixtures.load(fixtures.path("tiny-qwen3"), maxTokensPerRun)
 
-const runs = ["tiny-qwen3", "tiny-llama"].flatMap((name) =>
-  fixtures.executorsHere.map((executor) => [name, executor] as const)
-)
-
-for (const [name, executor] of runs) {
-  describe(`${name} on ${executor} against the reference`, () => {
-    const fixture = fixtures.read<fixtures.Tiny>(`${name}.json`)
-
-    it.scoped("has its losses, logprobs and gradients", () =>
-      Effect.gen(function* () {
-        const base = yield* fixtures.load(fixtures.path(name), undefined, executor)
-        for (const one of fixture.cases) {
-          const model = yield* trainer.make(base, { rank: fixture.rank, seed: 0, ...one.switches })
-          const chosen = Object.fromEntries(Object.entries(fixture.lora).filter(([name]) => name in one.grads))
-          const arrays = one.zero_b ? withZeroB(fixtures.peft(chosen)) : fixtures.peft(chosen)
-          yield* model.load(fixtures.adapterOf(arrays, fixture.rank, one.switches), undefined)
-          const data = fixture.data[one.data]!.map(fixtures.datum)
-          const options = { data, loss_fn: one.loss_fn, loss_fn_config: one.config }
-          const output = yield* model.forwardBackward(options)
-          fixtures.near([output.metrics["loss:sum"]!], [one.loss], one.name)
-          one.logprobs.forEach((expected, i) => {
-            const { data, shape } = output.loss_fn_outputs[i]!["logprobs"]!
-            fixtures.near(data as Float32Array, fixtures.floats(expected), one.name)
-            assert.deepStrictEqual(shape, expected.shape)
-          })
-          const gradient = yield* fixtures.takeGradient(model)
-          for (const [weight, expected] of Object.entries(fixtures.peft(one.grads))) {
-            fixtures.near(gradient[weight]!, expected, `${one.name} ${weight}`)
-          }
-        }
-      })
-    )
-
-    it.scoped("takes its optimizer steps", () =>
-      Effect.gen(function* () {
-        const base = yield* fixtures.load(fixtures.path(name), undefined, executor)
-        for (const one of fixture.adamw) {
-          const model = yield* trainer.make(base, { rank: one.rank, seed: 0, ...fixtures.switches })
-          yield* model.load(fixtures.adapterOf(fixtures.peft(one.lora), one.rank), undefined)
-          const data = fixture.data[one.data]!.map(fixtures.datum)
-          for (const step of one.steps) {
-            const output = yield* model.forwardBackward({ data, loss_fn: one.loss_fn, loss_fn_config: {} })
-            const { metrics } = yield* model.optimStep(one.adam)
-            fixtures.near([output.metrics["loss:sum"]!], [step.loss], one.name, 1e-5)
-            fixtures.near([metrics!["unclipped_grad_l2:mean"]!], [step.grad_norm], one.name, 1e-3)
-            // in steps: Adam moves a weight by the sign of its gradient, even where that is little more than rounding
-            const { weights } = yield* model.adapter
-            for (const [weight, expected] of Object.entries(fixtures.peft(step.lora))) {
-              const off = weights[weight]!.data.map((value, i) => (value - expected[i]!) / one.adam.learning_rate)
-              const square = off.reduce((sum, value) => sum + value * value, 0) / off.length
-              assert.isBelow(Math.max(...off.map(Math.abs)), 1e-2, weight)
-              assert.isBelow(Math.sqrt(square), 1e-3, weight)
-            }
-          }
-        }
-      })
-    )
-  })
-}
-
 describe("forward and forwardBackward", () => {
   const golden = Datum.make({
     model_input: [10, 11, 12, 13],
     loss_fn_inputs: { target_tokens: [11, 12, 13, 14], weights: [1, 1, 1, 2] }
   })
 
-  it.scoped("give the values that other implementations give, from any fresh adapter", () =>
+  it.scoped("give the values of other implementations, for any new adapter", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
-      const model = yield* trainer.make(base, { rank: 8, seed: 3, ...fixtures.switches })
+      const model = yield* trainer.make(base, { rank: 8, seed: 3, ...trainAll })
       const output = yield* model.forward(crossEntropy([golden]))
       const { elementwise_loss, logprobs } = output.loss_fn_outputs[0]!
-      fixtures.near(logprobs!.data as Float32Array, [-5.86207, -5.59116, -5.63457, -5.50792], "logprobs", 1e-6)
-      fixtures.near(elementwise_loss!.data as Float32Array, [5.86207, 5.59116, 5.63457, 11.01584], "losses", 1e-6)
+      fixtures.assertNear(logprobs!.data as Float32Array, [-5.86207, -5.59116, -5.63457, -5.50792], "logprobs", 1e-6)
+      fixtures.assertNear(elementwise_loss!.data as Float32Array, [5.86207, 5.59116, 5.63457, 11.01584], "losses", 1e-6)
       assert.approximately(output.metrics["loss:sum"]!, 28.10364, 1e-4)
       assert.strictEqual(output.loss_fn_output_type, "ArrayRecord")
 
@@ -128,14 +59,14 @@ describe("forward and forwardBackward", () => {
     })
   )
 
-  it.scoped("take any mixture of lengths and widths, and split what is too much for one run", () =>
+  it.scoped("accept data of mixed lengths and numbers of targets, and split them into microbatches", () =>
     Effect.gen(function* () {
       const [whole, split] = [yield* loadQwen(), yield* loadQwen(16)]
       const data = [...qwen.data["topk"]!, golden, ...qwen.data["supervised"]!, golden].map((one) =>
         "model_input" in one ? one : fixtures.datum(one)
       )
-      const config = { rank: 4, seed: 1, ...fixtures.switches }
-      const adapter = fixtures.adapterOf(fixtures.peft(qwen.lora), 4)
+      const config = { rank: 4, seed: 1, ...trainAll }
+      const adapter = fixtures.makeAdapter(fixtures.peftArrays(qwen.lora), 4)
       const results = yield* Effect.forEach([whole, split], (base) =>
         Effect.gen(function* () {
           const model = yield* trainer.make(base, config)
@@ -145,21 +76,26 @@ describe("forward and forwardBackward", () => {
         })
       )
       const [[a, gradientA], [b, gradientB]] = results as [(typeof results)[0], (typeof results)[0]]
-      fixtures.near([a.metrics["loss:sum"]!], [b.metrics["loss:sum"]!], "loss", 1e-6)
-      for (const name of Object.keys(gradientA)) fixtures.near(gradientA[name]!, gradientB[name]!, name, 1e-5)
+      fixtures.assertNear([a.metrics["loss:sum"]!], [b.metrics["loss:sum"]!], "loss", 1e-6)
+      for (const name of Object.keys(gradientA)) fixtures.assertNear(gradientA[name]!, gradientB[name]!, name, 1e-5)
       data.forEach((datum, i) => {
         const { elementwise_loss, logprobs } = a.loss_fn_outputs[i]!
         assert.deepStrictEqual(logprobs!.shape, datum.loss_fn_inputs["target_tokens"]!.shape)
         assert.deepStrictEqual(elementwise_loss!.shape, logprobs!.shape)
-        fixtures.near(logprobs!.data as Float32Array, b.loss_fn_outputs[i]!["logprobs"]!.data as Float32Array, "", 1e-6)
+        fixtures.assertNear(
+          logprobs!.data as Float32Array,
+          b.loss_fn_outputs[i]!["logprobs"]!.data as Float32Array,
+          "",
+          1e-6
+        )
       })
     })
   )
 
-  it.scoped("add up gradients until a step, which forward leaves alone and the step clears", () =>
+  it.scoped("accumulate gradients until a step clears them; forward does not change them", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
-      const config = { rank: 4, seed: 1, ...fixtures.switches }
+      const config = { rank: 4, seed: 1, ...trainAll }
       const [first, second] = [yield* trainer.make(base, config), yield* trainer.make(base, config)]
       const data = qwen.data["supervised"]!.map(fixtures.datum)
       yield* first.forwardBackward(crossEntropy(data))
@@ -167,31 +103,31 @@ describe("forward and forwardBackward", () => {
       yield* second.forward(crossEntropy(data))
       yield* second.forwardBackward(crossEntropy(data.slice(1)))
       const [a, b] = [yield* fixtures.takeGradient(first), yield* fixtures.takeGradient(second)]
-      for (const name of Object.keys(a)) fixtures.near(a[name]!, b[name]!, name, 1e-5)
+      for (const name of Object.keys(a)) fixtures.assertNear(a[name]!, b[name]!, name, 1e-5)
       for (const values of Object.values(yield* fixtures.takeGradient(first)))
         assert.isTrue(values.every((v) => v === 0))
     })
   )
 
-  it.scoped("leave no part of a pass that fails or is interrupted", () =>
+  it.scoped("add no gradient if they are interrupted", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen(16)
-      const model = yield* trainer.make(base, { rank: 4, seed: 1, ...fixtures.switches })
+      const model = yield* trainer.make(base, { rank: 4, seed: 1, ...trainAll })
       const data = Array.from({ length: 20 }, () => golden)
       const fiber = yield* Effect.fork(model.forwardBackward(crossEntropy(data)))
-      // the first runs are done by then, and more are to come
+      // by then some microbatches have run, but not all
       yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
       yield* fiber.interruptAsFork(fiber.id())
-      yield* fiber.await
+      yield* Fiber.await(fiber)
       const gradient = yield* fixtures.takeGradient(model)
       for (const values of Object.values(gradient)) assert.isTrue(values.every((v) => v === 0))
     })
   )
 
-  it.scoped("take weights as 1 where there are none, and sparse targets", () =>
+  it.scoped("use weights of 1 where there are none, and accept sparse targets", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
-      const model = yield* trainer.make(base, { rank: 4, seed: 1, ...fixtures.switches })
+      const model = yield* trainer.make(base, { rank: 4, seed: 1, ...trainAll })
       const bare = Datum.make({ model_input: golden.model_input, loss_fn_inputs: { target_tokens: [11, 12, 13, 14] } })
       const { metrics } = yield* model.forward(crossEntropy([bare]))
       assert.approximately(metrics["loss:sum"]!, 5.86207 + 5.59116 + 5.63457 + 5.50792, 1e-4)
@@ -223,9 +159,9 @@ describe("forward and forwardBackward", () => {
     })
   )
 
-  it.scoped("give nothing for nothing", () =>
+  it.scoped("give an empty output for an empty batch", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 1, ...fixtures.switches })
+      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 1, ...trainAll })
       const output = yield* model.forwardBackward(crossEntropy([]))
       assert.deepStrictEqual(output, {
         loss_fn_output_type: "ArrayRecord",
@@ -235,11 +171,11 @@ describe("forward and forwardBackward", () => {
     })
   )
 
-  it.scoped("refuse what they cannot use, and say what and where", () =>
+  it.scoped("reject invalid data, with the place and the reason", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 1, ...fixtures.switches })
-      const refused = (options: Partial<Engine.PassOptions>) =>
-        fixtures.refusal(model.forwardBackward({ ...crossEntropy([golden]), ...options }))
+      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 1, ...trainAll })
+      const reasonFor = (options: Partial<Engine.PassOptions>) =>
+        fixtures.userErrorReason(model.forwardBackward({ ...crossEntropy([golden]), ...options }))
       const withInputs = (
         loss_fn_inputs: Datum.LossFnInputs,
         model_input: ReadonlyArray<number> = [10, 11, 12, 13]
@@ -266,110 +202,29 @@ describe("forward and forwardBackward", () => {
           "weights has the shape [4, 1], but target_tokens has [4]"
         ]
       ]
-      for (const [options, reason] of cases) assert.include(yield* refused(options), reason)
+      for (const [options, reason] of cases) assert.include(yield* reasonFor(options), reason)
       const image: Datum.Datum = {
         model_input: ModelInput.make(ModelInput.image({ data: new Uint8Array(1), format: "png", expected_tokens: 4 })),
         loss_fn_inputs: golden.loss_fn_inputs
       }
-      assert.include(yield* refused({ data: [image] }), "data[0].model_input has chunks that are not text")
+      assert.include(yield* reasonFor({ data: [image] }), "data[0].model_input has chunks that are not text")
     })
   )
 })
 
-describe("losses", () => {
-  it.scoped("have the gradients that finite differences show", () =>
-    Effect.gen(function* () {
-      const base = yield* loadQwen()
-      const start = fixtures.peft(qwen.lora)
-      const losses = [
-        ["cross_entropy", "signed", {}],
-        ["cross_entropy", "topk", {}],
-        ["importance_sampling", "reinforced", {}],
-        ["ppo", "reinforced", {}],
-        ["ppo", "reinforced", { clip_low_threshold: 0.9, clip_high_threshold: 1.6 }],
-        ["dro", "reinforced", { beta: 0.3 }]
-      ] as const
-      const model = yield* trainer.make(base, { rank: qwen.rank, seed: 0, ...fixtures.switches })
-      const load = (arrays: Record<string, Float32Array>) =>
-        model.load(fixtures.adapterOf(arrays, qwen.rank), undefined)
-      // one direction for all weights, of about the weights' own size
-      const direction = Object.fromEntries(
-        Object.entries(start).map(([name, data]) => [
-          name,
-          data.map((_, i) => 0.1 * Math.sin(i * 12.9898 + name.length))
-        ])
-      )
-      const moved = (by: number) =>
-        Object.fromEntries(
-          Object.entries(start).map(([name, data]) => [name, data.map((v, i) => v + by * direction[name]![i]!)])
-        )
-      for (const [loss_fn, group, loss_fn_config] of losses) {
-        const options = { data: qwen.data[group]!.map(fixtures.datum), loss_fn, loss_fn_config }
-        const lossAt = (by: number) =>
-          Effect.zipRight(
-            load(moved(by)),
-            Effect.map(model.forward(options), ({ metrics }) => metrics["loss:sum"]!)
-          )
-        yield* load(start)
-        yield* model.forwardBackward(options)
-        const gradient = yield* fixtures.takeGradient(model)
-        let slope = 0
-        for (const [name, values] of Object.entries(gradient)) {
-          for (let i = 0; i < values.length; i++) slope += values[i]! * direction[name]![i]!
-        }
-        const h = 0.01
-        const difference = ((yield* lossAt(h)) - (yield* lossAt(-h))) / (2 * h)
-        assert.approximately(difference, slope, 0.01 * Math.abs(slope) + 0.01, `${loss_fn} ${group}`)
-      }
-    })
-  )
-
-  it.scoped("take thresholds per token, and hold still where the advantage is 0", () =>
-    Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 1, ...fixtures.switches })
-      const inputs = {
-        target_tokens: [11, 12, 13, 14],
-        // the last ratio would overflow
-        logprobs: [-7, -7, -7, -1000],
-        advantages: [1, 1, 1, 0]
-      }
-      const pass = (loss_fn: string, more: Datum.LossFnInputs = {}) =>
-        model.forwardBackward({
-          data: [Datum.make({ model_input: [10, 11, 12, 13], loss_fn_inputs: { ...inputs, ...more } })],
-          loss_fn,
-          loss_fn_config: {}
-        })
-      const { loss_fn_outputs } = yield* pass("ppo", {
-        clip_low_threshold: [0, 0, 0, 0],
-        clip_high_threshold: [1.5, 2, 2.5, 3]
-      })
-      fixtures.near(loss_fn_outputs[0]!["elementwise_loss"]!.data as Float32Array, [-1.5, -2, -2.5, 0])
-      for (const loss_fn of ["importance_sampling", "ppo", "cispo"]) {
-        const { loss_fn_outputs } = yield* pass(loss_fn)
-        assert.strictEqual((loss_fn_outputs[0]!["elementwise_loss"]!.data as Float32Array)[3], 0)
-        for (const values of Object.values(yield* fixtures.takeGradient(model))) {
-          assert.isTrue(values.every(Number.isFinite), loss_fn)
-        }
-      }
-    })
-  )
-})
-
-describe("a model", () => {
+describe("A model in training", () => {
   const data = qwen.data["supervised"]!.map(fixtures.datum)
   const train = (model: Engine.EngineModel, steps: number) =>
     Effect.replicateEffect(
-      Effect.zipRight(model.forwardBackward(crossEntropy(data)), model.optimStep(fixtures.adamParams)),
+      Effect.andThen(model.forwardBackward(crossEntropy(data)), model.optimStep(adamParams)),
       steps,
       { discard: true }
     )
 
-  it.scoped("is the same to the bit from equal seeds and data, and another from another seed", () =>
+  it.scoped("is equal to the bit for equal seeds and data, and differs for another seed", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
-      const models = yield* Effect.forEach([7, 7, 8], (seed) =>
-        trainer.make(base, { rank: 4, seed, ...fixtures.switches })
-      )
+      const models = yield* Effect.forEach([7, 7, 8], (seed) => trainer.make(base, { rank: 4, seed, ...trainAll }))
       for (const model of models) yield* train(model, 3)
       const [a, b, c] = yield* Effect.forEach(models, (model) => model.adapter)
       assert.deepStrictEqual(a, b)
@@ -378,19 +233,19 @@ describe("a model", () => {
     })
   )
 
-  it.scoped("learns the same to the bit whatever other models of the same base do meanwhile", () =>
+  it.scoped("does not depend on other models of the same base model, to the bit", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
-      const make = (seed: number) => trainer.make(base, { rank: 4, seed, ...fixtures.switches })
+      const make = (seed: number) => trainer.make(base, { rank: 4, seed, ...trainAll })
       const alone = yield* make(7)
       yield* train(alone, 3)
 
       const [model, idle, other] = [yield* make(7), yield* make(8), yield* make(9)]
       const before = yield* idle.adapter
-      // the other decays, accumulates and fails in between
+      // another model decays, accumulates and fails in between
       const disturb = Effect.gen(function* () {
         yield* other.forwardBackward(crossEntropy(data.slice(0, 1)))
-        yield* other.optimStep({ ...fixtures.adamParams, learning_rate: 0.1, weight_decay: 0.5 })
+        yield* other.optimStep({ ...adamParams, learning_rate: 0.1, weight_decay: 0.5 })
         yield* other.forwardBackward(crossEntropy(data))
         yield* Effect.flip(other.forward({ ...crossEntropy(data), loss_fn: "none" }))
       })
@@ -398,7 +253,7 @@ describe("a model", () => {
         yield* disturb
         yield* model.forwardBackward(crossEntropy(data))
         yield* disturb
-        yield* model.optimStep(fixtures.adamParams)
+        yield* model.optimStep(adamParams)
       }
       assert.deepStrictEqual(yield* model.adapter, yield* alone.adapter)
       assert.deepStrictEqual(yield* model.optimizer, yield* alone.optimizer)
@@ -406,12 +261,12 @@ describe("a model", () => {
     })
   )
 
-  it.scoped("learns the same to the bit when models train at the same time", () =>
+  it.scoped("does not depend on models that train concurrently, to the bit", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen(64)
       const run = (seed: number) =>
         Effect.gen(function* () {
-          const model = yield* trainer.make(base, { rank: 4, seed, ...fixtures.switches })
+          const model = yield* trainer.make(base, { rank: 4, seed, ...trainAll })
           yield* train(model, 3)
           return yield* model.adapter
         })
@@ -421,10 +276,10 @@ describe("a model", () => {
     })
   )
 
-  it.scoped("starts as PEFT does, and a smaller rank as the beginning of a larger one", () =>
+  it.scoped("is initialized as by PEFT, and a smaller rank is a prefix of a larger one", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
-      const make = (rank: number, chosen = fixtures.switches) =>
+      const make = (rank: number, chosen = trainAll) =>
         Effect.flatMap(trainer.make(base, { rank, seed: 5, ...chosen }), (model) => model.adapter)
       const [small, large] = [yield* make(4), yield* make(32)]
       const attention = yield* make(4, { train_attn: true, train_mlp: false, train_unembed: false })
@@ -445,16 +300,16 @@ describe("a model", () => {
         assert.deepStrictEqual(data.slice(0, 4 * shape[1]!), small.weights[name]!.data)
         if (name in attention.weights) assert.deepStrictEqual(attention.weights[name], small.weights[name])
       }
-      const unseeded = yield* trainer.make(base, { rank: 4, ...fixtures.switches })
+      const unseeded = yield* trainer.make(base, { rank: 4, ...trainAll })
       const { lora_config } = yield* unseeded.adapter
       assert.isTrue(Number.isSafeInteger(lora_config.seed))
     })
   )
 
-  it.scoped("goes on from a saved state as if it had not been saved", () =>
+  it.scoped("continues from a saved state as from the state itself", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
-      const config = { rank: 4, seed: 7, ...fixtures.switches }
+      const config = { rank: 4, seed: 7, ...trainAll }
       const model = yield* trainer.make(base, config)
       yield* train(model, 2)
       const [adapter, optimizer] = [yield* model.adapter, yield* model.optimizer]
@@ -472,45 +327,45 @@ describe("a model", () => {
       assert.strictEqual((yield* resumed.optimizer).step, 0)
       yield* train(resumed, 2)
       assert.notDeepEqual((yield* resumed.adapter).weights, expected.weights)
-      // what was saved is a copy
+      // the saved state is a copy
       assert.notDeepEqual((yield* model.adapter).weights, adapter.weights)
     })
   )
 
-  it.scoped("refuses states that do not fit", () =>
+  it.scoped("rejects adapters that do not fit", () =>
     Effect.gen(function* () {
       const base = yield* loadQwen()
-      const make = (rank: number, chosen = fixtures.switches) => trainer.make(base, { rank, seed: 5, ...chosen })
+      const make = (rank: number, chosen = trainAll) => trainer.make(base, { rank, seed: 5, ...chosen })
       const model = yield* make(4)
       const attention = { train_attn: true, train_mlp: false, train_unembed: false }
-      const refused = (adapter: Engine.Adapter) => fixtures.refusal(model.load(adapter, undefined))
+      const reasonFor = (adapter: Engine.Adapter) => fixtures.userErrorReason(model.load(adapter, undefined))
       assert.include(
-        yield* refused(yield* Effect.flatMap(make(8), (other) => other.adapter)),
+        yield* reasonFor(yield* Effect.flatMap(make(8), (other) => other.adapter)),
         "the rank must be the same"
       )
       const other = yield* make(4, attention)
-      assert.include(yield* refused(yield* other.adapter), "train_attn, train_mlp and train_unembed must be the same")
+      assert.include(yield* reasonFor(yield* other.adapter), "train_attn, train_mlp and train_unembed must be the same")
       assert.include(
-        yield* fixtures.refusal(other.load(yield* model.adapter, undefined)),
+        yield* fixtures.userErrorReason(other.load(yield* model.adapter, undefined)),
         "train_attn, train_mlp and train_unembed must be the same"
       )
       const foreign = { ...(yield* model.adapter), base_model: "another" }
-      assert.strictEqual(yield* refused(foreign), "the adapter was trained on another, not on test")
-      assert.include(yield* fixtures.refusal(make(2048)), "the largest is 1024")
+      assert.strictEqual(yield* reasonFor(foreign), "the adapter was trained on another, not on test")
+      assert.include(yield* fixtures.userErrorReason(make(2048)), "the largest is 1024")
       const none = { train_attn: false, train_mlp: false, train_unembed: false }
-      assert.include(yield* fixtures.refusal(make(4, none)), "nothing to train")
+      assert.include(yield* fixtures.userErrorReason(make(4, none)), "nothing to train")
     })
   )
 
-  it.scoped("steps without a gradient as with one of zero", () =>
+  it.scoped("takes a step without a gradient as with a gradient of zeros", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 7, ...fixtures.switches })
+      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 7, ...trainAll })
       const before = yield* model.adapter
-      const { metrics } = yield* model.optimStep({ ...fixtures.adamParams, weight_decay: 0.1 })
+      const { metrics } = yield* model.optimStep({ ...adamParams, weight_decay: 0.1 })
       assert.deepStrictEqual(metrics, { "unclipped_grad_l2:mean": 0 })
       const after = yield* model.adapter
       for (const [name, { data }] of Object.entries(before.weights)) {
-        fixtures.near(
+        fixtures.assertNear(
           after.weights[name]!.data,
           data.map((v) => v * (1 - 0.01 * 0.1)),
           name,
@@ -521,9 +376,9 @@ describe("a model", () => {
     })
   )
 
-  it.scoped("refuses a step by a gradient that is not finite, and forgets that gradient", () =>
+  it.scoped("takes no step with a gradient that is not finite, and drops the gradient", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 7, ...fixtures.switches })
+      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 7, ...trainAll })
       const before = yield* model.adapter
       const datum = Datum.make({
         model_input: [1, 2],
@@ -535,7 +390,7 @@ describe("a model", () => {
         loss_fn_config: {}
       })
       assert.strictEqual(metrics["loss:sum"], -Infinity)
-      assert.include(yield* fixtures.refusal(model.optimStep(fixtures.adamParams)), "not finite")
+      assert.include(yield* fixtures.userErrorReason(model.optimStep(adamParams)), "not finite")
       assert.deepStrictEqual(yield* model.adapter, before)
       yield* train(model, 1)
       for (const { data } of Object.values((yield* model.adapter).weights)) assert.isTrue(data.every(Number.isFinite))
