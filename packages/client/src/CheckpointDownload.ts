@@ -1,5 +1,5 @@
 /**
- * Checkpoints as directories on disk: fetched, checked and unpacked, or made into a directory that PEFT opens.
+ * Downloads checkpoints into directories: as the service stores them, or as PEFT opens them.
  *
  * ```ts
  * yield* CheckpointDownload.download("tinker://<run>/sampler_weights/final", {
@@ -8,51 +8,39 @@
  * })
  * ```
  *
- * A transfer that breaks goes on where it was, and asks for a new URL when the old one has expired. The directory appears
- * in one step, when all of it is there; nothing is left of a download that fails or is interrupted. Signed URLs are
- * fetched without the key.
+ * A transfer that loses its connection resumes where it was, with a new signed URL if the old one has expired. The
+ * directory appears in one step once it is complete. A download that fails or is interrupted leaves nothing behind. Signed
+ * URLs are requested without the API key.
  *
  * @since 0.1.0
  */
-import * as TinkerError from "@effect-tinker/api/TinkerError"
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
-import * as FileSystem from "@effect/platform/FileSystem"
-import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as peft from "./internal/download/peft.ts"
-import * as transfers from "./internal/download/transfers.ts"
-import * as unpacking from "./internal/download/unpacking.ts"
+import * as files from "./internal/download/checkpointFiles.ts"
+import { fileError } from "./internal/download/fileErrors.ts"
+import { buildDirectory } from "./internal/download/intoDirectory.ts"
+import { toPeftDirectory } from "./internal/download/peft.ts"
+import { listFiles } from "./internal/download/unpack.ts"
+import { parseTarget } from "./internal/rest/inputs.ts"
 import * as RestClient from "./RestClient.ts"
 
-/**
- * How far a download is. For external checkpoints the files come one by one.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Progress {
-  /** the file under way; `undefined` for an archive */
-  readonly file: string | undefined
-  readonly received: number
-  /** in bytes; unknown where the server does not say */
-  readonly total: number | undefined
-}
+export type { Progress } from "./internal/download/checkpointFiles.ts"
 
 /**
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** what the checkpoint becomes; its parent is made when it is not there */
+  /** the directory to create; missing parents are created as well */
   readonly directory: string
-  /** takes the place of what is at `directory`; otherwise that is a `FileError`, and nothing is fetched */
+  /** replaces what is at `directory`; otherwise that fails with `FileError` before anything is downloaded */
   readonly replace?: boolean | undefined
-  /** bytes of all files; 64 GiB */
+  /** size limit of all files together, in bytes; 64 GiB by default */
   readonly maxSize?: number | undefined
-  /** called after each piece that arrives */
-  readonly onProgress?: ((progress: Progress) => Effect.Effect<void>) | undefined
+  /** runs after each chunk of bytes that arrives */
+  readonly onProgress?: ((progress: files.Progress) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -62,124 +50,51 @@ export interface Options {
 export interface Downloaded {
   readonly tinker_path: string
   readonly directory: string
-  /** names below the directory, with their sizes in bytes, in the order of their names */
+  /** all files below the directory in the order of their names, with their sizes in bytes */
   readonly files: ReadonlyArray<{ readonly name: string; readonly size: number }>
-  /** bytes that were fetched: the archive's, or the files' */
+  /** bytes downloaded: those of the archive, or of the files */
   readonly received: number
 }
 
-type Needs = RestClient.RestClient | HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
+const maxSizeByDefault = 64 * 2 ** 30
 
-const parse = (method: string, target: RestClient.Target) =>
-  Option.match(TinkerPath.parse(typeof target === "string" ? target : TinkerPath.format(target)), {
-    onNone: () =>
-      Effect.fail(
-        new TinkerError.InvalidInput({
-          method,
-          path: "target",
-          reason: `is ${JSON.stringify(target)}: give "tinker://<training run>/<kind>/<name>"`
-        })
-      ),
-    onSome: Effect.succeed
-  })
-
-/** Fetches and unpacks beside the target, lets `finish` work on it there, and moves it to its place. */
-const into = (
+/** Downloads the files, applies `convert` to them, and puts them in place. */
+const downloadInto = (
   method: string,
   target: RestClient.Target,
-  { directory, maxSize = 64 * 2 ** 30, onProgress = () => Effect.void, replace = false }: Options,
-  finish: (place: string, path: TinkerPath.TinkerPath) => Effect.Effect<void, TinkerError.TinkerError, Needs>
-): Effect.Effect<Downloaded, TinkerError.TinkerError, Needs> =>
+  options: Options,
+  convert: (
+    directory: string,
+    path: TinkerPath.TinkerPath
+  ) => Effect.Effect<void, TinkerError.TinkerError, files.Environment>
+): Effect.Effect<Downloaded, TinkerError.TinkerError, files.Environment> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const { basename, dirname, join, resolve } = yield* Path.Path
-    const rest = yield* RestClient.RestClient
-    const path = yield* parse(method, target)
-    const place = resolve(directory)
-    const parent = dirname(place)
-    const failed = transfers.fileError(method, place)
-
-    const check = Effect.mapError(fs.exists(place), failed).pipe(
-      Effect.filterOrFail(
-        (exists) => replace || !exists,
-        () =>
-          new TinkerError.FileError({
-            method,
-            path: place,
-            reason: "exists already: choose another directory, or have it replaced"
-          })
-      )
-    )
-    yield* check
-    yield* Effect.mapError(fs.makeDirectory(parent, { recursive: true }), failed)
-    const work = yield* Effect.mapError(
-      fs.makeTempDirectoryScoped({ directory: parent, prefix: `.${basename(place)}.part-` }),
-      failed
-    )
-    const fresh = join(work, "new")
-    yield* Effect.mapError(fs.makeDirectory(fresh), failed)
-
-    const fetchTo = (
-      file: string,
-      name: string | undefined,
-      url: Effect.Effect<RestClient.SignedUrl, TinkerError.TinkerError>
-    ) =>
-      transfers.toFile({
-        method,
-        file,
-        url,
-        maxSize,
-        onProgress: (received, total) => onProgress({ file: name, received, total })
-      })
-
-    let received = 0
-    if (path.kind === "external_weights") {
-      const first = yield* rest.getExternalWeightsUrls(path)
-      for (const name of Object.keys(first.urls).sort()) {
-        const parts = yield* unpacking.parts(method, name)
-        const file = join(fresh, ...parts)
-        yield* Effect.mapError(fs.makeDirectory(dirname(file), { recursive: true }), failed)
-        // all URLs were asked for at once; those that expire are asked for again
-        let asked = Effect.succeed(first) as ReturnType<typeof rest.getExternalWeightsUrls>
-        const url = Effect.suspend(() => {
-          const urls = asked
-          asked = rest.getExternalWeightsUrls(path)
-          return Effect.flatMap(urls, ({ expires, urls }) =>
-            urls[name] === undefined
-              ? new TinkerError.DecodeError({ method, reason: `there is no URL of ${name} any more` })
-              : Effect.succeed({ url: urls[name], expires })
-          )
-        })
-        received += yield* fetchTo(file, name, url)
-      }
-    } else {
-      const archive = join(work, "archive")
-      received = yield* fetchTo(archive, undefined, rest.getCheckpointArchiveUrl(path))
-      yield* unpacking.unpack({ method, archive, target: fresh, maxSize })
-      yield* Effect.mapError(fs.remove(archive), failed)
-    }
-    yield* finish(fresh, path)
-    const files = yield* Effect.mapError(unpacking.list(fresh), failed)
-
-    yield* check
-    const old = join(work, "old")
-    yield* Effect.uninterruptible(
+    const { resolve } = yield* Path.Path
+    const path = yield* parseTarget(method, target, "target")
+    const { maxSize = maxSizeByDefault, onProgress = () => Effect.void, replace = false } = options
+    const directory = resolve(options.directory)
+    return yield* buildDirectory({ method, directory, replace }, (fresh, archive) =>
       Effect.gen(function* () {
-        const replaced = yield* fs.exists(place)
-        if (replaced) yield* fs.rename(place, old)
-        yield* fs
-          .rename(fresh, place)
-          .pipe(Effect.tapError(() => (replaced ? Effect.ignore(fs.rename(old, place)) : Effect.void)))
+        const received = yield* files.downloadCheckpoint({
+          method,
+          path,
+          directory: fresh,
+          archive,
+          maxSize,
+          onProgress
+        })
+        yield* convert(fresh, path)
+        const listed = yield* Effect.mapError(listFiles(fresh), fileError(method, directory))
+        return { tinker_path: TinkerPath.format(path), directory, files: listed, received }
       })
-    ).pipe(Effect.mapError(failed))
-    return { tinker_path: TinkerPath.format(path), directory: place, files, received }
+    )
   }).pipe(Effect.scoped, Effect.withSpan(`CheckpointDownload.${method}`))
 
 /**
- * A checkpoint's files, as the service keeps them.
+ * Downloads the files of a checkpoint as the service stores them.
  *
- * Fails with `FileError` when the directory exists, cannot be written, or the archive is not safe to unpack: when it
- * holds links, names that lead out of it, or more than `maxSize`.
+ * Fails with `FileError` if the directory exists or cannot be written, or if the archive is not safe to unpack: if it
+ * contains links, names that lead out of the directory, or more than `maxSize` bytes.
  *
  * @since 0.1.0
  * @category downloads
@@ -187,12 +102,14 @@ const into = (
 export const download = (
   target: RestClient.Target,
   options: Options
-): Effect.Effect<Downloaded, TinkerError.TinkerError, Needs> => into("download", target, options, () => Effect.void)
+): Effect.Effect<Downloaded, TinkerError.TinkerError, files.Environment> =>
+  downloadInto("download", target, options, () => Effect.void)
 
 /**
- * A directory that PEFT opens: `adapter_config.json`, which names the base model, and `adapter_model.safetensors`.
+ * Downloads an adapter as a directory that PEFT opens: `adapter_config.json`, which names the base model, and
+ * `adapter_model.safetensors`.
  *
- * Fails with `FileError` when the checkpoint holds no such adapter.
+ * Fails with `FileError` if the checkpoint contains no LoRA adapter.
  *
  * @since 0.1.0
  * @category downloads
@@ -200,15 +117,12 @@ export const download = (
 export const exportPeft = (
   target: RestClient.Target,
   options: Options
-): Effect.Effect<Downloaded, TinkerError.TinkerError, Needs> => {
-  const method = "exportPeft"
-  return into(method, target, options, (place, path) =>
-    peft.finish({
-      method,
-      place,
-      baseModel: Effect.flatMap(RestClient.RestClient, (rest) =>
+): Effect.Effect<Downloaded, TinkerError.TinkerError, files.Environment> =>
+  downloadInto("exportPeft", target, options, (directory, path) =>
+    toPeftDirectory(
+      directory,
+      Effect.flatMap(RestClient.RestClient, (rest) =>
         Effect.map(rest.getWeightsInfo(path), ({ base_model }) => base_model)
       )
-    })
+    )
   )
-}

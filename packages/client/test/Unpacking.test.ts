@@ -3,8 +3,9 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import { gzipSync } from "node:zlib"
-import * as unpacking from "../src/internal/download/unpacking.ts"
-import * as untar from "../src/internal/download/untar.ts"
+import * as unpacking from "../src/internal/download/unpack.ts"
+import * as untar from "../src/internal/download/tarReader.ts"
+import { ArchiveRejected } from "../src/internal/download/tarHeader.ts"
 import { type Entry, record, tar } from "./utils/tar.ts"
 
 /** Unpacks in a directory of its own, and tells what stands in it and around it. */
@@ -18,8 +19,8 @@ const unpacked = (bytes: Uint8Array, maxSize = 1e6) =>
     const result = yield* Effect.either(
       unpacking.unpack({ method: "download", archive: `${around}/archive`, target, maxSize })
     )
-    const files = yield* unpacking.list(target)
-    const outside = (yield* unpacking.list(around)).filter(
+    const files = yield* unpacking.listFiles(target)
+    const outside = (yield* unpacking.listFiles(around)).filter(
       ({ name }) => name !== "archive" && !name.startsWith("deep/target/")
     )
     assert.deepStrictEqual(outside, [], "nothing is written outside the target")
@@ -118,7 +119,7 @@ describe("unpacking", () => {
         fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1 }),
         (entries, cuts) => {
           const bytes = tar(...entries)
-          const reader = untar.make({ size: 1e6, entries: 100 })
+          const reader = new untar.TarReader({ size: 1e6, entries: 100 })
           const files: Array<{ path: string; content: Array<number> }> = []
           for (let offset = 0, turn = 0; offset < bytes.length; turn++) {
             const size = cuts[turn % cuts.length]!
@@ -154,12 +155,12 @@ describe("unpacking", () => {
         (edits, end) => {
           const bytes = base.slice(0, end)
           for (const [at, value] of edits) if (at < bytes.length) bytes[at] = value
-          const reader = untar.make({ size: 1e6, entries: 100 })
+          const reader = new untar.TarReader({ size: 1e6, entries: 100 })
           try {
             reader.push(bytes)
             reader.end()
           } catch (error) {
-            assert.instanceOf(error, untar.Refused)
+            assert.instanceOf(error, ArchiveRejected)
           }
         }
       ),
