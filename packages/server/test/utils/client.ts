@@ -9,7 +9,7 @@ import { assert } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
-/** A service over a test engine, and the record of that. */
+/** Starts a service over a test engine, whose operations are recorded. */
 export const start = (options: TinkerServer.Options = {}, engine: TestEngine.Options = {}) =>
   TestServer.make({ ...options, engine })
 
@@ -31,7 +31,8 @@ export interface TestResponse {
   readonly headers: { readonly [name: string]: string | undefined }
 }
 
-const base = "http://tinker.test/api/v1"
+/** Any base URL works. */
+export const base = "http://tinker.test/api/v1"
 
 export const send = (
   request: HttpClientRequest.HttpClientRequest
@@ -51,6 +52,11 @@ export const post = (path: string, body: unknown, headers: { readonly [name: str
       HttpClientRequest.setHeaders(headers)
     )
   )
+
+export const put = (path: string, body: unknown) =>
+  send(HttpClientRequest.put(`${base}${path}`).pipe(HttpClientRequest.bodyUnsafeJson(body)))
+
+export const del = (path: string) => send(HttpClientRequest.del(`${base}${path}`))
 
 export const postText = (path: string, body: string, contentType = "application/json") =>
   send(HttpClientRequest.post(`${base}${path}`).pipe(HttpClientRequest.bodyText(body, contentType)))

@@ -18,7 +18,7 @@ import * as Redacted from "effect/Redacted"
 import * as Net from "node:net"
 import { gzipSync } from "node:zlib"
 import { TinkerApi } from "@effect-tinker/api/TinkerApi"
-import * as client from "./utils/client.ts"
+import * as client from "../utils/client.ts"
 
 const key = "tml-hostile-key"
 

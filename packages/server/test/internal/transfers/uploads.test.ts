@@ -5,11 +5,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Record from "effect/Record"
-import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
-import * as client from "./utils/client.ts"
+import * as client from "../../utils/client.ts"
+import * as users from "../../utils/users.ts"
 
 const { ok, post, run } = client
+
 const lora_config = { rank: 8, train_attn: true, train_mlp: true, train_unembed: true }
 const start = (extra: object = {}) =>
   post("/external_weights_upload_start", { base_model: "effect-tinker/test", lora_config, ...extra })
@@ -18,7 +19,7 @@ const finish = (upload_id: string) => post("/external_weights_upload_finish", { 
 const configName = "adapter_config.json"
 const adapterName = "adapter_model.safetensors"
 
-const put = (url: string, bytes: Uint8Array) =>
+const putFile = (url: string, bytes: Uint8Array) =>
   client.send(HttpClientRequest.put(url).pipe(HttpClientRequest.bodyUint8Array(bytes, "application/octet-stream")))
 
 const fetchBytes = (url: string) =>
@@ -27,7 +28,7 @@ const fetchBytes = (url: string) =>
     (buffer) => new Uint8Array(buffer)
   ).pipe(Effect.orDie)
 
-/** Files as `save_weights_external` writes them, of a model that was trained; and what it samples. */
+/** Trains a model, saves its adapter for PEFT, and samples from it. */
 const trained = Effect.gen(function* () {
   const session_id = yield* client.createSession
   const model_id = yield* client.createModel(session_id)
@@ -54,26 +55,26 @@ const upload = (
 ): Effect.Effect<client.TestResponse, never, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const { upload_id, urls } = yield* ok(start(extra))
-    if (files.adapter !== undefined) assert.strictEqual((yield* put(urls[adapterName], files.adapter)).status, 200)
-    if (files.config !== undefined) assert.strictEqual((yield* put(urls[configName], files.config)).status, 200)
+    if (files.adapter !== undefined) assert.strictEqual((yield* putFile(urls[adapterName], files.adapter)).status, 200)
+    if (files.config !== undefined) assert.strictEqual((yield* putFile(urls[configName], files.config)).status, 200)
     return yield* finish(upload_id)
   })
 
-describe("adapters that are uploaded", () => {
-  it.scoped("are sampled from as where they come from, and found in their project", () =>
+describe("uploaded adapters", () => {
+  it.scoped("sample like the original, and are found in their project", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()
       yield* Effect.gen(function* () {
         const { files, sampled, session_id } = yield* trained
         const { upload_id, urls } = yield* ok(start({ destination_project_id: "p-1" }))
         assert.deepStrictEqual(Object.keys(urls).sort(), [configName, adapterName])
-        // the last of several counts
-        yield* put(urls[configName], new Uint8Array(3))
-        yield* put(urls[configName], files.config)
-        yield* put(urls[adapterName], files.adapter)
+        // a later file replaces an earlier one
+        yield* putFile(urls[configName], new Uint8Array(3))
+        yield* putFile(urls[configName], files.config)
+        yield* putFile(urls[adapterName], files.adapter)
         const { tinker_path } = yield* ok(finish(upload_id))
-        assert.deepStrictEqual(yield* ok(finish(upload_id)), { tinker_path }, "asked again, the answer is the same")
-        assert.strictEqual((yield* put(urls[adapterName], files.adapter)).status, 409)
+        assert.deepStrictEqual(yield* ok(finish(upload_id)), { tinker_path }, "a retry returns the same path")
+        assert.strictEqual((yield* putFile(urls[adapterName], files.adapter)).status, 409)
 
         const { sampling_session_id } = yield* ok(
           post("/create_sampling_session", { session_id, sampling_session_seq_id: 7, model_path: tinker_path })
@@ -93,7 +94,7 @@ describe("adapters that are uploaded", () => {
     })
   )
 
-  it.scoped("are refused with the reason, and nothing is stored", () =>
+  it.scoped("are rejected with the reason, and nothing is stored", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -153,7 +154,7 @@ describe("adapters that are uploaded", () => {
           const { body, status } = yield* upload(given)
           assert.strictEqual(status, 400, String(reason))
           assert.match(body.detail, reason)
-          // an upload that was refused can be finished when its files are right, so that it stays
+          // a rejected upload stays until it expires, so that its files can be corrected
           yield* TestClock.adjust("61 minutes")
         }
         assert.strictEqual((yield* start({ base_model: "nope" })).status, 400)
@@ -163,63 +164,55 @@ describe("adapters that are uploaded", () => {
         assert.strictEqual((yield* finish("nope")).status, 404)
         const { upload_id, urls } = yield* ok(start())
         const [url, other] = [urls[configName] as string, urls[adapterName] as string]
-        assert.strictEqual((yield* put(url.replace(/signature=\w+/, "signature=0"), files.config)).status, 403)
-        assert.strictEqual((yield* put(url.replace(configName, "x"), files.config)).status, 403)
-        assert.strictEqual((yield* put(url.replace(/\?.*/, other.replace(/.*\?/, "?")), files.config)).status, 403)
-        const large = yield* put(url, new Uint8Array(2 ** 20 + 1))
+        assert.strictEqual((yield* putFile(url.replace(/signature=\w+/, "signature=0"), files.config)).status, 403)
+        assert.strictEqual((yield* putFile(url.replace(configName, "x"), files.config)).status, 403)
+        assert.strictEqual((yield* putFile(url.replace(/\?.*/, other.replace(/.*\?/, "?")), files.config)).status, 403)
+        const large = yield* putFile(url, new Uint8Array(2 ** 20 + 1))
         assert.strictEqual(large.status, 400)
         assert.match(large.body.detail, /larger than/)
         for (let i = 0; i < 3; i++) yield* ok(start())
-        assert.strictEqual((yield* start()).status, 429, "files of uploads are in memory")
+        assert.strictEqual((yield* start()).status, 429, "uploaded files are kept in memory")
         yield* TestClock.adjust("61 minutes")
-        assert.strictEqual((yield* put(url, files.config)).status, 410)
+        assert.strictEqual((yield* putFile(url, files.config)).status, 410)
         assert.strictEqual((yield* finish(upload_id)).status, 404)
         assert.strictEqual((yield* ok(client.get("/checkpoints"))).checkpoints.length, before)
       }).pipe(Effect.provide(layer))
     })
   )
 
-  it.scoped("and copies belong to who asks, and others' weights are read with their key alone", () =>
-    Effect.gen(function* () {
-      const { client: http } = yield* client.start({
-        apiKeys: ["tml-ada", "tml-bob"].map((key) => Redacted.make(key))
+  it.scoped(
+    "and copies belong to the user who created them, and reading the weights of another user needs their key",
+    () =>
+      Effect.gen(function* () {
+        const as = yield* users.start()
+        const [ada, bob] = [as("tml-ada"), as("tml-bob")]
+        const { files, session_id } = yield* ada(trained)
+        const model_id = `${session_id}:train:0`
+        const { path: source_path } = yield* ada(run("/save_weights", { model_id, path: "state" }))
+        const { upload_id } = yield* ada(ok(start()))
+        yield* bob(
+          Effect.gen(function* () {
+            assert.strictEqual((yield* finish(upload_id)).status, 404)
+            const { body } = yield* upload(files)
+            const [mine] = (yield* ok(client.get("/checkpoints"))).checkpoints
+            assert.strictEqual(mine.tinker_path, body.tinker_path)
+
+            const copy = { source_path, destination_project_id: "p-2" }
+            const access = (token: string) => ({ "x-tinker-weights-access-token": token })
+            assert.strictEqual((yield* post("/copy_weights", copy)).status, 404)
+            assert.strictEqual((yield* post("/copy_weights", copy, access("tml-eve"))).status, 403)
+            const { tinker_path } = yield* ok(post("/copy_weights", copy, access("tml-ada")))
+            assert.match(tinker_path, /^tinker:\/\/[^/]+\/weights\/state$/)
+            const found = yield* ok(post("/checkpoints/search", { project_ids: ["p-2"] }))
+            assert.strictEqual(found.checkpoints[0].tinker_path, tinker_path)
+
+            const own = yield* client.createSession
+            const load = { session_id: own, path: source_path, optimizer: true }
+            assert.strictEqual((yield* post("/load_weights", { ...load, model_seq_id: 0 })).status, 404)
+            const loaded = yield* run("/load_weights", { ...load, model_seq_id: 1, weights_access_token: "tml-ada" })
+            assert.strictEqual(loaded.model_id, `${own}:train:1`)
+          })
+        )
       })
-      const as =
-        (key: string) =>
-        <A, E>(effect: Effect.Effect<A, E, HttpClient.HttpClient>) =>
-          Effect.provideService(
-            effect,
-            HttpClient.HttpClient,
-            HttpClient.mapRequest(http, HttpClientRequest.setHeader("x-api-key", key))
-          )
-      const [ada, bob] = [as("tml-ada"), as("tml-bob")]
-      const { files, session_id } = yield* ada(trained)
-      const model_id = `${session_id}:train:0`
-      const { path: source_path } = yield* ada(run("/save_weights", { model_id, path: "state" }))
-      const { upload_id } = yield* ada(ok(start()))
-      yield* bob(
-        Effect.gen(function* () {
-          assert.strictEqual((yield* finish(upload_id)).status, 404)
-          const { body } = yield* upload(files)
-          const [mine] = (yield* ok(client.get("/checkpoints"))).checkpoints
-          assert.strictEqual(mine.tinker_path, body.tinker_path)
-
-          const copy = { source_path, destination_project_id: "p-2" }
-          const access = (token: string) => ({ "x-tinker-weights-access-token": token })
-          assert.strictEqual((yield* post("/copy_weights", copy)).status, 404)
-          assert.strictEqual((yield* post("/copy_weights", copy, access("tml-eve"))).status, 403)
-          const { tinker_path } = yield* ok(post("/copy_weights", copy, access("tml-ada")))
-          assert.match(tinker_path, /^tinker:\/\/[^/]+\/weights\/state$/)
-          const found = yield* ok(post("/checkpoints/search", { project_ids: ["p-2"] }))
-          assert.strictEqual(found.checkpoints[0].tinker_path, tinker_path)
-
-          const own = yield* client.createSession
-          const load = { session_id: own, path: source_path, optimizer: true }
-          assert.strictEqual((yield* post("/load_weights", { ...load, model_seq_id: 0 })).status, 404)
-          const loaded = yield* run("/load_weights", { ...load, model_seq_id: 1, weights_access_token: "tml-ada" })
-          assert.strictEqual(loaded.model_id, `${own}:train:1`)
-        })
-      )
-    })
   )
 })

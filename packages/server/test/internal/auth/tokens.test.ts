@@ -1,0 +1,42 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import * as TestClock from "effect/TestClock"
+import * as client from "../../utils/client.ts"
+import * as users from "../../utils/users.ts"
+
+describe("tokens", () => {
+  it.scoped("are issued for an API key, expire, and cannot be forged", () =>
+    Effect.gen(function* () {
+      const as = yield* users.start({ tokenLifetime: "1 hour" })
+      const config = yield* as("tml-ada")(client.ok(client.post("/client/config", { sdk_version: "t" })))
+      assert.isTrue(config.pjwt_auth_enabled)
+      const { jwt } = yield* as("tml-ada")(client.ok(client.post("/auth/token", {})))
+      const [head, payload, signature] = (jwt as string).split(".") as [string, string, string]
+      const her = yield* as(jwt)(users.createAll)
+      assert.strictEqual((yield* as("tml-ada")(client.get(`/training_runs/${her.model_id}`))).status, 200)
+      assert.strictEqual((yield* as("tml-bob")(client.get(`/training_runs/${her.model_id}`))).status, 404)
+      const text = (part: object) => Encoding.encodeBase64Url(JSON.stringify(part))
+      const forged = [
+        `${head}.${payload}.${signature.replace(/^./, (digit) => (digit === "0" ? "1" : "0"))}`,
+        `${head}.${text({ sub: "user-x", exp: 9e9 })}.${signature}`,
+        `${text({ alg: "none" })}.${payload}.`,
+        `${head}.${payload}`,
+        `${jwt}.x`,
+        "eyJ"
+      ]
+      for (const token of forged) {
+        const answer = yield* as(token)(client.get("/healthz"))
+        assert.strictEqual(answer.status, 401, token)
+        assert.include(answer.headers["www-authenticate"], 'error="invalid_token"')
+      }
+      yield* TestClock.adjust("59 minutes")
+      assert.strictEqual((yield* as(jwt)(client.get("/healthz"))).status, 200)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* as(jwt)(client.get("/healthz"))).status, 401)
+      const without = yield* users.start()
+      assert.strictEqual((yield* without("tml-ada")(client.post("/auth/token", {}))).status, 400)
+      assert.strictEqual((yield* without(jwt)(client.get("/healthz"))).status, 401)
+    })
+  )
+})

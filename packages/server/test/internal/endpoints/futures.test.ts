@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import * as client from "../../utils/client.ts"
+
+const { createSession, ok, post, result, statusOf } = client
+
+const createSampler = (session_id: string) =>
+  Effect.map(
+    ok(post("/create_sampling_session", { session_id, sampling_session_seq_id: 0, base_model: "effect-tinker/test" })),
+    ({ sampling_session_id }) => sampling_session_id as string
+  )
+
+describe("the endpoints of the groups futures and polling", () => {
+  it.scoped("wait for all samples of a sampling session at once", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({ longPoll: "5 seconds" })
+      yield* Effect.gen(function* () {
+        const sampling_session_id = yield* createSampler(yield* createSession)
+        const target = { type: "sampling_session", sampling_session_id, cloned_sampler_id: 0 }
+        const waiting = yield* Effect.fork(ok(post("/retrieve_futures", { target, prev_cursor: 0 })))
+        const { request_id } = yield* ok(post("/asample", client.sampleRequest(sampling_session_id, 1)))
+        const { completions, cursor } = yield* Fiber.join(waiting)
+        assert.strictEqual(cursor, 1)
+        assert.strictEqual(completions[0].request_id, request_id)
+        assert.strictEqual(completions[0].state, "finished")
+        assert.isAbove(completions[0].response_payload_uncompressed_size, 0)
+        yield* result(request_id)
+
+        // no more samples; results that the client has received are evicted
+        const later = yield* Effect.fork(
+          ok(post("/retrieve_futures", { target, prev_cursor: 1, retrieved_request_ids: [request_id] }))
+        )
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(yield* Fiber.join(later), { completions: [], cursor: 1 })
+        assert.strictEqual(yield* statusOf(client.poll(request_id)), 410)
+
+        // a client that joins has completions of its own
+        const joined = yield* ok(post("/join_sampling_session", { sampling_session_id }))
+        assert.strictEqual(joined.client_counter, 1)
+        const own = yield* ok(post("/asample", client.sampleRequest(sampling_session_id, 1e9 + 1)))
+        yield* result(own.request_id)
+        const found = yield* ok(post("/retrieve_futures", { target: { ...target, cloned_sampler_id: 1 }, timeout: 0 }))
+        assert.strictEqual(found.completions[0].request_id, own.request_id)
+        assert.strictEqual(yield* statusOf(post("/join_sampling_session", { sampling_session_id: "none" })), 404)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("cancel samples, and reject the cancellation of unknown requests", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({}, { before: () => Effect.sleep("1 hour") })
+      yield* Effect.gen(function* () {
+        const session = yield* createSession
+        const sampling_session_id = yield* createSampler(session)
+        const { request_id } = yield* ok(post("/asample", client.sampleRequest(sampling_session_id, 1)))
+        assert.strictEqual(yield* statusOf(post("/cancel_future", { request_id })), 204)
+        const failed = yield* result(request_id)
+        assert.deepStrictEqual(failed, { error: "the request was cancelled", category: "user" })
+        assert.strictEqual(yield* statusOf(post("/cancel_future", { request_id: "none" })), 404)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})

@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as client from "../../utils/client.ts"
+import * as training from "../../utils/training.ts"
+
+const { createModel, createSession, run } = client
+
+describe("loading weights", () => {
+  it.scoped("restores a model, with or without the state of its optimizer", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const session = yield* createSession
+        const model = yield* createModel(session, 0)
+        yield* training.train(model, 3)
+        const saved = yield* run("/save_weights", { model_id: model, path: "third" })
+        assert.deepStrictEqual(saved, { path: `tinker://${model}/weights/third`, type: "save_weights" })
+        const loss = yield* training.forward(model)
+        yield* training.train(model)
+        const next = yield* training.forward(model)
+        assert.isBelow(next, loss)
+
+        const whole = yield* createModel(session, 1)
+        const loaded = yield* run("/load_weights", { model_id: whole, path: saved.path, optimizer: true, seq_id: 1 })
+        assert.deepStrictEqual(loaded, { path: saved.path, model_id: whole, type: "load_weights" })
+        assert.strictEqual(yield* training.forward(whole), loss)
+        yield* training.train(whole)
+        assert.strictEqual(yield* training.forward(whole), next)
+
+        const weights = yield* createModel(session, 2)
+        yield* run("/load_weights", { model_id: weights, path: saved.path, optimizer: false })
+        assert.strictEqual(yield* training.forward(weights), loss)
+        yield* training.train(weights)
+        assert.notStrictEqual(yield* training.forward(weights), next)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("fails if the checkpoint is of another base model or rank", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({}, { models: ["one", "two"] })
+      yield* Effect.gen(function* () {
+        const session_id = yield* createSession
+        const create = (model_seq_id: number, base_model: string, rank: number) =>
+          run("/create_model", { session_id, model_seq_id, base_model, lora_config: { rank } })
+        const { model_id } = yield* create(0, "one", 8)
+        const { path } = yield* run("/save_weights", { model_id, path: "a" })
+        for (const [seq, base, rank, why] of [
+          [1, "two", 8, /base model one/],
+          [2, "one", 4, /rank 8/]
+        ] as const) {
+          const other = yield* create(seq, base, rank)
+          const failed = yield* run("/load_weights", { model_id: other.model_id, path, optimizer: false })
+          assert.strictEqual(failed.category, "user")
+          assert.match(failed.error, why)
+        }
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})
