@@ -19,7 +19,7 @@ const post = (path: string, body: unknown) =>
   )
 
 describe("ScriptedHttpClient", () => {
-  it.effect("answers by path, in sequence, and records what it was asked", () =>
+  it.effect("responds by path, in sequence, and records the requests", () =>
     Effect.gen(function* () {
       const scripted = yield* ScriptedHttpClient.make({
         "/create_session": ScriptedHttpClient.json({ session_id: "s" }),
@@ -63,7 +63,7 @@ describe("ScriptedHttpClient", () => {
     })
   )
 
-  it.effect("delays by the test clock", () =>
+  it.effect("delays replies by the test clock", () =>
     Effect.gen(function* () {
       const scripted = yield* ScriptedHttpClient.make(
         ScriptedHttpClient.after("20 seconds", ScriptedHttpClient.empty({ status: 204 }))
@@ -78,7 +78,7 @@ describe("ScriptedHttpClient", () => {
     })
   )
 
-  it.effect("sees that a request was interrupted", () =>
+  it.effect("records that a request was interrupted", () =>
     Effect.gen(function* () {
       const scripted = yield* ScriptedHttpClient.make(ScriptedHttpClient.silence)
       const fiber = yield* Effect.fork(post("/retrieve_future", {}).pipe(Effect.provide(scripted.layer)))

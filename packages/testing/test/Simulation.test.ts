@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Fiber, Random, Schedule } from "effect"
 
 describe("Simulation", () => {
-  it.effect("takes no real time for virtual time, and wakes fibers in the order of their times", () =>
+  it.effect("takes no real time for virtual time, and wakes fibers in the order of their timers", () =>
     Effect.gen(function* () {
       const report = yield* Simulation.run(
         Effect.gen(function* () {
@@ -26,14 +26,14 @@ describe("Simulation", () => {
     })
   )
 
-  it.effect("repeats itself for the same seed, and shuffles turns for others", () =>
+  it.effect("has the same outcome for the same seed, and shuffles the turns of fibers by the seed", () =>
     Effect.gen(function* () {
       const program = Effect.gen(function* () {
         const log: Array<number> = []
         yield* Effect.forEach(
           [0, 1, 2, 3, 4],
           (n) =>
-            Effect.zipRight(
+            Effect.andThen(
               Effect.yieldNow(),
               Effect.sync(() => log.push(n))
             ),
@@ -51,7 +51,7 @@ describe("Simulation", () => {
     })
   )
 
-  it.effect("tells of programs that wait for nobody, for too long, or do not let time go on", () =>
+  it.effect("reports programs that are stuck, that exceed the limit, and that spin without progress", () =>
     Effect.gen(function* () {
       const stuck = yield* Simulation.run(Effect.flatMap(Deferred.make<void>(), Deferred.await))
       assert.strictEqual(stuck.ended, "stuck")
@@ -64,10 +64,10 @@ describe("Simulation", () => {
     })
   )
 
-  it.effect("counts the fibers and timers that outlive the program", () =>
+  it.effect("lists the fibers and timers that outlive the program", () =>
     Effect.gen(function* () {
       const report = yield* Simulation.run(
-        Effect.zipRight(Effect.forkDaemon(Effect.sleep("1 hour")), Effect.fork(Effect.never))
+        Effect.andThen(Effect.forkDaemon(Effect.sleep("1 hour")), Effect.fork(Effect.never))
       )
       assert.strictEqual(report.left.fibers.length, 1)
       assert.strictEqual(report.left.timers, 1)

@@ -62,11 +62,11 @@ const threeSteps = [
 
 const passing: ReadonlyArray<readonly [string, Fault.Fault]> = [
   ["lost requests", Fault.on("optim_step").nth(2).loseRequest],
-  ["lost answers", Fault.on("forward_backward").first(2).loseResponse],
+  ["lost responses", Fault.on("forward_backward").first(2).loseResponse],
   ["swallowed requests", Fault.on("forward_backward").nth(1).swallow],
   ["silence", Fault.on("optim_step").nth(1).silence],
-  ["errors before the work", Fault.on("forward_backward", "optim_step").every(2).respond(503)],
-  ["errors after the work", Fault.on("forward_backward").nth(3).respondAfter(502)],
+  ["errors before the service handles the request", Fault.on("forward_backward", "optim_step").every(2).respond(503)],
+  ["errors after the service has handled the request", Fault.on("forward_backward").nth(3).respondAfter(502)],
   ["cut bodies", Fault.on("optim_step").nth(3).cutBody],
   ["duplicates", Fault.on("forward_backward", "optim_step").duplicate("1 second")],
   ["delays", Fault.on("retrieve_future").nth(3).delay("10 seconds")],
@@ -76,7 +76,7 @@ const passing: ReadonlyArray<readonly [string, Fault.Fault]> = [
 
 describe("Simulator", () => {
   for (const [name, fault] of passing) {
-    it.effect(`applies each step once, in order, in spite of ${name}`, () =>
+    it.effect(`applies each step once, in order, despite ${name}`, () =>
       Effect.gen(function* () {
         const { applied, deliveries, left } = yield* run({ faults: [fault] }, steps(3))
         assert.deepStrictEqual(order(applied), threeSteps)
@@ -86,7 +86,7 @@ describe("Simulator", () => {
     )
   }
 
-  it.effect("tells which requests met with what", () =>
+  it.effect("records which request met with which fault", () =>
     Effect.gen(function* () {
       const { deliveries } = yield* run({ faults: [Fault.on("optim_step").nth(1).respond(503)] }, steps(1))
       const sent = deliveries.filter(({ endpoint }) => endpoint === "optim_step")
@@ -100,7 +100,7 @@ describe("Simulator", () => {
     })
   )
 
-  it.effect("lets results expire and sessions end, and the program is told", () =>
+  it.effect("expires results and ends sessions, which the program gets as errors", () =>
     Effect.gen(function* () {
       const isOptim = (request: Fault.Request) => request.headers["x-tinker-request-type"] === "OptimStep"
       const expired = yield* run({ faults: [Fault.on("retrieve_future").where(isOptim).expire] }, (training) =>
@@ -118,7 +118,7 @@ describe("Simulator", () => {
     })
   )
 
-  it.effect("garbles JSON and protobuf", () =>
+  it.effect("garbles responses in JSON and protobuf", () =>
     Effect.gen(function* () {
       const garbled = yield* run({ faults: [Fault.on("retrieve_future").from(2).garble] }, (training) =>
         Effect.flatMap(step(training), Effect.exit)
@@ -127,7 +127,7 @@ describe("Simulator", () => {
     })
   )
 
-  it.effect("works in cycles: a pass and its step in one, the next step in the next", () =>
+  it.effect("runs a forward pass and its optimizer step in one cycle, and the next ones in the next", () =>
     Effect.gen(function* () {
       const { applied } = yield* run({ cycle: "10 seconds" }, (training) =>
         Effect.gen(function* () {
@@ -144,7 +144,7 @@ describe("Simulator", () => {
     })
   )
 
-  it.effect("records samples with their session and number", () =>
+  it.effect("records samples with their sampling session", () =>
     Effect.gen(function* () {
       const { applied } = yield* run({}, (training) =>
         Effect.flatMap(training.saveWeightsAndGetSamplingClient(), (sampling) =>
@@ -158,7 +158,7 @@ describe("Simulator", () => {
     })
   )
 
-  it.effect("repeats a bad day for the same seed, and has another for another", () =>
+  it.effect("injects the same faults for the same seed, and others for another seed", () =>
     Effect.gen(function* () {
       const day = (seed: number) =>
         Effect.map(run({ seed, weather: Weather.badDay }, steps(4)), ({ deliveries }) => JSON.stringify(deliveries))
@@ -167,10 +167,10 @@ describe("Simulator", () => {
     })
   )
 
-  it.effect("is calm when told so", () =>
+  it.effect("injects no faults after calm", () =>
     Effect.gen(function* () {
       const { deliveries } = yield* run({ faults: [Fault.on("optim_step").respond(503)] }, (training, simulator) =>
-        Effect.zipRight(simulator.calm, steps(2)(training))
+        Effect.andThen(simulator.calm, steps(2)(training))
       )
       assert.isTrue(deliveries.every(({ fault }) => fault === undefined))
     })

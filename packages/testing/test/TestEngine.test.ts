@@ -16,7 +16,7 @@ const create = (engine: Engine.Service) => engine.createModel({ base_model: Test
 const loss = (output: { readonly metrics: { readonly [name: string]: number } }) => output.metrics["loss:sum"]!
 
 describe("TestEngine", () => {
-  it.scoped("trains: the loss falls, and the same program gives the same numbers", () =>
+  it.scoped("trains: the loss falls, and the same program gives the same losses", () =>
     Effect.gen(function* () {
       const run = Effect.gen(function* () {
         const { engine } = yield* TestEngine.make()
@@ -35,7 +35,7 @@ describe("TestEngine", () => {
     })
   )
 
-  it.scoped("adds gradients up until a step clears them, and leaves them alone in forward", () =>
+  it.scoped("accumulates gradients in forwardBackward until a step clears them, but not in forward", () =>
     Effect.gen(function* () {
       const { engine } = yield* TestEngine.make()
       const model = yield* create(engine)
@@ -52,7 +52,7 @@ describe("TestEngine", () => {
     })
   )
 
-  it.scoped("makes targets likelier or less likely as their advantages say, under every loss of reinforcement", () =>
+  it.scoped("moves logprobs in the direction of the advantages, with every loss of reinforcement learning", () =>
     Effect.gen(function* () {
       const { engine } = yield* TestEngine.make()
       for (const loss_fn of ["importance_sampling", "ppo", "cispo", "dro"] as const) {
@@ -72,11 +72,11 @@ describe("TestEngine", () => {
     })
   )
 
-  it.scoped("saves a copy and loads it, with and without the optimizer", () =>
+  it.scoped("restores the weights from a copy, with and without the state of the optimizer", () =>
     Effect.gen(function* () {
       const { engine } = yield* TestEngine.make()
       const model = yield* create(engine)
-      const step = Effect.zipRight(model.forwardBackward(crossEntropy), model.optimStep(adam))
+      const step = Effect.andThen(model.forwardBackward(crossEntropy), model.optimStep(adam))
       yield* step
       yield* step
       const adapter = yield* model.adapter
@@ -100,7 +100,7 @@ describe("TestEngine", () => {
     })
   )
 
-  it.scoped("samples by seed, stops, and scores the prompt", () =>
+  it.scoped("samples by seed, stops at stop tokens, and returns the logprobs of the prompt", () =>
     Effect.gen(function* () {
       const { engine } = yield* TestEngine.make()
       const sampler = yield* engine.createSampler({ base_model: TestEngine.baseModel, adapter: undefined })
@@ -130,7 +130,7 @@ describe("TestEngine", () => {
     })
   )
 
-  it.scoped("refuses what it does not know as the user's fault", () =>
+  it.scoped("fails with category user for unknown tokens, losses and base models", () =>
     Effect.gen(function* () {
       const { engine } = yield* TestEngine.make()
       const model = yield* create(engine)
@@ -143,7 +143,7 @@ describe("TestEngine", () => {
     })
   )
 
-  it.effect("records operations, fails the one that the test picks, and counts what lives", () =>
+  it.effect("records operations, fails the one that the test selects, and counts live models", () =>
     Effect.gen(function* () {
       const failure = new Engine.EngineError({ reason: "out of memory", category: "server" })
       const test = yield* TestEngine.make({ before: ({ index }) => (index === 2 ? failure : Effect.void) })
@@ -162,7 +162,7 @@ describe("TestEngine", () => {
     })
   )
 
-  it.scoped("dies when two fibers use one model at a time", () =>
+  it.scoped("dies when two fibers use a model at the same time", () =>
     Effect.gen(function* () {
       const { engine } = yield* TestEngine.make({ before: () => Effect.yieldNow() })
       const model = yield* create(engine)

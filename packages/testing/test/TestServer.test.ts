@@ -17,7 +17,7 @@ const program = Effect.gen(function* () {
 })
 
 describe("TestServer", () => {
-  it.scoped("is the service itself, over an engine that tells what it did", () =>
+  it.scoped("runs the real service over an engine that records its operations", () =>
     Effect.gen(function* () {
       const server = yield* TestServer.make()
       const created = yield* Effect.provide(program, server.layer)
@@ -29,7 +29,7 @@ describe("TestServer", () => {
     })
   )
 
-  it.effect("is a layer that ends with its scope", () =>
+  it.effect("provides a layer that ends with its scope", () =>
     Effect.map(Effect.provide(program, TestServer.layer()), (created) => assert.property(created, "model_id"))
   )
 })

@@ -58,9 +58,9 @@ it.effect("trains through a bad day without losing or repeating a step", () =>
 )
 // end of the example
 
-it("matches the example in the README", () => {
+it("the README shows this program", () => {
   const source = readFileSync(new URL(import.meta.url), "utf8")
   const example = source.slice(source.indexOf("// example\n") + 11, source.indexOf("// end of the example"))
-  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8")
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
   assert.include(readme, `\`\`\`ts\nimport { assert, it } from "@effect/vitest"\n${example}\`\`\``)
 })

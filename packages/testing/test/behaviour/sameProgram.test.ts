@@ -10,13 +10,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Chunk, ConfigProvider, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
-import * as TestEngine from "../src/TestEngine.ts"
-import * as TestServer from "../src/TestServer.ts"
+import * as TestEngine from "../../src/TestEngine.ts"
+import * as TestServer from "../../src/TestServer.ts"
 
 const key = "tml-same-program"
 const serverOptions = { apiKeys: [Redacted.make(key)], tokenLifetime: "1 hour" } as const
 
-/** Trains, saves, samples and looks up; what it gives does not depend on where it runs. */
+/** Trains, saves, samples and lists checkpoints. Its result does not depend on the service. */
 const program = Effect.gen(function* () {
   const service = yield* ServiceClient.ServiceClient
   const { supported_models } = yield* service.getServerCapabilities
@@ -51,7 +51,7 @@ const program = Effect.gen(function* () {
   }
 })
 
-/** The environment decides where it runs, and nothing else does. */
+/** Runs the program with the service that the environment names. */
 const at = (url: string, http: Layer.Layer<HttpClient.HttpClient>) =>
   program.pipe(
     Effect.scoped,
@@ -72,7 +72,7 @@ const at = (url: string, http: Layer.Layer<HttpClient.HttpClient>) =>
     )
   )
 
-/** A gateway that serves what is at `target` below a path of its own. */
+/** A reverse proxy that serves `target` under a path. */
 const gateway = (target: string, prefix: string) =>
   Effect.acquireRelease(
     Effect.async<Http.Server>((resume) => {
@@ -82,9 +82,9 @@ const gateway = (target: string, prefix: string) =>
         const onward = Http.request(
           `${target}${request.url!.slice(prefix.length)}`,
           { method: method!, headers },
-          (answer) => {
-            response.writeHead(answer.statusCode!, answer.headers)
-            answer.pipe(response)
+          (upstream) => {
+            response.writeHead(upstream.statusCode!, upstream.headers)
+            upstream.pipe(response)
           }
         )
         onward.on("error", () => response.destroy())
@@ -99,7 +99,7 @@ const gateway = (target: string, prefix: string) =>
   )
 
 describe("the same program", () => {
-  it.scopedLive("gives the same in the caller's fiber, over a socket, and behind another base path", () =>
+  it.scopedLive("gives the same results in process, over a socket, and behind another base path", () =>
     Effect.gen(function* () {
       const server = yield* TestServer.make(serverOptions)
       const inFiber = yield* at("http://anywhere.test", server.layer)
