@@ -1,5 +1,5 @@
 /**
- * What the service wants of its clients, with the defaults filled in: nothing here is `undefined`.
+ * The flags by which a service configures its clients, with defaults for those that it leaves out.
  *
  * @since 0.1.0
  */
@@ -10,8 +10,8 @@ type Filled<Defaults, Response> = {
 }
 
 /**
- * The flags that are asked for once, when a client starts. Sizes are bytes, the pause is seconds; `docs/wire.md` §3.1
- * says what each of them does.
+ * The flags that a client requests once, when it starts. Sizes are bytes, the pause is seconds. `docs/wire.md` §3.1
+ * describes each of them.
  *
  * @since 0.1.0
  * @category models
@@ -19,8 +19,8 @@ type Filled<Defaults, Response> = {
 export type ClientConfig = Filled<typeof Api.clientDefaults, Api.ClientConfigResponse>
 
 /**
- * The flags that a running client asks for again and again: how often (seconds), and whether, and how many at a time, it
- * cancels samples that nobody waits for.
+ * The flags that a running client requests again and again: how often (seconds), whether it cancels abandoned samples,
+ * and how many at a time.
  *
  * @since 0.1.0
  * @category models
@@ -45,7 +45,7 @@ export const fromDynamicConfig = (response: Api.ClientDynamicConfigResponse): Dy
   fill<DynamicConfig>(Api.dynamicDefaults, response)
 
 /**
- * What a service without flags of its own gets.
+ * The flags of a service that has none.
  *
  * @since 0.1.0
  * @category constants

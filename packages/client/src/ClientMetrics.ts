@@ -1,6 +1,6 @@
 /**
- * What the clients count and measure, through Effect's own metrics: any exporter finds them, and the libraries bring
- * none. Each carries the tag `operation`, such as `TrainingClient.forwardBackward`, but for the queue's state.
+ * The metrics of the clients, as Effect metrics, which any exporter reads. All but `queueState` have the tag `operation`,
+ * such as `TrainingClient.forwardBackward`.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Metric from "effect/Metric"
 import * as keys from "./internal/telemetry/metricKeys.ts"
 
 /**
- * Operations that ended; the tag `outcome` says `success`, `failure` or `interrupted`.
+ * Operations that ended. The tag `outcome` is `success`, `failure` or `interrupted`.
  *
  * @since 0.1.0
  * @category metrics
@@ -16,7 +16,7 @@ import * as keys from "./internal/telemetry/metricKeys.ts"
 export const operations = Metric.fromMetricKey(keys.operations)
 
 /**
- * Operations that failed; the tag `error` is the error's own.
+ * Operations that failed. The tag `error` is the error's tag.
  *
  * @since 0.1.0
  * @category metrics
@@ -24,7 +24,7 @@ export const operations = Metric.fromMetricKey(keys.operations)
 export const failures = Metric.fromMetricKey(keys.failures)
 
 /**
- * Requests for a result that was not there yet, or came.
+ * Polls for results.
  *
  * @since 0.1.0
  * @category metrics
@@ -32,7 +32,7 @@ export const failures = Metric.fromMetricKey(keys.failures)
 export const polls = Metric.fromMetricKey(keys.polls)
 
 /**
- * Requests that were sent again, because an answer was lost or the service said so.
+ * Requests that were retried.
  *
  * @since 0.1.0
  * @category metrics
@@ -40,7 +40,7 @@ export const polls = Metric.fromMetricKey(keys.polls)
 export const retries = Metric.fromMetricKey(keys.retries)
 
 /**
- * Operations between their call and their end.
+ * Operations in flight, from call to end.
  *
  * @since 0.1.0
  * @category metrics
@@ -48,7 +48,7 @@ export const retries = Metric.fromMetricKey(keys.retries)
 export const inFlight = Metric.fromMetricKey(keys.inFlight)
 
 /**
- * From the call to the result, in seconds.
+ * Seconds from the call of an operation to its end.
  *
  * @since 0.1.0
  * @category metrics
@@ -56,7 +56,7 @@ export const inFlight = Metric.fromMetricKey(keys.inFlight)
 export const duration = Metric.fromMetricKey(keys.duration)
 
 /**
- * From the call until the service has accepted it, in seconds: the wait for its turn and for room, and the sending.
+ * Seconds from the call of an operation until the service has accepted it: queueing, waiting for room, submission.
  *
  * @since 0.1.0
  * @category metrics
@@ -64,11 +64,11 @@ export const duration = Metric.fromMetricKey(keys.duration)
 export const queueTime = Metric.fromMetricKey(keys.queueTime)
 
 /**
- * Clients whose results are held up, by the `state` that the service gives as the reason.
+ * Clients whose results are delayed, by the `state` that the service gives as the reason.
  *
  * @since 0.1.0
  * @category metrics
  */
 export const queueState = Metric.gauge("tinker.client.queue_state", {
-  description: "clients whose results are held up, by the state of their queue"
+  description: "clients whose results are delayed, by the state of their queue"
 })

@@ -1,9 +1,9 @@
 /**
- * Where the key comes from. Sources, in this order: one that is given (an option, `TINKER_API_KEY`); the output of a
- * command (`TINKER_CREDENTIAL_CMD`); the default key that `tinker auth login` stored in `~/.tinker/credentials.json`.
+ * Where the key comes from. The sources, in this order: a given key (an option, or `TINKER_API_KEY`), the output of a
+ * command (`TINKER_CREDENTIAL_CMD`), the default key that `tinker auth login` stored in `~/.tinker/credentials.json`.
  *
- * A credential is a key (`tml-…`) or a token (`eyJ…`). Another service, such as a vault's client, can take the place of
- * this one: give it to `TinkerConfig`. Credentials are `Redacted` wherever they are held.
+ * A credential is a key (`tml-…`) or a token (`eyJ…`), and is always `Redacted`. To take credentials from elsewhere, such
+ * as a vault, implement `Credentials` and give it to `TinkerConfig`.
  *
  * @since 0.1.0
  */
@@ -25,7 +25,7 @@ import { makeSemaphore } from "./internal/effect/runtime.ts"
  * @category models
  */
 export interface Credentials {
-  /** A credential to send now. */
+  /** The credential for the next request. */
   readonly get: (request: Request) => Effect.Effect<Redacted.Redacted, TinkerError.InvalidInput>
 }
 
@@ -34,9 +34,9 @@ export interface Credentials {
  * @category models
  */
 export interface Request {
-  /** the service wants the command's credential rather than a plain key (`credential_default_source`) */
+  /** the service prefers the command's credential to a plain key (`credential_default_source`) */
   readonly commandFirst: boolean
-  /** the last one was rejected: do not give it again if there can be another */
+  /** the last credential was rejected: get another one, if there can be one */
   readonly fresh: boolean
 }
 
@@ -46,7 +46,7 @@ export interface Request {
  */
 export interface Sources {
   readonly apiKey?: Redacted.Redacted | undefined
-  /** run by the shell; what it prints is the credential */
+  /** a shell command that prints the credential */
   readonly command?: string | undefined
   /** the path of a file with stored keys */
   readonly file?: string | undefined
@@ -56,7 +56,7 @@ const invalid = (path: string, reason: string) => new TinkerError.InvalidInput({
 
 const missing = "is missing: set TINKER_API_KEY or TINKER_CREDENTIAL_CMD, or give `apiKey` to the layer"
 
-/** Trimmed; refused when no service would take it. Its text is in no error. */
+/** The trimmed credential, if it looks like one. No error shows its text. */
 const check = (
   path: string,
   credential: Redacted.Redacted
@@ -64,15 +64,15 @@ const check = (
   const key = Redacted.value(credential).trim()
   if (key === "") return invalid(path, "is empty: set TINKER_API_KEY")
   if (!/^[\x21-\x7e]+$/.test(key)) {
-    return invalid(path, "holds a character that a header cannot carry: set TINKER_API_KEY again")
+    return invalid(path, "has a character that a header cannot hold: set TINKER_API_KEY again")
   }
   if (!key.startsWith("tml-") && !jwt.isToken(key)) {
-    return invalid(path, 'is no key of this service: one starts with "tml-", a token with "eyJ"')
+    return invalid(path, 'is not a key of this service: keys start with "tml-", tokens with "eyJ"')
   }
   return Effect.succeed(Redacted.make(key))
 }
 
-const live = (
+const notExpired = (
   path: string,
   credential: Redacted.Redacted
 ): Effect.Effect<Redacted.Redacted, TinkerError.InvalidInput> => {
@@ -82,12 +82,12 @@ const live = (
     : Effect.flatMap(Clock.currentTimeMillis, (now) =>
         now < expiry
           ? Effect.succeed(credential)
-          : invalid(path, "is a token that has expired: give a new one, or a TINKER_CREDENTIAL_CMD that prints one")
+          : invalid(path, "is an expired token: give a new one, or a TINKER_CREDENTIAL_CMD that prints one")
       )
 }
 
-// how long a plain key that a command printed is taken for the newest
-const keptMillis = Duration.toMillis("5 minutes")
+// how long a plain key that a command printed is cached
+const cacheMillis = Duration.toMillis("5 minutes")
 const commandTimeout = Duration.seconds(60)
 
 const commandCredential = Effect.fnUntraced(function* (command: string) {
@@ -101,13 +101,13 @@ const commandCredential = Effect.fnUntraced(function* (command: string) {
     .pipe(
       Effect.provideService(CommandExecutor.CommandExecutor, executor.value),
       Effect.mapError((error) => invalid(path, `could not be run: ${error.message}`)),
-      Effect.timeoutFail({ duration: commandTimeout, onTimeout: () => invalid(path, "did not end within a minute") }),
+      Effect.timeoutFail({ duration: commandTimeout, onTimeout: () => invalid(path, "did not end within 60 seconds") }),
       Effect.flatMap((output) =>
         output.trim() === ""
           ? invalid(path, "printed nothing: it must print a credential")
           : check(path, Redacted.make(output))
       ),
-      Effect.flatMap((credential) => live(path, credential))
+      Effect.flatMap((credential) => notExpired(path, credential))
     )
   const lock = yield* makeSemaphore(1)
   let held: { readonly credential: Redacted.Redacted; readonly until: number } | undefined
@@ -117,11 +117,11 @@ const commandCredential = Effect.fnUntraced(function* (command: string) {
       return lock.withPermits(1)(
         Effect.gen(function* () {
           const now = yield* Clock.currentTimeMillis
-          // one who waited takes what the one before has fetched
+          // another caller may have fetched it while this one waited for the lock
           if (held !== undefined && now < held.until && !(fresh && held === asked)) return held.credential
           const credential = yield* run
           const expiry = jwt.expiresAt(Redacted.value(credential))
-          held = { credential, until: Number.isFinite(expiry) ? expiry - 60_000 : now + keptMillis }
+          held = { credential, until: Number.isFinite(expiry) ? expiry - 60_000 : now + cacheMillis }
           return credential
         })
       )
@@ -139,7 +139,7 @@ const Stored = Schema.parseJson(
 )
 const readStored = Schema.decodeUnknown(Stored)
 
-/** The default key of a file, if there is one. What cannot be read is an error that names the file. */
+/** The default key of a file, if there is one. A file that cannot be read is an error that names it. */
 const storedKey = Effect.fnUntraced(function* (file: string) {
   const fs = yield* Effect.serviceOption(FileSystem.FileSystem)
   if (Option.isNone(fs)) return undefined
@@ -154,16 +154,16 @@ const storedKey = Effect.fnUntraced(function* (file: string) {
     )
   if (text === undefined) return undefined
   const stored = yield* Effect.orElseFail(readStored(text), () =>
-    // not what is wrong with it: that might show a key
-    invalid(file, "does not hold stored keys: sign in again, or set TINKER_API_KEY")
+    // without the cause, which might show a key
+    invalid(file, "has no valid keys: sign in again, or set TINKER_API_KEY")
   )
   const found = stored.default === undefined ? undefined : stored.keys[stored.default]
   return found === undefined ? undefined : yield* check(file, found.key)
 })
 
 /**
- * Credentials from the sources that there are; fails when there is none, and for a key that no service would take. The
- * command needs a `CommandExecutor`, the file a `FileSystem`, where they are used.
+ * Credentials from the given sources. It fails if there is none, and for an invalid key. A command needs a
+ * `CommandExecutor`, a file a `FileSystem`.
  *
  * @since 0.1.0
  * @category constructors
@@ -179,7 +179,7 @@ export const make = (sources: Sources): Effect.Effect<Credentials, TinkerError.I
           ? yield* storedKey(sources.file)
           : undefined
     if (key === undefined && command === undefined) return yield* invalid("apiKey", missing)
-    const given = key === undefined ? undefined : live("apiKey", key)
+    const given = key === undefined ? undefined : notExpired("apiKey", key)
     return {
       get: ({ commandFirst, fresh }) =>
         given === undefined || (commandFirst && command !== undefined && !jwt.isToken(Redacted.value(key!)))

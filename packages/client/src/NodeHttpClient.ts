@@ -36,6 +36,7 @@ import { register } from "./internal/transport/exchangeOf.ts"
 import { makeClient } from "./internal/transport/undici/dispatch.ts"
 import * as undiciExchange from "./internal/transport/undici/exchange.ts"
 import type { TransformRequest } from "./internal/transport/undici/transformRequest.ts"
+import type { DurationInput } from "./internal/util/duration.ts"
 
 export type { RequestParts, TransformRequest } from "./internal/transport/undici/transformRequest.ts"
 
@@ -45,7 +46,7 @@ export type { RequestParts, TransformRequest } from "./internal/transport/undici
  */
 export interface RequestOptions {
   /** until a response's head, and between two parts of its body, where a request has no timeout of its own; 5 min */
-  readonly timeout?: Duration.DurationInput | undefined
+  readonly timeout?: DurationInput | undefined
   /**
    * Changes each request before it is sent: headers, URL, body. It does not run for a redirect to another origin, and
    * the headers that it adds do not go there.
@@ -61,9 +62,9 @@ export interface Options extends RequestOptions {
   /** sockets to one origin; unlimited by default, since each poll holds one */
   readonly connections?: number | undefined
   /** how long connecting may take; 10 s */
-  readonly connectTimeout?: Duration.DurationInput | undefined
+  readonly connectTimeout?: DurationInput | undefined
   /** how long an idle connection is kept where the server does not say; 4 s, which is shorter than servers keep it */
-  readonly keepAlive?: Duration.DurationInput | undefined
+  readonly keepAlive?: DurationInput | undefined
 }
 
 /**

@@ -1,47 +1,46 @@
 /**
- * How a request that may succeed later is tried again. There is one policy, in one place: nothing else retries.
+ * How failed requests are retried. There is one policy, applied in one place.
  *
- * | answer | tried again |
+ * | failure | retried |
  * |---|---|
- * | no answer: connection, timeout; 408, 429, 5xx | yes |
- * | 400 without a body (an edge proxy's) | yes, 16 times more often than requests succeed |
- * | 402 | after 5 s, for as long as the service's flags say |
- * | 409 and every other status | no: the same request would get the same answer |
- * | any, with `x-should-retry` | as that says |
+ * | no response (connection, timeout), 408, 429, 5xx | yes |
+ * | 400 without a body, which an edge proxy sends | yes, at most 16 times more often than requests succeed |
+ * | 402 | after 5 s, for as long as the service's flags allow |
+ * | 409 and every other status | no: the same request would get the same response |
+ * | any, with `x-should-retry` | as the header says |
  *
  * @since 0.1.0
  */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
-import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
-import { millis } from "./internal/util/millis.ts"
+import { backoff, failingFirst } from "./internal/util/backoff.ts"
+import { type DurationInput, millis } from "./internal/util/duration.ts"
 
 /**
- * Delays double from `first` up to `cap`, each shortened by up to a quarter at random; a wait that the server asks for
- * replaces the delay. No attempt starts once `total` has passed since the first failure.
+ * Delays double from `first` to `cap`, each shortened by up to a quarter at random. A delay that the server asks for takes
+ * their place. No attempt starts once `total` has passed since the first failure.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RetryPolicy {
-  readonly first: Duration.DurationInput
-  readonly cap: Duration.DurationInput
-  readonly total: Duration.DurationInput
-  /** of one attempt */
-  readonly timeout: Duration.DurationInput
-  /** waits a 402 out, which takes nothing from `total` */
+  readonly first: DurationInput
+  readonly cap: DurationInput
+  readonly total: DurationInput
+  /** the limit of one attempt */
+  readonly timeout: DurationInput
+  /** pauses and retries after a 402; the pauses do not count towards `total` */
   readonly billingPause: boolean
-  /** whether a failure is worth another attempt; the table of this module by default */
+  /** whether to retry after a failure; the table above by default */
   readonly isRetryable?: ((error: TinkerError.TinkerError) => boolean) | undefined
 }
 
 /**
- * The default: 0.5 s doubling up to 10 s, for five minutes, 60 s an attempt.
+ * The default: delays of 0.5 s to 10 s, for five minutes, with 60 s for each attempt.
  *
  * @since 0.1.0
  * @category constants
@@ -55,7 +54,7 @@ export const standard: RetryPolicy = {
 }
 
 /**
- * One attempt, and no other; a 402 is still waited out.
+ * One attempt only; but a 402 still pauses and retries.
  *
  * @since 0.1.0
  * @category constants
@@ -63,7 +62,7 @@ export const standard: RetryPolicy = {
 export const never: RetryPolicy = { ...standard, total: 0 }
 
 /**
- * The policy of the current call tree. It is read when an operation is called.
+ * The policy of the current fiber. It is read when an operation is called.
  *
  * @since 0.1.0
  * @category references
@@ -74,7 +73,7 @@ export class CurrentRetryPolicy extends Context.Reference<CurrentRetryPolicy>()(
 ) {}
 
 /**
- * Uses another policy, or parts of one, in an effect.
+ * Changes the policy, or parts of it, for an effect.
  *
  * @since 0.1.0
  * @category combinators
@@ -88,43 +87,8 @@ export const withRetryPolicy: {
   )
 )
 
-// however little a server asks for, it is not asked again at once
-const floor = Duration.millis(10)
-
-/** Delays that grow from `first` to `cap`, jittered, where a server's own wish wins. @internal */
-export const backoff = (first: Duration.DurationInput, cap: Duration.DurationInput) =>
-  Schedule.exponential(first).pipe(
-    Schedule.union(Schedule.spaced(cap)),
-    Schedule.jitteredWith({ min: 0.75, max: 1 }),
-    Schedule.intersect(Schedule.identity<TinkerError.TinkerError>()),
-    Schedule.modifyDelay(([, error], delay) =>
-      error.retryAfter === undefined ? delay : Duration.max(error.retryAfter, floor)
-    )
-  )
-
-/** The same delay before attempt number `count`, in whole milliseconds, where a loop is cheaper than a schedule. @internal */
-export const jittered = (firstMillis: number, capMillis: number, count: number): Effect.Effect<number> =>
-  Effect.map(Random.next, (random) =>
-    Math.ceil(Math.min(firstMillis * 2 ** Math.min(count, 20), capMillis) * (1 - random / 4))
-  )
-
 /**
- * Sends a request that is known by its number again when its answer could not be read: it was accepted, and is answered
- * the same again.
- *
- * @internal
- */
-export const retryUnreadable = <A, R>(
-  self: Effect.Effect<A, TinkerError.TinkerError, R>
-): Effect.Effect<A, TinkerError.TinkerError, R> =>
-  Effect.retry(self, {
-    times: 3,
-    schedule: backoff("500 millis", "10 seconds"),
-    while: (error) => error._tag === "DecodeError"
-  })
-
-/**
- * The policy as a schedule over failures: it ends when no further attempt is due.
+ * The policy as a schedule over failures, which ends when no further attempt is due.
  *
  * @since 0.1.0
  * @category conversions
@@ -137,7 +101,7 @@ export const toSchedule = (policy: RetryPolicy): Schedule.Schedule<TinkerError.T
   )
 
 /**
- * Applies a policy to one request. `onRetry` runs when another attempt is due, before the wait for it.
+ * Retries a request under a policy. `onRetry` runs when another attempt is due, before its delay.
  *
  * @since 0.1.0
  * @category combinators
@@ -149,14 +113,9 @@ export const apply =
     // most requests succeed at once, and need no schedule
     return Effect.catchAll(self, (first) => {
       if (!(policy.isRetryable?.(first) ?? first.isRetryable)) return Effect.fail(first)
-      let failed = false
       const schedule = toSchedule(policy)
       return Effect.retry(
-        Effect.suspend(() => {
-          if (failed) return self
-          failed = true
-          return Effect.fail(first)
-        }),
+        failingFirst(first, () => self),
         onRetry === undefined
           ? schedule
           : Schedule.onDecision(schedule, (error, decision) =>

@@ -1,5 +1,5 @@
 /**
- * Samples from a base model, or from weights as they were when they were saved.
+ * Samples from a base model, or from saved sampler weights.
  *
  * @since 0.1.0
  */
@@ -31,7 +31,7 @@ import {
 import { type Sampler, SampleOperation, type SampleSettings } from "./internal/sampling/sampleOperation.ts"
 import { instrumentDetached, type OperationRecord } from "./internal/telemetry/instrument.ts"
 import * as chunking from "./internal/training/chunking.ts"
-import { millis } from "./internal/util/millis.ts"
+import { millis } from "./internal/util/duration.ts"
 import * as QueueState from "./QueueState.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import type * as Session from "./Session.ts"
@@ -47,24 +47,24 @@ export type { ClientOptions, SampleOptions } from "./internal/sampling/options.t
 export interface SamplingClient {
   readonly samplingSessionId: string
   /**
-   * Submits one request and waits for its samples. Run many at once with `Effect.all` or `Effect.forEach`: the client
-   * keeps as many under way as the service wants.
+   * Submits one request, and waits for its samples. Run many at once with `Effect.all` or `Effect.forEach`: the client
+   * keeps as many in flight as the service allows.
    */
   readonly sample: (
     prompt: ModelInput.ModelInput,
     options?: SampleOptions
   ) => Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError>
-  /** The logprob of each prompt token given those before it; `NaN` for the first, which nothing precedes. */
+  /** The logprob of each token of the prompt given those before it, float32 `[prompt length]`; `NaN` for the first. */
   readonly computeLogprobs: (prompt: ModelInput.ModelInput) => Effect.Effect<Float32Array, TinkerError.TinkerError>
-  /** What is sampled from. */
+  /** The name of the base model. */
   readonly getBaseModel: Effect.Effect<string, TinkerError.TinkerError>
-  /** The tokenizer of the model that is sampled from, as its name says. */
+  /** The tokenizer of the base model. */
   readonly getTokenizer: Effect.Effect<
     Tokenizer.Service,
     TinkerError.TinkerError | Tokenizer.TokenizerError | Hub.HubError,
     Tokenizers.Tokenizers
   >
-  /** why results keep one waiting */
+  /** why results are delayed */
   readonly queueState: QueueState.Observable
 }
 
@@ -127,7 +127,7 @@ const makeSettings =
   }
 
 /**
- * A client for a sampling session that exists. What the service says of samples holds for all clients of the session.
+ * A client for an existing sampling session. When the service throttles one, all samplers of the session slow down.
  *
  * @since 0.1.0
  * @category constructors
@@ -178,7 +178,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
 })
 
 /**
- * A new sampling session, on a base model or on saved sampler weights, and its client.
+ * Creates a sampling session on a base model or on saved sampler weights, and its client.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * Where the service is, the credentials for it, and what it is told of the program.
+ * The service's URL, the credentials, and what clients report about the program.
  *
  * @since 0.1.0
  */
@@ -19,7 +19,7 @@ import * as Credentials from "./Credentials.ts"
  */
 export interface Service {
   readonly credentials: Credentials.Credentials
-  /** without a trailing slash; paths of the contract are appended to its own path */
+  /** without a trailing slash; the contract's paths are appended to its path */
   readonly baseUrl: string
   readonly projectId: string | undefined
   readonly tags: ReadonlyArray<string>
@@ -27,7 +27,7 @@ export interface Service {
   readonly displayName: string | undefined
   /** sent with every request; names in lower case */
   readonly headers: { readonly [name: string]: Redacted.Redacted }
-  /** whether the service is told of failures */
+  /** whether failures are reported to the service */
   readonly telemetry: boolean
 }
 
@@ -44,20 +44,20 @@ export class TinkerConfig extends Context.Tag("@effect-tinker/client/TinkerConfi
 export interface Options {
   /** `tml-…`, or a token */
   readonly apiKey?: Redacted.Redacted | undefined
-  /** a source of credentials of one's own, in place of `apiKey` */
+  /** another source of credentials, in place of `apiKey` */
   readonly credentials?: Credentials.Credentials | undefined
-  /** the hosted service's by default */
+  /** the hosted service by default */
   readonly baseUrl?: string | undefined
   readonly projectId?: string | undefined
   /** labels of the session */
   readonly tags?: ReadonlyArray<string> | undefined
   /** stored with the session */
   readonly userMetadata?: { readonly [key: string]: string } | undefined
-  /** the session's name, for people */
+  /** the name of the session in user interfaces */
   readonly displayName?: string | undefined
-  /** sent with every request, such as a gateway wants; they may be secrets and are shown nowhere */
+  /** sent with every request, as gateways require; they may be secrets, and are never shown */
   readonly headers?: { readonly [name: string]: string | Redacted.Redacted } | undefined
-  /** tells the service of failures, without any content; true by default */
+  /** reports failures to the service, without any content; true by default */
   readonly telemetry?: boolean | undefined
 }
 
@@ -76,7 +76,7 @@ const readHeaders = (headers: NonNullable<Options["headers"]>) => {
   for (const [name, given] of Object.entries(headers)) {
     const value = (typeof given === "string" ? given : Redacted.value(given)).trim()
     if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name) || !/^[\x20-\x7e\x80-\xff]*$/.test(value)) {
-      return invalid(`headers.${name}`, "is no header: its name or value holds what none can")
+      return invalid(`headers.${name}`, "is not a valid header: its name or value has a character that is not allowed")
     }
     read[name.toLowerCase()] = Redacted.make(value)
   }
@@ -84,8 +84,7 @@ const readHeaders = (headers: NonNullable<Options["headers"]>) => {
 }
 
 /**
- * Fails with `InvalidInput` when there is no key, or one that no service would take or no header can carry, and when the
- * base URL is not an absolute http(s) URL.
+ * Fails with `InvalidInput` if there is no valid key, and if the base URL is not an absolute http(s) URL.
  *
  * @since 0.1.0
  * @category constructors
@@ -98,7 +97,7 @@ export const make = (options: Options): Effect.Effect<Service, TinkerError.Inval
       return yield* invalid("baseUrl", `is ${JSON.stringify(given)}: set TINKER_BASE_URL to an absolute http(s) URL`)
     }
     if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-      return yield* invalid("baseUrl", "has a user, a query or a fragment: leave them out")
+      return yield* invalid("baseUrl", "has a user, a query or a fragment: remove them")
     }
     return {
       credentials: options.credentials ?? (yield* Credentials.make({ apiKey: options.apiKey })),
@@ -146,9 +145,9 @@ const words = (text: string) =>
     .filter((word) => word !== "")
 
 /**
- * What the environment says: `TINKER_API_KEY`, `TINKER_CREDENTIAL_CMD`, the stored keys below `HOME`, `TINKER_BASE_URL`,
+ * The configuration from the environment: `TINKER_API_KEY`, `TINKER_CREDENTIAL_CMD`, the stored keys below `HOME`, `TINKER_BASE_URL`,
  * `TINKER_PROJECT_ID`, `TINKER_TAGS` (separated by commas), `TINKER_TELEMETRY` (off unless `1`, `true`, `yes` or `on`),
- * `CLOUDFLARE_ACCESS_CLIENT_ID` and `CLOUDFLARE_ACCESS_CLIENT_SECRET`. Options given here win.
+ * `CLOUDFLARE_ACCESS_CLIENT_ID` and `CLOUDFLARE_ACCESS_CLIENT_SECRET`. Options take precedence.
  *
  * @since 0.1.0
  * @category constructors

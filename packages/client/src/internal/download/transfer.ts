@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as RetryPolicy from "../../RetryPolicy.ts"
+import { jittered } from "../util/backoff.ts"
 import * as signedUrls from "../rest/signedUrls.ts"
 import { fileError } from "./fileErrors.ts"
 
@@ -197,7 +198,7 @@ const pauseBeforeRetry = (
     if ((!error.isRetryable && !renew) || failures >= maxFailures) return yield* error
     if (renew) state.signed = yield* state.url
     const { cap, first } = state.policy
-    const delay = yield* RetryPolicy.jittered(Duration.toMillis(first), Duration.toMillis(cap), failures - 1)
+    const delay = yield* jittered(Duration.toMillis(first), Duration.toMillis(cap), failures - 1)
     yield* Effect.sleep(error.retryAfter ?? delay)
   })
 

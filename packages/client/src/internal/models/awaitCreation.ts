@@ -4,7 +4,6 @@ import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import * as QueueState from "../../QueueState.ts"
-import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as Session from "../../Session.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as TinkerFuture from "../../TinkerFuture.ts"
@@ -12,6 +11,7 @@ import * as sessionLimits from "../limits/sessionLimits.ts"
 import * as progress from "../polling/progress.ts"
 import { retrieve } from "../polling/retrieve.ts"
 import { instrument } from "../telemetry/instrument.ts"
+import { retryUnreadable } from "../util/backoff.ts"
 
 /** What the creation of models needs. @internal */
 export interface Context {
@@ -41,7 +41,7 @@ export const awaitCreation = <A, I>(
     const queue = yield* QueueState.make(description)
     return yield* instrument(`ServiceClient.${method}`, {}, (record) =>
       Effect.gen(function* () {
-        const { request_id } = yield* RetryPolicy.retryUnreadable(send({ method, onRetry: () => record.noteRetry() }))
+        const { request_id } = yield* retryUnreadable(send({ method, onRetry: () => record.noteRetry() }))
         record.noteAccepted()
         return yield* retrieve(client, {
           method,

@@ -4,13 +4,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as QueueState from "../../QueueState.ts"
-import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import type { Options } from "./options.ts"
 import { decodedResult, finish, poll } from "./poll.ts"
 import { failurePause, heldMillis, maxAmbiguousFailures } from "./policy.ts"
 import * as progress from "./progress.ts"
 import { type Ended, observeQueueOfText, operationFailed, readResult } from "./readResult.ts"
+import { jittered } from "../util/backoff.ts"
 
 type Step<A> = Effect.Effect<Ended<A>, TinkerError.TinkerError>
 
@@ -111,7 +111,7 @@ class PollLoop<A, I> {
         this.unheldPolls = 0
         return this.step(allowMetadata)
       }
-      return Effect.flatMap(RetryPolicy.jittered(10, heldMillis, this.unheldPolls++), (delay) =>
+      return Effect.flatMap(jittered(10, heldMillis, this.unheldPolls++), (delay) =>
         delay > heldFor
           ? Effect.flatMap(Effect.sleep(delay - heldFor), () => this.step(allowMetadata))
           : this.step(allowMetadata)
@@ -121,7 +121,7 @@ class PollLoop<A, I> {
 
   private backOff(error: TinkerError.TinkerError): Effect.Effect<Next> {
     return Effect.map(
-      Effect.suspend(() => RetryPolicy.jittered(failurePause.first, failurePause.cap, this.failures++)),
+      Effect.suspend(() => jittered(failurePause.first, failurePause.cap, this.failures++)),
       (delay) => ({ delayMillis: error.retryAfter === undefined ? delay : Duration.toMillis(error.retryAfter) })
     )
   }

@@ -2,7 +2,6 @@
 import type * as Future from "@effect-tinker/api/Future"
 import type { ProtobufDecodeError } from "@effect-tinker/api/ProtobufCodec"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
@@ -10,6 +9,7 @@ import type * as QueueState from "../../QueueState.ts"
 import type { Budget } from "../limits/budget.ts"
 import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { Progress, Watch } from "./progress.ts"
+import type { DurationInput } from "../util/duration.ts"
 
 /** Reports which operations have ended, in place of a poll for each. @internal */
 export interface Completions {
@@ -32,7 +32,7 @@ export interface Options<A, I> {
   readonly responses: Budget
   readonly record: OperationRecord
   readonly progress: Progress
-  readonly noProgressLimit: Duration.DurationInput
+  readonly noProgressLimit: DurationInput
   /** applied to the result */
   readonly map?: ((value: A) => A) | undefined
   /** from building the request to its acceptance */

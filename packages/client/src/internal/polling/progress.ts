@@ -1,10 +1,9 @@
 /** Detects that a client makes no progress any more. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as QueueState from "../../QueueState.ts"
-import { millis } from "../util/millis.ts"
+import { type DurationInput, millis } from "../util/duration.ts"
 
 /** When an operation of a client last ended, which counts as progress for all that are in flight. @internal */
 export interface Progress {
@@ -24,7 +23,7 @@ export const watch = (options: {
   readonly method: string
   readonly requestId?: string | undefined
   readonly progress: Progress
-  readonly limit: Duration.DurationInput
+  readonly limit: DurationInput
   readonly startMillis: number
   readonly queue?: QueueState.Observable | undefined
 }): Watch => {

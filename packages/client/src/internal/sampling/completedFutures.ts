@@ -13,6 +13,7 @@ import { completeDeferred, makeDeferred } from "../effect/runtime.ts"
 import type { Completions } from "../polling/options.ts"
 import { failurePause, maxAmbiguousFailures, pollPolicy } from "../polling/policy.ts"
 import type { Watch } from "../polling/progress.ts"
+import { jittered } from "../util/backoff.ts"
 
 const method = "sample"
 const acknowledgePolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "5 seconds", billingPause: false }
@@ -126,7 +127,7 @@ class CompletedFutures implements Completions {
     if (!error.isRetryable && !(isAmbiguous && this.ambiguousFailures++ < maxAmbiguousFailures)) {
       return Effect.sync(() => this.completeAll(Effect.fail(error)))
     }
-    return Effect.flatMap(RetryPolicy.jittered(failurePause.first, failurePause.cap, this.failures++), (pause) =>
+    return Effect.flatMap(jittered(failurePause.first, failurePause.cap, this.failures++), (pause) =>
       Effect.sleep(error.retryAfter ?? pause)
     )
   }

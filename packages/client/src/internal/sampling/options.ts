@@ -3,8 +3,8 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
-import type * as Duration from "effect/Duration"
 import * as codec from "../codec/endpoint.ts"
+import type { DurationInput } from "../util/duration.ts"
 
 /**
  * @since 0.1.0
@@ -41,9 +41,9 @@ export interface ClientOptions {
   /** `false`: such a sample fails. By default the service decides; it is `true` unless the service says otherwise. */
   readonly resubmit?: boolean | undefined
   /** the first pause before a sample is resubmitted, which doubles; 0.5 s by default */
-  readonly resubmitFirst?: Duration.DurationInput | undefined
+  readonly resubmitFirst?: DurationInput | undefined
   /** the longest pause; 10 s by default */
-  readonly resubmitCap?: Duration.DurationInput | undefined
+  readonly resubmitCap?: DurationInput | undefined
   /** samples in flight at once, from submission to result; the service's limit by default, or 2,000 */
   readonly maxConcurrent?: number | undefined
 }

@@ -4,7 +4,6 @@ import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as QueueState from "../../QueueState.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
@@ -17,8 +16,9 @@ import * as progress from "../polling/progress.ts"
 import { retrieve, startFirstPoll } from "../polling/retrieve.ts"
 import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { CallHandler, CallOptions } from "../transport/callOptions.ts"
-import { millis } from "../util/millis.ts"
+import { type DurationInput, millis } from "../util/duration.ts"
 import { type SampleInput, sampleRequest, withSequenceIds } from "./sampleRequest.ts"
+import { failingFirst, jittered, retryUnreadable } from "../util/backoff.ts"
 
 const backpressureHeaders = { "x-tinker-sampling-backpressure": "1" }
 
@@ -42,7 +42,7 @@ export interface Sampler {
 export interface SampleSettings extends SampleInput {
   readonly method: "sample" | "computeLogprobs"
   readonly policy: RetryPolicy.RetryPolicy
-  readonly noProgressLimit: Duration.DurationInput
+  readonly noProgressLimit: DurationInput
   readonly resubmit: boolean
   /** an estimate of the request's size */
   readonly bytes: number
@@ -238,12 +238,10 @@ export class SampleOperation implements CallHandler {
   private retrySubmission(first: TinkerError.TinkerError): Submitted {
     return Effect.catchAll(this.onAttemptFailed(first), (error) => {
       if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
-      let known: TinkerError.TinkerError | undefined = error
-      return Effect.suspend(() => {
-        const failure = known
-        known = undefined
-        return failure === undefined ? this.attemptWithRoom() : Effect.fail(failure)
-      }).pipe(RetryPolicy.retryUnreadable, RetryPolicy.apply(this.settings.policy))
+      return failingFirst(error, () => this.attemptWithRoom()).pipe(
+        retryUnreadable,
+        RetryPolicy.apply(this.settings.policy)
+      )
     })
   }
 
@@ -254,7 +252,7 @@ export class SampleOperation implements CallHandler {
       if (!this.settings.resubmit || !this.mayRetry || !mayResubmit) return Effect.fail(error)
       const { resubmitCap, resubmitFirst } = this.sampler
       return Effect.flatMap(this.checkProgress, () =>
-        Effect.flatMap(RetryPolicy.jittered(resubmitFirst, resubmitCap, resubmissions), (delay) =>
+        Effect.flatMap(jittered(resubmitFirst, resubmitCap, resubmissions), (delay) =>
           Effect.flatMap(Effect.sleep(delay), () => this.submitWithRoom(resubmissions + 1))
         )
       )

@@ -4,10 +4,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { Breakage } from "./breakage.ts"
 import type { Accepted, Operation } from "./operation.ts"
+import { retryUnreadable } from "../util/backoff.ts"
 
 // how long a closing client waits for the other requests of an operation that the service has in part
 const gracePeriod: Duration.DurationInput = "5 seconds"
@@ -61,7 +61,7 @@ export const sendRequests = <A, I, B>(
 ): Effect.Effect<ReadonlyArray<Accepted<A>>, TinkerError.TinkerError> => {
   const sendOne: SendOne<A> = (index) =>
     Effect.suspend(() => operation.send(firstSeqId + index, index, record)).pipe(
-      RetryPolicy.retryUnreadable,
+      retryUnreadable,
       Effect.tapErrorCause((cause) => Effect.sync(() => breakage.record(operation, firstSeqId + index, cause)))
     )
   if (operation.requestCount === 1) return Effect.map(sendOne(0), (accepted) => [accepted])

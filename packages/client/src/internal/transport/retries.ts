@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Telemetry from "../../Telemetry.ts"
+import { failingFirst } from "../util/backoff.ts"
 import { attempt } from "./attempt.ts"
 import type { RawResponse } from "./callOptions.ts"
 import { isBackground } from "../codec/endpointTraits.ts"
@@ -42,14 +43,8 @@ const pauseAndRetry = (transport: Transport, pending: PendingRequest, error: Tin
   )
 
 /** Retries after the first failure, as the policy says. */
-const retry = (transport: Transport, pending: PendingRequest, first: TinkerError.TinkerError): Response => {
-  let known: TinkerError.TinkerError | undefined = first
-  const firstOrNext = Effect.suspend(() => {
-    const failure = known
-    known = undefined
-    return failure === undefined ? attempt(transport, pending) : Effect.fail(failure)
-  })
-  return firstOrNext.pipe(
+const retry = (transport: Transport, pending: PendingRequest, first: TinkerError.TinkerError): Response =>
+  failingFirst(first, () => attempt(transport, pending)).pipe(
     Effect.tapError((error) => reportTelemetry(transport, pending, error)),
     RetryPolicy.apply(pending.policy, (error) => noteRetry(pending, error)),
     Effect.catchTag("PaymentRequired", (error) =>
@@ -58,7 +53,6 @@ const retry = (transport: Transport, pending: PendingRequest, first: TinkerError
         : Effect.fail(error)
     )
   )
-}
 
 const withSpan = <A, E>(span: Tracer.AnySpan | undefined, self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   span === undefined ? self : Effect.withParentSpan(self, span)

@@ -1,0 +1,52 @@
+/** Delays between attempts, and retries that start from a failure that has happened. */
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import type { DurationInput } from "./duration.ts"
+
+// the shortest delay, also where a server asks for less
+const minDelay = Duration.millis(10)
+
+/** Delays that double from `first` to `cap`, with jitter. A delay that the server asks for takes their place. @internal */
+export const backoff = (first: DurationInput, cap: DurationInput) =>
+  Schedule.exponential(first).pipe(
+    Schedule.union(Schedule.spaced(cap)),
+    Schedule.jitteredWith({ min: 0.75, max: 1 }),
+    Schedule.intersect(Schedule.identity<TinkerError.TinkerError>()),
+    Schedule.modifyDelay(([, error], delay) =>
+      error.retryAfter === undefined ? delay : Duration.max(error.retryAfter, minDelay)
+    )
+  )
+
+/** The same delay before attempt `count`, in whole milliseconds, for loops without a schedule. @internal */
+export const jittered = (firstMillis: number, capMillis: number, count: number): Effect.Effect<number> =>
+  Effect.map(Random.next, (random) =>
+    Math.ceil(Math.min(firstMillis * 2 ** Math.min(count, 20), capMillis) * (1 - random / 4))
+  )
+
+/** Fails with `error` when it first runs, and runs `next` from then on: a retry of it goes on after that failure. @internal */
+export const failingFirst = <A, E, R>(error: E, next: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  let hasFailed = false
+  return Effect.suspend(() => {
+    if (hasFailed) return next()
+    hasFailed = true
+    return Effect.fail(error)
+  })
+}
+
+/**
+ * Sends a request again whose response could not be read. The service knows the request by its number, and sends the same
+ * response.
+ *
+ * @internal
+ */
+export const retryUnreadable = <A, R>(
+  self: Effect.Effect<A, TinkerError.TinkerError, R>
+): Effect.Effect<A, TinkerError.TinkerError, R> =>
+  Effect.retry(self, {
+    times: 3,
+    schedule: backoff("500 millis", "10 seconds"),
+    while: (error) => error._tag === "DecodeError"
+  })
