@@ -9,13 +9,15 @@ import { JsonValue, openEnum } from "./internal/schemas/wire.ts"
 import * as Timestamp from "./internal/schemas/timestamp.ts"
 
 /**
+ * A filter by the kind of event.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const EventType = openEnum("all", "checkpoints", "projects", "teams", "organizations")
 
 /**
- * `day` is `YYYY-MM-DD` and stands for that UTC day; without it, today.
+ * The query of the audit log. `day` is a UTC day as `YYYY-MM-DD`, by default today.
  *
  * @since 0.1.0
  * @category schemas
@@ -26,8 +28,8 @@ export const Params = Schema.Struct({
 })
 
 /**
- * What happened, as `<resource>_<action>`. Who did it, and to what, is in `event_details`; older servers say it in
- * `model_id`, `tinker_path` and `purpose`.
+ * An entry of the audit log. `event` is `<resource>_<action>`; `event_details` has the actor and the resource, which older
+ * servers report in `model_id`, `tinker_path` and `purpose`.
  *
  * @since 0.1.0
  * @category schemas
@@ -48,6 +50,8 @@ export const Entry = Schema.Struct({
 export type Entry = typeof Entry.Type
 
 /**
+ * The entries of one day.
+ *
  * @since 0.1.0
  * @category schemas
  */

@@ -1,5 +1,5 @@
 /**
- * Credentials: the exchange of a key for a short-lived token, and what a key says of itself.
+ * Credentials: the exchange of an API key for a short-lived token, and the description of a key.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { nullish } from "./internal/schemas/optional.ts"
 
 /**
- * A token that stands for the key until it expires.
+ * A token that replaces the API key until it expires.
  *
  * @since 0.1.0
  * @category schemas
@@ -21,7 +21,8 @@ export const AuthTokenResponse = Schema.Struct({ jwt: Schema.String })
 export type AuthTokenResponse = typeof AuthTokenResponse.Type
 
 /**
- * What is read of a token, whose signature is the service's business: `exp` and `iat` in seconds since the epoch.
+ * The claims of a token that the client reads, without verifying the signature. `exp` and `iat` are in seconds since the
+ * epoch.
  *
  * @since 0.1.0
  * @category schemas
@@ -42,7 +43,7 @@ export const Claims = Schema.Struct({
 export type Claims = typeof Claims.Type
 
 /**
- * What a key says of itself.
+ * The description of an API key.
  *
  * @since 0.1.0
  * @category schemas

@@ -1,5 +1,5 @@
 /**
- * Billing: hourly usage, and the storage that checkpoints take.
+ * Billing: hourly usage, and the storage that checkpoints occupy.
  *
  * @since 0.1.0
  */
@@ -9,8 +9,8 @@ import { Metadata, otherType, taggedUnion } from "./internal/schemas/wire.ts"
 import * as Timestamp from "./internal/schemas/timestamp.ts"
 
 /**
- * What was used. Free and paid storage are events of their own; a kind that this version does not know reads as its
- * `type` alone.
+ * What was used. Free and paid storage are separate events. A type that this version does not know decodes to its `type`
+ * only.
  *
  * @since 0.1.0
  * @category schemas
@@ -36,8 +36,8 @@ export const EventInfo = taggedUnion(
 export type EventInfo = typeof EventInfo.Type
 
 /**
- * The usage of one kind in one UTC hour. Costs are gross estimates in US dollars before credits, not amounts due: tokens
- * are priced by the million, storage by the month of 720 gigabyte-hours; absent where no price is known.
+ * The usage of one type in one UTC hour. Costs are gross estimates in US dollars before credits, not amounts due. Tokens
+ * are priced by the million, storage by the month of 720 gigabyte-hours. A cost is absent if the price is unknown.
  *
  * @since 0.1.0
  * @category schemas
@@ -63,8 +63,8 @@ export const UsageEvent = Schema.Struct({
 export type UsageEvent = typeof UsageEvent.Type
 
 /**
- * Usage, by hour and then by tokens, most first. Prices before `cost_data_through` come from invoices, later ones from
- * the published rates.
+ * Usage, sorted by hour and then by tokens, in descending order. Costs before `cost_data_through` come from invoices, later
+ * ones from the published rates.
  *
  * @since 0.1.0
  * @category schemas
@@ -85,7 +85,7 @@ export const UsageResponse = Schema.Struct({
 export type UsageResponse = typeof UsageResponse.Type
 
 /**
- * A window of whole UTC hours, of 14 days at most, that does not start in the future.
+ * A time window of whole UTC hours, at most 14 days long, that does not start in the future.
  *
  * @since 0.1.0
  * @category schemas
@@ -93,6 +93,8 @@ export type UsageResponse = typeof UsageResponse.Type
 export const UsageParams = Schema.Struct({ starting_on: Timestamp.Timestamp, ending_before: Timestamp.Timestamp })
 
 /**
+ * The storage of one owner in one project.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -108,7 +110,7 @@ export const StorageUsage = Schema.Struct({
 })
 
 /**
- * The storage that checkpoints take now, by project and owner.
+ * The storage that checkpoints occupy now, by project and owner.
  *
  * @since 0.1.0
  * @category schemas

@@ -1,5 +1,5 @@
 /**
- * Checkpoints: what was saved, where it lies, and how to find it.
+ * Checkpoints: their description, their expiry, and searching them.
  *
  * @since 0.1.0
  */
@@ -10,8 +10,8 @@ import * as Timestamp from "./internal/schemas/timestamp.ts"
 import * as Pagination from "./Pagination.ts"
 
 /**
- * What a checkpoint is for: `training` (with the optimizer's state), `sampler`, or `external` (a format for other
- * programs). In a path these are `weights`, `sampler_weights` and `external_weights`.
+ * The type of a checkpoint: `training` (with the optimizer state), `sampler`, or `external` (a format for other
+ * programs). The kinds in paths are `weights`, `sampler_weights` and `external_weights`.
  *
  * @since 0.1.0
  * @category schemas
@@ -25,8 +25,7 @@ export const CheckpointType = openEnum("training", "sampler", "external")
 export type CheckpointType = typeof CheckpointType.Type
 
 /**
- * A checkpoint. Its `checkpoint_id` is `<kind>/<name>`; some servers leave the kind out. Without `expires_at` it is kept
- * for good.
+ * A checkpoint. Its `checkpoint_id` is `<kind>/<name>`; some servers omit the kind. Without `expires_at` it never expires.
  *
  * @since 0.1.0
  * @category schemas
@@ -50,6 +49,8 @@ export const Checkpoint = Schema.Struct({
 export type Checkpoint = typeof Checkpoint.Type
 
 /**
+ * A page of checkpoints.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -65,7 +66,7 @@ export const CheckpointsListResponse = Schema.Struct({
 export type CheckpointsListResponse = typeof CheckpointsListResponse.Type
 
 /**
- * `null` keeps the checkpoint for good; a number of seconds lies between an hour and ten years.
+ * A new expiry, between an hour and ten years in seconds; with `null` the checkpoint never expires.
  *
  * @since 0.1.0
  * @category schemas
@@ -73,8 +74,8 @@ export type CheckpointsListResponse = typeof CheckpointsListResponse.Type
 export const SetTtlRequest = Schema.Struct({ ttl_seconds: Schema.NullOr(Schema.Int) })
 
 /**
- * Where an archive of a checkpoint can be fetched without a key, and until when. Servers answer so, or with status 302
- * and the headers `Location` and `Expires`; SDK 0.26 and later do not ask any more.
+ * A signed URL of a checkpoint's archive, and its expiry. Servers return this body, or status 302 with the headers
+ * `Location` and `Expires`. SDK 0.26 and later do not use it.
  *
  * @since 0.1.0
  * @category schemas
@@ -88,7 +89,7 @@ export const ArchiveUrlResponse = Schema.Struct({ url: Schema.String, expires: n
 export type ArchiveUrlResponse = typeof ArchiveUrlResponse.Type
 
 /**
- * Where the next page of a search starts; give it back unchanged.
+ * The start of the next page of a search; pass it back unchanged.
  *
  * @since 0.1.0
  * @category schemas
@@ -99,8 +100,8 @@ export const CheckpointSearchCursor = Schema.Struct({
 })
 
 /**
- * A search through checkpoints, newest first. A filter that is absent matches all; an empty list of `base_models`
- * matches nothing.
+ * A search through checkpoints, newest first. An absent filter matches everything; an empty list of `base_models` matches
+ * nothing.
  *
  * @since 0.1.0
  * @category schemas
@@ -122,6 +123,8 @@ export const CheckpointSearchRequest = Schema.Struct({
 export type CheckpointSearchRequest = typeof CheckpointSearchRequest.Type
 
 /**
+ * A page of checkpoints that match a search.
+ *
  * @since 0.1.0
  * @category schemas
  */

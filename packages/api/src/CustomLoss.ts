@@ -1,5 +1,5 @@
 /**
- * Losses of the user's own that run on the service: a graph of operations, as plain data.
+ * Custom losses that run on the service: a graph of operations as plain data, in the form of `torch.fx`.
  *
  * @since 0.1.0
  */
@@ -8,8 +8,8 @@ import { withDefault } from "./internal/schemas/optional.ts"
 import { JsonValue, openEnum, typeField } from "./internal/schemas/wire.ts"
 
 /**
- * An input of the loss: `logprobs`, which comes first, or a loss input of the datum; and its rank, 0 for a number, 1 for
- * `[T]`, 2 for `[T, K]`. There are 16 inputs at most.
+ * An input of the loss: `logprobs`, which comes first, or a loss input of the datum. Its rank is 0 for a scalar, 1 for
+ * `[T]`, 2 for `[T, K]`. A loss has at most 16 inputs.
  *
  * @since 0.1.0
  * @category schemas
@@ -23,8 +23,8 @@ export const Input = Schema.Struct({ name: Schema.String, rank: Schema.Literal(0
 export type Input = typeof Input.Type
 
 /**
- * One operation. Arguments are JSON values and lists of them; anything else is an object of one key: `ref` (the name of
- * another node), `tuple`, `dict`, `slice`, `ellipsis`, `float` (`inf`, `-inf`, `nan`), `dtype`, `device`, `layout` or
+ * One operation. Arguments are JSON values and lists of them; any other value is an object with one key: `ref` (the name
+ * of another node), `tuple`, `dict`, `slice`, `ellipsis`, `float` (`inf`, `-inf`, `nan`), `dtype`, `device`, `layout` or
  * `memory_format`.
  *
  * @since 0.1.0
@@ -45,7 +45,7 @@ export const Node = Schema.Struct({
 export type Node = typeof Node.Type
 
 /**
- * The nodes in the order of their execution.
+ * The nodes in execution order.
  *
  * @since 0.1.0
  * @category schemas
@@ -62,6 +62,8 @@ export const Graph = Schema.Struct({
 export type Graph = typeof Graph.Type
 
 /**
+ * Uploads a custom loss.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -81,7 +83,7 @@ export const CreateCustomLossRequest = Schema.Struct({
 export type CreateCustomLossRequest = typeof CreateCustomLossRequest.Type
 
 /**
- * The id that names the loss in passes of the same session: `loss_fn` is then `custom`, and the config's `loss_id` this.
+ * The id of the loss. Requests of the same session use it with the `loss_fn` `custom` and this `loss_id` in the config.
  *
  * @since 0.1.0
  * @category schemas

@@ -1,5 +1,5 @@
 /**
- * Error answers of the service: a status, and a body whose `detail` says what was wrong.
+ * Error responses of the service: a status, and a body whose `detail` is the reason.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ const status = <A>(code: number): Schema.Annotations.Schema<A> =>
   ({ ...HttpApiSchema.annotations({ status: code }) }) as Schema.Annotations.Schema<A>
 
 /**
- * The request can never succeed as it is.
+ * The request is invalid and must not be retried.
  *
  * @since 0.1.0
  * @category errors
@@ -23,7 +23,7 @@ export class BadRequestResponse extends Schema.TaggedError<BadRequestResponse>("
 ) {}
 
 /**
- * The key is missing or wrong.
+ * The API key is missing or wrong.
  *
  * @since 0.1.0
  * @category errors
@@ -43,7 +43,7 @@ export class PaymentRequiredResponse extends Schema.TaggedError<PaymentRequiredR
 )("PaymentRequiredResponse", fields, status(402)) {}
 
 /**
- * The key may not do this.
+ * The API key lacks permission.
  *
  * @since 0.1.0
  * @category errors
@@ -55,7 +55,7 @@ export class ForbiddenResponse extends Schema.TaggedError<ForbiddenResponse>("@e
 ) {}
 
 /**
- * No such session, model, checkpoint, sampler or future.
+ * The session, model, checkpoint, sampler or future does not exist.
  *
  * @since 0.1.0
  * @category errors
@@ -67,8 +67,8 @@ export class NotFoundResponse extends Schema.TaggedError<NotFoundResponse>("@eff
 ) {}
 
 /**
- * The request contradicts what the service holds: a checkpoint of that name exists, or a sequence number was used for
- * something else.
+ * The request contradicts the state of the service: a checkpoint of that name exists, or a sequence number was used for
+ * another request.
  *
  * @since 0.1.0
  * @category errors
@@ -80,7 +80,7 @@ export class ConflictResponse extends Schema.TaggedError<ConflictResponse>("@eff
 ) {}
 
 /**
- * It was there, and is no more: the result of a future, or a session that has ended.
+ * The result of the future was evicted, or the session has ended.
  *
  * @since 0.1.0
  * @category errors
@@ -92,7 +92,7 @@ export class GoneResponse extends Schema.TaggedError<GoneResponse>("@effect-tink
 ) {}
 
 /**
- * The body does not have the form that the endpoint takes.
+ * The body does not match the schema of the endpoint.
  *
  * @since 0.1.0
  * @category errors
@@ -102,7 +102,7 @@ export class UnprocessableResponse extends Schema.TaggedError<UnprocessableRespo
 )("UnprocessableResponse", fields, status(422)) {}
 
 /**
- * Too much work is waiting; try again later.
+ * Too many requests are queued; try again later.
  *
  * @since 0.1.0
  * @category errors
@@ -110,18 +110,3 @@ export class UnprocessableResponse extends Schema.TaggedError<UnprocessableRespo
 export class TooManyRequestsResponse extends Schema.TaggedError<TooManyRequestsResponse>(
   "@effect-tinker/api/TooManyRequestsResponse"
 )("TooManyRequestsResponse", fields, status(429)) {}
-
-/**
- * @since 0.1.0
- * @category errors
- */
-export type ErrorResponse =
-  | BadRequestResponse
-  | UnauthorizedResponse
-  | PaymentRequiredResponse
-  | ForbiddenResponse
-  | NotFoundResponse
-  | ConflictResponse
-  | GoneResponse
-  | UnprocessableResponse
-  | TooManyRequestsResponse

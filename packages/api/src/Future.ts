@@ -1,5 +1,5 @@
 /**
- * Futures: an operation answers at once with a request id, and its result is fetched by that id.
+ * Futures: an operation returns a request id immediately, and the result is polled by that id.
  *
  * @since 0.1.0
  */
@@ -8,8 +8,8 @@ import { nullish, withDefault } from "./internal/schemas/optional.ts"
 import { openEnum, typeField } from "./internal/schemas/wire.ts"
 
 /**
- * The answer to an operation that takes time. For `asample`, `sample_sequence_ids` names each sequence of the result in
- * its order; the result does not repeat them.
+ * The immediate response to an operation. For `asample`, `sample_sequence_ids` has the ids of the result's sequences, in
+ * order; the result does not repeat them.
  *
  * @since 0.1.0
  * @category schemas
@@ -27,6 +27,8 @@ export const FutureEnvelope = Schema.Struct({
 export type FutureEnvelope = typeof FutureEnvelope.Type
 
 /**
+ * Polls for the result of one operation. With `allow_metadata_only`, a large result is announced, not sent.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -36,7 +38,7 @@ export const RetrieveFutureRequest = Schema.Struct({
 })
 
 /**
- * The result is not ready; ask again.
+ * The result is not ready; poll again.
  *
  * @since 0.1.0
  * @category schemas
@@ -55,7 +57,7 @@ export const TryAgain = Schema.Struct({
 export type TryAgain = typeof TryAgain.Type
 
 /**
- * The result is ready but large; ask again with `allow_metadata_only` false.
+ * The result is ready but large; poll again with `allow_metadata_only` false.
  *
  * @since 0.1.0
  * @category schemas
@@ -85,18 +87,20 @@ export const RequestFailed = Schema.Struct({
 })
 
 /**
+ * The state or the result of an operation. The schema of the result depends on the request type.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const RetrieveFutureResponse = Schema.Unknown.annotations({
   identifier: "RetrieveFutureResponse",
-  description: "TryAgain, CompleteMetadata, RequestFailed, or the result that the request's kind stands for"
+  description: "TryAgain, CompleteMetadata, RequestFailed, or the result of the request type"
 })
 
 /**
- * Asks which requests of a sampling session are done. `cloned_sampler_id` is `seq_id` divided by 10^9 without rest: 0
- * for the first client of the session. `prev_cursor` is the cursor of the answer before, 0 at first; `timeout` 0 answers
- * at once. Results of `retrieved_request_ids` have arrived, so the service may drop them.
+ * Polls a sampling session for requests that have completed. `cloned_sampler_id` is the quotient of `seq_id` and 10^9: 0
+ * for the first client of the session. `prev_cursor` is the cursor of the previous response, initially 0. With a `timeout`
+ * of 0 the service responds immediately. It may evict the results of `retrieved_request_ids`, which have arrived.
  *
  * @since 0.1.0
  * @category schemas
@@ -119,7 +123,7 @@ export const RetrieveFuturesRequest = Schema.Struct({
 export type RetrieveFuturesRequest = typeof RetrieveFuturesRequest.Type
 
 /**
- * A request that is done. The size, of a finished one, is that of the payload without compression, in bytes.
+ * A completed request. A finished one has the uncompressed size of its payload in bytes.
  *
  * @since 0.1.0
  * @category schemas
@@ -137,6 +141,8 @@ export const FutureCompletion = Schema.Struct({
 export type FutureCompletion = typeof FutureCompletion.Type
 
 /**
+ * The requests that have completed since the cursor of the request, and the next cursor.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -152,7 +158,7 @@ export const RetrieveFuturesResponse = Schema.Struct({
 export type RetrieveFuturesResponse = typeof RetrieveFuturesResponse.Type
 
 /**
- * Stops the work on a sampling request whose result nobody waits for any more.
+ * Cancels a sampling request.
  *
  * @since 0.1.0
  * @category schemas
@@ -160,7 +166,7 @@ export type RetrieveFuturesResponse = typeof RetrieveFuturesResponse.Type
 export const CancelFutureRequest = Schema.Struct({ request_id: Schema.String })
 
 /**
- * The kinds of operations that answer with a future, named as the header `X-Tinker-Request-Type` names them.
+ * The operations that return a future, by their names in the header `X-Tinker-Request-Type`.
  *
  * @since 0.1.0
  * @category models

@@ -1,5 +1,5 @@
 /**
- * The loss functions that run on the service, and what each reads from a datum.
+ * The loss functions of the service, and the inputs that each requires.
  *
  * @since 0.1.0
  */
@@ -9,10 +9,9 @@ import { openEnum } from "./internal/schemas/wire.ts"
 /**
  * The loss functions that this version knows. Every loss is a sum over tokens and datums, never a mean.
  *
- * - `gspo`: as `ppo`, with one ratio for a whole sequence: the geometric mean over the positions that
- *   `sequence_ratio_mask` marks.
- * - `stable_reinforce`: needs datums with spans (see `Datum.withProvenance`).
- * - `custom`: a loss that was uploaded before; the config names it by its `loss_id`.
+ * - `gspo`: `ppo` with one ratio per sequence, the geometric mean over the positions in `sequence_ratio_mask`.
+ * - `stable_reinforce`: requires datums with spans (see `Datum.withProvenance`).
+ * - `custom`: a loss that was uploaded to the service; `loss_id` in the config names it.
  *
  * @since 0.1.0
  * @category models
@@ -28,7 +27,7 @@ export type KnownLossFn =
   | "custom"
 
 /**
- * A server may offer further loss functions, so any name passes.
+ * The name of a loss function. A server may support others than the known ones, so any name is valid.
  *
  * @since 0.1.0
  * @category schemas
@@ -51,8 +50,8 @@ export const LossFn = openEnum(
 export type LossFn = typeof LossFn.Type
 
 /**
- * The numeric parameters of a loss function, such as `clip_low_threshold` for `ppo` (absolute ratio bounds) or `beta`
- * for `dro`.
+ * The numeric parameters of a loss function, such as `clip_low_threshold` of `ppo` (an absolute bound of the ratio) or
+ * `beta` of `dro`.
  *
  * @since 0.1.0
  * @category schemas
@@ -66,7 +65,7 @@ export const LossFnConfig = Schema.Record({ key: Schema.String, value: Schema.Fi
 export type LossFnConfig = typeof LossFnConfig.Type
 
 /**
- * The parameters of a loss function as the wire carries them: numbers, and texts such as the `loss_id` of `custom`.
+ * The parameters of a loss function: numbers, and strings such as the `loss_id` of `custom`.
  *
  * @since 0.1.0
  * @category schemas
@@ -80,7 +79,7 @@ export const Config = Schema.Record({ key: Schema.String, value: Schema.Union(Sc
 export type Config = typeof Config.Type
 
 /**
- * The numeric parameters of a config, without its texts.
+ * The numeric parameters of a config, without its strings.
  *
  * @since 0.1.0
  * @category conversions
@@ -105,8 +104,8 @@ const inputs = {
 } as const satisfies Record<KnownLossFn, ReadonlyArray<string>>
 
 /**
- * The names of the tensors that a datum must carry for a known loss function; none are required by its type for a name
- * that this version does not know.
+ * The names of the tensors that a datum must have for a known loss function; none for a name that this version does not
+ * know.
  *
  * @since 0.1.0
  * @category models
@@ -114,14 +113,15 @@ const inputs = {
 export type RequiredInput<L extends string> = L extends KnownLossFn ? (typeof inputs)[L][number] : never
 
 /**
+ * Whether this version knows a loss function.
+ *
  * @since 0.1.0
  * @category guards
  */
 export const isKnown = (lossFn: string): lossFn is KnownLossFn => Object.hasOwn(inputs, lossFn)
 
 /**
- * The names of the tensors that a datum must carry for a loss function; none for a name that this version does not
- * know.
+ * The names of the tensors that a datum must have for a loss function; none for a name that this version does not know.
  *
  * @since 0.1.0
  * @category getters

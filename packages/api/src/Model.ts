@@ -1,5 +1,5 @@
 /**
- * Models: a base model with a LoRA adapter that a client trains.
+ * Models: a base model with the LoRA adapter that a client trains.
  *
  * @since 0.1.0
  */
@@ -33,7 +33,7 @@ export type OptimizerConfig = typeof OptimizerConfig.Type
 const flag = nullishWithDefault(Schema.Boolean, () => true)
 
 /**
- * The shape of an adapter: its rank, the seed of its initial values, and which parts of the model carry one.
+ * The shape of an adapter: its rank, the seed of its initialization, and the parts of the model that it adapts.
  *
  * @since 0.1.0
  * @category schemas
@@ -53,6 +53,8 @@ export const LoraConfig = Schema.Struct({
 export type LoraConfig = typeof LoraConfig.Type
 
 /**
+ * Creates a model in a session.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -73,6 +75,8 @@ export const CreateModelRequest = Schema.Struct({
 export type CreateModelRequest = typeof CreateModelRequest.Type
 
 /**
+ * The id of the new model.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -85,12 +89,16 @@ export const CreateModelResponse = Schema.Struct({ model_id: Schema.String, type
 export type CreateModelResponse = typeof CreateModelResponse.Type
 
 /**
+ * Requests the description of a model.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const GetInfoRequest = Schema.Struct({ model_id: Schema.String, type: typeField("get_info") })
 
 /**
+ * The description of a model.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -115,12 +123,16 @@ export const GetInfoResponse = Schema.Struct({
 export type GetInfoResponse = typeof GetInfoResponse.Type
 
 /**
+ * Unloads a model, which frees its memory on the service.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const UnloadModelRequest = Schema.Struct({ model_id: Schema.String, type: typeField("unload_model") })
 
 /**
+ * The id of the unloaded model.
+ *
  * @since 0.1.0
  * @category schemas
  */

@@ -1,5 +1,5 @@
 /**
- * Pages of listings: by offset, and by a cursor of the service's own.
+ * Pages of listings and searches, and whose items they include.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import { optionalKey } from "./internal/schemas/optional.ts"
 import { openEnum, taggedUnion } from "./internal/schemas/wire.ts"
 
 /**
- * Where a page lies: `offset` and `limit` as asked for, and how many items there are in all.
+ * The position of a page: the `offset` and `limit` of the request, and the total number of items.
  *
  * @since 0.1.0
  * @category schemas
@@ -22,7 +22,7 @@ export const Cursor = Schema.Struct({ offset: Schema.Int, limit: Schema.Int, tot
 export type Cursor = typeof Cursor.Type
 
 /**
- * A number in a query.
+ * A non-negative integer in a query.
  *
  * @since 0.1.0
  * @category schemas
@@ -30,6 +30,8 @@ export type Cursor = typeof Cursor.Type
 export const Count = Schema.NumberFromString.pipe(Schema.int(), Schema.greaterThanOrEqualTo(0))
 
 /**
+ * The query of a page.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -39,7 +41,7 @@ export const Page = Schema.Struct({
 })
 
 /**
- * Whose things are listed: the caller's own, or all that the caller may see.
+ * Which items are listed: those that the user owns, or all that the user can access.
  *
  * @since 0.1.0
  * @category schemas
@@ -53,7 +55,7 @@ export const AccessScope = openEnum("owned", "accessible")
 export type AccessScope = typeof AccessScope.Type
 
 /**
- * The query of endpoints that take an access scope.
+ * The query of endpoints that accept an access scope.
  *
  * @since 0.1.0
  * @category schemas
@@ -61,7 +63,7 @@ export type AccessScope = typeof AccessScope.Type
 export const Scope = Schema.Struct({ access_scope: optionalKey(AccessScope) })
 
 /**
- * Whose things a search looks through: the caller's own, everyone's, or those of one to ten users.
+ * Whose items a search includes: those of the user, all that the user can access, or those of one to ten users.
  *
  * @since 0.1.0
  * @category schemas
@@ -83,7 +85,7 @@ export const SearchOwner = taggedUnion(
 export type SearchOwner = typeof SearchOwner.Type
 
 /**
- * How many results a page of a search has: 1 to 200.
+ * The number of results on a page of a search: 1 to 200.
  *
  * @since 0.1.0
  * @category schemas

@@ -11,6 +11,8 @@ import * as ModelInput from "./ModelInput.ts"
 import * as TensorData from "./TensorData.ts"
 
 /**
+ * Creates a sampling session of a base model or of saved weights.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -29,13 +31,15 @@ export const CreateSamplingSessionRequest = Schema.Struct({
 export type CreateSamplingSessionRequest = typeof CreateSamplingSessionRequest.Type
 
 /**
+ * The id of the new sampling session.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const CreateSamplingSessionResponse = Schema.Struct({ sampling_session_id: Schema.String })
 
 /**
- * Asks for an id of one's own among the clients of a sampling session, whose first client is 0.
+ * Requests a client number in a sampling session. The first client has the number 0.
  *
  * @since 0.1.0
  * @category schemas
@@ -46,7 +50,7 @@ export const JoinSamplingSessionRequest = Schema.Struct({
 })
 
 /**
- * The client numbers its requests from `client_counter` times 10^9 upwards.
+ * The number of the client. Its `seq_id`s start at `client_counter` times 10^9.
  *
  * @since 0.1.0
  * @category schemas
@@ -57,7 +61,7 @@ export const JoinSamplingSessionResponse = Schema.Struct({
 })
 
 /**
- * What a sampling session samples from.
+ * The model that a sampling session samples from.
  *
  * @since 0.1.0
  * @category schemas
@@ -75,8 +79,8 @@ export const GetSamplerResponse = Schema.Struct({
 export type GetSamplerResponse = typeof GetSamplerResponse.Type
 
 /**
- * How to sample. `stop` is a string, strings, or token ids, and an empty list stops nowhere, not even at the end of the
- * text; `top_k` -1 turns it off; temperature 0 is greedy.
+ * How to sample. `stop` is a string, strings, or token ids; with an empty list, sampling does not even stop at the end of
+ * the text. A `top_k` of -1 disables it; a temperature of 0 is greedy.
  *
  * @since 0.1.0
  * @category schemas
@@ -97,15 +101,15 @@ export const SamplingParams = Schema.Struct({
 export type SamplingParams = typeof SamplingParams.Type
 
 /**
- * A request to sample. Beyond the prompt's own logprobs, for each prompt position but the first:
+ * A request to sample. It can request more than the logprobs of the prompt, for each prompt position except the first:
  *
- * - `topk_prompt_logprobs` and `topk_sample_logprobs`: the most likely tokens, for prompt and sampled positions.
- * - `target_prompt_logprobs`: an int64 tensor `[prompt - 1, K]` of token ids to score, where row `i` belongs to prompt
- *   position `i + 1`; a cell of -1, or one that a sparse tensor does not list, asks for nothing.
- * - `prompt_alt_tokens_k`: so many draws at the request's temperature.
- * - `prompt_logprobs_last_n`: only the last so many prompt tokens are scored; from 1 to the prompt's length less 1.
+ * - `topk_prompt_logprobs` and `topk_sample_logprobs`: the number of most likely tokens per prompt or sampled position.
+ * - `target_prompt_logprobs`: token ids to score, as an int64 tensor `[prompt - 1, K]` whose row `i` belongs to prompt
+ *   position `i + 1`. A cell of -1, and a cell without a value in a sparse tensor, is not scored.
+ * - `prompt_alt_tokens_k`: the number of tokens to draw per position, at the temperature of the request.
+ * - `prompt_logprobs_last_n`: score only the last `n` prompt tokens, where `n` is from 1 to the prompt length minus 1.
  *
- * `record_stability_info` keeps what `stable_reinforce` needs of each sequence.
+ * `record_stability_info` makes the service record what `stable_reinforce` needs of each sequence.
  *
  * @since 0.1.0
  * @category schemas
@@ -145,8 +149,8 @@ const NumbersFromSelf: Schema.Schema<ReadonlyArray<number | null>> = Schema.decl
 )
 
 /**
- * Logprobs: numbers or `null` on the wire, a `Float32Array` in memory in which `NaN` stands for `null` (nothing comes
- * before the first prompt token, so it has no logprob).
+ * Logprobs: numbers or `null` on the wire, a `Float32Array` with `NaN` for `null` in memory. The first prompt token, which
+ * nothing predicts, has no logprob.
  *
  * @since 0.1.0
  * @category schemas
@@ -162,7 +166,7 @@ export const Logprobs: Schema.Schema<Float32Array, ReadonlyArray<number | null>>
 )
 
 /**
- * The most likely tokens of each position, as pairs of token id and logprob; `null` where a position was not scored.
+ * The most likely tokens per position, as pairs of token id and logprob; `null` for a position that was not scored.
  *
  * @since 0.1.0
  * @category schemas
@@ -176,7 +180,7 @@ export const TopkLogprobs = Schema.Array(Schema.NullOr(Schema.Array(Schema.Tuple
 export type TopkLogprobs = typeof TopkLogprobs.Type
 
 /**
- * A sampled sequence. Its `sequence_id` is the one that the request was answered with.
+ * A sampled sequence. Its `sequence_id` comes from the envelope of the future.
  *
  * @since 0.1.0
  * @category schemas
@@ -196,8 +200,8 @@ export const SampledSequence = Schema.Struct({
 export type SampledSequence = typeof SampledSequence.Type
 
 /**
- * Draws from the model's distribution at each prompt position but the first: token ids (int64) and their logprobs
- * (float32), both of shape `[prompt - 1, k]`. Row `i` has alternatives to prompt token `i + 1`.
+ * Tokens drawn from the model's distribution at each prompt position except the first: token ids (int64) and their
+ * logprobs (float32), both of shape `[prompt - 1, k]`. Row `i` has alternatives to prompt token `i + 1`.
  *
  * @since 0.1.0
  * @category schemas
@@ -214,8 +218,8 @@ export const PromptAltTokens = Schema.Struct({
 export type PromptAltTokens = typeof PromptAltTokens.Type
 
 /**
- * What was sampled. `target_prompt_logprobs` has the shape and layout of the request's, with 0 where nothing was asked
- * for; `prompt_cache_hit_tokens` counts the prompt once, however many sequences were sampled from it.
+ * The result of a sample. `target_prompt_logprobs` has the shape and layout of the tensor in the request, with 0 for cells
+ * that were not scored. `prompt_cache_hit_tokens` counts the prompt once, however many sequences were sampled.
  *
  * @since 0.1.0
  * @category schemas

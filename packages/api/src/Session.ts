@@ -1,5 +1,5 @@
 /**
- * Client configuration, sessions and capabilities.
+ * Sessions, the configuration of clients, and the capabilities of the server.
  *
  * @since 0.1.0
  */
@@ -8,6 +8,8 @@ import { nullish, optionalKey, withDefault } from "./internal/schemas/optional.t
 import { Metadata, openEnum, typeField } from "./internal/schemas/wire.ts"
 
 /**
+ * The version of the client.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -17,15 +19,16 @@ const count = nullish(Schema.Int.pipe(Schema.greaterThan(0)))
 const flag = nullish(Schema.Boolean)
 
 /**
- * What a server wants of its clients. Every field may be absent; the client then uses its defaults (`clientDefaults`).
+ * The settings that a server wants its clients to use. The client uses `clientDefaults` for absent fields.
  *
- * - `pjwt_auth_enabled`, `credential_default_source`: exchange the key for a short-lived token, and from where.
- * - `fwdbwd_*`, `parallel_fwdbwd_chunks`, `proto_compress_fwdbwd`: how a batch is cut into requests of so many datums
- *   and bytes, sent at once or in turn, and compressed with zstd.
- * - `sample_*`: how many requests, and bytes of them, are under way at once; whether samples are retried, and polled for
- *   by session (`sample_use_retrieve_futures`) instead of one by one.
- * - `custom_loss_server_side`: an uploaded loss runs on the service.
- * - `create_model_via_load_weights`: servers before SDK 0.26 said with it that a load may create the model.
+ * - `pjwt_auth_enabled`: exchange the API key for a short-lived token.
+ * - `credential_default_source`: where the API key comes from.
+ * - `fwdbwd_*`, `parallel_fwdbwd_chunks`, `proto_compress_fwdbwd`: the maximum size of a chunk in datums and bytes, whether
+ *   chunks are sent in parallel, and whether they are compressed with zstd.
+ * - `sample_*`: limits of concurrent requests and bytes, whether samples are retried, and whether they are polled per
+ *   session (`sample_use_retrieve_futures`) instead of one by one.
+ * - `custom_loss_server_side`: whether uploaded losses run on the service.
+ * - `create_model_via_load_weights`: whether a load may create the model, on servers before SDK 0.26.
  *
  * @since 0.1.0
  * @category schemas
@@ -59,7 +62,7 @@ export const ClientConfigResponse = Schema.Struct({
 export type ClientConfigResponse = typeof ClientConfigResponse.Type
 
 /**
- * What the flags of `ClientConfigResponse` are when a server leaves them out. Sizes are bytes, the pause is seconds.
+ * The defaults of `ClientConfigResponse`. Sizes are in bytes, the pause in seconds.
  *
  * @since 0.1.0
  * @category constants
@@ -85,8 +88,8 @@ export const clientDefaults = {
 } as const satisfies ClientConfigResponse
 
 /**
- * The flags that a running client asks for again and again: how often (seconds), and whether, and how many at a time, it
- * cancels samples that nobody waits for.
+ * The settings that a running client refreshes: the refresh interval in seconds, whether interrupted samples are cancelled
+ * on the service, and how many at a time.
  *
  * @since 0.1.0
  * @category schemas
@@ -104,6 +107,8 @@ export const ClientDynamicConfigResponse = Schema.Struct({
 export type ClientDynamicConfigResponse = typeof ClientDynamicConfigResponse.Type
 
 /**
+ * The defaults of `ClientDynamicConfigResponse`.
+ *
  * @since 0.1.0
  * @category constants
  */
@@ -114,12 +119,16 @@ export const dynamicDefaults = {
 } as const satisfies ClientDynamicConfigResponse
 
 /**
+ * Metadata that users attach: strings by name.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const UserMetadata = Metadata
 
 /**
+ * Opens a session.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -133,6 +142,8 @@ export const CreateSessionRequest = Schema.Struct({
 })
 
 /**
+ * The id of the new session, and messages for the user.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -144,6 +155,8 @@ export const CreateSessionResponse = Schema.Struct({
 })
 
 /**
+ * Keeps a session alive.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -153,12 +166,16 @@ export const SessionHeartbeatRequest = Schema.Struct({
 })
 
 /**
+ * The response to a heartbeat.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const SessionHeartbeatResponse = Schema.Struct({ type: nullish(Schema.String) })
 
 /**
+ * A base model that the server supports.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -170,6 +187,8 @@ export const SupportedModel = Schema.Struct({
 })
 
 /**
+ * The base models that the server supports.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -182,6 +201,8 @@ export const GetServerCapabilitiesResponse = Schema.Struct({ supported_models: S
 export type GetServerCapabilitiesResponse = typeof GetServerCapabilitiesResponse.Type
 
 /**
+ * The service is up.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -196,7 +217,7 @@ export const HealthResponse = Schema.Struct({ status: Schema.Literal("ok") })
 export const FinishReason = Schema.Struct({ type: openEnum("success", "errored", "interrupted") })
 
 /**
- * Ends a session for good. The first reason stays.
+ * Ends a session. Only the first reason is recorded.
  *
  * @since 0.1.0
  * @category schemas
@@ -207,6 +228,8 @@ export const FinishSessionRequest = Schema.Struct({
 })
 
 /**
+ * A page of session ids.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -219,6 +242,8 @@ export const ListSessionsResponse = Schema.Struct({ sessions: Schema.Array(Schem
 export type ListSessionsResponse = typeof ListSessionsResponse.Type
 
 /**
+ * The training runs and samplers of a session.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -236,14 +261,16 @@ export const GetSessionResponse = Schema.Struct({
 export type GetSessionResponse = typeof GetSessionResponse.Type
 
 /**
+ * Moves a session to a project.
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const AssignSessionProjectRequest = Schema.Struct({ project_id: Schema.String })
 
 /**
- * A trace of a session is built on demand: `pending` until it is `ready`, with the signed URL of a Perfetto trace, or
- * `failed`, with the reason.
+ * The state of a trace, which is built on demand: `pending`, `ready` with the signed URL of a Perfetto trace, or `failed`
+ * with the reason.
  *
  * @since 0.1.0
  * @category schemas

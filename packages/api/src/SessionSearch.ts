@@ -1,5 +1,5 @@
 /**
- * Searching sessions, and what became of each.
+ * Searching sessions by owner, project, status and metadata.
  *
  * @since 0.1.0
  */
@@ -11,8 +11,8 @@ import * as Pagination from "./Pagination.ts"
 import * as Session from "./Session.ts"
 
 /**
- * What failed a session: `request` carries `request_id` and `request_type`, `training_run` and `sampling_session` the id
- * of that name.
+ * Why a session failed: `request` has a `request_id` and a `request_type`, `training_run` and `sampling_session` the id of
+ * the same name.
  *
  * @since 0.1.0
  * @category schemas
@@ -26,7 +26,7 @@ export const FailedReason = Schema.Struct({
 })
 
 /**
- * What became of a session. A service may add states, which then read as their `type` alone.
+ * The status of a session. Statuses that this version does not know decode to their `type` only.
  *
  * @since 0.1.0
  * @category schemas
@@ -56,7 +56,7 @@ export const SessionStatus = taggedUnion(
 export type SessionStatus = typeof SessionStatus.Type
 
 /**
- * The states that a search asks for.
+ * A filter by status.
  *
  * @since 0.1.0
  * @category schemas
@@ -77,6 +77,8 @@ export const SessionStatusQuery = taggedUnion(
 export type SessionStatusQuery = typeof SessionStatusQuery.Type
 
 /**
+ * A session that matches a search.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -99,7 +101,7 @@ export const SessionSummary = Schema.Struct({
 export type SessionSummary = typeof SessionSummary.Type
 
 /**
- * Where the next page starts; give it back unchanged.
+ * The start of the next page; pass it back unchanged.
  *
  * @since 0.1.0
  * @category schemas
@@ -107,8 +109,8 @@ export type SessionSummary = typeof SessionSummary.Type
 export const SessionSearchCursor = Schema.Struct({ last_created_at: Schema.String, last_session_id: Schema.String })
 
 /**
- * A search through sessions, newest first. A session matches by `session_id` or by words of its `display_name`, where
- * either is given, and by every other filter.
+ * A search through sessions, newest first. A session must match `session_id` or words of `display_name`, if either is
+ * present, and all other filters.
  *
  * @since 0.1.0
  * @category schemas
@@ -131,6 +133,8 @@ export const SessionSearchRequest = Schema.Struct({
 export type SessionSearchRequest = typeof SessionSearchRequest.Type
 
 /**
+ * A page of sessions.
+ *
  * @since 0.1.0
  * @category schemas
  */

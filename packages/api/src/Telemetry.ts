@@ -1,5 +1,5 @@
 /**
- * What clients report of themselves.
+ * Telemetry that clients send.
  *
  * @since 0.1.0
  */
@@ -16,7 +16,7 @@ const common = {
 }
 
 /**
- * An event. `duration` is text such as `0:05:03.123456`; `event_session_index` counts from 0 in each client.
+ * An event. `duration` is a string such as `0:05:03.123456`; `event_session_index` counts the events of a client from 0.
  *
  * @since 0.1.0
  * @category schemas
@@ -47,7 +47,7 @@ export const Event = taggedUnion(
 export type Event = typeof Event.Type
 
 /**
- * Up to 100 events of one process. A client without a session names itself `sessionless-<uuid>`.
+ * A batch of up to 100 events of one process. The `session_id` of a client without a session is `sessionless-<uuid>`.
  *
  * @since 0.1.0
  * @category schemas
@@ -67,6 +67,8 @@ export const SendRequest = Schema.Struct({
 export type SendRequest = typeof SendRequest.Type
 
 /**
+ * The service accepted the batch.
+ *
  * @since 0.1.0
  * @category schemas
  */

@@ -1,5 +1,5 @@
 /**
- * Names of checkpoints: `tinker://<training run>/<kind>/<name>`, where the kind is `weights` for training states,
+ * Paths of checkpoints: `tinker://<training run>/<kind>/<name>`. The kind is `weights` for training states,
  * `sampler_weights` for weights to sample from, and `external_weights` for weights in a format of other programs.
  *
  * @since 0.1.0
@@ -7,6 +7,8 @@
 import * as Option from "effect/Option"
 
 /**
+ * A parsed path.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -17,6 +19,8 @@ export interface TinkerPath {
 }
 
 /**
+ * The kind of a checkpoint in a path.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -27,7 +31,7 @@ const types = { weights: "training", sampler_weights: "sampler", external_weight
 const isKind = (kind: string | undefined): kind is Kind => kind !== undefined && Object.hasOwn(types, kind)
 
 /**
- * Reads a path of three parts, or of two (`tinker://<run>/<name>`), which some servers answer for sampler weights.
+ * Parses a path of three segments, or of two (`tinker://<run>/<name>`), which some servers return for sampler weights.
  *
  * @since 0.1.0
  * @category conversions
@@ -42,13 +46,15 @@ export const parse = (path: string): Option.Option<TinkerPath> => {
 }
 
 /**
+ * The path as a string.
+ *
  * @since 0.1.0
  * @category conversions
  */
 export const format = (self: TinkerPath): string => `tinker://${self.training_run_id}/${self.kind}/${self.name}`
 
 /**
- * The id of a checkpoint within its training run, `<kind>/<name>`, as paths of the service carry it.
+ * The id of a checkpoint within its training run: `<kind>/<name>`.
  *
  * @since 0.1.0
  * @category conversions
@@ -56,7 +62,7 @@ export const format = (self: TinkerPath): string => `tinker://${self.training_ru
 export const checkpointId = (self: TinkerPath): string => `${self.kind}/${self.name}`
 
 /**
- * What the checkpoint is for.
+ * The type of the checkpoint.
  *
  * @since 0.1.0
  * @category getters
@@ -64,8 +70,8 @@ export const checkpointId = (self: TinkerPath): string => `${self.kind}/${self.n
 export const checkpointType = (self: TinkerPath): "training" | "sampler" | "external" => types[self.kind]
 
 /**
- * Checkpoint names that every compatible server takes: letters, digits, `_`, `-` and, not at the start, `.`; at most
- * 255 characters.
+ * Whether every compatible server accepts a checkpoint name: it has letters, digits, `_`, `-` and, except at the start,
+ * `.`, and at most 255 characters.
  *
  * @since 0.1.0
  * @category guards

@@ -1,5 +1,5 @@
 /**
- * Forward and backward passes, and optimizer steps.
+ * Training operations: forward, forward-backward and optimizer steps.
  *
  * @since 0.1.0
  */
@@ -11,6 +11,8 @@ import * as LossFn from "./LossFn.ts"
 import * as TensorData from "./TensorData.ts"
 
 /**
+ * The data and the loss function of a forward or forward-backward.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -27,6 +29,8 @@ export const ForwardBackwardInput = Schema.Struct({
 export type ForwardBackwardInput = typeof ForwardBackwardInput.Type
 
 /**
+ * The body of `forward_backward`, which computes losses and accumulates gradients.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -43,6 +47,8 @@ export const ForwardBackwardRequest = Schema.Struct({
 export type ForwardBackwardRequest = typeof ForwardBackwardRequest.Type
 
 /**
+ * The body of `forward`, which computes losses only.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -53,8 +59,8 @@ export const ForwardRequest = Schema.Struct({
 })
 
 /**
- * What a pass returns: for each datum, in order, named tensors such as `logprobs` of the datum's own length; and metrics
- * named `name:reduction`, such as `loss:sum`; one that is not a number is `NaN`.
+ * The result of a forward or forward-backward: per datum, in order, named tensors such as `logprobs`, which has the length
+ * of the datum; and metrics named `name:reduction`, such as `loss:sum`. A metric that is not finite is `NaN`.
  *
  * @since 0.1.0
  * @category schemas
@@ -76,7 +82,7 @@ const decay = Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0), Schema.lessThan
 const nonNegative = Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0))
 
 /**
- * AdamW with decoupled weight decay. `grad_clip_norm` bounds the global norm of the gradient; 0 turns it off.
+ * One step of AdamW with decoupled weight decay. `grad_clip_norm` limits the global norm of the gradient; 0 disables it.
  *
  * @since 0.1.0
  * @category schemas
@@ -97,6 +103,8 @@ export const AdamParams = Schema.Struct({
 export type AdamParams = typeof AdamParams.Type
 
 /**
+ * A step of Adam.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -114,7 +122,7 @@ export const OptimStepRequest = Schema.Struct({
 export type OptimStepRequest = typeof OptimStepRequest.Type
 
 /**
- * One step of the Dimuon optimizer. A `grad_clip_norm` of 0 or less turns clipping off.
+ * One step of the Dimuon optimizer. A `grad_clip_norm` of 0 or less disables clipping.
  *
  * @since 0.1.0
  * @category schemas
@@ -144,7 +152,7 @@ export const OtherOptimizerParams = Schema.Struct(
 )
 
 /**
- * Parameters of one step, of whatever optimizer the model was created with.
+ * The parameters of one step of the optimizer that the model was created with.
  *
  * @since 0.1.0
  * @category schemas
@@ -158,7 +166,7 @@ export const OptimizerParams = taggedUnion("type", DimuonParams, OtherOptimizerP
 export type OptimizerParams = typeof OptimizerParams.Type
 
 /**
- * A step of an optimizer other than Adam, whose parameters go by another name.
+ * A step of an optimizer other than Adam, whose parameters have another field name.
  *
  * @since 0.1.0
  * @category schemas
@@ -177,7 +185,7 @@ export const OptimizerStepRequest = Schema.Struct({
 export type OptimizerStepRequest = typeof OptimizerStepRequest.Type
 
 /**
- * The body of an optimizer step, of Adam or of another optimizer.
+ * The body of `optim_step`, for Adam or for another optimizer.
  *
  * @since 0.1.0
  * @category schemas
@@ -185,6 +193,8 @@ export type OptimizerStepRequest = typeof OptimizerStepRequest.Type
 export const AnyOptimStepRequest = Schema.Union(OptimStepRequest, OptimizerStepRequest)
 
 /**
+ * The metrics of an optimizer step.
+ *
  * @since 0.1.0
  * @category schemas
  */

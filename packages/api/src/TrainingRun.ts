@@ -1,5 +1,5 @@
 /**
- * Training runs: models as the service remembers them.
+ * Training runs: the models that a user has trained.
  *
  * @since 0.1.0
  */
@@ -11,6 +11,8 @@ import * as Timestamp from "./internal/schemas/timestamp.ts"
 import * as Pagination from "./Pagination.ts"
 
 /**
+ * A training run.
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -34,6 +36,8 @@ export const TrainingRun = Schema.Struct({
 export type TrainingRun = typeof TrainingRun.Type
 
 /**
+ * A page of training runs.
+ *
  * @since 0.1.0
  * @category schemas
  */

@@ -1,9 +1,9 @@
 /**
- * zstd, which the bodies of passes are compressed with when a server asks for it (`proto_compress_fwdbwd`).
+ * zstd compression, which the client applies to forward-backward requests if the server enables it
+ * (`proto_compress_fwdbwd`).
  *
- * `layer` runs wherever JavaScript does. It compresses with the reference implementation, compiled to WebAssembly and
- * loaded when it is first used, and decompresses in JavaScript. A platform that has zstd of its own provides the service
- * from that.
+ * `layer` works on every platform. It compresses with the reference implementation in WebAssembly, which is loaded on
+ * first use, and decompresses in JavaScript. A platform with native zstd can provide its own service.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import * as fzstd from "fzstd"
 import * as frame from "./internal/zstd/frameHeader.ts"
 
 /**
- * Bytes that are no zstd frame (`Malformed`), or one that would become larger than is allowed (`TooLarge`).
+ * Bytes that are not a zstd frame (`Malformed`), or whose content is larger than allowed (`TooLarge`).
  *
  * @since 0.1.0
  * @category errors
@@ -30,17 +30,21 @@ export class ZstdError extends Schema.TaggedError<ZstdError>("@effect-tinker/api
 }
 
 /**
+ * The operations of zstd.
+ *
  * @since 0.1.0
  * @category models
  */
 export interface Service {
-  /** One frame, which says how large its content is. */
+  /** Compresses into one frame whose header has the size of the content. */
   readonly compress: (bytes: Uint8Array) => Effect.Effect<Uint8Array>
-  /** The content of a frame, which may not be larger than `maxBytes` (`maxBytes` of this module where absent). */
+  /** Decompresses one frame, whose content may not be larger than `maxBytes` (by default `maxBytes` of this module). */
   readonly decompress: (bytes: Uint8Array, maxBytes?: number) => Effect.Effect<Uint8Array, ZstdError>
 }
 
 /**
+ * zstd compression.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -55,7 +59,7 @@ export class Zstd extends Context.Tag("@effect-tinker/api/Zstd")<Zstd, Service>(
 export const contentEncoding = "zstd"
 
 /**
- * How large a body may become when nothing else is said: 256 MiB, many times what clients send.
+ * The default limit of the decompressed size: 256 MiB, many times what clients send.
  *
  * @since 0.1.0
  * @category constants
@@ -70,6 +74,8 @@ const load = Effect.promise(async () => {
 })
 
 /**
+ * The portable implementation.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -78,24 +84,26 @@ export const make: Effect.Effect<Service> = Effect.map(Effect.cached(load), (lib
     return (yield* library).compress(bytes, 3)
   }),
   decompress: Effect.fn("Zstd.decompress")(function* (bytes: Uint8Array, limit: number = maxBytes) {
-    // a frame is given whatever memory it asks for, so that is looked at first
+    // Decompression allocates what the header announces, so it is checked first.
     const size = frame.contentSize(bytes)
     if (typeof size === "string") return yield* malformed(size)
     if (size > limit) {
       return yield* new ZstdError({ reason: "TooLarge", detail: `${size} bytes are more than the ${limit} allowed` })
     }
     const content = yield* Effect.try({
-      // bytes of strangers are read by JavaScript, which cannot write where it should not
+      // Untrusted bytes are decompressed in JavaScript, which is memory-safe.
       try: () => fzstd.decompress(bytes, new Uint8Array(size)),
       catch: (cause) => malformed(cause instanceof Error ? cause.message : String(cause))
     })
     return content.length === size
       ? content
-      : yield* malformed(`the content has ${content.length} bytes, but the frame says ${size}`)
+      : yield* malformed(`the content has ${content.length} bytes, but the header announces ${size}`)
   })
 }))
 
 /**
+ * The portable implementation.
+ *
  * @since 0.1.0
  * @category layers
  */

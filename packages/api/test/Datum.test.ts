@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Datum from "@effect-tinker/api/Datum"
-import * as LossFn from "@effect-tinker/api/LossFn"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import * as Either from "effect/Either"
@@ -19,7 +18,7 @@ describe("Datum", () => {
     assert.throws(() => Datum.fromPromptCompletion([1], []), RangeError)
   })
 
-  it("makes targets integers and everything else floats", () => {
+  it("converts targets to integers and all other inputs to floats", () => {
     assert.strictEqual(supervised.loss_fn_inputs.target_tokens.dtype, "int64")
     assert.strictEqual(supervised.loss_fn_inputs.weights.dtype, "float32")
     assert.throws(() => Datum.make({ model_input: [1], loss_fn_inputs: { target_tokens: [0.5] } }), RangeError)
@@ -44,7 +43,7 @@ describe("Datum", () => {
       "model_input.chunks[0]"
     ],
     [
-      "audio that is none",
+      "invalid audio",
       { model_input: ModelInput.make(ModelInput.text([1]), ModelInput.dmel(Uint8Array.of(9))), loss_fn_inputs: {} },
       "x",
       "model_input.chunks[1].dmel"
@@ -57,13 +56,13 @@ describe("Datum", () => {
       "loss_fn_inputs.sequence_ratio_mask"
     ],
     [
-      "another length",
+      "an input of another length",
       Datum.make({ model_input: [1, 2], loss_fn_inputs: { target_tokens: [1, 2], weights: [1] } }),
       "cross_entropy",
       "loss_fn_inputs.weights"
     ],
     [
-      "a number that is none",
+      "a number that is not finite",
       Datum.make({ model_input: [1], loss_fn_inputs: { target_tokens: [1], weights: [Number.NaN] } }),
       "cross_entropy",
       "loss_fn_inputs.weights[0]"
@@ -77,7 +76,12 @@ describe("Datum", () => {
       "other",
       "loss_fn_inputs.x"
     ],
-    ["spans without their pair", { ...supervised, model_input_spans: [] }, "cross_entropy", "loss_fn_input_spans"],
+    [
+      "spans without their counterpart",
+      { ...supervised, model_input_spans: [] },
+      "cross_entropy",
+      "loss_fn_input_spans"
+    ],
     [
       "spans that do not cover the input",
       { ...supervised, model_input_spans: [], loss_fn_input_spans: [] },
@@ -85,7 +89,7 @@ describe("Datum", () => {
       "model_input_spans"
     ]
   ]
-  it.each(broken)("finds %s, and says where it is", (_name, datum, lossFn, path) => {
+  it.each(broken)("reports %s, with the path to it", (_name, datum, lossFn, path) => {
     assert.strictEqual(Datum.problem(datum, lossFn)?.path, path)
     assert.isTrue(Either.isLeft(Datum.refine(datum, lossFn)))
   })
@@ -93,7 +97,7 @@ describe("Datum", () => {
   const sound: ReadonlyArray<readonly [string, Datum.Datum, string]> = [
     ["a supervised datum", supervised, "cross_entropy"],
     [
-      "several targets a position",
+      "several targets per position",
       Datum.make({
         model_input: [1, 2],
         loss_fn_inputs: {
@@ -116,7 +120,7 @@ describe("Datum", () => {
       "cross_entropy"
     ],
     [
-      "a single number for a loss of one's own",
+      "a scalar for a custom loss",
       Datum.make({
         model_input: [1],
         loss_fn_inputs: { target_tokens: [1], beta: { dtype: "float32", data: Float32Array.of(1), shape: [] } }
@@ -124,11 +128,11 @@ describe("Datum", () => {
       "custom"
     ]
   ]
-  it.each(sound)("has nothing against %s", (_name, datum, lossFn) => {
+  it.each(sound)("accepts %s", (_name, datum, lossFn) => {
     assert.isUndefined(Datum.problem(datum, lossFn))
   })
 
-  it("carries the provenance of its tokens", () => {
+  it("has the provenance of its tokens", () => {
     const span = { type: "sampled" as const, sequence_id: "s:sample:0:1", offset: 0, length: 3 }
     const datum = Datum.withProvenance(supervised, { model_input: [span], loss_fn_inputs: [span] })
     assert.isUndefined(Datum.problem(datum, "stable_reinforce"))
@@ -138,7 +142,7 @@ describe("Datum", () => {
     )
   })
 
-  it("becomes sparse where that is smaller, and dense again", () => {
+  it("becomes sparse if that is smaller, and dense again", () => {
     const row = (at: number) => Array.from({ length: 8 }, (_, i) => (i === at ? 1 : 0))
     const datum = Datum.make({
       model_input: [1, 2],
@@ -149,17 +153,5 @@ describe("Datum", () => {
     assert.isUndefined(Datum.problem(sparse, "cross_entropy"))
     assert.deepStrictEqual(Datum.toDense(sparse), datum)
     assert.strictEqual(Datum.toDense(datum), datum)
-  })
-})
-
-describe("LossFn", () => {
-  it("knows what each loss needs, and asks nothing of others", () => {
-    assert.deepStrictEqual(LossFn.requiredInputs("ppo"), ["target_tokens", "logprobs", "advantages"])
-    assert.deepStrictEqual(LossFn.requiredInputs("unheard-of"), [])
-    assert.deepStrictEqual(LossFn.requiredInputs("toString"), [])
-  })
-
-  it("separates numbers from texts", () => {
-    assert.deepStrictEqual(LossFn.numericConfig({ beta: 0.1, loss_id: "x" }), { beta: 0.1 })
   })
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Datum from "@effect-tinker/api/Datum"
 import type * as LossFn from "@effect-tinker/api/LossFn"
 
-/** As a client takes data for a loss function. */
+/** Takes data for a loss function, as a client does. */
 const train = <L extends LossFn.LossFn>(data: ReadonlyArray<Datum.For<L>>, _lossFn: L): number => data.length
 
 const supervised = Datum.make({ model_input: [1], loss_fn_inputs: { target_tokens: [2], weights: [1] } })
@@ -10,7 +10,7 @@ const policy = Datum.make({ model_input: [1], loss_fn_inputs: { target_tokens: [
 const any: Datum.Datum = supervised
 
 describe("the type of a datum", () => {
-  it("fits the loss that it has the inputs of, and no other", () => {
+  it("fits a loss only if the datum has its inputs", () => {
     assert.strictEqual(train([supervised], "cross_entropy"), 1)
     assert.strictEqual(train([policy], "ppo"), 1)
     assert.strictEqual(train([policy], "dro"), 1)
@@ -21,11 +21,11 @@ describe("the type of a datum", () => {
     train([policy], "cross_entropy")
     // @ts-expect-error gspo needs a mask
     train([policy], "gspo")
-    // @ts-expect-error what is known of no datum fits none
+    // @ts-expect-error the inputs of this datum are unknown
     train([any], "ppo")
   })
 
-  it("asks for the inputs by name", () => {
+  it("requires the inputs of a loss by name", () => {
     const datum = Datum.forLoss("ppo", {
       model_input: [1],
       loss_fn_inputs: { target_tokens: [2], logprobs: [0], advantages: [1] }
@@ -39,13 +39,13 @@ describe("the type of a datum", () => {
     assert.strictEqual(Datum.problem(incomplete, "ppo")?.path, "loss_fn_inputs.advantages")
   })
 
-  it("is known after it was checked", () => {
+  it("fits a loss after `refine` has checked it", () => {
     const checked = Datum.refine(any, "cross_entropy")
     assert.strictEqual(checked._tag, "Right")
     if (checked._tag === "Right") assert.strictEqual(train([checked.right], "cross_entropy"), 1)
   })
 
-  it("remembers its inputs by name", () => {
+  it("lists its inputs by name", () => {
     assert.strictEqual(supervised.loss_fn_inputs.weights.data.length, 1)
   })
 })

@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 const image = ModelInput.image({ data: Uint8Array.of(1, 2, 255), format: "png", expected_tokens: 7 })
 
 describe("ModelInput", () => {
-  it("writes each chunk as the wire has it", () => {
+  it("encodes each kind of chunk to the form of the wire", () => {
     const input = ModelInput.make(
       ModelInput.text([1, 2]),
       image,
@@ -24,7 +24,7 @@ describe("ModelInput", () => {
     assert.strictEqual(ModelInput.length(input), 2 + 7 + 3 + 4)
   })
 
-  it("reads null for expected_tokens as absent", () => {
+  it("decodes null expected_tokens to absent", () => {
     const read = Schema.decodeUnknownSync(ModelInput.ModelInput)
     const { chunks } = read({ chunks: [{ type: "image", data: "", format: "png", expected_tokens: null }] })
     assert.deepStrictEqual(Object.keys(chunks[0]!), ["type", "data", "format"])
@@ -33,13 +33,13 @@ describe("ModelInput", () => {
   it.each([
     ["an unknown kind", { type: "video" }],
     ["a negative token", { type: "encoded_text", tokens: [1, -1] }],
-    ["base64 that is none", { type: "dmel", dmel: "!" }],
+    ["invalid base64", { type: "dmel", dmel: "!" }],
     ["another format", { type: "image", data: "", format: "gif" }]
-  ])("refuses %s", (_name, chunk) => {
+  ])("rejects %s", (_name, chunk) => {
     assert.isTrue(Either.isLeft(Schema.decodeUnknownEither(ModelInput.ModelInput)({ chunks: [chunk] })))
   })
 
-  it("joins the tokens of text, and keeps the array of a single chunk", () => {
+  it("concatenates the tokens of text, and does not copy those of a single chunk", () => {
     const tokens = Int32Array.of(1, 2)
     assert.strictEqual(ModelInput.toTokens(ModelInput.fromTokens(tokens)), tokens)
     assert.deepStrictEqual(
@@ -49,12 +49,12 @@ describe("ModelInput", () => {
     assert.deepStrictEqual(ModelInput.toTokens(ModelInput.empty), new Int32Array(0))
   })
 
-  it("does not make tokens of an image", () => {
+  it("has no tokens for an image", () => {
     assert.isFalse(ModelInput.isText(ModelInput.make(image)))
     assert.throws(() => ModelInput.toTokens(ModelInput.make(ModelInput.text([1]), image)), "chunks[1] is image")
   })
 
-  it("says which chunk has no length", () => {
+  it("reports which chunk has no known length", () => {
     const { expected_tokens: _, ...bare } = image
     const input = ModelInput.make(ModelInput.text([1]), bare)
     assert.throws(() => ModelInput.length(input), "chunks[1] has no expected_tokens")
@@ -62,22 +62,18 @@ describe("ModelInput", () => {
 
   const headers: ReadonlyArray<readonly [string, ReadonlyArray<number>, ReadonlyArray<number> | string]> = [
     ["two dimensions", [3, 2, 5, 80], [5, 80]],
-    ["a marker in front", [254, 0, 1, 9], [9]],
+    ["a marker byte", [254, 0, 1, 9], [9]],
     ["a dimension of several bytes", [7, 1, 0x80, 0x80, 0x01], [16384]],
     ["no dimensions", [0, 0], []],
     ["nothing", [], "is empty"],
-    ["a marker alone", [254], "ends inside its header"],
-    ["a type alone", [1], "ends inside its header"],
+    ["only a marker byte", [254], "ends inside its header"],
+    ["only an element type", [1], "ends inside its header"],
     ["an unknown type", [8, 0], "has an unknown element type 8"],
     ["a missing dimension", [1, 2, 3], "ends inside its header"],
-    [
-      "a number that does not stop",
-      [1, ...Array.from({ length: 20 }, () => 0xff)],
-      "has a number of more than ten bytes"
-    ],
-    ["a dimension beyond all numbers", [1, 1, ...Array.from({ length: 8 }, () => 0xff), 0x01], "too large"]
+    ["a number without end", [1, ...Array.from({ length: 20 }, () => 0xff)], "has a number of more than ten bytes"],
+    ["a dimension above 2^53", [1, 1, ...Array.from({ length: 8 }, () => 0xff), 0x01], "too large"]
   ]
-  it.each(headers)("reads the header of a tensor: %s", (_name, bytes, expected) => {
+  it.each(headers)("reads the header of a serialized tensor: %s", (_name, bytes, expected) => {
     const shape = ModelInput.containerShape(Uint8Array.from(bytes))
     if (typeof expected === "string") {
       assert.isTrue(Either.isLeft(shape) && shape.left.includes(expected))

@@ -5,16 +5,16 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import type * as TensorData from "@effect-tinker/api/TensorData"
 import * as Either from "effect/Either"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
 import * as Gen from "./gen/tinker_public_pb.ts"
 import * as messages from "./utils/messages.ts"
+import { ok } from "./utils/either.ts"
 import { same } from "./utils/same.ts"
 
 const hex = (text: string): Uint8Array =>
   Uint8Array.from(text.match(/[0-9a-f]{2}/g)!, (pair) => Number.parseInt(pair, 16))
-const ok = <A, E>(either: Either.Either<A, E>): A => Either.getOrThrowWith(either, (error) => error)
 
-/** The same bytes at an odd position of a larger buffer, so that nothing in them is aligned. */
+/** The same bytes at another position of a larger buffer, so that their alignment differs. */
 const shifted = (bytes: Uint8Array, by: number): Uint8Array => {
   const out = new Uint8Array(bytes.length + by)
   out.set(bytes, by)
@@ -25,33 +25,38 @@ const holds = <A>(arbitrary: FastCheck.Arbitrary<A>, check: (value: A) => void) 
   FastCheck.assert(FastCheck.property(arbitrary, check), { numRuns: 300 })
 
 describe("ForwardBackwardRequest", () => {
-  it("reads back what it writes, at any alignment", () =>
-    holds(messages.pass, (pass) => {
-      const bytes = ok(ProtobufCodec.encodeForwardBackwardRequest(pass))
-      for (const by of [0, 1, 2, 3]) same(ok(ProtobufCodec.decodeForwardBackwardRequest(shifted(bytes, by))), pass)
+  it("decodes to the value that was encoded, at any alignment", () =>
+    holds(messages.request, (request) => {
+      const bytes = ok(ProtobufCodec.encodeForwardBackwardRequest(request))
+      for (const by of [0, 1, 2, 3]) same(ok(ProtobufCodec.decodeForwardBackwardRequest(shifted(bytes, by))), request)
     }))
 
-  it("writes the bytes of the generated code", () =>
-    holds(messages.pass, (pass) => {
-      const ours = ok(ProtobufCodec.encodeForwardBackwardRequest(pass))
+  it("encodes to the same bytes as the generated code", () =>
+    holds(messages.request, (request) => {
+      const ours = ok(ProtobufCodec.encodeForwardBackwardRequest(request))
       assert.deepStrictEqual(
         fromBinary(Gen.ForwardBackwardRequestSchema, ours),
-        fromBinary(Gen.ForwardBackwardRequestSchema, toBinary(Gen.ForwardBackwardRequestSchema, messages.genPass(pass)))
+        fromBinary(
+          Gen.ForwardBackwardRequestSchema,
+          toBinary(Gen.ForwardBackwardRequestSchema, messages.genRequest(request))
+        )
       )
-      assert.strictEqual(ours.length, toBinary(Gen.ForwardBackwardRequestSchema, messages.genPass(pass)).length)
+      assert.strictEqual(ours.length, toBinary(Gen.ForwardBackwardRequestSchema, messages.genRequest(request)).length)
     }))
 
-  it("reads the bytes of the generated code", () =>
-    holds(messages.pass, (pass) =>
+  it("decodes the bytes of the generated code", () =>
+    holds(messages.request, (request) =>
       same(
         ok(
-          ProtobufCodec.decodeForwardBackwardRequest(toBinary(Gen.ForwardBackwardRequestSchema, messages.genPass(pass)))
+          ProtobufCodec.decodeForwardBackwardRequest(
+            toBinary(Gen.ForwardBackwardRequestSchema, messages.genRequest(request))
+          )
         ),
-        pass
+        request
       )
     ))
 
-  it("writes the datum that the official client was seen to send", () => {
+  it("encodes a datum to the recorded bytes of the official client", () => {
     const datum = Datum.make({
       model_input: [1, 2, 3],
       loss_fn_inputs: { weights: [0, 1, 1], target_tokens: [2, 3, 4] }
@@ -77,24 +82,24 @@ describe("ForwardBackwardRequest", () => {
     assert.strictEqual(ProtobufCodec.datumSize(datum), 0x64)
   })
 
-  it("writes into a buffer that is given, where that is large enough", () => {
-    const pass = {
+  it("writes into the given buffer if that is large enough", () => {
+    const request = {
       forward_backward_input: { data: [Datum.fromPromptCompletion([1, 2], [3, 4])], loss_fn: "cross_entropy" },
       model_id: "m",
       seq_id: 1
     }
-    const fresh = ok(ProtobufCodec.encodeForwardBackwardRequest(pass))
+    const fresh = ok(ProtobufCodec.encodeForwardBackwardRequest(request))
     const into = new Uint8Array(1000).fill(255)
-    const written = ok(ProtobufCodec.encodeForwardBackwardRequest(pass, { into }))
+    const written = ok(ProtobufCodec.encodeForwardBackwardRequest(request, { into }))
     assert.strictEqual(written.buffer, into.buffer)
     assert.deepStrictEqual(written, fresh)
     assert.notStrictEqual(
-      ok(ProtobufCodec.encodeForwardBackwardRequest(pass, { into: new Uint8Array(3) })).buffer.byteLength,
+      ok(ProtobufCodec.encodeForwardBackwardRequest(request, { into: new Uint8Array(3) })).buffer.byteLength,
       3
     )
   })
 
-  it("shares memory with the buffer where the alignment allows it", () => {
+  it("shares memory with the buffer if the tokens are aligned", () => {
     const tokens = Int32Array.from({ length: 64 }, (_, i) => i)
     const bytes = ok(
       ProtobufCodec.encodeForwardBackwardRequest({
@@ -134,7 +139,7 @@ describe("ForwardBackwardRequest", () => {
       "data[0].loss_fn_inputs.weights"
     ],
     [
-      "row pointers without columns",
+      "row pointers without column indices",
       {
         model_input: ModelInput.empty,
         loss_fn_inputs: {
@@ -149,7 +154,7 @@ describe("ForwardBackwardRequest", () => {
       "data[0].loss_fn_inputs.weights"
     ],
     [
-      "a span that is not one",
+      "a span with a negative offset",
       {
         model_input: ModelInput.empty,
         loss_fn_inputs: {},
@@ -159,7 +164,7 @@ describe("ForwardBackwardRequest", () => {
       "data[0].model_input_spans[0]"
     ]
   ]
-  it.each(bad)("refuses %s, and says where it is", (_name, datum, path) => {
+  it.each(bad)("rejects %s, with the path to it", (_name, datum, path) => {
     const result = ProtobufCodec.encodeForwardBackwardRequest({
       forward_backward_input: { data: [datum], loss_fn: "x" },
       model_id: "m",
@@ -172,7 +177,7 @@ describe("ForwardBackwardRequest", () => {
     }
   })
 
-  it.each([-1, 1.5, 2 ** 31])("refuses the seq_id %d", (seq_id) => {
+  it.each([-1, 1.5, 2 ** 31])("rejects the seq_id %d", (seq_id) => {
     const result = ProtobufCodec.encodeForwardBackwardRequest({
       forward_backward_input: { data: [], loss_fn: "x" },
       model_id: "m",
@@ -181,13 +186,16 @@ describe("ForwardBackwardRequest", () => {
     assert.isTrue(Either.isLeft(result) && result.left.path === "seq_id")
   })
 
-  it("prefers the newer config, and reads the older one alone", () => {
+  it("prefers loss_fn_config_v2, and reads loss_fn_config without it", () => {
     const read = (init: object) =>
       ok(
         ProtobufCodec.decodeForwardBackwardRequest(
           toBinary(
             Gen.ForwardBackwardRequestSchema,
-            Object.assign(messages.genPass({ forward_backward_input: { data: [], loss_fn: "x" }, model_id: "m" }), init)
+            Object.assign(
+              messages.genRequest({ forward_backward_input: { data: [], loss_fn: "x" }, model_id: "m" }),
+              init
+            )
           )
         )
       ).forward_backward_input.loss_fn_config
@@ -197,14 +205,14 @@ describe("ForwardBackwardRequest", () => {
 })
 
 describe("ForwardBackwardOutput", () => {
-  it("reads back what it writes, at any alignment", () =>
-    holds(messages.result, (output) => {
+  it("decodes to the value that was encoded, at any alignment", () =>
+    holds(messages.output, (output) => {
       const bytes = ok(ProtobufCodec.encodeForwardBackwardOutput(output))
       for (const by of [0, 1, 2, 3]) same(ok(ProtobufCodec.decodeForwardBackwardOutput(shifted(bytes, by))), output)
     }))
 
-  it("is a message to the generated code", () =>
-    holds(messages.result, (output) => {
+  it("is a valid message for the generated code", () =>
+    holds(messages.output, (output) => {
       const bytes = ok(ProtobufCodec.encodeForwardBackwardOutput(output))
       const generated = fromBinary(Gen.ForwardBackwardOutputSchema, bytes)
       assert.strictEqual(
@@ -248,7 +256,7 @@ describe("ForwardBackwardOutput", () => {
     trailingShape: trailing.map(BigInt)
   })
 
-  it("cuts the type behind its last colon, and names a result without records", () => {
+  it("keeps the part of the type after its last colon, and defaults to ArrayRecord", () => {
     assert.strictEqual(ok(decodeRecords({ numDatums: 1n })).loss_fn_output_type, "ArrayRecord")
     assert.strictEqual(ok(decodeRecords()).loss_fn_output_type, "module.path:ArrayRecord")
     assert.strictEqual(
@@ -301,19 +309,19 @@ describe("ForwardBackwardOutput", () => {
     ["an unspecified dtype", { fields: { x: batch(Gen.DType.DTYPE_UNSPECIFIED, float(1), offsets(0, 4)) } }],
     ["an unknown dtype", { fields: { x: batch(9 as Gen.DType, float(1), offsets(0, 4)) } }],
     ["an offset beyond the data", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1), offsets(0, 8)) } }],
-    ["offsets that fall", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1, 2), offsets(4, 0)) } }],
+    ["decreasing offsets", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1, 2), offsets(4, 0)) } }],
     ["a negative offset", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1, 2), offsets(-4, 0)) } }],
     ["an offset inside a value", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1, 2), offsets(0, 3)) } }],
-    ["rows that are not whole", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1, 2), offsets(0, 8), [3]) } }],
+    ["an incomplete row", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1, 2), offsets(0, 8), [3]) } }],
     ["half a value", { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1).subarray(1), offsets(0)) } }],
     [
       "fewer pieces than datums",
       { fields: { x: batch(Gen.DType.DTYPE_FLOAT32, float(1), offsets(0, 4)) }, numDatums: 2n }
     ],
-    ["more datums than can be", { numDatums: 2n ** 50n }],
+    ["more datums than the limit", { numDatums: 2n ** 50n }],
     ["a negative number of datums", { numDatums: -1n }]
   ]
-  it.each(broken)("refuses %s", (_name, record) => {
+  it.each(broken)("rejects %s", (_name, record) => {
     const result = decodeRecords(record)
     assert.isTrue(Either.isLeft(result))
     if (Either.isLeft(result)) {
@@ -322,7 +330,7 @@ describe("ForwardBackwardOutput", () => {
     }
   })
 
-  it("reads the tensors of a field as views on one array", () => {
+  it("decodes the tensors of a field to views of one array", () => {
     const data = Float32Array.from({ length: 100 }, (_, i) => -i)
     const tensor: TensorData.TensorData = { dtype: "float32", data, shape: [100] }
     const { loss_fn_outputs } = ok(
@@ -343,13 +351,13 @@ describe("ForwardBackwardOutput", () => {
 })
 
 describe("SampleResponse", () => {
-  it("reads back what it writes, at any alignment", () =>
+  it("decodes to the value that was encoded, at any alignment", () =>
     holds(messages.sample, (response) => {
       const bytes = ok(ProtobufCodec.encodeSampleResponse(response))
       for (const by of [0, 1, 2, 3]) same(ok(ProtobufCodec.decodeSampleResponse(shifted(bytes, by))), response)
     }))
 
-  it("writes the bytes of the generated code", () =>
+  it("encodes to the same bytes as the generated code", () =>
     holds(messages.sample, (response) =>
       assert.deepStrictEqual(
         ok(ProtobufCodec.encodeSampleResponse(response)),
@@ -357,7 +365,7 @@ describe("SampleResponse", () => {
       )
     ))
 
-  it("reads empty logprobs as absent, and drops the cells that fill a top-k row", () => {
+  it("decodes empty logprobs to absent, and drops the filler cells of a top-k row", () => {
     const bytes = toBinary(Gen.SampleResponseSchema, {
       ...messages.genSample({ sequences: [], prompt_cache_hit_tokens: 3, type: "sample" }),
       promptLogprobs: new Uint8Array(0),
@@ -384,7 +392,7 @@ describe("SampleResponse", () => {
     })
   })
 
-  it("refuses a stop reason that it does not know, in both directions", () => {
+  it("rejects an unknown stop reason, in both directions", () => {
     const unknown = toBinary(Gen.SampleResponseSchema, {
       ...messages.genSample({ sequences: [], prompt_cache_hit_tokens: 0, type: "sample" }),
       sequences: [
@@ -405,7 +413,7 @@ describe("SampleResponse", () => {
     assert.isTrue(Either.isLeft(written) && written.left.path === "sequences[0].stop_reason")
   })
 
-  it("adds a message that comes twice to the first", () => {
+  it("merges a message that occurs twice", () => {
     const half = (response: Parameters<typeof messages.genSample>[0]) =>
       toBinary(Gen.SampleResponseSchema, messages.genSample(response))
     const base = { sequences: [], prompt_cache_hit_tokens: 0, type: "sample" as const }
@@ -423,7 +431,7 @@ describe("SampleResponse", () => {
     })
   })
 
-  it("skips fields that it does not know, of every wire type", () => {
+  it("skips unknown fields of every wire type", () => {
     const extra = hex("f80101" + "f901" + "0000000000000000" + "fa0102aabb" + "fd01" + "00000000" + "fb010801fc01")
     const known = ok(ProtobufCodec.encodeSampleResponse({ sequences: [], prompt_cache_hit_tokens: 9, type: "sample" }))
     same(ok(ProtobufCodec.decodeSampleResponse(Uint8Array.of(...extra, ...known, ...extra))), {
@@ -434,7 +442,7 @@ describe("SampleResponse", () => {
   })
 })
 
-describe("bytes that are no message", () => {
+describe("bytes that are not a message", () => {
   const decoders = [
     ProtobufCodec.decodeForwardBackwardRequest,
     ProtobufCodec.decodeForwardBackwardOutput,
@@ -446,19 +454,19 @@ describe("bytes that are no message", () => {
       const result: Either.Either<unknown, ProtobufCodec.ProtobufDecodeError> = decode(bytes)
       if (Either.isLeft(result)) assert.strictEqual(result.left._tag, "ProtobufDecodeError")
     }
-    // audio is a message of its own within a chunk
+    // Audio chunks contain a format of their own.
     ModelInput.containerShape(bytes)
   }
 
-  it("fail with a typed error: 10,000 random buffers", () =>
+  it("fail to decode with a typed error (10,000 random buffers)", () =>
     FastCheck.assert(FastCheck.property(FastCheck.uint8Array({ maxLength: 200 }), survives), { numRuns: 10_000 }))
 
-  it("fail with a typed error: 10,000 messages that are cut, or have a byte changed", () =>
+  it("fail to decode with a typed error (10,000 messages that are cut or have a changed byte)", () =>
     FastCheck.assert(
       FastCheck.property(
         FastCheck.oneof(
-          messages.pass.map((pass) => ok(ProtobufCodec.encodeForwardBackwardRequest(pass))),
-          messages.result.map((output) => ok(ProtobufCodec.encodeForwardBackwardOutput(output))),
+          messages.request.map((request) => ok(ProtobufCodec.encodeForwardBackwardRequest(request))),
+          messages.output.map((output) => ok(ProtobufCodec.encodeForwardBackwardOutput(output))),
           messages.sample.map((response) => ok(ProtobufCodec.encodeSampleResponse(response)))
         ),
         FastCheck.nat(),
@@ -475,8 +483,8 @@ describe("bytes that are no message", () => {
     ))
 
   const malformed: ReadonlyArray<readonly [string, string, string]> = [
-    ["a field with the number 0", "00", "Malformed"],
-    ["a number without end", "20ffffffffffffffffffff01", "Malformed"],
+    ["a field number of 0", "00", "Malformed"],
+    ["a varint without end", "20ffffffffffffffffffff01", "Malformed"],
     ["a wire type that does not exist", "0f", "Malformed"],
     ["the end of a group without a start", "0c", "Malformed"],
     ["groups in groups in groups", "0b".repeat(500), "Malformed"],
@@ -485,13 +493,13 @@ describe("bytes that are no message", () => {
     ["a length above 2^32", "0affffffffff01", "Truncated"],
     ["a tag that stops", "80", "Truncated"]
   ]
-  it.each(malformed)("fail: %s", (_name, text, reason) => {
+  it.each(malformed)("fail to decode with a typed reason: %s", (_name, text, reason) => {
     const result = ProtobufCodec.decodeSampleResponse(hex(text))
     assert.isTrue(Either.isLeft(result))
     if (Either.isLeft(result)) assert.strictEqual(result.left.reason, reason)
   })
 
-  it("fail: text that is not UTF-8", () => {
+  it("fail to decode when a string is not UTF-8", () => {
     const result = ProtobufCodec.decodeForwardBackwardRequest(hex("0a02c328"))
     assert.isTrue(Either.isLeft(result) && result.left.reason === "Malformed")
   })

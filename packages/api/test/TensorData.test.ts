@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import * as Either from "effect/Either"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
+import * as FastCheck from "fast-check"
 
 const decode = Schema.decodeUnknownEither(TensorData.TensorData)
 
@@ -23,7 +23,7 @@ describe("TensorData", () => {
     assert.throws(() => TensorData.int64([0.5]), RangeError)
   })
 
-  it("reads the shape, or the length where there is none", () => {
+  it("has its shape, or its length without one", () => {
     assert.deepStrictEqual(TensorData.shapeOf({ dtype: "float32", data: new Float32Array(3) }), [3])
     assert.strictEqual(
       TensorData.lengthOf(
@@ -38,7 +38,7 @@ describe("TensorData", () => {
 
   const wrong: ReadonlyArray<readonly [string, object, string]> = [
     ["another dtype", { data: [1], dtype: "float64" }, "is not one of float32, int64"],
-    ["a value that is no number", { data: [1, "2"], dtype: "float32" }, "data[1] is not a number"],
+    ["a value that is not a number", { data: [1, "2"], dtype: "float32" }, "data[1] is not a number"],
     ["a fraction as integer", { data: [0.5], dtype: "int64" }, "data[0] is not an integer"],
     ["a shape that does not fit", { data: [1, 2], dtype: "int64", shape: [3] }, "has shape [3], but 2 values"],
     ["a bad dimension", { data: [], dtype: "int64", shape: [-1, 0] }, "with a bad dimension"],
@@ -58,12 +58,12 @@ describe("TensorData", () => {
       "has column index 2"
     ],
     [
-      "row pointers that fall",
+      "decreasing row pointers",
       { data: [1], dtype: "int64", shape: [2, 2], sparse_crow_indices: [0, 2, 1], sparse_col_indices: [0] },
-      "fall at row 1"
+      "decrease at row 1"
     ],
     [
-      "an index that is not one",
+      "an index above 32 bits",
       { data: [1], dtype: "int64", shape: [1, 2], sparse_crow_indices: [0, 1], sparse_col_indices: [2 ** 40] },
       "sparse_col_indices[0]"
     ],
@@ -73,23 +73,23 @@ describe("TensorData", () => {
       "needs a shape of two dimensions"
     ]
   ]
-  it.each(wrong)("refuses %s", (_name, encoded, message) => {
+  it.each(wrong)("rejects %s", (_name, encoded, message) => {
     const result = decode(encoded)
     assert.isTrue(Either.isLeft(result))
     if (Either.isLeft(result)) assert.include(result.left.message, message)
   })
 
-  it("takes null for a shape that is not there, and for NaN", () => {
+  it("decodes null to an absent shape, and to NaN in float data", () => {
     const tensor = Either.getOrThrow(decode({ data: [null], dtype: "float32", shape: null, sparse_crow_indices: null }))
     assert.deepStrictEqual(tensor, { dtype: "float32", data: Float32Array.of(Number.NaN) })
   })
 
-  it("does not write integers that JSON would round", () => {
+  it("does not encode integers that JSON would round", () => {
     const tensor: TensorData.TensorData = { dtype: "int64", data: BigInt64Array.of(2n ** 60n) }
     assert.isTrue(Either.isLeft(Schema.encodeEither(TensorData.TensorData)(tensor)))
   })
 
-  it("becomes sparse exactly when that takes fewer numbers", () => {
+  it("becomes sparse exactly if that takes fewer numbers", () => {
     FastCheck.assert(
       FastCheck.property(
         FastCheck.integer({ min: 1, max: 6 }),
@@ -109,7 +109,7 @@ describe("TensorData", () => {
     )
   })
 
-  it("leaves tensors of other ranks, and sparse ones, as they are", () => {
+  it("returns tensors of other ranks, and sparse ones, unchanged", () => {
     const flat = TensorData.float32(new Float32Array(100))
     assert.strictEqual(TensorData.sparsify(flat), flat)
     const sparse = TensorData.sparsify(

@@ -21,13 +21,13 @@ describe("TinkerPath", () => {
     assert.deepStrictEqual(TinkerPath.parse(path), Option.fromNullable(expected))
   })
 
-  it("formats what it parses", () => {
+  it("formats a path to the text that it was parsed from", () => {
     for (const [path, parsed] of paths) {
       if (parsed !== undefined && path.split("/").length === 5) assert.strictEqual(TinkerPath.format(parsed), path)
     }
   })
 
-  it("names the checkpoint within its run, and what it is for", () => {
+  it("has the id and the type of the checkpoint", () => {
     const path = { training_run_id: "r", kind: "external_weights", name: "a" } as const
     assert.strictEqual(TinkerPath.checkpointId(path), "external_weights/a")
     assert.strictEqual(TinkerPath.checkpointType(path), "external")
@@ -44,7 +44,7 @@ describe("TinkerPath", () => {
     [".hidden", false],
     ["a/b", false],
     ["ä", false]
-  ])("knows whether %s is a name that every server takes", (name, expected) => {
+  ])("checks whether every server accepts the checkpoint name %s", (name, expected) => {
     assert.strictEqual(TinkerPath.isCheckpointName(name), expected)
   })
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Zstd from "@effect-tinker/api/Zstd"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
 import * as wire from "./utils/wire.ts"
 
 const run = <A, E>(effect: Effect.Effect<A, E, Zstd.Zstd>) => Effect.provide(effect, Zstd.layer)
@@ -12,7 +12,7 @@ const frames = [0, 1, 255, 256, 70_000, 1_000_000].map((size) =>
 )
 
 describe("Zstd", () => {
-  it.effect("gives back what it took, of any size", () =>
+  it.effect("decompresses to the content that was compressed, of any size", () =>
     run(
       Effect.gen(function* () {
         const zstd = yield* Zstd.Zstd
@@ -26,20 +26,20 @@ describe("Zstd", () => {
     )
   )
 
-  it.effect("refuses content that is larger than allowed, by what the frame says of it", () =>
+  it.effect("rejects a frame whose header announces more than the allowed size", () =>
     run(
       Effect.gen(function* () {
         const zstd = yield* Zstd.Zstd
         const compressed = yield* zstd.compress(frames[5]!)
         assert.strictEqual((yield* Effect.flip(zstd.decompress(compressed, 999_999))).reason, "TooLarge")
-        // eight bytes of size: 2^56
+        // Its size field has eight bytes: 2^56.
         const bomb = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0)
         assert.strictEqual((yield* Effect.flip(zstd.decompress(bomb))).reason, "TooLarge")
       })
     )
   )
 
-  it.effect("refuses bytes that are no frame", () =>
+  it.effect("rejects bytes that are not a frame", () =>
     run(
       Effect.gen(function* () {
         const zstd = yield* Zstd.Zstd
@@ -53,7 +53,7 @@ describe("Zstd", () => {
     )
   )
 
-  it.effect("survives 1,000 buffers that are random or changed", () =>
+  it.effect("never throws on 1,000 random or changed buffers", () =>
     run(
       Effect.gen(function* () {
         const zstd = yield* Zstd.Zstd
@@ -75,15 +75,15 @@ describe("Zstd", () => {
     )
   )
 
-  it.effect("reads the compressed pass of the official client", () =>
+  it.effect("decompresses the request of the official client", () =>
     run(
       Effect.gen(function* () {
         const zstd = yield* Zstd.Zstd
         const { request } = wire.exchange("a compressed pass")
         assert.strictEqual(request.headers["content-encoding"], Zstd.contentEncoding)
-        const pass = yield* ProtobufCodec.decodeForwardBackwardRequest(yield* zstd.decompress(wire.bytes(request)))
-        assert.strictEqual(pass.forward_backward_input.loss_fn, "cross_entropy")
-        assert.strictEqual(pass.forward_backward_input.data.length, 2)
+        const decoded = yield* ProtobufCodec.decodeForwardBackwardRequest(yield* zstd.decompress(wire.bytes(request)))
+        assert.strictEqual(decoded.forward_backward_input.loss_fn, "cross_entropy")
+        assert.strictEqual(decoded.forward_backward_input.data.length, 2)
       })
     )
   )

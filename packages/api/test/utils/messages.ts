@@ -1,3 +1,4 @@
+/** Arbitraries of the messages that protobuf can carry, and the same messages for the generated code. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf"
 import type * as Datum from "@effect-tinker/api/Datum"
 import type * as ModelInput from "@effect-tinker/api/ModelInput"
@@ -6,20 +7,18 @@ import type * as Sampling from "@effect-tinker/api/Sampling"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import type * as Training from "@effect-tinker/api/Training"
 import * as Arbitrary from "effect/Arbitrary"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
 import * as Gen from "../gen/tinker_public_pb.ts"
 
-// --- values that protobuf can carry
-
 const name = FastCheck.string({ minLength: 1, maxLength: 6, unit: "binary" }).filter((key) => key !== "__proto__")
-const positive = (max: number) => FastCheck.integer({ min: 0, max })
+const natural = (max: number) => FastCheck.integer({ min: 0, max })
 const bytes = FastCheck.uint8Array({ maxLength: 12 })
 const float = FastCheck.float({ noDefaultInfinity: true })
 const floats = (options: FastCheck.ArrayConstraints) => FastCheck.array(float, options).map((v) => Float32Array.from(v))
 const int32s = (options: FastCheck.ArrayConstraints) =>
   FastCheck.array(FastCheck.integer(), options).map((v) => Int32Array.from(v))
 
-/** A shape without dimensions cannot be told from none. */
+/** Protobuf cannot distinguish a shape without dimensions from no shape. */
 export const tensor = Arbitrary.make(TensorData.TensorDataFromSelf).map((tensor): TensorData.TensorData =>
   tensor.shape?.length === 0 ? { ...tensor, shape: undefined } : tensor
 )
@@ -32,8 +31,8 @@ const chunk: FastCheck.Arbitrary<ModelInput.Chunk> = FastCheck.oneof(
     type: FastCheck.constant("image" as const),
     data: bytes,
     format: FastCheck.constantFrom("png" as const, "jpeg" as const),
-    expected_tokens: optional(positive(0x7fffffff)),
-    override_dimensions: optional(FastCheck.record({ width: positive(9000), height: positive(9000) }))
+    expected_tokens: optional(natural(0x7fffffff)),
+    override_dimensions: optional(FastCheck.record({ width: natural(9000), height: natural(9000) }))
   }),
   bytes.map((dmel) => ({ type: "dmel" as const, dmel }))
 )
@@ -42,7 +41,7 @@ const span: FastCheck.Arbitrary<Datum.Span> = FastCheck.record({
   type: FastCheck.constantFrom("prompt" as const, "sampled" as const),
   sequence_id: name,
   offset: FastCheck.maxSafeNat(),
-  length: positive(1000)
+  length: natural(1000)
 })
 
 const datum: FastCheck.Arbitrary<Datum.Datum> = FastCheck.record({
@@ -55,8 +54,8 @@ const datum: FastCheck.Arbitrary<Datum.Datum> = FastCheck.record({
   spans === undefined ? rest : { ...rest, model_input_spans: spans[0], loss_fn_input_spans: spans[1] }
 )
 
-/** A pass. */
-export const pass: FastCheck.Arbitrary<ProtobufCodec.ForwardBackwardMessage> = FastCheck.record({
+/** A forward-backward request. */
+export const request: FastCheck.Arbitrary<ProtobufCodec.ForwardBackwardMessage> = FastCheck.record({
   forward_backward_input: FastCheck.record({
     data: FastCheck.array(datum, { maxLength: 4 }),
     loss_fn: FastCheck.string(),
@@ -73,8 +72,8 @@ export const pass: FastCheck.Arbitrary<ProtobufCodec.ForwardBackwardMessage> = F
   forward_only: FastCheck.boolean()
 })
 
-/** Tensors as results hold them: dense, of one dimension or more, none of them 0. */
-const output = FastCheck.integer({ min: 1, max: 4 }).chain((columns) =>
+/** The tensors of one datum's output: dense, with one or more dimensions, none of them 0. */
+const datumOutput = FastCheck.integer({ min: 1, max: 4 }).chain((columns) =>
   FastCheck.dictionary(
     FastCheck.constantFrom("logprobs", "elementwise_loss", "ids", "größe"),
     FastCheck.oneof(
@@ -92,17 +91,17 @@ const output = FastCheck.integer({ min: 1, max: 4 }).chain((columns) =>
   )
 )
 
-/** A result of a pass. */
-export const result: FastCheck.Arbitrary<Training.ForwardBackwardOutput> = FastCheck.record({
+/** The result of a forward-backward. */
+export const output: FastCheck.Arbitrary<Training.ForwardBackwardOutput> = FastCheck.record({
   loss_fn_output_type: FastCheck.constantFrom("ArrayRecord", "CrossEntropyLossReturn"),
-  // runs of one form share a record
-  loss_fn_outputs: FastCheck.array(FastCheck.tuple(output, positive(3)), { maxLength: 4 }).map((runs) =>
+  // Consecutive outputs with the same signature share a record.
+  loss_fn_outputs: FastCheck.array(FastCheck.tuple(datumOutput, natural(3)), { maxLength: 4 }).map((runs) =>
     runs.flatMap(([output, more]) => Array.from({ length: more + 1 }, () => output))
   ),
   metrics: FastCheck.dictionary(name, FastCheck.double(), { maxKeys: 3, noNullPrototype: true })
 })
 
-/** A row that is not empty starts with a token that is not the one that fills holes. */
+/** Rows that are not empty start with a token other than the filler. */
 const topk: FastCheck.Arbitrary<Sampling.TopkLogprobs> = FastCheck.array(
   FastCheck.option(
     FastCheck.array(
@@ -113,7 +112,7 @@ const topk: FastCheck.Arbitrary<Sampling.TopkLogprobs> = FastCheck.array(
   { minLength: 1, maxLength: 4 }
 )
 
-/** An answer to a sample. */
+/** The result of a sample. */
 export const sample: FastCheck.Arbitrary<Sampling.SampleResponse> = FastCheck.record({
   sequences: FastCheck.array(
     FastCheck.record({
@@ -128,11 +127,9 @@ export const sample: FastCheck.Arbitrary<Sampling.SampleResponse> = FastCheck.re
   topk_prompt_logprobs: optional(topk),
   target_prompt_logprobs: optional(tensor),
   prompt_alt_tokens: optional(FastCheck.record({ tokens: tensor, logprobs: tensor })),
-  prompt_cache_hit_tokens: positive(0x7fffffff),
+  prompt_cache_hit_tokens: natural(0x7fffffff),
   type: FastCheck.constant("sample" as const)
 })
-
-// --- the same values as the generated code holds them
 
 const raw = (data: Int32Array | Float32Array | BigInt64Array): Uint8Array<ArrayBuffer> =>
   new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
@@ -190,11 +187,11 @@ const genSpan = (span: Datum.Span): MessageInitShape<typeof Gen.ProvenanceSpanSc
 const mapValues = <A, B>(record: { readonly [name: string]: A }, f: (value: A) => B): { [name: string]: B } =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value)]))
 
-export const genPass = (pass: ProtobufCodec.ForwardBackwardMessage): Gen.ForwardBackwardRequest => {
-  const { data, loss_fn, loss_fn_config = {} } = pass.forward_backward_input
+export const genRequest = (request: ProtobufCodec.ForwardBackwardMessage): Gen.ForwardBackwardRequest => {
+  const { data, loss_fn, loss_fn_config = {} } = request.forward_backward_input
   return create(Gen.ForwardBackwardRequestSchema, {
-    modelId: pass.model_id,
-    seqId: pass.seq_id ?? 0,
+    modelId: request.model_id,
+    seqId: request.seq_id ?? 0,
     data: data.map((datum) => ({
       modelInput: datum.model_input.chunks.map(genChunk),
       lossFnInputs: mapValues(datum.loss_fn_inputs, genTensor),
@@ -205,7 +202,7 @@ export const genPass = (pass: ProtobufCodec.ForwardBackwardMessage): Gen.Forward
     lossFnConfig: Object.fromEntries(
       Object.entries(loss_fn_config).filter((entry): entry is [string, number] => typeof entry[1] === "number")
     ),
-    forwardOnly: pass.forward_only ?? false,
+    forwardOnly: request.forward_only ?? false,
     lossFnConfigV2: mapValues(loss_fn_config, (value) =>
       typeof value === "number"
         ? { value: { case: "number" as const, value } }

@@ -1,13 +1,14 @@
+/** The recorded traffic of the official client, and its protobuf schema. */
 import type * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
 
-/** A body as it was recorded. */
+/** A recorded body. */
 export interface Body {
   readonly json?: unknown
   readonly base64?: string
 }
 
-/** What the official client sent, what it was answered, and what it made of that. */
+/** A request of the official client, the response, and the value that the client decoded it to. */
 export interface Exchange {
   readonly name: string
   readonly request: Body & {
@@ -27,7 +28,7 @@ export const exchanges: ReadonlyArray<Exchange> = ["session", "training", "sampl
   (file) => (load(file) as { readonly exchanges: ReadonlyArray<Exchange> }).exchanges
 )
 
-/** The exchange of that name; names are those of interop/scenarios.py. */
+/** The exchange of that name; the names are those in interop/scenarios.py. */
 export const exchange = (name: string): Exchange => {
   const found = exchanges.find((exchange) => exchange.name === name)
   if (found === undefined) throw new Error(`no fixture is called ${name}`)
@@ -46,7 +47,7 @@ export interface RecordedMessage {
   readonly nested: { readonly [name: string]: RecordedMessage }
 }
 
-/** The official client's own protobuf schema. */
+/** The protobuf schema of the official client. */
 export const schema = load("schema") as {
   readonly package: string
   readonly messages: { readonly [name: string]: RecordedMessage }

@@ -10,8 +10,8 @@ export class Malformed {
   }
 }
 
-/** Throws: the bytes are not protobuf. @internal */
-export const malformed = (message: string): never => {
+/** Throws: the bytes are not protobuf. */
+const malformed = (message: string): never => {
   throw new Malformed("Malformed", message)
 }
 

@@ -4,10 +4,8 @@ import * as arrays from "./arrays.ts"
 import * as R from "./reader.ts"
 import * as W from "./writer.ts"
 
-/** @internal */
-export const FLOAT32 = 1
-/** @internal */
-export const INT64 = 2
+const FLOAT32 = 1
+const INT64 = 2
 const INT32 = 3
 const BFLOAT16 = 4
 

@@ -1,6 +1,6 @@
 /**
- * The header of a serialized tensor, as audio chunks carry one: an optional marker byte 254, a byte for the element
- * type (0 to 7), the rank, and one dimension after another, each number in base 128 with the low digits first.
+ * The header of a serialized tensor, as audio chunks contain one: an optional marker byte 254, a byte for the element type
+ * (0 to 7), the rank, and the dimensions. Rank and dimensions are base-128 numbers with the low digits first.
  */
 
 /** The shape, or what is wrong with the header. @internal */
@@ -22,7 +22,7 @@ export const shapeOf = (bytes: Uint8Array): ReadonlyArray<number> | string => {
   }
   const rank = number()
   if (typeof rank === "string") return rank
-  // a dimension takes a byte or more, so a rank above what is left cannot be true
+  // A dimension takes at least one byte, so the rank cannot exceed the number of bytes left.
   if (rank > bytes.length - offset) return "ends inside its header"
   const shape: Array<number> = []
   for (let i = 0; i < rank; i++) {

@@ -1,7 +1,6 @@
-/** Compressed sparse rows: the checks, and the conversions from and to dense data. */
+/** Compressed sparse rows (CSR): checks, and conversions from and to dense data. */
 
-/** @internal */
-export type Data = Float32Array | Int32Array | BigInt64Array
+type Data = Float32Array | Int32Array | BigInt64Array
 
 const get = (data: Data, index: number): number | bigint => data[index]!
 
@@ -9,15 +8,15 @@ const set = (data: Data, index: number, value: number | bigint): void => {
   ;(data as { [index: number]: number | bigint })[index] = value
 }
 
-/** An array of the same kind as `data`, filled with zeros. @internal */
-export const like = (data: Data, length: number): Data =>
+/** An array of the same type as `data`, filled with zeros. */
+const zerosLike = (data: Data, length: number): Data =>
   data instanceof Float32Array
     ? new Float32Array(length)
     : data instanceof Int32Array
       ? new Int32Array(length)
       : new BigInt64Array(length)
 
-/** What is wrong with the indices, or `undefined`. @internal */
+/** What is wrong with the indices, or `undefined`. `stored` is the number of values. @internal */
 export const problem = (
   shape: ReadonlyArray<number> | undefined,
   stored: number,
@@ -29,7 +28,7 @@ export const problem = (
   if (crow.length !== rows + 1) return `has ${crow.length} row pointers, but ${rows} rows need ${rows + 1}`
   if (crow[0] !== 0) return `has row pointers that start at ${crow[0]}, not at 0`
   for (let row = 0; row < rows; row++) {
-    if (crow[row + 1]! < crow[row]!) return `has row pointers that fall at row ${row}`
+    if (crow[row + 1]! < crow[row]!) return `has row pointers that decrease at row ${row}`
   }
   if (crow[rows] !== stored) return `has row pointers for ${crow[rows]} values, but ${stored} values`
   if (col.length !== stored) return `has ${col.length} column indices, but ${stored} values`
@@ -48,7 +47,7 @@ export const toDense = (
   pad: number
 ): Data => {
   const [rows, columns] = [shape[0]!, shape[1]!]
-  const out = like(data, rows * columns)
+  const out = zerosLike(data, rows * columns)
   if (pad !== 0) (out as Float32Array).fill((out instanceof BigInt64Array ? BigInt(pad) : pad) as number)
   for (let row = 0; row < rows; row++) {
     for (let i = crow[row]!; i < crow[row + 1]!; i++) set(out, row * columns + col[i]!, get(data, i))
@@ -56,28 +55,27 @@ export const toDense = (
   return out
 }
 
-/** @internal */
-export interface Csr {
+interface Csr {
   readonly data: Data
   readonly crow: Int32Array
   readonly col: Int32Array
 }
 
-/** The sparse form, when it holds fewer numbers than the dense one. @internal */
+/** The sparse form, if it holds fewer numbers than the dense one. @internal */
 export const fromDense = (data: Data, shape: ReadonlyArray<number>, pad: number): Csr | undefined => {
   const [rows, columns] = [shape[0]!, shape[1]!]
-  const hidden = data instanceof BigInt64Array ? BigInt(pad) : pad
+  const padding = data instanceof BigInt64Array ? BigInt(pad) : pad
   let stored = 0
-  for (let i = 0; i < data.length; i++) if (data[i] !== hidden) stored++
+  for (let i = 0; i < data.length; i++) if (data[i] !== padding) stored++
   if (rows + 1 + 2 * stored >= rows * columns) return undefined
-  const out = like(data, stored)
+  const out = zerosLike(data, stored)
   const crow = new Int32Array(rows + 1)
   const col = new Int32Array(stored)
   let next = 0
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const value = get(data, row * columns + column)
-      if (value === hidden) continue
+      if (value === padding) continue
       set(out, next, value)
       col[next++] = column
     }

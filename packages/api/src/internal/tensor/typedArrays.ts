@@ -1,6 +1,6 @@
-/** Checked copies from JSON arrays into typed arrays. A number as result is the index of the first bad value. */
+/** Copies JSON arrays into typed arrays with checks. A result that is a number is the index of the first invalid value. */
 
-/** @internal */
+/** `null` becomes `NaN`. @internal */
 export const toFloats = (values: ArrayLike<unknown>): Float32Array | number => {
   const out = new Float32Array(values.length)
   for (let i = 0; i < values.length; i++) {
@@ -12,7 +12,7 @@ export const toFloats = (values: ArrayLike<unknown>): Float32Array | number => {
   return out
 }
 
-/** @internal */
+/** 32-bit integers. @internal */
 export const toInt32 = (values: ArrayLike<unknown>): Int32Array | number => {
   const out = new Int32Array(values.length)
   for (let i = 0; i < values.length; i++) {
@@ -23,7 +23,7 @@ export const toInt32 = (values: ArrayLike<unknown>): Int32Array | number => {
   return out
 }
 
-/** @internal */
+/** Integers, as 32-bit ones if all of them fit. @internal */
 export const toIntegers = (values: ArrayLike<unknown>): Int32Array | BigInt64Array | number => {
   const small = toInt32(values)
   if (typeof small !== "number") return small
@@ -36,6 +36,6 @@ export const toIntegers = (values: ArrayLike<unknown>): Int32Array | BigInt64Arr
   return out
 }
 
-/** The index of the first value that a JSON number cannot carry exactly, or -1. @internal */
+/** The index of the first value that a JSON number cannot represent exactly, or -1. @internal */
 export const unsafeIndex = (values: BigInt64Array): number =>
   values.findIndex((value) => value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER))

@@ -1,6 +1,6 @@
-/** The header of a zstd frame: a magic number, a descriptor, and how large the content is. */
+/** The header of a zstd frame: a magic number, a descriptor, and the size of the content. */
 
-/** The size of the content, or why it is not known. @internal */
+/** The size of the content, or why it is unknown. @internal */
 export const contentSize = (bytes: Uint8Array): number | string => {
   if (bytes.length < 6) return "they are too few"
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,4 +1,5 @@
 /** Python's `strftime`, which chat templates call to print the date. */
+
 const days = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 const months = [
   "January",

@@ -18,16 +18,16 @@ import * as TensorData from "@effect-tinker/api/TensorData"
 import * as Training from "@effect-tinker/api/Training"
 import * as TrainingRun from "@effect-tinker/api/TrainingRun"
 import * as Weights from "@effect-tinker/api/Weights"
-import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import * as Gen from "./gen/tinker_public_pb.ts"
-import { same } from "./utils/same.ts"
-import * as wire from "./utils/wire.ts"
+import * as Gen from "../gen/tinker_public_pb.ts"
+import { ok } from "../utils/either.ts"
+import { same } from "../utils/same.ts"
+import * as wire from "../utils/wire.ts"
 
 const Void = Schema.Undefined
 const Nothing = Schema.Struct({})
 
-/** The bodies of each endpoint, by the path that was recorded. */
+/** The request and response bodies of each endpoint, by method and path. */
 const endpoints: ReadonlyArray<readonly [RegExp, wire.AnySchema, wire.AnySchema]> = [
   [/^POST \/client\/config$/, Session.ClientConfigRequest, Session.ClientConfigResponse],
   [/^POST \/client\/dynamic_config$/, Session.ClientConfigRequest, Session.ClientDynamicConfigResponse],
@@ -69,14 +69,14 @@ const endpoints: ReadonlyArray<readonly [RegExp, wire.AnySchema, wire.AnySchema]
   [/^GET \/billing\/usage\/checkpoints\/current$/, Void, Billing.StorageUsageResponse]
 ]
 
-/** The queries of each endpoint that has one. */
+/** The queries of the endpoints that have one. */
 const queries: ReadonlyArray<readonly [RegExp, wire.AnySchema]> = [
   [/^\/audit$/, Audit.Params],
   [/^\/billing\/usage\/events$/, Billing.UsageParams],
   [/^\/checkpoints$/, Pagination.Page]
 ]
 
-/** The results of the operations that a future stands for. */
+/** The results of futures, by request type. */
 const results: { readonly [type: string]: wire.AnySchema } = {
   CreateModel: Model.CreateModelResponse,
   OptimStep: Training.OptimStepResponse,
@@ -92,8 +92,8 @@ const named = (exchanges: ReadonlyArray<wire.Exchange>) =>
   exchanges.map((exchange) => [exchange.name, exchange] as const)
 
 const bodies = named(sent.filter(({ request }) => !/forward_backward|retrieve_future$/.test(request.path)))
-// a compressed one is read in Zstd.test.ts
-const passes = named(
+// Zstd.test.ts reads the compressed request.
+const trainingRequests = named(
   sent.filter(({ request }) => request.path === "/forward_backward" && !("content-encoding" in request.headers))
 )
 const polls = named(sent.filter(({ request }) => request.path === "/retrieve_future"))
@@ -104,9 +104,7 @@ const schemasOf = ({ request }: wire.Exchange) => {
   return found
 }
 
-const ok = <A, E>(either: Either.Either<A, E>): A => Either.getOrThrowWith(either, (error) => error)
-
-/** Values as JSON would have them, times by the second. */
+/** The value as JSON, with times in whole seconds. */
 const plain = (u: unknown): unknown => {
   if (typeof u === "string" && /^\d{4}-\d\d-\d\dT/.test(u)) return u.replace(/(\.\d+)?(Z|\+00:00)$/, "Z")
   if (typeof u === "bigint") return Number(u)
@@ -117,49 +115,48 @@ const plain = (u: unknown): unknown => {
   return Object.fromEntries(Object.entries(u).map(([key, value]) => [key, plain(value)]))
 }
 
-/** Fails unless `ours` says all that `theirs` says; `null` says nothing, and a `type` of a body goes without saying. */
-const says = (ours: unknown, theirs: unknown, path = "value"): void => {
+/** Fails unless `ours` contains `theirs`. `null` means absent, and the `type` of a body may be missing. */
+const assertContains = (ours: unknown, theirs: unknown, path = "value"): void => {
   if (theirs === null || theirs === undefined) {
     assert.isTrue(ours === null || ours === undefined, `${path} should be absent`)
   } else if (Array.isArray(theirs)) {
     assert.isTrue(Array.isArray(ours), path)
     assert.strictEqual((ours as Array<unknown>).length, theirs.length, path)
-    theirs.forEach((item, i) => says((ours as Array<unknown>)[i], item, `${path}[${i}]`))
+    theirs.forEach((item, i) => assertContains((ours as Array<unknown>)[i], item, `${path}[${i}]`))
   } else if (typeof theirs === "object") {
     for (const [key, value] of Object.entries(theirs)) {
       if (key === "type" && !Object.hasOwn(ours as object, key)) continue
-      says((ours as Record<string, unknown> | undefined)?.[key], value, `${path}.${key}`)
+      assertContains((ours as Record<string, unknown> | undefined)?.[key], value, `${path}.${key}`)
     }
   } else assert.deepStrictEqual(ours, theirs, path)
 }
 
-describe("JSON bodies of the official client", () => {
-  it.each(bodies)("%s: we read the request, and write the same", (_name, exchange) => {
+describe("the JSON bodies of the official client", () => {
+  it.each(bodies)("encode to the recorded request after decoding it: %s", (_name, exchange) => {
     const [, schema] = schemasOf(exchange)
     if (json(exchange) === undefined) return assert.strictEqual(schema, Void)
     const value = Schema.decodeUnknownSync(schema)(json(exchange))
     const written = JSON.parse(JSON.stringify(Schema.encodeSync(schema)(value)))
-    // nothing is lost, and nothing is put in; times keep their milliseconds
     assert.deepStrictEqual(plain(written), plain(json(exchange)))
   })
 
-  it.each(bodies)("%s: we read the answer as the Python types do", (_name, exchange) => {
+  it.each(bodies)("decode to the response that the Python types hold: %s", (_name, exchange) => {
     const [, , schema] = schemasOf(exchange)
     const { response, value } = exchange
     if (response.json === undefined) return assert.strictEqual(schema, Void)
     const ours = Schema.encodeSync(schema)(Schema.decodeUnknownSync(schema)(response.json))
-    // the logprobs that one asks for by sampling come with the result
+    // `compute_logprobs` is a sample, whose recorded value is its result.
     if (typeof value !== "object" || exchange.request.path === "/asample") return
-    // the official client drops what follows a colon here
+    // The official client drops the part after the colon.
     const id = (ours as Partial<typeof Model.GetInfoResponse.Encoded>).model_data?.tokenizer_id?.split(":")[0]
-    says(
+    assertContains(
       plain(id === undefined ? ours : { ...ours, model_data: { ...ours.model_data, tokenizer_id: id } }),
       plain(value)
     )
   })
 
   it.each(named(sent.filter(({ request }) => queries.some(([pattern]) => pattern.test(request.path)))))(
-    "%s: we read the query, and write the same",
+    "encode to the recorded query after decoding it: %s",
     (_name, { request }) => {
       const schema = queries.find(([pattern]) => pattern.test(request.path))![1]
       const written = Schema.encodeSync(schema)(Schema.decodeUnknownSync(schema)(request.query))
@@ -168,11 +165,11 @@ describe("JSON bodies of the official client", () => {
   )
 })
 
-describe("passes of the official client", () => {
-  it.each(passes)("%s: we write the bytes that we read", (_name, exchange) => {
+describe("the protobuf requests of the official client", () => {
+  it.each(trainingRequests)("encode to the recorded bytes after decoding them: %s", (_name, exchange) => {
     const bytes = wire.bytes(exchange.request)
-    const pass = ok(ProtobufCodec.decodeForwardBackwardRequest(bytes))
-    assert.deepStrictEqual(ok(ProtobufCodec.encodeForwardBackwardRequest(pass)), bytes)
+    const request = ok(ProtobufCodec.decodeForwardBackwardRequest(bytes))
+    assert.deepStrictEqual(ok(ProtobufCodec.encodeForwardBackwardRequest(request)), bytes)
   })
 
   const tokens = (values: ReadonlyArray<number>) => ({
@@ -203,7 +200,7 @@ describe("passes of the official client", () => {
   })
   const span = { type: "sampled" as const, sequence_id: "s-1:sample:0:0:0", offset: 0 }
 
-  /** The same data as interop/scenarios.py gives to the official client. */
+  /** The data that interop/scenarios.py passes to the official client. */
   const ours: ReadonlyArray<readonly [string, number, boolean, Training.ForwardBackwardInput]> = [
     [
       "cross entropy",
@@ -271,7 +268,7 @@ describe("passes of the official client", () => {
       }
     ]
   ]
-  it.each(ours)("%s: from the same data we make the same message", (name, seq_id, forward_only, input) => {
+  it.each(ours)("encode to the recorded message from the same data: %s", (name, seq_id, forward_only, input) => {
     const written = ok(
       ProtobufCodec.encodeForwardBackwardRequest({
         forward_backward_input: input,
@@ -289,8 +286,8 @@ describe("passes of the official client", () => {
   })
 })
 
-describe("answers to polls of the official client", () => {
-  it.each(polls)("%s: we read the poll, and write the same", (_name, exchange) => {
+describe("the polls of the official client", () => {
+  it.each(polls)("encode to the recorded poll after decoding it: %s", (_name, exchange) => {
     const value = Schema.decodeUnknownSync(Future.RetrieveFutureRequest)(json(exchange))
     assert.deepStrictEqual(Schema.encodeSync(Future.RetrieveFutureRequest)(value), json(exchange))
   })
@@ -305,16 +302,19 @@ describe("answers to polls of the official client", () => {
         )
     )
 
-  it.each(of("Forward", "ForwardBackward"))("%s: as the Python types hold it", (_name, { response, value }) => {
-    const output = ok(ProtobufCodec.decodeForwardBackwardOutput(wire.bytes(response)))
-    assert.deepStrictEqual(plain(output), plain(value))
-    same(ok(ProtobufCodec.decodeForwardBackwardOutput(ok(ProtobufCodec.encodeForwardBackwardOutput(output)))), output)
-  })
+  it.each(of("Forward", "ForwardBackward"))(
+    "decode to the result that the Python types hold: %s",
+    (_name, { response, value }) => {
+      const output = ok(ProtobufCodec.decodeForwardBackwardOutput(wire.bytes(response)))
+      assert.deepStrictEqual(plain(output), plain(value))
+      same(ok(ProtobufCodec.decodeForwardBackwardOutput(ok(ProtobufCodec.encodeForwardBackwardOutput(output)))), output)
+    }
+  )
 
-  it.each(of("Sample"))("%s: as the Python types hold it", (_name, { response, value }) => {
+  it.each(of("Sample"))("decode to the result that the Python types hold: %s", (_name, { response, value }) => {
     const sample = ok(ProtobufCodec.decodeSampleResponse(wire.bytes(response)))
     const theirs = value as { readonly sequences: ReadonlyArray<Record<string, unknown>> }
-    says(plain(sample), { ...theirs, sequences: theirs.sequences.map(({ sequence_id: _, ...rest }) => rest) })
+    assertContains(plain(sample), { ...theirs, sequences: theirs.sequences.map(({ sequence_id: _, ...rest }) => rest) })
     same(ok(ProtobufCodec.decodeSampleResponse(ok(ProtobufCodec.encodeSampleResponse(sample)))), sample)
   })
 
@@ -324,7 +324,7 @@ describe("answers to polls of the official client", () => {
         .map(([, exchange]) => exchange)
         .filter(({ name, response }) => response.json !== undefined && /result/.test(name))
     )
-  )("%s: in JSON", (_name, { request, response }) => {
+  )("decode to the recorded JSON result: %s", (_name, { request, response }) => {
     const schema = results[request.headers["x-tinker-request-type"]!]!
     const ours = Schema.encodeSync(schema)(Schema.decodeUnknownSync(schema)(response.json))
     for (const [key, value] of Object.entries(ours as object)) {
@@ -332,7 +332,7 @@ describe("answers to polls of the official client", () => {
     }
   })
 
-  it("reads what is not a result", () => {
+  it("decode to states other than a result: not ready, too large, and failed", () => {
     const body = (name: string) => wire.exchange(name).response.json
     const pending = Schema.decodeUnknownSync(Future.TryAgain)(body("not yet"))
     assert.strictEqual(pending.queue_state, "paused_capacity")
@@ -342,7 +342,7 @@ describe("answers to polls of the official client", () => {
     assert.deepStrictEqual(failed, { error: "no such token", category: "user" })
   })
 
-  it("polls for protobuf exactly where the result is one of three kinds", () => {
+  it("accept protobuf only for the three request types with protobuf results", () => {
     for (const [, { request }] of polls) {
       const accepts = ProtobufCodec.isProtobuf(request.headers["accept"])
       assert.strictEqual(
@@ -361,7 +361,7 @@ describe("the protobuf schema of the official client", () => {
     if (target !== undefined) return target.typeName
     return field.scalar === undefined ? "?" : (scalars[field.scalar] ?? "?")
   }
-  // numbers of google.protobuf.FieldDescriptorProto.Type
+  // The numbers of google.protobuf.FieldDescriptorProto.Type.
   const scalars: { readonly [type: number]: string } = {
     1: "double",
     2: "float",
@@ -376,7 +376,7 @@ describe("the protobuf schema of the official client", () => {
 
   const { messages, enums } = Gen.file_tinker_public
 
-  it("is ours: every message and field, by number and type", () => {
+  it("equals ours in every message and field, by number and type", () => {
     assert.strictEqual(Gen.file_tinker_public.proto.package, wire.schema.package)
     assert.deepStrictEqual(messages.map(({ name }) => name).toSorted(), Object.keys(wire.schema.messages).toSorted())
     for (const message of messages) {
@@ -388,7 +388,7 @@ describe("the protobuf schema of the official client", () => {
           field.number,
           typeOf(field),
           field.fieldKind === "list" || field.fieldKind === "map",
-          // an optional field is a oneof of its own to the official client
+          // In the schema of the official client, an optional field is a oneof with one member.
           field.oneof?.name ?? (field.proto.proto3Optional ? `_${field.name}` : null)
         ]),
         Object.entries(theirs.fields).map(([name, { number, oneof, repeated, type }]) => [
@@ -413,7 +413,7 @@ describe("the protobuf schema of the official client", () => {
     }
   })
 
-  it("is ours: every enum", () => {
+  it("equals ours in every enum", () => {
     assert.deepStrictEqual(
       Object.fromEntries(
         enums.map(({ name, values }) => [name, Object.fromEntries(values.map((value) => [value.name, value.number]))])

@@ -5,11 +5,8 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import { assert, describe, it } from "@effect/vitest"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
-import * as Session from "@effect-tinker/api/Session"
-import * as Checkpoint from "@effect-tinker/api/Checkpoint"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 
 const endpoints = Object.entries(OpenApi.fromApi(TinkerApi.TinkerApi).paths).flatMap(([path, methods]) =>
   Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`)
@@ -72,7 +69,7 @@ const expected = [
   "GET /api/v1/billing/usage/checkpoints/current"
 ]
 
-/** A client that notes its requests and gets the same answer to all of them. */
+/** An HttpClient that records its requests and responds to all of them with the same body. */
 const recording = (requests: Array<HttpClientRequest.HttpClientRequest>, body: unknown) =>
   HttpClient.make((request) => {
     requests.push(request)
@@ -86,12 +83,12 @@ const recording = (requests: Array<HttpClientRequest.HttpClientRequest>, body: u
     )
   })
 
-describe("the contract", () => {
-  it("has every endpoint of the wire once", () => {
+describe("TinkerApi", () => {
+  it("has every endpoint of the wire exactly once", () => {
     assert.deepStrictEqual(endpoints.toSorted(), expected.toSorted())
   })
 
-  it.effect("leaves ids in paths as they are, and a checkpoint's id as two segments", () =>
+  it.effect("does not escape ids in paths, and writes the id of a checkpoint as two segments", () =>
     Effect.gen(function* () {
       const requests: Array<HttpClientRequest.HttpClientRequest> = []
       const client = yield* HttpApiClient.makeWith(TinkerApi.TinkerApi, {
@@ -109,7 +106,7 @@ describe("the contract", () => {
     })
   )
 
-  it.effect("reads a page of training runs", () =>
+  it.effect("decodes a page of training runs", () =>
     Effect.gen(function* () {
       const requests: Array<HttpClientRequest.HttpClientRequest> = []
       const run = {
@@ -142,40 +139,4 @@ describe("the contract", () => {
       ])
     })
   )
-
-  it("has no flag without a default that a client needs", () => {
-    const flags = Object.keys(Session.ClientConfigResponse.fields)
-    const others = ["use_pyqwest_transport", "proto_write_fwdbwd"]
-    assert.deepStrictEqual(
-      flags.filter((flag) => !others.includes(flag)).toSorted(),
-      Object.keys(Session.clientDefaults).toSorted()
-    )
-  })
-})
-
-describe("times", () => {
-  const read = (time: unknown) =>
-    DateTime.formatIso(
-      Schema.decodeUnknownSync(Checkpoint.Checkpoint)({
-        checkpoint_id: "weights/a",
-        checkpoint_type: "training",
-        time,
-        tinker_path: "tinker://r/weights/a"
-      }).time
-    )
-  it.each([
-    ["2026-05-27T20:00:00Z", "2026-05-27T20:00:00.000Z"],
-    ["2026-05-27T20:00:00.090292Z", "2026-05-27T20:00:00.090Z"],
-    ["2026-05-27T20:00:00+02:00", "2026-05-27T18:00:00.000Z"],
-    ["2026-05-27T20:00:00", "2026-05-27T20:00:00.000Z"],
-    ["2026-05-27 20:00:00.5", "2026-05-27T20:00:00.500Z"],
-    ["2026-05-27", "2026-05-27T00:00:00.000Z"],
-    [1779912000, "2026-05-27T20:00:00.000Z"],
-    [1779912000000, "2026-05-27T20:00:00.000Z"]
-  ])("%s is %s", (time, expected) => {
-    assert.strictEqual(read(time), expected)
-  })
-  it.each(["soon", "", true, Number.NaN])("%s is none", (time) => {
-    assert.throws(() => read(time))
-  })
 })
