@@ -27,8 +27,8 @@ const optimizer: Engine.OptimizerState = {
 const path = { training_run_id: "s:train:0", kind: "weights", name: "one" } as const
 const sampler = { training_run_id: "s:train:0", kind: "sampler_weights", name: "one" } as const
 
-// the same promises hold for both stores
-const promises = <E, R>(make: Effect.Effect<CheckpointStore.Service, E, R>) =>
+/** What both stores guarantee. */
+const checkGuarantees = <E, R>(make: Effect.Effect<CheckpointStore.Service, E, R>) =>
   Effect.gen(function* () {
     const store = yield* make
     const adapter = adapterOf(1)
@@ -37,7 +37,7 @@ const promises = <E, R>(make: Effect.Effect<CheckpointStore.Service, E, R>) =>
     yield* TestClock.adjust("1 seconds")
     yield* store.save({ path: sampler, adapter: adapterOf(2) })
 
-    // a snapshot: neither the writer's nor a reader's changes reach it
+    // changes of the saved or of a loaded adapter do not change the checkpoint
     adapter.weights[name]!.data[0] = 99
     const first = yield* store.load(path)
     first.adapter.weights[name]!.data[0] = 98
@@ -55,7 +55,7 @@ const promises = <E, R>(make: Effect.Effect<CheckpointStore.Service, E, R>) =>
       ]
     )
 
-    // what is not named in a change stays as it was
+    // properties that a change does not have stay as they are
     const published = yield* store.update(path, { public: true, expires_at: 5000 })
     assert.deepStrictEqual(published, { ...saved, public: true, expires_at: 5000 })
     assert.deepStrictEqual(yield* store.update(path, { public: false }), { ...saved, expires_at: 5000 })
@@ -84,15 +84,15 @@ const promises = <E, R>(make: Effect.Effect<CheckpointStore.Service, E, R>) =>
 const temporary = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
 
 describe("CheckpointStore", () => {
-  it.effect("keeps snapshots in memory", () => promises(CheckpointStore.makeMemory))
+  it.effect("stores snapshots in memory", () => checkGuarantees(CheckpointStore.makeMemory))
 
-  it.scoped("keeps snapshots in files", () =>
-    Effect.flatMap(temporary, (directory) => promises(CheckpointStore.makeFileSystem(directory))).pipe(
+  it.scoped("stores snapshots in files", () =>
+    Effect.flatMap(temporary, (directory) => checkGuarantees(CheckpointStore.makeFileSystem(directory))).pipe(
       Effect.provide(NodeContext.layer)
     )
   )
 
-  it.scoped("writes what PEFT reads, and nothing is left beside it", () =>
+  it.scoped("writes files that PEFT reads, and leaves no others behind", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { join } = yield* Path.Path
@@ -120,7 +120,7 @@ describe("CheckpointStore", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scoped("never shows half a checkpoint: a failed write leaves the old one, and no rest", () =>
+  it.scoped("keeps the previous checkpoint, and no temporary files, when a save fails", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* temporary
@@ -148,7 +148,7 @@ describe("CheckpointStore", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scoped("leads nowhere outside its directory", () =>
+  it.scoped("never reads or writes outside its directory", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { join } = yield* Path.Path
@@ -156,7 +156,7 @@ describe("CheckpointStore", () => {
       const inside = join(directory, "a", "store")
       const store = yield* CheckpointStore.makeFileSystem(inside)
       yield* store.save({ path, adapter: adapterOf(1) })
-      // a checkpoint that a path out of the directory would find
+      // a checkpoint outside of the store
       yield* fs.copy(join(inside, "s%3Atrain%3A0"), join(directory, "a", "out"))
       const before = yield* fs.readDirectory(directory, { recursive: true })
       for (const training_run_id of ["..", "../out", "..%2Fout", "/etc", "", ".", "s:train:0/..", "a\\b", "a\0b"]) {
@@ -172,7 +172,7 @@ describe("CheckpointStore", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scoped("says so when a file is broken", () =>
+  it.scoped("reports damaged files", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { join } = yield* Path.Path

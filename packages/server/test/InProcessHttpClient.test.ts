@@ -58,7 +58,7 @@ const app = HttpRouter.empty.pipe(
   )
 )
 
-/** Bytes that are held, once what is garbage has been collected. */
+/** Bytes in use after garbage has been collected. */
 const heap = () => {
   collect()
   return process.memoryUsage().heapUsed
@@ -69,7 +69,7 @@ const url = (path: string) => `http://any.test${path}`
 const make = InProcessHttpClient.fromHttpApp(app).pipe(Effect.provideService(Greeting, "hello"))
 
 describe("InProcessHttpClient", () => {
-  it.effect("carries requests and answers as a socket would", () =>
+  it.effect("transfers requests and responses as a socket does", () =>
     Effect.gen(function* () {
       const http = yield* make
       const request = HttpClientRequest.post(url("/echo?a=1&a=2")).pipe(
@@ -93,9 +93,9 @@ describe("InProcessHttpClient", () => {
       const streamed = HttpClientRequest.post(url("/bytes")).pipe(
         HttpClientRequest.setBody(HttpBody.stream(Stream.make(Uint8Array.of(1, 2), Uint8Array.of(3))))
       )
-      const bytes = yield* Effect.flatMap(http.execute(streamed), (answer) => answer.arrayBuffer)
+      const bytes = yield* Effect.flatMap(http.execute(streamed), (response) => response.arrayBuffer)
       assert.deepStrictEqual(new Uint8Array(bytes), Uint8Array.of(3, 2, 1))
-      assert.strictEqual(yield* Effect.flatMap(http.get(url("/greeting")), (answer) => answer.text), "hello")
+      assert.strictEqual(yield* Effect.flatMap(http.get(url("/greeting")), (response) => response.text), "hello")
       const stream = yield* http.get(url("/stream"))
       assert.strictEqual(yield* Stream.mkString(Stream.decodeText(stream.stream)), "abc")
       const empty = yield* http.get(url("/empty"))
@@ -103,7 +103,7 @@ describe("InProcessHttpClient", () => {
     })
   )
 
-  it.effect("answers 404 and 500 where the app fails", () =>
+  it.effect("responds with 404 or 500 when the app fails", () =>
     Effect.gen(function* () {
       const http = yield* make
       const status = (path: string) => Effect.map(http.get(url(path)), (response) => response.status)
@@ -113,7 +113,7 @@ describe("InProcessHttpClient", () => {
     })
   )
 
-  it.effect("shares the clock, and passes interruption on", () =>
+  it.effect("shares the clock with the app, and interrupts its handlers", () =>
     Effect.gen(function* () {
       const http = yield* make
       const late = yield* Effect.fork(Effect.flatMap(http.get(url("/sleep")), (response) => response.text))
@@ -134,7 +134,7 @@ describe("InProcessHttpClient", () => {
     })
   )
 
-  it.scoped("lets a poll be interrupted, while the operation goes on", () =>
+  it.scoped("interrupts a poll without interrupting its operation", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { layer } = yield* client.start(
@@ -154,24 +154,24 @@ describe("InProcessHttpClient", () => {
     })
   )
 
-  it.effect("holds nothing of an answer that nobody reads, also within one task", () =>
+  it.effect("retains nothing of a response that is never read, even if the program never yields", () =>
     Effect.gen(function* () {
       const http = yield* make
-      const answers = Effect.repeatN(http.get(url("/greeting")), 4999)
+      const requests = Effect.repeatN(http.get(url("/greeting")), 4999)
       const grown = Effect.runSync(
         Effect.gen(function* () {
-          yield* answers
+          yield* requests
           const before = heap()
-          yield* answers
+          yield* requests
           return heap() - before
         })
       )
-      // bytes for each; where each is registered to be aborted when it is forgotten, there are some hundreds
+      // bytes for each response; a registration for garbage collection takes hundreds
       assert.isBelow(grown / 5000, 50)
     })
   )
 
-  it.scoped("keeps services apart, and lets clients share one", () =>
+  it.scoped("creates a service for each layer, and clients of one service share its state", () =>
     Effect.gen(function* () {
       const { layer: one } = yield* client.start()
       const { layer: two } = yield* client.start({}, { models: ["other"] })
@@ -186,8 +186,8 @@ describe("InProcessHttpClient", () => {
       const first = yield* Effect.provide(Layer.build(InProcessHttpClient.layerClient()), shared)
       const second = yield* Effect.provide(Layer.build(InProcessHttpClient.layerClient()), shared)
       const id = yield* Effect.provide(client.createSession, first)
-      const answer = yield* Effect.provide(client.post("/session_heartbeat", { session_id: id }), second)
-      assert.strictEqual(answer.status, 200)
+      const heartbeatResponse = yield* Effect.provide(client.post("/session_heartbeat", { session_id: id }), second)
+      assert.strictEqual(heartbeatResponse.status, 200)
       assert.notStrictEqual(Context.get(first, HttpClient.HttpClient), Context.get(second, HttpClient.HttpClient))
     })
   )

@@ -19,7 +19,7 @@ import * as client from "./utils/client.ts"
 
 const services = Layer.merge(TestEngine.layer(), CheckpointStore.layerMemory)
 
-// requests to whatever host go to the listener
+/** A client that sends all requests to the server. */
 const redirected = (context: Context.Context<HttpServer.HttpServer>) =>
   Effect.gen(function* () {
     const base = yield* Effect.provide(NodeServer.baseUrl, context)
@@ -37,7 +37,7 @@ const listen = (options: NodeServer.Options = {}) =>
     return Layer.succeed(HttpClient.HttpClient, yield* redirected(context))
   })
 
-// the bytes of an answer, as they came
+/** Sends text over a socket, and returns all that the server sends. */
 const raw = (port: number, text: string) =>
   Effect.async<string>((resume) => {
     let received = ""
@@ -48,7 +48,7 @@ const raw = (port: number, text: string) =>
     socket.on("close", () => resume(Effect.succeed(received)))
   })
 
-describe("Node", () => {
+describe("NodeServer", () => {
   it.scopedLive("trains and samples over a socket", () =>
     Effect.gen(function* () {
       const layer = yield* listen()
@@ -66,7 +66,7 @@ describe("Node", () => {
         const saved = yield* client.run("/save_weights_for_sampler", { model_id: model })
         const sampled = yield* client.run("/asample", client.sampleRequest(saved.sampling_session_id, 0))
         assert.strictEqual(sampled.sequences[0].tokens.length, 4)
-        // larger than what a listener takes unless told so
+        // larger than the default limit of the platform
         const forward = yield* client.post("/forward", {
           model_id: model,
           forward_input: client.input(client.datum([1, 2])),
@@ -77,7 +77,7 @@ describe("Node", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("gives every refusal a length and a JSON body", () =>
+  it.scopedLive("sends every error response with a length and a JSON body", () =>
     Effect.gen(function* () {
       const context = yield* Layer.build(NodeServer.layer({ maxBodySize: 1000 }).pipe(Layer.provide(services)))
       const port = Number(new URL(yield* Effect.provide(NodeServer.baseUrl, context)).port)
@@ -95,8 +95,8 @@ describe("Node", () => {
         [404, yield* request("GET /api/v1/nothing", "")],
         [404, yield* request("POST /api/v1/session_heartbeat", JSON.stringify({ session_id: "x" }))]
       ] as const
-      for (const [status, answer] of cases) {
-        const [head, body] = answer.split("\r\n\r\n") as [string, string]
+      for (const [status, response] of cases) {
+        const [head, body] = response.split("\r\n\r\n") as [string, string]
         assert.include(head, `HTTP/1.1 ${status} `)
         assert.match(head, new RegExp(`content-length: ${body.length}(\r\n|$)`, "i"))
         assert.isString(JSON.parse(body).detail)
@@ -104,7 +104,7 @@ describe("Node", () => {
     })
   )
 
-  it.scopedLive("opens itself to others with keys alone", () =>
+  it.scopedLive("listens on a public address only if it has API keys", () =>
     Effect.gen(function* () {
       for (const host of ["0.0.0.0", "::", "", "192.168.0.1", "127.evil.test"]) {
         const error = yield* Effect.flip(Layer.build(NodeServer.layer({ host }).pipe(Layer.provide(services))))
@@ -119,7 +119,7 @@ describe("Node", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("says when a port is taken", () =>
+  it.scopedLive("fails if the port is in use", () =>
     Effect.gen(function* () {
       const context = yield* Layer.build(NodeServer.layer().pipe(Layer.provide(services)))
       const port = Number(new URL(yield* Effect.provide(NodeServer.baseUrl, context)).port)
@@ -128,7 +128,7 @@ describe("Node", () => {
     })
   )
 
-  it.live("closes at once, though a client polls and keeps its connection", () =>
+  it.live("closes at once although a client polls and keeps its connection open", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const engine = yield* TestEngine.make({

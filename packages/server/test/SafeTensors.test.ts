@@ -15,7 +15,7 @@ const reason = (bytes: Uint8Array) =>
   Either.match(SafeTensors.decode(bytes), { onLeft: (error) => error.reason, onRight: () => "read" })
 
 describe("SafeTensors", () => {
-  it("reads what it wrote", () => {
+  it("decodes what it encoded", () => {
     const tensors = {
       "b.weight": { shape: [2, 3], data: Float32Array.of(1, -2, 3.5, 0, Number.NaN, -Infinity) },
       "a.weight": { shape: [0, 4], data: new Float32Array(0) },
@@ -31,17 +31,17 @@ describe("SafeTensors", () => {
     assert.strictEqual((8 + Number(new DataView(bytes.buffer).getBigUint64(0, true))) % 8, 0)
   })
 
-  it("writes equal bytes for equal tensors, whatever their order", () => {
+  it("encodes equal tensors as equal bytes, whatever their order", () => {
     const one = { shape: [1], data: Float32Array.of(1) }
     const two = { shape: [1], data: Float32Array.of(2) }
     assert.deepStrictEqual(SafeTensors.encode({ one, two }), SafeTensors.encode({ two, one }))
   })
 
-  it("refuses to write data that does not fit its shape", () => {
+  it("throws when data does not fit its shape", () => {
     assert.throws(() => SafeTensors.encode({ x: { shape: [2], data: Float32Array.of(1) } }), RangeError)
   })
 
-  it("widens F16 and BF16", () => {
+  it("decodes F16 and BF16 as F32", () => {
     const halves = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7bff, 0x8000, 0x7c00, 0x3555)
     const brains = Uint16Array.of(0x3f80, 0xc000, 0x7f80, 0x4049)
     const data = new Uint8Array(22)
@@ -56,7 +56,7 @@ describe("SafeTensors", () => {
     assert.deepStrictEqual(Array.from(tensors["b"]!.data), [1, -2, Infinity, 3.140625])
   })
 
-  it("says what is wrong with a broken file", () => {
+  it("reports why a file cannot be decoded", () => {
     const entry = (over: object) =>
       file({ x: { dtype: "F32", shape: [1], data_offsets: [0, 4], ...over } }, new Uint8Array(4))
     assert.strictEqual(reason(entry({})), "read")

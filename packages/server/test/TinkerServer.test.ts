@@ -15,13 +15,13 @@ import * as client from "./utils/client.ts"
 
 const { createModel, createSession, get, ok, post, postText } = client
 
-const with_ = (options: Parameters<typeof client.start>[0], engine: TestEngine.Options = {}) =>
+const startWith = (options: Parameters<typeof client.start>[0], engine: TestEngine.Options = {}) =>
   Effect.map(client.start(options, engine), ({ layer }) => layer)
 
 describe("TinkerServer", () => {
-  it.scoped("says what it is and what it offers", () =>
+  it.scoped("reports its configuration and the base models it supports", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({ clientConfig: { fwdbwd_max_chunk_len: 3 } }, { models: ["a/b", "c"] })
+      const layer = yield* startWith({ clientConfig: { fwdbwd_max_chunk_len: 3 } }, { models: ["a/b", "c"] })
       yield* Effect.gen(function* () {
         assert.deepStrictEqual((yield* get("/healthz")).body, { status: "ok" })
         assert.deepStrictEqual(yield* ok(post("/client/config", { sdk_version: "x" })), { fwdbwd_max_chunk_len: 3 })
@@ -37,7 +37,7 @@ describe("TinkerServer", () => {
 
   it.scoped("describes a model", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({})
+      const layer = yield* startWith({})
       yield* Effect.gen(function* () {
         const model_id = yield* createModel(yield* createSession)
         const info = yield* ok(post("/get_info", { model_id }))
@@ -48,9 +48,9 @@ describe("TinkerServer", () => {
     })
   )
 
-  it.scoped("names what is on offer when asked for another model, and refuses what it cannot train", () =>
+  it.scoped("lists the supported base models when asked for another, and rejects what it cannot train", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({}, { models: ["a", "b"] })
+      const layer = yield* startWith({}, { models: ["a", "b"] })
       yield* Effect.gen(function* () {
         const session_id = yield* createSession
         const create = (extra: object) =>
@@ -68,9 +68,9 @@ describe("TinkerServer", () => {
     })
   )
 
-  it.scoped("refuses data that no loss function can use, and says where", () =>
+  it.scoped("rejects data that the loss function cannot use, and names the invalid field", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({})
+      const layer = yield* startWith({})
       yield* Effect.gen(function* () {
         const model_id = yield* createModel(yield* createSession)
         const good = client.datum([1, 2, 3])
@@ -96,38 +96,38 @@ describe("TinkerServer", () => {
     })
   )
 
-  it.scoped("answers malformed bodies with 422 and the path, and never with 500", () =>
+  it.scoped("responds to malformed bodies with 422 and the path of the field, never with 500", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({})
+      const layer = yield* startWith({})
       yield* Effect.gen(function* () {
-        const refused = (answer: client.TestResponse) => {
-          assert.strictEqual(answer.status, 422, JSON.stringify(answer.body))
-          assert.isAbove(Number(answer.headers["content-length"]), 0)
-          assert.match(answer.headers["content-type"] ?? "", /application\/json/)
-          return answer.body.detail as string
+        const rejectedDetail = (response: client.TestResponse) => {
+          assert.strictEqual(response.status, 422, JSON.stringify(response.body))
+          assert.isAbove(Number(response.headers["content-length"]), 0)
+          assert.match(response.headers["content-type"] ?? "", /application\/json/)
+          return response.body.detail as string
         }
-        assert.match(refused(yield* postText("/create_session", "{")), /JSON/)
-        assert.match(refused(yield* postText("/create_session", "")), /JSON/)
-        refused(yield* postText("/create_session", "null"))
-        refused(yield* postText("/forward_backward", "x", ProtobufCodec.contentType))
+        assert.match(rejectedDetail(yield* postText("/create_session", "{")), /JSON/)
+        assert.match(rejectedDetail(yield* postText("/create_session", "")), /JSON/)
+        rejectedDetail(yield* postText("/create_session", "null"))
+        rejectedDetail(yield* postText("/forward_backward", "x", ProtobufCodec.contentType))
         for (const type of ["text/plain", "multipart/form-data; boundary=x", ProtobufCodec.contentType]) {
-          const answer = yield* postText("/create_session", "x", type)
-          assert.strictEqual(answer.status, 415)
-          assert.include(answer.body.detail, type)
+          const response = yield* postText("/create_session", "x", type)
+          assert.strictEqual(response.status, 415)
+          assert.include(response.body.detail, type)
         }
-        assert.match(refused(yield* post("/session_heartbeat", {})), /^session_id: is missing/)
-        assert.match(refused(yield* post("/session_heartbeat", { session_id: 3 })), /^session_id: .*string/)
+        assert.match(rejectedDetail(yield* post("/session_heartbeat", {})), /^session_id: is missing/)
+        assert.match(rejectedDetail(yield* post("/session_heartbeat", { session_id: 3 })), /^session_id: .*string/)
         const input = (datum: unknown) => post("/forward", { model_id: "m", forward_input: client.input(datum) })
-        assert.match(refused(yield* input({ model_input: 1 })), /forward_input\.data\[0\]\.model_input/)
+        assert.match(rejectedDetail(yield* input({ model_input: 1 })), /forward_input\.data\[0\]\.model_input/)
         const bad = client.datum([1, 2])
         const text = (tokens: unknown) => ({ ...bad, model_input: { chunks: [{ type: "encoded_text", tokens }] } })
         assert.match(
-          refused(yield* input(text(["a"]))),
+          rejectedDetail(yield* input(text(["a"]))),
           /forward_input\.data\[0\]\.model_input\.chunks\[0\].*tokens\[0\]/
         )
-        refused(yield* input(text([-1])))
-        // what is wrong is told in few words, however much of it there is
-        const long = refused(yield* input(text(Array.from({ length: 100_000 }, () => "x"))))
+        rejectedDetail(yield* input(text([-1])))
+        // the response is short, however many issues there are
+        const long = rejectedDetail(yield* input(text(Array.from({ length: 100_000 }, () => "x"))))
         assert.isBelow(long.length, 3000)
         for (const path of [
           "/create_model",
@@ -138,47 +138,49 @@ describe("TinkerServer", () => {
           "/get_info"
         ]) {
           for (const body of [[], {}, { model_id: {} }, { sampling_params: { top_p: 7 } }])
-            refused(yield* post(path, body))
+            rejectedDetail(yield* post(path, body))
         }
       }).pipe(Effect.provide(layer))
     })
   )
 
-  it.scoped("knows no other paths", () =>
+  it.scoped("responds to unknown paths with 404", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({})
+      const layer = yield* startWith({})
       yield* Effect.gen(function* () {
-        for (const answer of [yield* get("/nothing"), yield* get("/create_session"), yield* post("/healthz", {})]) {
-          assert.strictEqual(answer.status, 404)
-          assert.isString(answer.body.detail)
-          assert.isAbove(Number(answer.headers["content-length"]), 0)
+        for (const response of [yield* get("/nothing"), yield* get("/create_session"), yield* post("/healthz", {})]) {
+          assert.strictEqual(response.status, 404)
+          assert.isString(response.body.detail)
+          assert.isAbove(Number(response.headers["content-length"]), 0)
         }
       }).pipe(Effect.provide(layer))
     })
   )
 
-  it.scoped("asks for a key when it has keys", () =>
+  it.scoped("requires one of its API keys if it has any", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({ apiKeys: [Redacted.make("tml-one"), Redacted.make("tml-two"), Redacted.make("")] })
+      const layer = yield* startWith({
+        apiKeys: [Redacted.make("tml-one"), Redacted.make("tml-two"), Redacted.make("")]
+      })
       yield* Effect.gen(function* () {
         const status = (headers: { readonly [name: string]: string }) =>
-          Effect.map(post("/client/config", { sdk_version: "x" }, headers), (answer) => answer.status)
+          Effect.map(post("/client/config", { sdk_version: "x" }, headers), (response) => response.status)
         assert.strictEqual(yield* status({ "X-API-Key": "tml-one" }), 200)
         assert.strictEqual(yield* status({ "x-api-key": "tml-two" }), 200)
         for (const key of ["", "tml-on", "tml-onee", "TML-ONE", "tml-onetml-one"]) {
           assert.strictEqual(yield* status({ "X-API-Key": key }), 401)
         }
         assert.strictEqual(yield* status({ authorization: "Bearer tml-one" }), 401)
-        const refused = yield* get("/nothing")
-        assert.strictEqual(refused.status, 401)
-        assert.notInclude(JSON.stringify(refused.body), "tml-")
+        const unauthorized = yield* get("/nothing")
+        assert.strictEqual(unauthorized.status, 401)
+        assert.notInclude(JSON.stringify(unauthorized.body), "tml-")
       }).pipe(Effect.provide(layer))
     })
   )
 
-  it.scoped("is what the contract says: its own client reads answers and errors", () =>
+  it.scoped("implements its contract: the client that is derived from it decodes responses and errors", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({})
+      const layer = yield* startWith({})
       yield* Effect.gen(function* () {
         const api = yield* HttpApiClient.make(TinkerApi.TinkerApi, { baseUrl: "http://any.test" })
         const { session_id } = yield* api.service.createSession({
@@ -195,7 +197,7 @@ describe("TinkerServer", () => {
     })
   )
 
-  it.scoped("takes passes as protobuf, and gives results so to those who ask", () =>
+  it.scoped("accepts forward passes as protobuf, and sends results as protobuf to clients that accept it", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -229,9 +231,9 @@ describe("TinkerServer", () => {
         const forward = yield* pass(1, true)
         const both = yield* pass(2, false)
         const json = yield* client.result(both.request_id)
-        const answer = yield* retrieve(both.request_id)
-        assert.strictEqual(answer.headers["content-type"], ProtobufCodec.contentType)
-        const output = yield* ProtobufCodec.decodeForwardBackwardOutput(new Uint8Array(yield* answer.arrayBuffer))
+        const response = yield* retrieve(both.request_id)
+        assert.strictEqual(response.headers["content-type"], ProtobufCodec.contentType)
+        const output = yield* ProtobufCodec.decodeForwardBackwardOutput(new Uint8Array(yield* response.arrayBuffer))
         assert.deepStrictEqual(output, Schema.decodeUnknownSync(Training.ForwardBackwardOutput)(json))
         assert.deepStrictEqual(yield* client.result(forward.request_id), json)
         assert.deepStrictEqual(client.names(yield* engine.operations), ["createModel", "forward", "forwardBackward"])
@@ -250,9 +252,9 @@ describe("TinkerServer", () => {
     })
   )
 
-  it.scoped("ignores what it does not know", () =>
+  it.scoped("ignores unknown fields", () =>
     Effect.gen(function* () {
-      const layer = yield* with_({})
+      const layer = yield* startWith({})
       yield* Effect.gen(function* () {
         const request = HttpClientRequest.post("http://any.test/deep/api/v1/x?y=1")
         assert.strictEqual((yield* client.send(request)).status, 404)

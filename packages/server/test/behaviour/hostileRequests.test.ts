@@ -38,7 +38,7 @@ interface Reply {
   readonly body: string
 }
 
-/** The answer to bytes as they are, `undefined` where the connection closed without one. */
+/** Sends bytes over a socket; the response is `undefined` if the connection closes without one. */
 const exchange = (port: number, bytes: Uint8Array) =>
   Effect.async<Reply | undefined>((resume) => {
     const received: Array<Buffer> = []
@@ -63,7 +63,7 @@ const endpoints = (() => {
   return found
 })()
 
-/** Requests that nobody should send, drawn one after the other. */
+/** Generates hostile requests, one after the other. */
 const makeAttacks = (options: {
   readonly seed: number
   readonly bomb: Uint8Array
@@ -76,7 +76,7 @@ const makeAttacks = (options: {
   const pick = <A>(items: ReadonlyArray<A>): A => items[int(items.length)]!
   const bytes = (length: number) => Uint8Array.from({ length }, () => int(256))
   const utf8 = (text: string) => new TextEncoder().encode(text)
-  // nested deeper than what recursion can write, so that it is put in as text
+  // nested too deeply for JSON.stringify, so it is inserted as text
   const deep = "<deep>"
   const json = (value: unknown) =>
     utf8(JSON.stringify(value).replaceAll(`"${deep}"`, `${"[".repeat(20_000)}${"]".repeat(20_000)}`))
@@ -250,13 +250,13 @@ const makeAttacks = (options: {
   const nothing = new Uint8Array(0)
 
   const attacks: ReadonlyArray<() => Uint8Array> = [
-    // no HTTP at all
+    // not HTTP
     () => bytes(1 + int(2000)),
     // bodies of random bytes, in every encoding
     () => post(postPath(), bytes(int(3000))),
     () => post("/forward_backward", bytes(int(3000)), { "content-type": "application/x-protobuf" }),
     () => post(postPath(), bytes(int(3000)), { "content-encoding": pick(["zstd", "gzip", "br", "zstd, zstd"]) }),
-    // protobuf that is nearly right
+    // protobuf with one wrong byte
     () => {
       const pass = new Uint8Array([
         10,
@@ -275,12 +275,12 @@ const makeAttacks = (options: {
       pass[int(pass.length)] = int(256)
       return post("/forward_backward", pass, { "content-type": "application/x-protobuf" })
     },
-    // a length that promises far more than there is
+    // a length that exceeds the body
     () =>
       post("/forward_backward", new Uint8Array([26, 0xff, 0xff, 0xff, 0xff, 0x0f]), {
         "content-type": "application/x-protobuf"
       }),
-    // JSON of every wrong form
+    // JSON that does not match the schema
     () => post(postPath(), json(pick(nasty)())),
     () =>
       post(
@@ -295,7 +295,7 @@ const makeAttacks = (options: {
       const path = pick(Object.keys(bodies))
       return post(path, json(mutated(bodies[path]!())))
     },
-    // bombs, and bodies above the limit
+    // zip bombs, and bodies above the limit
     () =>
       post("/forward_backward", options.bomb, {
         "content-encoding": "zstd",
@@ -303,7 +303,7 @@ const makeAttacks = (options: {
       }),
     () => post(postPath(), nothing, { "content-length": pick(["99999999999", "-1", "x", "1e3", "1048577"]) }),
     () => post(postPath(), gzipSync(new Uint8Array(100_000)), { "content-encoding": "gzip" }),
-    // chunks that lie
+    // invalid chunked encoding
     () =>
       Buffer.concat([
         Buffer.from(
@@ -311,7 +311,7 @@ const makeAttacks = (options: {
         ),
         bytes(int(50))
       ]),
-    // paths that lead elsewhere
+    // path traversal
     () => http(pick(["GET", "DELETE"]), `/api/v1${filled(pick(endpoints).path)}`, nothing),
     () =>
       http(
@@ -332,7 +332,7 @@ const makeAttacks = (options: {
         ]),
         nothing
       ),
-    // URLs that were signed for something else
+    // URLs that were signed for another file
     () =>
       http(
         "GET",
@@ -373,13 +373,13 @@ const makeAttacks = (options: {
       })
   ]
   let turn = 0
-  // each kind in its turn, so that none is missing
+  // round robin, so that no kind is missing
   return () => attacks[turn++ % attacks.length]!()
 }
 
-describe("hostile requests", () => {
+describe("the service", () => {
   it.scopedLive(
-    "a thousand of them leave the service up and its data whole, and none is answered with 5xx",
+    "survives a thousand hostile requests without a 5xx response, and its data stays intact",
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
@@ -408,13 +408,13 @@ describe("hostile requests", () => {
         )
         const url = yield* Effect.provide(NodeServer.baseUrl, context)
         const port = Number(new URL(url).port)
-        const own = HttpClient.mapRequest(yield* HttpClient.HttpClient, (request) =>
+        const authorized = HttpClient.mapRequest(yield* HttpClient.HttpClient, (request) =>
           request.pipe(
             HttpClientRequest.setUrl(request.url.replace(/^http:\/\/[^/]+/, url)),
             HttpClientRequest.setHeader("x-api-key", key)
           )
         )
-        const honest = Effect.provideService(HttpClient.HttpClient, own)
+        const honest = Effect.provideService(HttpClient.HttpClient, authorized)
 
         const loss = (model_id: string) =>
           client.run("/forward", { model_id, forward_input: client.input(client.datum([1, 2, 3])) })

@@ -26,9 +26,9 @@ describe("tokens", () => {
         "eyJ"
       ]
       for (const token of forged) {
-        const answer = yield* as(token)(client.get("/healthz"))
-        assert.strictEqual(answer.status, 401, token)
-        assert.include(answer.headers["www-authenticate"], 'error="invalid_token"')
+        const response = yield* as(token)(client.get("/healthz"))
+        assert.strictEqual(response.status, 401, token)
+        assert.include(response.headers["www-authenticate"], 'error="invalid_token"')
       }
       yield* TestClock.adjust("59 minutes")
       assert.strictEqual((yield* as(jwt)(client.get("/healthz"))).status, 200)

@@ -20,12 +20,12 @@ describe("loading weights", () => {
         const next = yield* training.forward(model)
         assert.isBelow(next, loss)
 
-        const whole = yield* createModel(session, 1)
-        const loaded = yield* run("/load_weights", { model_id: whole, path: saved.path, optimizer: true, seq_id: 1 })
-        assert.deepStrictEqual(loaded, { path: saved.path, model_id: whole, type: "load_weights" })
-        assert.strictEqual(yield* training.forward(whole), loss)
-        yield* training.train(whole)
-        assert.strictEqual(yield* training.forward(whole), next)
+        const withOptimizer = yield* createModel(session, 1)
+        const loaded = yield* run("/load_weights", { model_id: withOptimizer, path: saved.path, optimizer: true, seq_id: 1 })
+        assert.deepStrictEqual(loaded, { path: saved.path, model_id: withOptimizer, type: "load_weights" })
+        assert.strictEqual(yield* training.forward(withOptimizer), loss)
+        yield* training.train(withOptimizer)
+        assert.strictEqual(yield* training.forward(withOptimizer), next)
 
         const weights = yield* createModel(session, 2)
         yield* run("/load_weights", { model_id: weights, path: saved.path, optimizer: false })

@@ -6,7 +6,7 @@ import * as fixtures from "../../utils/checkpoints.ts"
 const { get, ok, post, put, statusOf } = client
 
 describe("the session queries", () => {
-  it.scoped("describe sessions and samplers, and a session can be assigned to one project", () =>
+  it.scoped("describe sessions and samplers, and assign a session to one project", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()
       yield* Effect.gen(function* () {

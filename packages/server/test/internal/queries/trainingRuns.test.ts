@@ -5,7 +5,7 @@ import * as fixtures from "../../utils/checkpoints.ts"
 
 const { createModel, get, ok, post, statusOf } = client
 
-describe("the queries", () => {
+describe("the training run queries", () => {
   it.scoped("list and describe training runs, their checkpoints, their storage and their audit log", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()

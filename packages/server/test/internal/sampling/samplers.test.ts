@@ -105,7 +105,7 @@ describe("samplers", () => {
 
         const direct = { ...request, sampling_session_id: undefined, base_model }
         assert.deepStrictEqual((yield* run("/asample", direct)).sequences, sampled.sequences)
-        const status = (body: object) => Effect.map(post("/asample", body), (answer) => answer.status)
+        const status = (body: object) => Effect.map(post("/asample", body), (response) => response.status)
         assert.strictEqual(yield* status({ ...request, sampling_session_id: "nobody" }), 404)
         assert.strictEqual(yield* status({ ...request, seq_id: 8, prompt: { chunks: [] } }), 400)
         const tooLong = { ...request.sampling_params, max_tokens: TestEngine.maxContextLength }

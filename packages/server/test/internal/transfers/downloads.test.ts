@@ -57,14 +57,14 @@ describe("signed URLs", () => {
 
       const part = (range: string, ifRange?: string) =>
         http.get(url, { headers: { range, ...(ifRange === undefined ? {} : { "if-range": ifRange }) } })
-      const whole = new Uint8Array(yield* (yield* http.get(url)).arrayBuffer)
+      const complete = new Uint8Array(yield* (yield* http.get(url)).arrayBuffer)
       const rest = yield* part("bytes=600-")
       assert.strictEqual(rest.status, 206)
-      assert.strictEqual(rest.headers["content-range"], `bytes 600-${whole.length - 1}/${whole.length}`)
-      assert.deepStrictEqual(new Uint8Array(yield* rest.arrayBuffer), whole.slice(600))
+      assert.strictEqual(rest.headers["content-range"], `bytes 600-${complete.length - 1}/${complete.length}`)
+      assert.deepStrictEqual(new Uint8Array(yield* rest.arrayBuffer), complete.slice(600))
       assert.strictEqual((yield* part("bytes=600-", rest.headers["etag"])).status, 206)
       assert.strictEqual((yield* part("bytes=600-", '"of another version"')).status, 200)
-      assert.strictEqual((yield* part(`bytes=${whole.length}-`)).status, 416)
+      assert.strictEqual((yield* part(`bytes=${complete.length}-`)).status, 416)
 
       assert.strictEqual(external, `tinker://${model_id}/external_weights/c`)
       const found = yield* keyed.get(`${run_url}/external_weights/c/external_weights_urls`)

@@ -180,39 +180,37 @@ describe("uploaded adapters", () => {
     })
   )
 
-  it.scoped(
-    "and copies belong to the user who created them, and reading the weights of another user needs their key",
-    () =>
-      Effect.gen(function* () {
-        const as = yield* users.start()
-        const [ada, bob] = [as("tml-ada"), as("tml-bob")]
-        const { files, session_id } = yield* ada(trained)
-        const model_id = `${session_id}:train:0`
-        const { path: source_path } = yield* ada(run("/save_weights", { model_id, path: "state" }))
-        const { upload_id } = yield* ada(ok(start()))
-        yield* bob(
-          Effect.gen(function* () {
-            assert.strictEqual((yield* finish(upload_id)).status, 404)
-            const { body } = yield* upload(files)
-            const [mine] = (yield* ok(client.get("/checkpoints"))).checkpoints
-            assert.strictEqual(mine.tinker_path, body.tinker_path)
+  it.scoped("belong to the user who uploaded them, and copies need a key of the owner of the weights", () =>
+    Effect.gen(function* () {
+      const as = yield* users.start()
+      const [ada, bob] = [as("tml-ada"), as("tml-bob")]
+      const { files, session_id } = yield* ada(trained)
+      const model_id = `${session_id}:train:0`
+      const { path: source_path } = yield* ada(run("/save_weights", { model_id, path: "state" }))
+      const { upload_id } = yield* ada(ok(start()))
+      yield* bob(
+        Effect.gen(function* () {
+          assert.strictEqual((yield* finish(upload_id)).status, 404)
+          const { body } = yield* upload(files)
+          const [mine] = (yield* ok(client.get("/checkpoints"))).checkpoints
+          assert.strictEqual(mine.tinker_path, body.tinker_path)
 
-            const copy = { source_path, destination_project_id: "p-2" }
-            const access = (token: string) => ({ "x-tinker-weights-access-token": token })
-            assert.strictEqual((yield* post("/copy_weights", copy)).status, 404)
-            assert.strictEqual((yield* post("/copy_weights", copy, access("tml-eve"))).status, 403)
-            const { tinker_path } = yield* ok(post("/copy_weights", copy, access("tml-ada")))
-            assert.match(tinker_path, /^tinker:\/\/[^/]+\/weights\/state$/)
-            const found = yield* ok(post("/checkpoints/search", { project_ids: ["p-2"] }))
-            assert.strictEqual(found.checkpoints[0].tinker_path, tinker_path)
+          const copy = { source_path, destination_project_id: "p-2" }
+          const access = (token: string) => ({ "x-tinker-weights-access-token": token })
+          assert.strictEqual((yield* post("/copy_weights", copy)).status, 404)
+          assert.strictEqual((yield* post("/copy_weights", copy, access("tml-eve"))).status, 403)
+          const { tinker_path } = yield* ok(post("/copy_weights", copy, access("tml-ada")))
+          assert.match(tinker_path, /^tinker:\/\/[^/]+\/weights\/state$/)
+          const found = yield* ok(post("/checkpoints/search", { project_ids: ["p-2"] }))
+          assert.strictEqual(found.checkpoints[0].tinker_path, tinker_path)
 
-            const own = yield* client.createSession
-            const load = { session_id: own, path: source_path, optimizer: true }
-            assert.strictEqual((yield* post("/load_weights", { ...load, model_seq_id: 0 })).status, 404)
-            const loaded = yield* run("/load_weights", { ...load, model_seq_id: 1, weights_access_token: "tml-ada" })
-            assert.strictEqual(loaded.model_id, `${own}:train:1`)
-          })
-        )
-      })
+          const own = yield* client.createSession
+          const load = { session_id: own, path: source_path, optimizer: true }
+          assert.strictEqual((yield* post("/load_weights", { ...load, model_seq_id: 0 })).status, 404)
+          const loaded = yield* run("/load_weights", { ...load, model_seq_id: 1, weights_access_token: "tml-ada" })
+          assert.strictEqual(loaded.model_id, `${own}:train:1`)
+        })
+      )
+    })
   )
 })
