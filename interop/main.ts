@@ -1,8 +1,8 @@
 /**
- * The official Python client, unmodified, against this service over a socket.
+ * Runs the official Python client, unmodified, against this service over a socket.
  *
- *     npm run interop             over the engine of the tests
- *     npm run interop -- nano     over the engine that really trains, with the model that ships
+ *     npm run interop             with the test engine
+ *     npm run interop -- nano     with the engine that really trains, and the shipped model
  */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
@@ -26,7 +26,7 @@ const key = "tml-interop"
 const run = (program: string, ...args: ReadonlyArray<string>) =>
   Command.make(program, ...args).pipe(Command.stdout("inherit"), Command.stderr("inherit"), Command.exitCode)
 
-/** Why there is nothing to run; nothing where there is. */
+/** Installs the client; returns the reason to skip the run, if there is one. */
 const prepare = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const recent = yield* Command.string(

@@ -1,7 +1,7 @@
 /**
- * How long the command takes to start: `tinker --help` and `tinker version` as they are published, in processes of their
- * own, beside an empty program of `@effect/cli` that imports its modules, and beside Node with nothing to do. The
- * candidates take turns, so that what else the machine does falls on all of them; a time is the median.
+ * Measures how long the command takes to start: `tinker --help` and `tinker version` as published, each in a separate
+ * process. The baselines are an empty program that imports the modules of `@effect/cli`, and Node with an empty program.
+ * The candidates take turns, so that other load on the machine affects all of them alike. A time is the median.
  */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -35,7 +35,7 @@ const milliseconds = (args: ReadonlyArray<string>): number => {
 }
 
 export const main = async (print: (line: string) => void = console.log): Promise<void> => {
-  // within this package, so that the empty program finds what it imports
+  // inside this package, so that the empty program can resolve its imports
   const directory = mkdtempSync(fileURLToPath(new URL("../.cli-", import.meta.url)))
   try {
     await bundle({ outdir: join(directory, "tinker"), local: "absent" })
@@ -52,7 +52,7 @@ export const main = async (print: (line: string) => void = console.log): Promise
     for (let round = 0; round <= rounds; round++) {
       for (const [name, args] of candidates) {
         const time = milliseconds(args)
-        // the first reads the files
+        // the first run reads the files from disk
         if (round > 0) times.get(name)!.push(time)
       }
     }

@@ -1,15 +1,14 @@
 /**
- * The engine alone, at about 1, 10 and 100 million parameters (the first is the shipped model, the others have random
- * weights), on each executor, on one thread, beside JAX on one thread: training at rank 16, sampling 8 sequences, the
- * most memory that the process held, and the time from the start of the process to the end of the first step.
+ * Measures the engine alone at about 1, 10 and 100 million parameters, on each executor and on one thread, beside JAX on
+ * one thread: training at rank 16, sampling 8 sequences, the peak memory of the process, and the time from its start to
+ * the end of the first step. The smallest model is the shipped one; the others have random weights.
  *
- * JAX and the executors each have a process of their own, all pinned to one core where the system has `taskset`, and
- * take turns, one repetition each. Seconds are of processor time, of all threads of the process together, so that other
- * work on the machine counts little. A figure is the median of its repetitions; its ratio is to JAX. Python with JAX is looked for in packages/engine/reference/.venv, or as PYTHON
- * says; without it the figures have no ratio.
+ * JAX and each executor run in a process of their own, pinned to one core where the system has `taskset`. They take
+ * turns, one repetition each. Seconds are processor time over all threads of the process, so that other load on the
+ * machine counts little. A figure is the median of its repetitions, and its ratio is to JAX. Python with JAX is found in
+ * packages/engine/reference/.venv or by the variable PYTHON; without it, figures have no ratio.
  *
- * `ENGINE_SIZES=1M,10M` and `ENGINE_EXECUTORS=native` choose among sizes and executors: at 100M WebAssembly takes
- * minutes.
+ * `ENGINE_SIZES=1M,10M` and `ENGINE_EXECUTORS=native` choose sizes and executors. At 100M, WebAssembly takes minutes.
  */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
@@ -35,10 +34,10 @@ type Executor = "native" | "wasm"
 
 interface Size {
   readonly name: string
-  /** of a config.json; the shipped model where there is none */
+  /** the contents of a config.json; the shipped model if absent */
   readonly config?: { readonly [name: string]: number }
   readonly repetitions: number
-  /** of 128 tokens, in a step of training */
+  /** sequences of 128 tokens in a step of training */
   readonly batch: { readonly [executor in Executor | "jax"]: number }
   readonly sampled: { readonly [executor in Executor | "jax"]: number }
 }
@@ -79,13 +78,13 @@ const sizes: ReadonlyArray<Size> = [
       head_dim: 64
     },
     repetitions: 3,
-    // a rate needs less of what is slow
+    // a small batch is enough for a rate that is slow to measure
     batch: { native: 8, wasm: 1, jax: 8 },
     sampled: { native: sampled, wasm: 8, jax: sampled }
   }
 ]
 
-/** A directory with a Qwen3 of random weights. */
+/** Writes a Qwen3 model with random weights, and returns its directory. */
 const generate = (config: { readonly [name: string]: number }): string => {
   const directory = mkdtempSync(join(tmpdir(), "effect-tinker-bench-"))
   const json = {
@@ -155,7 +154,7 @@ const adam = { learning_rate: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-12, weight_
 
 const seconds = ({ system, user }: NodeJS.CpuUsage): number => (system + user) / 1e6
 
-/** Answers lines of standard input as reference/bench_engine.py does. */
+/** Responds to lines on standard input, as reference/bench_engine.py does. */
 const serve = (executor: Executor, directory: string | undefined, batch: number, sampled: number) =>
   Effect.gen(function* () {
     const engine = yield* Engine.Engine
@@ -222,7 +221,7 @@ interface Contestant {
 
 const pinned = spawnSync("taskset", ["--version"]).status === 0
 
-/** A process that answers lines, or nothing where it does not start. */
+/** Starts a process that responds to lines; `undefined` if it does not start. */
 const start = async (command: string, args: ReadonlyArray<string>, quiet: boolean): Promise<Contestant | undefined> => {
   const child = spawn(pinned ? "taskset" : command, pinned ? ["-c", "1", command, ...args] : args, {
     stdio: ["pipe", "pipe", quiet ? "ignore" : "inherit"]
@@ -297,7 +296,7 @@ const compare = async (size: Size, executors: ReadonlyArray<Executor>, print: (l
       for (let i = 0; i <= size.repetitions; i++) {
         for (const [kind, { ask }] of contestants) {
           const taken = await ask(task)
-          // the first has to compile
+          // the first run also compiles
           if (i > 0) times.set(`${task} ${kind}`, [...(times.get(`${task} ${kind}`) ?? []), taken])
         }
       }

@@ -1,6 +1,4 @@
-/**
- * `npm run bench -- NAME` runs `NAME.ts` of this directory: whatever its default export prints, figures last.
- */
+/** `npm run bench -- NAME` runs `NAME.ts` in this directory, and prints its figures last. */
 import { readdirSync } from "node:fs"
 
 /** Every benchmark is a module whose default export prints. */
@@ -19,7 +17,7 @@ if (name === undefined || !names.includes(name)) {
   console.error(`usage: npm run bench -- NAME, where NAME is one of ${names.join(", ")}`)
   process.exitCode = 2
 } else {
-  // figures come after what is for people to read
+  // figures come last, after the lines for people to read
   const figures: Array<string> = []
   const benchmark = (await import(new URL(`${name}.ts`, import.meta.url).href)) as Benchmark
   await benchmark.default((line) => {

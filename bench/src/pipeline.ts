@@ -1,7 +1,7 @@
 /**
- * How many clock cycles of the service a training step takes: with each call awaited, with forward-backward and the
- * optimizer step submitted together, and with the next step submitted ahead. Against a simulated service that works in
- * cycles of 10 s, under virtual time, with 100 ms on the network each way.
+ * Measures how many clock cycles of the service a training step takes: with each call awaited, with forward-backward and
+ * the optimizer step submitted together, and with the next step submitted ahead. The service is simulated in virtual
+ * time; it works in cycles of 10 s, and the network takes 100 ms each way.
  */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as Pipeline from "@effect-tinker/client/Pipeline"
@@ -22,7 +22,7 @@ import { figure } from "./figure.ts"
 const steps = 200
 const cycleMillis = 10_000
 const batch = [Datum.fromPromptCompletion([1, 2], [3])]
-// what a program does between two steps: data, metrics
+// the time that a program takes between two steps for data and metrics
 const ownWork = Effect.sleep("500 millis")
 
 type Loop = (training: TrainingClient.TrainingClient) => Effect.Effect<unknown, unknown>

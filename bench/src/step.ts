@@ -1,11 +1,12 @@
 /**
- * Training the shipped model through everything: the client, the messages, the service in the caller's fiber, and the
- * engine; 64 datums of 32 tokens, rank 16, one step submitted ahead of the one that is awaited. Beside it the same step
- * in JAX on as many threads, where Python with JAX is at hand: in packages/engine/reference/.venv, or as PYTHON says.
+ * Measures the training of the shipped model through all layers: the client, the messages, the service in the caller's
+ * fiber, and the engine, with 64 datums of 32 tokens at rank 16, and one step submitted ahead of the awaited one. The
+ * baseline is the same step in JAX on as many threads, with the Python of packages/engine/reference/.venv or of the
+ * variable PYTHON.
  *
- * A step is pass and update together; its time is the median. The share outside the engine is what steps take beyond the
- * time within the engine's own operations, when each is awaited before the next is submitted: ahead of time, work of the
- * client would hide in the pauses that the engine makes.
+ * A step is one forward-backward and one update; its time is the median. The share outside the engine is the time of a
+ * step beyond the engine's operations. It is measured with each step awaited before the next is submitted: otherwise the
+ * client's work would overlap with the engine's.
  */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
@@ -32,7 +33,7 @@ const steps = 15
 const median = (values: ReadonlyArray<number>): number =>
   values.slice().sort((a, b) => a - b)[Math.floor(values.length / 2)]!
 
-/** The engine, and how many milliseconds its operations have taken. */
+/** The engine, and the total duration of its operations in milliseconds. */
 const measured = (taken: { ms: number }) => {
   const time = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.suspend(() => {
@@ -118,7 +119,7 @@ interface Jax {
   readonly tokens_per_second: number
 }
 
-/** What JAX does on the same machine, or why there is no such figure. */
+/** The time of JAX on the same machine, or the reason why there is none. */
 const jax = (threads: number): Jax | string => {
   const reference = fileURLToPath(new URL("../../packages/engine/reference/", import.meta.url))
   const python = process.env["PYTHON"] ?? [`${reference}.venv/bin/python`].find(existsSync) ?? "python3"

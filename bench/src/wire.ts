@@ -1,11 +1,10 @@
 /**
- * The codec on a batch of 1,024 datums of 4,096 tokens, with targets and weights: 64 MiB of numbers one way, 16 MiB of
- * logprobs back. Beside it the official Python client on the same batch, where interop/record.py has installed it, and
- * JSON, which older servers speak.
+ * Measures the codec on a batch of 1,024 datums of 4,096 tokens, with targets and weights: 64 MiB of numbers in the
+ * request, 16 MiB of logprobs in the response. The baselines are the official Python client on the same batch, where
+ * interop/record.py has installed it, and JSON, which older servers use.
  *
- * Each figure is a line `figure NAME VALUE UNIT RATIO BASELINE`, separated by tabs: the ratio is to the baseline, above 1
- * where we are better; `-` where there is none. Throughput is that of the fastest of several runs. `wire.encode` takes
- * fresh memory for every message, and `wire.encode.kept-buffer` writes into the same buffer again and again.
+ * A ratio above 1 means that we are better. Throughput is that of the fastest of several runs. `wire.encode` allocates
+ * memory for every message; `wire.encode.kept-buffer` writes into the same buffer each time.
  */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
@@ -34,7 +33,7 @@ const seconds = (work: () => unknown, runs = repeats): number => {
 
 const collect = (): void => (globalThis as { gc?: () => void }).gc?.()
 
-/** The most memory that the work held at once beyond what was there before, in bytes. */
+/** The peak memory of some work in bytes, above what was in use before it. */
 const memory = (work: () => Uint8Array): number => {
   collect()
   const before = process.memoryUsage()
@@ -108,7 +107,7 @@ export const main = async (print: (line: string) => void = console.log): Promise
   const into = new Uint8Array(bytes.length)
   const rate = (size: number, work: () => unknown, runs?: number) => size / seconds(work, runs) / 1e9
 
-  // what a plain copy into fresh memory takes: no encoder that allocates can be faster
+  // a plain copy into new memory: no encoder that allocates can be faster
   figure(
     "wire.copy",
     rate(bytes.length, () => new Uint8Array(bytes.length).set(bytes)),
@@ -138,7 +137,7 @@ export const main = async (print: (line: string) => void = console.log): Promise
     client
   )
 
-  // JSON of the same batch, measured in the bytes that protobuf takes
+  // JSON of the same batch; its throughput counts the bytes that protobuf would take
   const write = Schema.encodeSync(Training.ForwardBackwardRequest)
   const read = Schema.decodeUnknownSync(Training.ForwardBackwardRequest)
   const protobuf = rate(bytes.length, encode)

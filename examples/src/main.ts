@@ -28,10 +28,10 @@ const MainLive = Layer.mergeAll(ProgressLive, BackendLive).pipe(
   Layer.provide(NodeHttpClient.layer)
 )
 
-// a shorter run says how far the whole one would come: TINKER_STEPS=8 npm start
+// for a shorter run: TINKER_STEPS=8 npm start
 const steps = Config.integer("TINKER_STEPS").pipe(Config.withDefault(PastTense.defaults.steps))
 
-// what is typed says what to do; anything else needs its trace
+// a typed error says what to do; anything else needs its stack trace
 const explain = (cause: Cause.Cause<{ readonly message: string }>): string =>
   Option.match(Cause.failureOption(cause), { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })
 

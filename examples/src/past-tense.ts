@@ -1,8 +1,8 @@
 /**
- * Teaches a model the past tense of English verbs, and shows that it learned: answers and exact match on verbs that
- * training never sees, before and after.
+ * Teaches a model the past tense of English verbs, and shows what it learned: its answers and their exact match on held-out
+ * verbs, before and after.
  *
- * The program says what to do and nothing of where: the layer that it is given decides on the service.
+ * The program does not say where it runs: the layer that is provided to it decides.
  */
 import type * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
@@ -20,15 +20,15 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 
 export interface Options {
-  /** the data, in JSON Lines */
+  /** path of the data, in JSON Lines */
   readonly data: string
   readonly steps: number
   readonly batchSize: number
   readonly rank: number
-  /** at the first step; it falls to 0 in a straight line */
+  /** at the first step; it decreases linearly to 0 */
   readonly learningRate: number
   readonly seed: number
-  /** held-out prompts to answer; all of them unless told */
+  /** number of held-out prompts to evaluate; all by default */
   readonly heldOut?: number | undefined
 }
 
@@ -69,7 +69,7 @@ export const program = (options: Options) =>
       .createLoraTrainingClient({ base_model: base.name, rank: options.rank, seed: options.seed })
       .pipe(timings.time("model creation"))
 
-    // all prompts at once: the service answers them side by side
+    // all prompts at once: the service samples them concurrently
     const answer = (sampling: SamplingClient.SamplingClient) =>
       Effect.forEach(
         heldOut,
@@ -104,7 +104,7 @@ export const program = (options: Options) =>
         let next = yield* submit(0)
         for (let step = 1; step <= options.steps; step++) {
           const { batch, forward, update } = next
-          // the next step is on its way before this one is awaited
+          // the next step is submitted before this one is awaited
           if (step < options.steps) next = yield* submit(step)
           const output = yield* Fiber.join(forward).pipe(timings.time("forward_backward"))
           yield* Fiber.join(update).pipe(timings.time("optim_step"))

@@ -1,5 +1,5 @@
 /**
- * Trains an adapter over a socket and exports it, with the logprobs that the service gives, for `check.py` to compare.
+ * Trains an adapter over a socket and exports it with the service's logprobs, which `check.py` compares.
  *
  *     node --conditions=effect-tinker-source --import tsx interop/peft/export.ts OUTPUT
  */

@@ -1,6 +1,6 @@
 /**
  * Where files stand and how they open: internal files stand in rooms of at most 14 files, and every internal file, test
- * helper and script opens with a comment that says what it is for.
+ * helper, program and script opens with a comment that says what it is for.
  */
 import { readdirSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -34,5 +34,7 @@ export const check = (report) => {
       if (!path.endsWith(".test.ts")) checkOpening(report, path)
     }
   }
-  for (const path of filesBelow(join(root, "scripts"), [".mjs"])) checkOpening(report, path)
+  for (const name of ["bench", "examples", "interop", "scripts", "packages/cli/scripts"]) {
+    for (const path of filesBelow(join(root, name), [".ts", ".mjs"])) checkOpening(report, path)
+  }
 }
