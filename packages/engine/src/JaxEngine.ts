@@ -10,18 +10,19 @@
  * const EngineLive = JaxEngine.layer().pipe(Layer.provide(NodeContext.layer))
  * ```
  *
- * - **Adapters** are PEFT's: `y = x W^T + (32 / rank) (x A^T) B^T`. B starts at zero; A starts uniform in ±1/sqrt(in), by
- *   the seed. They are on q, k, v, o (`train_attn`), gate, up, down (`train_mlp`) and the unembedding (`train_unembed`).
+ * - **Adapters** are PEFT's: `y = x W^T + (32 / rank) (x A^T) B^T`. B starts at zero; A starts uniform in ±1/sqrt(in),
+ *   by the seed. They are on q, k, v, o (`train_attn`), gate, up, down (`train_mlp`) and the unembedding
+ *   (`train_unembed`).
  * - **Losses** are sums over tokens and datums: `cross_entropy` with one or several targets per position,
- *   `importance_sampling`, `ppo`, `cispo` and `dro`. `weights` default to 1, and `beta` of `dro` to 0.05. Clip thresholds
- *   can be given per token, as loss inputs with the names of the config keys.
+ *   `importance_sampling`, `ppo`, `cispo` and `dro`. `weights` default to 1, and `beta` of `dro` to 0.05. Clip
+ *   thresholds can be given per token, as loss inputs with the names of the config keys.
  * - **Gradients** accumulate until `optimStep`. A `forwardBackward` that fails or is interrupted adds nothing. A step
  *   without a gradient uses zeros: moments and weight decay still apply. A step fails if the gradient is not finite; it
  *   then drops the gradient and changes nothing else.
  * - **Samplers** use the weights at the time of their creation. Sequence `i` of a request is sampled with the seed plus
  *   `i`, independently of other sequences. Logprobs are of the model's distribution, before temperature, `top_k` and
- *   `top_p`. A sequence includes the token that ends it. Sequences end at the model's end-of-text tokens and at those of
- *   `stop`; with an empty `stop`, they end only at `max_tokens`.
+ *   `top_p`. A sequence includes the token that ends it. Sequences end at the model's end-of-text tokens and at those
+ *   of `stop`; with an empty `stop`, they end only at `max_tokens`.
  * - **Determinism**: equal data, seeds and calls give results that are equal to the bit, on the same executor.
  *
  * The engine blocks its thread while it computes. It yields to timers and I/O after each microbatch of about a thousand

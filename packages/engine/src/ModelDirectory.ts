@@ -1,7 +1,7 @@
 /**
- * Models in the format of Hugging Face: a directory with `config.json`, safetensors weights in one file or in shards, and
- * a tokenizer. Decoders of the Llama and Qwen3 families are supported. A model that the engine cannot run faithfully is
- * rejected with the reason.
+ * Models in the format of Hugging Face: a directory with `config.json`, safetensors weights in one file or in shards,
+ * and a tokenizer. Decoders of the Llama and Qwen3 families are supported. A model that the engine cannot run
+ * faithfully is rejected with the reason.
  *
  * @since 0.1.0
  */
@@ -33,8 +33,8 @@ export interface ModelDirectory {
 }
 
 /**
- * The tensors of a model by their Hugging Face names, such as `model.layers.0.self_attn.q_proj.weight`. A matrix has the
- * shape (out, in). Values are float32, whatever the dtype in the file.
+ * The tensors of a model by their Hugging Face names, such as `model.layers.0.self_attn.q_proj.weight`. A matrix has
+ * the shape (out, in). Values are float32, whatever the dtype in the file.
  *
  * @since 0.1.0
  * @category models

@@ -54,7 +54,7 @@ for (const [name, executor] of combinations) {
             const { metrics } = yield* model.optimStep(one.adam)
             fixtures.assertNear([output.metrics["loss:sum"]!], [step.loss], one.name, 1e-5)
             fixtures.assertNear([metrics!["unclipped_grad_l2:mean"]!], [step.grad_norm], one.name, 1e-3)
-            // relative to the learning rate: Adam moves a weight by the sign of its gradient, even if that is mostly rounding
+            // relative to the learning rate: Adam moves a weight by the sign of its gradient, even if that is noise
             const { weights } = yield* model.adapter
             for (const [weight, expected] of Object.entries(fixtures.peftArrays(step.lora))) {
               const off = weights[weight]!.data.map((value, i) => (value - expected[i]!) / one.adam.learning_rate)

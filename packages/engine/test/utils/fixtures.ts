@@ -154,7 +154,9 @@ export const userErrorReason = <A, R>(
     Effect.orDie
   )
 
-/** The accumulated gradient of a model by the names in PEFT. The weights and the optimizer state of the model change. */
+/**
+ * The accumulated gradient of a model by the names in PEFT. The weights and the optimizer state of the model change.
+ */
 export const takeGradient = (model: Engine.EngineModel) =>
   Effect.gen(function* () {
     // with beta1 = 0, the first moment is the gradient

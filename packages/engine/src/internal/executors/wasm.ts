@@ -38,7 +38,7 @@ const failure =
   (cause: unknown): Engine.EngineError =>
     serverError(
       cause instanceof RangeError
-        ? `the wasm executor ran out of memory while it tried to ${action}: send shorter inputs, or lower maxTokensPerRun`
+        ? `the wasm executor ran out of memory when it had to ${action}: send shorter inputs or lower maxTokensPerRun`
         : `the wasm executor failed to ${action}`,
       cause
     )
@@ -77,8 +77,8 @@ const initDevice: Effect.Effect<void, Engine.EngineError> = Effect.tryPromise({
 })
 
 /**
- * Runs programs with jax-js. A run blocks the event loop until it is done, so callers keep runs short. Compiled programs
- * and stored tensors are released when the scope closes.
+ * Runs programs with jax-js. A run blocks the event loop until it is done, so callers keep runs short. Compiled
+ * programs and stored tensors are released when the scope closes.
  *
  * @internal
  */

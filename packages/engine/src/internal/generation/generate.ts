@@ -132,8 +132,8 @@ const moveRows = (
 }
 
 /**
- * Extends sequences, at most `maxRows`, that follow the same prompt, until each of them has ended. The cache shrinks when
- * sequences end, and doubles when it is full.
+ * Extends sequences, at most `maxRows`, that follow the same prompt, until each of them has ended. The cache shrinks
+ * when sequences end, and doubles when it is full.
  *
  * @internal
  */

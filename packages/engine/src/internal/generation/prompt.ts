@@ -30,7 +30,8 @@ export const fromRequest = (
     const invalid = tokens.findIndex((token) => token < 0 || token >= vocab_size)
     if (invalid >= 0) {
       return yield* userError(
-        `the prompt's token ${invalid} is ${tokens[invalid]}, but the vocabulary of ${model.name} has ${vocab_size} tokens`
+        `the prompt's token ${invalid} is ${tokens[invalid]}, but the vocabulary of ${model.name} has ${vocab_size} ` +
+          "tokens"
       )
     }
     yield* checkContextLength(model, tokens.length, "the prompt")

@@ -16,8 +16,8 @@ const decodedTokens = (strings: ReadonlyArray<string>): number =>
   4 * Math.max(...strings.map((string) => string.length)) + 4
 
 /**
- * Sequences end at the model's end-of-text tokens. `stop` adds tokens and strings; an empty list removes the end-of-text
- * tokens.
+ * Sequences end at the model's end-of-text tokens. `stop` adds tokens and strings; an empty list removes the
+ * end-of-text tokens.
  *
  * @internal
  */

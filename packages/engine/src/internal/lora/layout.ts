@@ -1,6 +1,6 @@
 /**
- * LoRA adapters as in PEFT: `y = x W^T + (alpha / rank) (x A^T) B^T`, with A (rank, in) and B (out, rank). All values of
- * an adapter lie in one flat vector; each linear layer has its A before its B.
+ * LoRA adapters as in PEFT: `y = x W^T + (alpha / rank) (x A^T) B^T`, with A (rank, in) and B (out, rank). All values
+ * of an adapter lie in one flat vector; each linear layer has its A before its B.
  */
 import type * as Model from "@effect-tinker/api/Model"
 import * as Either from "effect/Either"
@@ -64,8 +64,9 @@ export const view = (vector: Float32Array, { offset, size }: Matrix): Float32Arr
   vector.subarray(offset, offset + size)
 
 /**
- * Initial values: A is uniform in ±1/sqrt(in), which is PEFT's Kaiming initialization with a = sqrt(5), and B is zero. A
- * value depends only on the seed, its layer and its index, so the A of a small rank is a prefix of the A of a larger one.
+ * Initial values: A is uniform in ±1/sqrt(in), which is PEFT's Kaiming initialization with a = sqrt(5), and B is zero.
+ * A value depends only on the seed, its layer and its index, so the A of a small rank is a prefix of the A of a larger
+ * one.
  *
  * @internal
  */

@@ -10,8 +10,8 @@ import * as layouts from "./layout.ts"
 import * as weights from "./weights.ts"
 
 /**
- * Merged weights, stored with the executor while they are in use. Those that were used last are also kept while they are
- * idle.
+ * Merged weights, stored with the executor while they are in use. Those that were used last are also kept while they
+ * are idle.
  *
  * @internal
  */

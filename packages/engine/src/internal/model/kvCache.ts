@@ -2,8 +2,8 @@
 import type { ModelConfig } from "../../ModelConfig.ts"
 
 /**
- * Keys and values of several sequences of equal length. Each layer has an array (rows, num_kv_heads, capacity, head_dim)
- * of each.
+ * Keys and values of several sequences of equal length. Each layer has an array (rows, num_kv_heads, capacity,
+ * head_dim) of each.
  *
  * @internal
  */

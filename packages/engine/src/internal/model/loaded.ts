@@ -78,7 +78,11 @@ export const load = (
     }
   })
 
-/** Writes the embeddings of tokens to the given rows of `out` (rows, hidden_size). Other rows do not change. @internal */
+/**
+ * Writes the embeddings of tokens to the given rows of `out` (rows, hidden_size). Other rows do not change.
+ *
+ * @internal
+ */
 export const embedTokens = (
   model: LoadedModel,
   tokens: ReadonlyArray<readonly [row: number, token: number]>,

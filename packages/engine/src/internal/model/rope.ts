@@ -26,8 +26,8 @@ const frequencies = ({ scaling, theta }: Rope, half: number): Float64Array => {
 }
 
 /**
- * Tables for `x * cos + swap(x) * sin`, where `swap` exchanges the halves of a head and `sin` includes the sign. Row `p`
- * belongs to position `p` and has `head_dim` values.
+ * Tables for `x * cos + swap(x) * sin`, where `swap` exchanges the halves of a head and `sin` includes the sign. Row
+ * `p` belongs to position `p` and has `head_dim` values.
  *
  * @internal
  */

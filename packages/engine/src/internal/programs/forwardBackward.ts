@@ -57,8 +57,8 @@ const scoreTargets = (
 }
 
 /**
- * Traces `sum(lossGrad * logprob)` with lossGrad held fixed. Its gradient is that of the loss, so one program serves all
- * losses.
+ * Traces `sum(lossGrad * logprob)` with lossGrad held fixed. Its gradient is that of the loss, so one program serves
+ * all losses.
  */
 const surrogateLoss =
   (config: ModelConfig, shape: Shape) =>
@@ -108,8 +108,8 @@ const splitInputs = (
 /**
  * The program of `forward` and, with `backward`, of `forwardBackward`. N is `rows * length`.
  *
- * Inputs besides the weights and the matrices of the adapter: `x` (N, hidden_size), the embedded tokens; `cos` and `sin`
- * (N, 1, head_dim); `mask` (rows, length, length); `token_ids` (vocab_size), 0, 1, 2 …; `targets` (N, targets);
+ * Inputs besides the weights and the matrices of the adapter: `x` (N, hidden_size), the embedded tokens; `cos` and
+ * `sin` (N, 1, head_dim); `mask` (rows, length, length); `token_ids` (vocab_size), 0, 1, 2 …; `targets` (N, targets);
  * `scaling`, alpha over rank; and for `backward` the `lossGradInputs` (N, targets).
  *
  * Outputs: the `TargetScores`, with logprob = shifted - log(sumExp); for `backward`, then the gradients of the adapter,

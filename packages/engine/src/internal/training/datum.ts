@@ -53,8 +53,8 @@ const lossInputsProblem = (datum: Datum.Datum, lossFn: string, vocabSize: number
     const own = TensorData.shapeOf(tensor)
     if (tensor.data.length === target.data.length && own.length === shape.length) continue
     return (
-      `loss_fn_inputs.${name} has the shape ${showShape(own)}, but target_tokens has ${showShape(shape)}: they must be ` +
-      "equal"
+      `loss_fn_inputs.${name} has the shape ${showShape(own)}, but target_tokens has ${showShape(shape)}: ` +
+      "they must be equal"
     )
   }
   return undefined

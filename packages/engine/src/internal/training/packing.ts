@@ -1,6 +1,6 @@
 /**
- * Packs sequences of different lengths into microbatches. Several sequences share a row, so there is little padding; and
- * microbatches have few different shapes, since the program is compiled once per shape.
+ * Packs sequences of different lengths into microbatches. Several sequences share a row, so there is little padding;
+ * and microbatches have few different shapes, since the program is compiled once per shape.
  */
 import { causalMask } from "../model/attentionMask.ts"
 import { nextPowerOfTwo } from "../util/shape.ts"

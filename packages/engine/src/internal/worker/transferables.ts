@@ -1,8 +1,8 @@
 /** Finds the array buffers of a message that can be transferred rather than copied. */
 
 /**
- * The buffers of all typed arrays in a value. A buffer is left out if an array views only a part of it, since the rest may
- * be in use elsewhere.
+ * The buffers of all typed arrays in a value. A buffer is left out if an array views only a part of it, since the rest
+ * may be in use elsewhere.
  *
  * @internal
  */

@@ -47,7 +47,11 @@ const emitAligned = (
   return graph.node(op, inputs)
 }
 
-/** An operator of several inputs. The output has the layout of the largest input, so that this one is not copied. @internal */
+/**
+ * An operator of several inputs. The output has the layout of the largest input, so that this one is not copied.
+ *
+ * @internal
+ */
 export const nary = (graph: Graph, op: string, inputs: ReadonlyArray<View>, dtype: DType): View => {
   const shape = broadcastShape(inputs)
   const views = inputs.map((view) => broadcastTo(view, shape))
