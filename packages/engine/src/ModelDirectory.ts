@@ -34,7 +34,7 @@ export interface ModelDirectory {
 
 /**
  * The tensors of a model by their Hugging Face names, such as `model.layers.0.self_attn.q_proj.weight`. A matrix has
- * the shape (out, in). Values are float32, whatever the dtype in the file.
+ * the shape (out, in). Values are converted to float32.
  *
  * @since 0.1.0
  * @category models
@@ -44,7 +44,7 @@ export interface Weights {
 }
 
 /**
- * A directory does not hold a model that the engine can run. `reason` says what is wrong.
+ * A directory does not hold a model that the engine can run. `reason` says why.
  *
  * @since 0.1.0
  * @category errors

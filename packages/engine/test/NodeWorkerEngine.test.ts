@@ -57,7 +57,7 @@ const allResults = (engine: Engine.Service) =>
     outputs.push(adapter, optimizer, yield* sampler.sample(sampleOptions))
     yield* model.load(adapter, optimizer)
     outputs.push(yield* model.forward(batch(1, 5)))
-    // the arguments are copied, so the caller keeps its own
+    // arguments are copied, so the caller can still use them
     assert.isTrue(Object.values(adapter.weights).every(({ data }) => data.length > 0))
     return outputs
   })

@@ -74,7 +74,7 @@ const nucleusSize = (weights: Float64Array, bound: number): number => {
   return count
 }
 
-/** Samples among the most likely tokens, by top-k, and top-p of what top-k leaves. */
+/** Samples among the most likely tokens: top-k applies first, then top-p to the remaining tokens. */
 const sampleFiltered = (
   weights: Float64Array,
   sum: number,

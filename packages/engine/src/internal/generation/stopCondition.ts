@@ -37,7 +37,7 @@ export const make = (
     const { decode } = model.directory
     if (decode === undefined) {
       return Effect.fail(
-        userError(`${model.name} has no tokenizer.json to decode text with: give token ids to stop at`)
+        userError(`${model.name} has no tokenizer.json, so it cannot find stop strings: use token ids`)
       )
     }
     const window = decodedTokens(strings)

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import * as architecture from "./architecture.ts"
 
-/** What is wrong with a file or directory. */
+/** Why a file or directory is invalid. */
 class FileProblem {
   readonly _tag = "FileProblem"
   readonly path: string
@@ -76,7 +76,7 @@ const shardFiles = (path: string, json: unknown): Effect.Effect<ReadonlyArray<st
         )
   })
 
-/** What is wrong with the tensors of a model. */
+/** Why the tensors of a model are invalid, or `undefined`. */
 const tensorsProblem = (tensors: Tensors, config: ModelConfig): string | undefined => {
   for (const [name, shape] of architecture.expectedWeights(config)) {
     const tensor = Object.hasOwn(tensors, name) ? tensors[name] : undefined

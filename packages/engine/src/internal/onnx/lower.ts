@@ -57,7 +57,7 @@ const lowerEquation = (graph: Graph, { params, primitive }: Equation, inputs: Re
   }
 }
 
-/** Emits all equations of a jaxpr, nested ones included, and gives its outputs. */
+/** Emits all equations of a jaxpr, nested ones included, and returns its outputs. */
 const lowerJaxpr = (graph: Graph, jaxpr: Jaxpr, inputs: ReadonlyArray<View>): ReadonlyArray<View> => {
   const views = new Map<Variable, View>()
   const read = (atom: Atom): View =>

@@ -99,7 +99,7 @@ const importOptimizer = (
     }
   })
 
-/** Loads an adapter and clears the gradient. Without an optimizer state, the optimizer starts anew. @internal */
+/** Loads an adapter and clears the gradient. Without an optimizer state, the optimizer is reset. @internal */
 export const load = (
   state: AdapterState,
   adapter: Engine.Adapter,

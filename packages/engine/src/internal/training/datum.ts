@@ -36,7 +36,7 @@ const outsideVocabulary = (token: unknown, vocabSize: number): string =>
 /** The inputs of losses that must have the shape of `target_tokens`. */
 const perTargetInputs = ["weights", "logprobs", "advantages", "clip_low_threshold", "clip_high_threshold"]
 
-/** What is wrong with the loss inputs of a dense datum. */
+/** Why the loss inputs of a dense datum are invalid, or `undefined`. */
 const lossInputsProblem = (datum: Datum.Datum, lossFn: string, vocabSize: number): string | undefined => {
   const inputs = datum.loss_fn_inputs
   const target = inputs["target_tokens"]!
@@ -91,7 +91,7 @@ const lossOf = (datum: Datum.Datum, lossFn: string, config: LossFn.LossFnConfig)
 }
 
 /**
- * Prepares a datum for a loss function that `losses.problem` accepts. On the left is what is wrong with the datum,
+ * Prepares a datum for a loss function that `losses.problem` accepts. On the left is why the datum is invalid,
  * beginning with the path of the field.
  *
  * @internal

@@ -31,7 +31,7 @@ const configKeys: { readonly [name in Name]: ReadonlyArray<string> } = {
   dro: ["beta"]
 }
 
-/** Why a loss function cannot be used with a config. @internal */
+/** Why a loss function cannot be used with a config, or `undefined`. @internal */
 export const problem = (lossFn: string, config: LossFn.LossFnConfig): string | undefined => {
   const name = names.find((name) => name === lossFn)
   if (name === undefined) return `the loss function ${lossFn} is not supported: supported are ${names.join(", ")}`
@@ -50,7 +50,7 @@ const fromIndices = (length: number, f: (index: number) => number): Float32Array
 /** @internal */
 export const crossEntropy = (weights: Float32Array): Loss => ({
   grad: { constant: fromIndices(weights.length, (i) => -weights[i]!) },
-  // a weight of 0 gives 0 also for a logprob that is not finite
+  // a weight of 0 also applies to a logprob that is not finite
   elementwise: (p) => fromIndices(p.length, (i) => (weights[i] === 0 ? 0 : -weights[i]! * p[i]!))
 })
 

@@ -52,7 +52,7 @@ const groupByTargets = (data: ReadonlyArray<datum.PreparedDatum>): ReadonlyArray
     return { targets, indices, data: indices.map((index) => data[index]!) }
   })
 
-/** Collects what microbatches give for the whole batch. */
+/** Collects the outputs of the microbatches. */
 class BatchOutput {
   readonly outputs: Array<Record<string, TensorData.TensorData>>
   readonly gradient: Float32Array

@@ -68,7 +68,7 @@ const matmul = (graph: Graph, x: View, y: View): View => {
   const { batch, last, xRows, yRows } = roles
   if (batch.length > 0) return matrixProduct(graph, x, y, roles)
   const flipped: Roles = { ...roles, xRows: yRows, yRows: xRows }
-  // if a matrix has to be transposed, then the one with fewer rows
+  // one of the matrices has to be transposed: choose the smaller one
   if (storedAxes(x)[0] === last && sizeAlong(roles, xRows) > sizeAlong(roles, yRows)) {
     return matrixProduct(graph, y, x, flipped)
   }
