@@ -10,7 +10,7 @@ import * as layout from "../checkpoints/layout.ts"
 import * as peft from "../checkpoints/peft.ts"
 import type { Query, ServiceState } from "../queries/serviceState.ts"
 import * as responses from "../util/responses.ts"
-import { findBaseModel, onOffer } from "../work/environment.ts"
+import { checkLoraConfig, requireBaseModel } from "../work/baseModels.ts"
 
 type ImportRequest = Weights.ExternalWeightsUploadStartRequest
 
@@ -21,16 +21,18 @@ export interface PeftFiles {
 }
 
 /** Validates an import before its files are uploaded, and returns the size of the adapter's tensors in bytes. @internal */
-export const validateUpload = ({ engine }: ServiceState, { base_model, lora_config }: ImportRequest): Query<number> => {
-  const { train_attn, train_mlp, train_unembed } = lora_config
-  if (findBaseModel(engine, base_model) === undefined) {
-    return responses.badRequest(`there is no base model ${base_model}; on offer: ${onOffer(engine)}`)
-  }
-  if (!train_attn && !train_mlp && !train_unembed) {
-    return responses.badRequest("lora_config trains nothing: set train_attn, train_mlp or train_unembed")
-  }
-  // only the engine knows the tensors of an adapter
-  return engine.createModel({ base_model, lora_config }).pipe(
+export const validateUpload = ({ engine }: ServiceState, { base_model, lora_config }: ImportRequest): Query<number> =>
+  requireBaseModel(engine, base_model).pipe(
+    Effect.flatMap(() => checkLoraConfig(lora_config)),
+    Effect.flatMap(() => newAdapterSize(engine, { base_model, lora_config }))
+  )
+
+/** Only the engine knows the tensors of an adapter. */
+const newAdapterSize = (
+  engine: Engine.Service,
+  options: Pick<ImportRequest, "base_model" | "lora_config">
+): Query<number> =>
+  engine.createModel(options).pipe(
     Effect.flatMap(({ adapter }) => adapter),
     Effect.map((adapter) => adapterFiles.sizeOf(adapter, undefined)),
     Effect.scoped,
@@ -38,7 +40,6 @@ export const validateUpload = ({ engine }: ServiceState, { base_model, lora_conf
       error.category === "user" ? responses.badRequest(error.reason) : Effect.die(error)
     )
   )
-}
 
 /** Rejects an adapter whose tensors do not fit the base model, or that the engine cannot load. */
 const checkAdapter = ({ engine }: ServiceState, adapter: Engine.Adapter): Query<void> => {

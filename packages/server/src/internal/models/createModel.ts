@@ -11,7 +11,7 @@ import type * as Engine from "../../Engine.ts"
 import * as checkpoints from "../checkpoints/access.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as responses from "../util/responses.ts"
-import { findBaseModel, onOffer } from "../work/environment.ts"
+import { checkLoraConfig, findBaseModel, requireBaseModel, supportedNames } from "../work/baseModels.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type * as sessions from "../work/sessions.ts"
@@ -51,13 +51,8 @@ export const createModel = Effect.fnUntraced(function* (
   const { engine } = models.environment
   const { base_model, lora_config = defaultLora, model_seq_id, optimizer_config, user_metadata } = request
   yield* checkModelSeqId(model_seq_id)
-  const base = findBaseModel(engine, base_model)
-  if (base === undefined) {
-    return yield* responses.badRequest(`there is no base model ${base_model}; on offer: ${onOffer(engine)}`)
-  }
-  if (!lora_config.train_attn && !lora_config.train_mlp && !lora_config.train_unembed) {
-    return yield* responses.badRequest("lora_config trains nothing: set train_attn, train_mlp or train_unembed")
-  }
+  const base = yield* requireBaseModel(engine, base_model)
+  yield* checkLoraConfig(lora_config)
   yield* checkOptimizer(optimizer_config)
   const id = modelId(session, model_seq_id)
   return yield* submitCreation(models, {
@@ -114,7 +109,7 @@ const baseModelOf = (
   }
   const base = findBaseModel(engine, base_model)
   return base === undefined
-    ? responses.badRequest(`${request.path} is of base model ${base_model}; on offer: ${onOffer(engine)}`)
+    ? responses.badRequest(`${request.path} is of base model ${base_model}; on offer: ${supportedNames(engine)}`)
     : Effect.succeed(base)
 }
 

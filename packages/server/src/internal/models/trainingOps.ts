@@ -129,5 +129,5 @@ export const optimStep = (request: typeof Training.AnyOptimStepRequest.Type): Op
         validate: responses.badRequest(
           `optimizer_params.type is ${request.optimizer_params.type}, but the model's optimizer is adamw: give adam_params`
         ),
-        run: () => Effect.dieMessage("a rejected optimizer step ran")
+        run: () => Effect.die(new Error("a rejected optimizer step ran"))
       }

@@ -6,7 +6,8 @@ import * as Option from "effect/Option"
 import * as checkpoints from "../checkpoints/access.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as responses from "../util/responses.ts"
-import { type Environment, findBaseModel, onOffer } from "../work/environment.ts"
+import { requireBaseModel } from "../work/baseModels.ts"
+import type { Environment } from "../work/environment.ts"
 import type * as sessions from "../work/sessions.ts"
 import type { SamplerRecord, Samplers, Source } from "./samplers.ts"
 
@@ -83,21 +84,13 @@ export const findSampler = (
       })
     : samplers.find(request.sampling_session_id)
 
-const requireBaseModel = (
-  { engine }: Environment,
-  base_model: string
-): Effect.Effect<void, responses.OperationRejection> =>
-  findBaseModel(engine, base_model) === undefined
-    ? responses.badRequest(`there is no base model ${base_model}; on offer: ${onOffer(engine)}`)
-    : Effect.void
-
 /** What a request samples from, if it is there and the user may read it. */
 const resolveSource = Effect.fnUntraced(function* (
   environment: Environment,
   request: { readonly base_model?: string | undefined; readonly model_path?: string | undefined }
 ): Effect.fn.Return<Source, responses.OperationRejection> {
   const { base_model, model_path } = request
-  if (base_model !== undefined) yield* requireBaseModel(environment, base_model)
+  if (base_model !== undefined) yield* requireBaseModel(environment.engine, base_model)
   if (model_path === undefined) {
     return base_model === undefined
       ? yield* responses.badRequest("give base_model or model_path, so that there is something to sample from")
@@ -117,6 +110,6 @@ const resolveSource = Effect.fnUntraced(function* (
   if (base_model !== undefined && base_model !== info.base_model) {
     return yield* responses.badRequest(`${model_path} is of base model ${info.base_model}, not of ${base_model}`)
   }
-  yield* requireBaseModel(environment, info.base_model)
+  yield* requireBaseModel(environment.engine, info.base_model)
   return { base_model: info.base_model, path }
 })

@@ -44,21 +44,3 @@ export const overloaded = (
     ? undefined
     : responses.tooMany(`${load.pending} operations wait or run, and the limit is ${maxPending}: wait for results`)
 }
-
-/** @internal */
-export const findBaseModel = (engine: Engine.Service, name: string): Engine.BaseModel | undefined =>
-  engine.models.find((model) => model.model_name === name)
-
-/** The names of the supported base models, for error messages. @internal */
-export const onOffer = (engine: Engine.Service): string =>
-  engine.models.map((model) => model.model_name).join(", ") || "none"
-
-/** @internal */
-export const capabilitiesOf = (engine: Engine.Service): Session.GetServerCapabilitiesResponse => ({
-  supported_models: engine.models.map(({ max_context_length, model_name }) => ({
-    model_name,
-    max_context_length,
-    trainable: true,
-    sampleable: true
-  }))
-})

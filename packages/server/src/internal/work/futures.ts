@@ -128,7 +128,8 @@ export class Futures {
         : Deferred.await(entry.result).pipe(
             Effect.asSome,
             Effect.raceFirst(Effect.as(Deferred.await(this.stopped), Option.none<outcomes.Outcome>())),
-            Effect.timeoutTo({ duration: atMost, onTimeout: Option.none, onSuccess: (outcome) => outcome })
+            Effect.timeoutOption(atMost),
+            Effect.map(Option.flatten)
           )
     )
   }

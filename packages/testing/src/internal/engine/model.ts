@@ -57,7 +57,7 @@ const exclusively = <A>(
 ): Effect.Effect<A, Engine.EngineError> => {
   const { begin, target } = state.options
   return Effect.suspend(() => {
-    if (state.busy) return Effect.dieMessage(`model ${target}: ${name} began before the operation before it ended`)
+    if (state.busy) return Effect.die(new Error(`model ${target}: ${name} began before the previous operation ended`))
     state.busy = true
     return Effect.flatMap(begin(name, input), () => effect)
   }).pipe(
