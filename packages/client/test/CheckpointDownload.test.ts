@@ -93,8 +93,8 @@ const range = (request: Http.IncomingMessage) => Number(/^bytes=(\d+)-$/.exec(re
 const download = (directory: string, options: Partial<CheckpointDownload.Options> = {}) =>
   CheckpointDownload.download(path, { directory: `${directory}/out`, ...options })
 
-describe("downloads", () => {
-  it.scopedLive("unpack what the service keeps, as PEFT reads it", () =>
+describe("a download", () => {
+  it.scopedLive("unpacks the archive of a checkpoint as it is, or as PEFT reads it", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine.make()
       const server = NodeServer.layer({ apiKeys: [apiKey] }).pipe(
@@ -138,7 +138,7 @@ describe("downloads", () => {
     })
   )
 
-  it.scopedLive("go on after a cut where they were, and never show the key to the files' host", () =>
+  it.scopedLive("resumes after a lost connection, and never sends the key to the host of the files", () =>
     Effect.gen(function* () {
       const { files, service } = yield* withFiles((request, response, count) => {
         const from = range(request)
@@ -172,7 +172,7 @@ describe("downloads", () => {
     })
   )
 
-  it.scopedLive("start again where the server knows no ranges, or the file has changed", () =>
+  it.scopedLive("starts over if the server supports no ranges or the file has changed", () =>
     Effect.gen(function* () {
       for (const headers of [{ "content-length": archive.length }, { "content-length": archive.length, etag: '"2"' }]) {
         const { files, service } = yield* withFiles((_, response, count) =>
@@ -189,7 +189,7 @@ describe("downloads", () => {
     })
   )
 
-  it.scopedLive("ask for another URL when theirs has expired or is refused", () =>
+  it.scopedLive("asks for a new signed URL when the old one has expired or is rejected", () =>
     Effect.gen(function* () {
       let asked = 0
       const expired = yield* withFiles(
@@ -209,7 +209,7 @@ describe("downloads", () => {
     })
   )
 
-  it.scopedLive("fail with the reason, and leave nothing behind", () =>
+  it.scopedLive("leaves nothing behind when it fails", () =>
     Effect.gen(function* () {
       const short = yield* withFiles((request, response) => {
         // announces more than it has, for ever
@@ -253,7 +253,7 @@ describe("downloads", () => {
     })
   )
 
-  it.scopedLive("replace a directory only when told to, and not by half", () =>
+  it.scopedLive("replaces a directory only if asked to, and in one step", () =>
     Effect.gen(function* () {
       const { files, service } = yield* withFiles((_, response) => whole(response))
       const broken = yield* withFiles((_, response) => whole(response, archive.subarray(0, 100_000)))
@@ -284,7 +284,7 @@ describe("downloads", () => {
     })
   )
 
-  it.scopedLive("leave nothing behind, and close their connection, when they are interrupted", () =>
+  it.scopedLive("leaves nothing behind and closes its connection when it is interrupted", () =>
     Effect.gen(function* () {
       const runtime = yield* Effect.runtime()
       const closed = yield* Deferred.make<void>()
@@ -311,7 +311,7 @@ describe("downloads", () => {
     })
   )
 
-  it.scopedLive("external checkpoints come file by file, below their directory alone", () =>
+  it.scopedLive("downloads an external checkpoint file by file, and only into its directory", () =>
     Effect.gen(function* () {
       const external = "tinker://run/external_weights/e"
       const files = yield* listener((_, response) => whole(response, new TextEncoder().encode("x")))

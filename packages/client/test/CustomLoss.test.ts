@@ -1,11 +1,11 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as TensorData from "@effect-tinker/api/TensorData"
-import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as CustomLoss from "@effect-tinker/client/CustomLoss"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, type Scope, TestClock } from "effect"
+import { failureOf } from "./utils/exits.ts"
 import { connect, embedded, json } from "./utils/services.ts"
 
 type Target = Datum.For<"cross_entropy">
@@ -15,7 +15,7 @@ const data = [
   Datum.fromPromptCompletion([5, 6], [7])
 ]
 
-// two passes of two chunks
+// a forward and a backward pass of two chunks each
 const run = <A, E>(program: (training: TrainingClient.TrainingClient) => Effect.Effect<A, E, Scope.Scope>) =>
   Effect.gen(function* () {
     const http = yield* embedded.make({ "/client/config": json({ fwdbwd_max_chunk_len: 2 }) })
@@ -25,7 +25,7 @@ const run = <A, E>(program: (training: TrainingClient.TrainingClient) => Effect.
         yield* service.createLoraTrainingClient({ base_model: embedded.baseModel, rank: 4, seed: 1 })
       )
     }).pipe(Effect.scoped, Effect.provide(connect(http)))
-    /** what was sent to the model, by number */
+    /** the requests to the model, with their sequence numbers */
     const sent = (yield* http.requests)
       .filter(({ path }) => /^\/(forward_backward|optim_step|save_weights)/.test(path))
       .map(({ body, path }) => {
@@ -37,7 +37,7 @@ const run = <A, E>(program: (training: TrainingClient.TrainingClient) => Effect.
 
 const weightsOf = (datum: Target) => TensorData.toNumbers(datum.loss_fn_inputs.weights)
 
-/** cross_entropy again */
+/** computes `cross_entropy` */
 const crossEntropy: CustomLoss.CustomLoss<Target> = (data, logprobs) => {
   let loss = 0
   const gradients = data.map((datum, i) =>
@@ -49,11 +49,6 @@ const crossEntropy: CustomLoss.CustomLoss<Target> = (data, logprobs) => {
   return { loss, gradients, metrics: { mine: 7 } }
 }
 
-const failure = <A, E>(exit: Exit.Exit<A, E>) =>
-  (Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined) as
-    | TinkerError.TinkerError
-    | undefined
-
 const logprobsAfter = (training: TrainingClient.TrainingClient) =>
   Effect.gen(function* () {
     yield* yield* training.optimStep({ learning_rate: 0.1 })
@@ -62,7 +57,7 @@ const logprobsAfter = (training: TrainingClient.TrainingClient) =>
   })
 
 describe("a custom loss", () => {
-  it.scoped("is one turn: what is called behind it is sent and computed behind it", () =>
+  it.scoped("has one place in the queue: operations behind it are sent and run after it", () =>
     Effect.gen(function* () {
       const { sent, value } = yield* run((training) =>
         Effect.gen(function* () {
@@ -93,7 +88,7 @@ describe("a custom loss", () => {
     })
   )
 
-  it.scoped("trains as the built-in one does", () =>
+  it.scoped("trains exactly like the built-in loss that it computes", () =>
     Effect.gen(function* () {
       const own = yield* run((training) =>
         Effect.zipRight(Effect.flatten(training.forwardBackwardCustom(data, crossEntropy)), logprobsAfter(training))
@@ -105,7 +100,7 @@ describe("a custom loss", () => {
     })
   )
 
-  it.scoped("sends targets and weights alone, and gives the loss the rest", () =>
+  it.scoped("sends only targets and weights, and passes all inputs to the loss", () =>
     Effect.gen(function* () {
       const rich = data.map((datum) => ({
         ...datum,
@@ -142,72 +137,74 @@ describe("a custom loss", () => {
     })
   )
 
-  const gives =
+  const returns =
     (result: CustomLoss.Result): CustomLoss.CustomLoss<Target> =>
     () =>
       result
 
-  it.scoped("that fails, dies, is interrupted or gives no gradient leaves no gap and no gradient", () =>
-    Effect.gen(function* () {
-      const untouched = yield* run(logprobsAfter)
-      const ends: ReadonlyArray<
-        readonly [string, CustomLoss.CustomLoss<Target, string>, (exit: Exit.Exit<unknown, unknown>) => void]
-      > = [
-        ["fails", () => Effect.fail("no"), (exit) => assert.deepStrictEqual(exit, Exit.fail("no"))],
-        [
-          "throws",
-          () => {
-            throw new Error("odd")
-          },
-          (exit) => assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "odd")
-        ],
-        ["is interrupted", () => Effect.interrupt, (exit) => assert.include(failure(exit)?.message, "interrupted")],
-        [
-          "gives too few",
-          gives({ loss: 1, gradients: [[0, 0, 0]] }),
-          (exit) => assert.include(failure(exit)?.message, "gradients has 1 items for 3 datums")
-        ],
-        [
-          "gives another shape",
-          gives({
-            loss: 1,
-            gradients: [
-              [0, 0, 0],
-              [0, 0],
-              [0, 0]
-            ]
-          }),
-          (exit) => assert.include(failure(exit)?.message, "gradients[1] has 2 numbers for 1 logprobs")
-        ],
-        [
-          "gives NaN",
-          gives({ loss: Number.NaN, gradients: [] }),
-          (exit) => assert.strictEqual(failure(exit)?._tag, "LossFailed")
+  it.scoped(
+    "leaves no gap in the sequence numbers and no gradient if it fails, dies, is interrupted or returns a bad result",
+    () =>
+      Effect.gen(function* () {
+        const untouched = yield* run(logprobsAfter)
+        const ends: ReadonlyArray<
+          readonly [string, CustomLoss.CustomLoss<Target, string>, (exit: Exit.Exit<unknown, unknown>) => void]
+        > = [
+          ["fails", () => Effect.fail("no"), (exit) => assert.deepStrictEqual(exit, Exit.fail("no"))],
+          [
+            "throws",
+            () => {
+              throw new Error("odd")
+            },
+            (exit) => assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "odd")
+          ],
+          ["is interrupted", () => Effect.interrupt, (exit) => assert.include(failureOf(exit)?.message, "interrupted")],
+          [
+            "returns too few gradients",
+            returns({ loss: 1, gradients: [[0, 0, 0]] }),
+            (exit) => assert.include(failureOf(exit)?.message, "gradients has 1 items for 3 datums")
+          ],
+          [
+            "returns another shape",
+            returns({
+              loss: 1,
+              gradients: [
+                [0, 0, 0],
+                [0, 0],
+                [0, 0]
+              ]
+            }),
+            (exit) => assert.include(failureOf(exit)?.message, "gradients[1] has 2 numbers for 1 logprobs")
+          ],
+          [
+            "returns NaN",
+            returns({ loss: Number.NaN, gradients: [] }),
+            (exit) => assert.strictEqual(failureOf(exit)?._tag, "LossFailed")
+          ]
         ]
-      ]
-      for (const [name, loss, check] of ends) {
-        const { sent, value } = yield* run((training) =>
-          Effect.gen(function* () {
-            const own = yield* training.forwardBackwardCustom(data, loss)
-            const behind = yield* training.saveState("behind")
-            const exit = yield* Fiber.await(own)
-            yield* Fiber.join(behind)
-            assert.deepStrictEqual([own.seqIds, behind.seqIds], [[1, 2], [3]], name)
-            check(exit)
-            return yield* logprobsAfter(training)
-          })
-        )
-        assert.deepStrictEqual(
-          sent.map(([seqId]) => seqId).toSorted((a, b) => a - b),
-          [1, 2, 3, 4, 5, 6],
-          name
-        )
-        assert.deepStrictEqual(value, untouched.value, name)
-      }
-    })
+        for (const [name, loss, check] of ends) {
+          const { sent, value } = yield* run((training) =>
+            Effect.gen(function* () {
+              const own = yield* training.forwardBackwardCustom(data, loss)
+              const behind = yield* training.saveState("behind")
+              const exit = yield* Fiber.await(own)
+              yield* Fiber.join(behind)
+              assert.deepStrictEqual([own.seqIds, behind.seqIds], [[1, 2], [3]], name)
+              check(exit)
+              return yield* logprobsAfter(training)
+            })
+          )
+          assert.deepStrictEqual(
+            sent.map(([seqId]) => seqId).toSorted((a, b) => a - b),
+            [1, 2, 3, 4, 5, 6],
+            name
+          )
+          assert.deepStrictEqual(value, untouched.value, name)
+        }
+      })
   )
 
-  it.scoped("that submits to its own client is told so, instead of waiting for itself", () =>
+  it.scoped("fails if it submits to its own client, where it would wait for itself", () =>
     Effect.gen(function* () {
       const { value } = yield* run((training) =>
         Effect.gen(function* () {
@@ -217,14 +214,14 @@ describe("a custom loss", () => {
           return [yield* Fiber.await(own), yield* Fiber.await(yield* training.optimStep())] as const
         })
       )
-      const error = failure(value[0])
+      const error = failureOf(value[0])
       assert.strictEqual(error?._tag, "InvalidInput")
       assert.include(error?.message, "inside a loss")
       assert.isTrue(Exit.isSuccess(value[1]))
     })
   )
 
-  it.scoped("goes on when its caller does not wait for it", () =>
+  it.scoped("runs to its end although its future is interrupted", () =>
     Effect.gen(function* () {
       const { sent } = yield* run((training) =>
         Effect.gen(function* () {

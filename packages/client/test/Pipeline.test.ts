@@ -2,10 +2,11 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as Pipeline from "@effect-tinker/client/Pipeline"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, FastCheck as fc, Fiber, Stream, TestClock } from "effect"
+import * as fc from "fast-check"
+import { Clock, Effect, Exit, Fiber, Stream, TestClock } from "effect"
 import { connect, embedded } from "./utils/services.ts"
 
-// a service that takes ten seconds a step, one after the other, and records what was submitted and delivered
+// a service that runs steps one after the other, ten seconds each, and records submissions and results
 const makeService = (options: { readonly failing?: number } = {}) => {
   const events: Array<string> = []
   let free = 0
@@ -29,7 +30,7 @@ const drain = <A, E>(stream: Stream.Stream<A, E>) =>
   })
 
 describe("a pipeline", () => {
-  it.effect("has exactly as many steps submitted ahead as it is told", () =>
+  it.effect("submits exactly as many steps ahead as it is told to", () =>
     Effect.gen(function* () {
       const { deliver, events, submit } = makeService()
       const exit = yield* drain(Stream.range(0, 4).pipe(Pipeline.steps({ submit, ahead: 2 }), Stream.tap(deliver)))
@@ -49,13 +50,13 @@ describe("a pipeline", () => {
     })
   )
 
-  it.effect("never lets the service idle between steps", () =>
+  it.effect("never lets the service be idle between steps", () =>
     Effect.gen(function* () {
       const { submit } = makeService()
       let finished = 0
       const fiber = yield* Stream.range(1, 20).pipe(
         Pipeline.steps({ submit }),
-        // the program's own work on a result takes a while
+        // the program spends time on each result
         Stream.tap(() => Effect.sleep("3 seconds")),
         Stream.runForEach(() => Effect.map(Clock.currentTimeMillis, (now) => void (finished = now))),
         Effect.fork
@@ -66,7 +67,7 @@ describe("a pipeline", () => {
     })
   )
 
-  it("gives every result once and in order, whatever is ahead and however batches arrive", () =>
+  it("emits every result once and in order, however many steps are ahead and however batches arrive", () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(fc.integer(), { maxLength: 4 }), { maxLength: 6 }),
@@ -94,7 +95,7 @@ describe("a pipeline", () => {
       )
     ))
 
-  it.effect("delivers what is under way when the batches fail", () =>
+  it.effect("emits the results of submitted steps when the batches fail", () =>
     Effect.gen(function* () {
       const { deliver, events, submit } = makeService()
       const exit = yield* drain(
@@ -109,7 +110,7 @@ describe("a pipeline", () => {
     })
   )
 
-  it.effect("waits for what is under way when a step fails, and submits no more", () =>
+  it.effect("waits for submitted steps when a step fails, and submits no more", () =>
     Effect.gen(function* () {
       const { deliver, events, submit } = makeService({ failing: 1 })
       const fiber = yield* Stream.range(0, 9).pipe(
@@ -128,7 +129,7 @@ describe("a pipeline", () => {
     })
   )
 
-  it.effect("trains through a client", () =>
+  it.effect("trains with a training client", () =>
     Effect.gen(function* () {
       const http = yield* embedded.make()
       const losses = yield* Effect.gen(function* () {

@@ -77,7 +77,7 @@ const embedded = <A, E>(
     }).pipe(Effect.provide(layer))
   })
 
-describe("the REST client against the embedded service", () => {
+describe("RestClient against the embedded service", () => {
   it.scoped("looks up runs, sessions, samplers and checkpoints", () =>
     embedded((rest, { paths, runs, session }) =>
       Effect.gen(function* () {
@@ -112,7 +112,7 @@ describe("the REST client against the embedded service", () => {
     )
   )
 
-  it.scoped("publishes, unpublishes, keeps for a while, copies and deletes", () =>
+  it.scoped("publishes, unpublishes, expires, copies and deletes checkpoints", () =>
     embedded((rest, { paths, session }) =>
       Effect.gen(function* () {
         const path = paths[0]!
@@ -139,7 +139,7 @@ describe("the REST client against the embedded service", () => {
     )
   )
 
-  it.scoped("deletes by age, type and run, and says first what it would delete", () =>
+  it.scoped("deletes checkpoints by age, type and run, and lists them in a dry run", () =>
     embedded((rest, { paths, runs }) =>
       Effect.gen(function* () {
         const [a, b, c, d] = paths
@@ -201,8 +201,8 @@ const numbers = (list: ReadonlyArray<{ readonly checkpoint_id: string }>) =>
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
 
-describe("streams over pages", () => {
-  it.effect("ask for no page that is not needed", () =>
+describe("a stream over pages", () => {
+  it.effect("requests no page that is not consumed", () =>
     Effect.gen(function* () {
       const { requests, result } = yield* against({ "/checkpoints": listing(50) }, (rest) =>
         collect(rest.streamUserCheckpoints({ pageSize: 10 }).pipe(Stream.take(15)))
@@ -212,7 +212,7 @@ describe("streams over pages", () => {
     })
   )
 
-  it.effect("give every element once, from any offset, whatever the size of the pages and the concurrency", () =>
+  it.effect("emits every item once, from any offset, with any page size and concurrency", () =>
     Effect.gen(function* () {
       for (const concurrency of [1, 4]) {
         for (const most of [3, 10, 1000]) {
@@ -232,7 +232,7 @@ describe("streams over pages", () => {
     })
   )
 
-  it.effect("bound what is asked for at a time", () =>
+  it.effect("sends no more concurrent requests than it is told to", () =>
     Effect.gen(function* () {
       let now = 0
       let most = 0
@@ -254,7 +254,7 @@ describe("streams over pages", () => {
     })
   )
 
-  it.effect("usage of more than two weeks is asked for in windows", () =>
+  it.effect("requests the usage of more than two weeks in windows", () =>
     Effect.gen(function* () {
       const at = (text: string) => DateTime.unsafeMake(text)
       const { requests } = yield* against({ "/billing/usage/events": json({ data: [], sessions: {} }) }, (rest) =>
@@ -272,8 +272,8 @@ describe("streams over pages", () => {
   )
 })
 
-describe("adapters", () => {
-  it.scoped("go up as they came down, and can be sampled from", () =>
+describe("an adapter", () => {
+  it.scoped("can be uploaded as it was downloaded, and sampled from", () =>
     embedded((rest, { paths }) =>
       Effect.gen(function* () {
         const path = paths[2]!
@@ -303,8 +303,8 @@ describe("adapters", () => {
   )
 })
 
-describe("bad input", () => {
-  it.effect("fails before anything is sent", () =>
+describe("invalid input of RestClient", () => {
+  it.effect("fails before a request is sent", () =>
     Effect.gen(function* () {
       const paths = ["", "x", "tinker://", "tinker://r/other/n", "tinker://r/weights/a/b", "tinker://r/weights/"]
       const { requests } = yield* against(json({}), (rest) =>
@@ -358,7 +358,7 @@ const path = "tinker://run:train:0/weights/a"
 const archive = "/training_runs/run:train:0/checkpoints/weights/a/archive"
 
 describe("the URL of an archive", () => {
-  it.effect("is in a redirect, which is not followed, or in a body", () =>
+  it.effect("is read from a redirect, which is not followed, or from a body", () =>
     Effect.gen(function* () {
       const moved = yield* against(
         {
@@ -390,7 +390,7 @@ describe("the URL of an archive", () => {
     })
   )
 
-  it.effect("is waited for while the archive is built, and not for ever", () =>
+  it.effect("is requested again while the archive is built, up to a limit", () =>
     Effect.gen(function* () {
       const building = json({ detail: "building" }, { status: 503 })
       const soon = json({ detail: "building" }, { status: 503, headers: { "retry-after": "5" } })
@@ -415,8 +415,8 @@ describe("the URL of an archive", () => {
   )
 })
 
-describe("traces, redirects, identity and uploads", () => {
-  it.effect("a trace is asked for until it is ready or failed, and not for ever", () =>
+describe("RestClient", () => {
+  it.effect("polls for a trace until it is ready or failed, up to a limit", () =>
     Effect.gen(function* () {
       const pending = json({ status: "pending" })
       const trace = (steps: ReadonlyArray<ScriptedHttpClient.Step>) =>
@@ -444,7 +444,7 @@ describe("traces, redirects, identity and uploads", () => {
     })
   )
 
-  it.effect("a redirect is followed, and the key stays at home", () =>
+  it.effect("follows a redirect without sending the key to another host", () =>
     Effect.gen(function* () {
       const to = (location: string) => ScriptedHttpClient.empty({ status: 307, headers: { location } })
       const { requests, result } = yield* against(
@@ -464,7 +464,7 @@ describe("traces, redirects, identity and uploads", () => {
     })
   )
 
-  it.effect("a token says who it stands for", () =>
+  it.effect("reads the identity of the user from a token", () =>
     Effect.gen(function* () {
       const part = (claims: object) => Encoding.encodeBase64Url(JSON.stringify(claims))
       const token = (claims: object) => Redacted.make(`${part({ alg: "none" })}.${part(claims)}.sig`)
@@ -484,7 +484,7 @@ describe("traces, redirects, identity and uploads", () => {
     })
   )
 
-  it.effect("an adapter goes up to signed URLs, without the key", () =>
+  it.effect("uploads an adapter to signed URLs without the key", () =>
     Effect.gen(function* () {
       const files = { "adapter_config.json": new Uint8Array([1]), "adapter_model.safetensors": new Uint8Array([2, 3]) }
       const urls = Object.fromEntries(Object.keys(files).map((name) => [name, `https://files.test/put/${name}?sig=s`]))

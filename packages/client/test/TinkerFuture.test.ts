@@ -1,6 +1,7 @@
 import * as TinkerFuture from "@effect-tinker/client/TinkerFuture"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, FiberRef, Option, Scope } from "effect"
+import { failureOf } from "./utils/exits.ts"
 
 /** A future of a result that the test decides, and the scope that it runs in. */
 const makeFuture = Effect.gen(function* () {
@@ -16,10 +17,7 @@ const makeFuture = Effect.gen(function* () {
   return { future, result, scope, seqIds }
 })
 
-const failureOf = <A, E>(exit: Exit.Exit<A, E>) =>
-  Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined
-
-const tagOf = <A, E>(exit: Exit.Exit<A, E>) => (failureOf(exit) as { readonly _tag?: string } | undefined)?._tag
+const tagOf = <A, E>(exit: Exit.Exit<A, E>) => failureOf(exit)?._tag
 
 describe("TinkerFuture", () => {
   it.effect("is a fiber of the runtime with the operation's name and sequence numbers", () =>
@@ -89,7 +87,7 @@ describe("TinkerFuture", () => {
       const late = yield* TinkerFuture.make({ method: "forward", seqIds: () => [], scope, run: Effect.never })
       const exit = yield* Fiber.await(late)
       assert.strictEqual(tagOf(exit), "ClientClosed")
-      assert.include(String(failureOf(exit)), "forward")
+      assert.include(failureOf(exit)?.message, "forward")
     })
   )
 

@@ -1,3 +1,4 @@
+/** Runs random programs against a simulated service with faults, and checks what they left. */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as TinkerError from "@effect-tinker/api/TinkerError"

@@ -1,15 +1,16 @@
+/** Defines the test cases of random programs, for a range of seeds. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { check, replay } from "./randomProgram.ts"
 
 const shard = 100
 
-/** Test cases for a range of seeds; two files share the seeds, so that two cores do. */
+/** The seeds are split over two files so that two cores share them. */
 export const testSeeds = (start: number, end: number) =>
-  describe("randomised programs on bad days", () => {
+  describe("a random program under faults", () => {
     for (let from = start; from < end; from += shard) {
       it.effect(
-        `apply what was submitted, in order and once, and leave nothing behind: seeds ${from} to ${from + shard - 1}`,
+        `has each operation applied once and in order, and leaves nothing behind: seeds ${from} to ${from + shard - 1}`,
         () =>
           Effect.gen(function* () {
             for (let seed = from; seed < from + shard; seed++) {

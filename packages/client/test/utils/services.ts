@@ -1,3 +1,4 @@
+/** Test services, scripted or embedded, and sessions with them. */
 import { prefix } from "@effect-tinker/api/TinkerApi"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"

@@ -1,3 +1,5 @@
+/** Builds tar archives, also invalid ones. */
+
 /** An entry of an archive, as any writer could have written it. */
 export interface Entry {
   readonly name: string

@@ -1,45 +1,7 @@
-import * as Datum from "@effect-tinker/api/Datum"
 import type * as Training from "@effect-tinker/api/Training"
 import { assert, describe, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
-import { chunk, estimate } from "../src/internal/training/chunking.ts"
-import { combine, hashUnordered } from "../src/internal/training/combineOutputs.ts"
-
-const ofLength = (n: number) =>
-  Datum.make({
-    model_input: new Int32Array(n),
-    loss_fn_inputs: { target_tokens: new Int32Array(n), weights: new Float32Array(n) }
-  })
-
-describe("chunks", () => {
-  it("count 4 bytes a token, 8 an int64 and 4 a float32", () => {
-    assert.strictEqual(estimate(ofLength(10)), 10 * (4 + 8 + 4))
-  })
-
-  it("keep every datum, in order, within both limits, as full as they can be", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 60 }),
-        fc.integer({ min: 1, max: 10 }),
-        fc.integer({ min: 1, max: 1500 }),
-        (lengths, maxLength, maxBytes) => {
-          const data = lengths.map(ofLength)
-          const chunks = chunk(data, { maxLength, maxBytes })
-          assert.deepStrictEqual(chunks.flat(), data)
-          const bytes = (part: ReadonlyArray<Datum.Datum>) => part.reduce((sum, datum) => sum + estimate(datum), 0)
-          chunks.forEach((part, i) => {
-            assert.isTrue(part.length > 0 && part.length <= maxLength)
-            assert.isTrue(part.length === 1 || bytes(part) <= maxBytes)
-            const next = chunks[i + 1]?.[0]
-            if (next !== undefined) {
-              assert.isTrue(part.length === maxLength || bytes(part) + estimate(next) > maxBytes)
-            }
-          })
-        }
-      )
-    )
-  })
-})
+import * as fc from "fast-check"
+import { combine, hashUnordered } from "../../../src/internal/training/combineOutputs.ts"
 
 const output = (count: number, metrics: Record<string, number>): Training.ForwardBackwardOutput => ({
   loss_fn_output_type: "ArrayRecord",
@@ -47,8 +9,8 @@ const output = (count: number, metrics: Record<string, number>): Training.Forwar
   metrics
 })
 
-describe("combined results", () => {
-  it("reduce each metric by its name's ending", () => {
+describe("combining the outputs of chunks", () => {
+  it("reduces each metric by the suffix of its name", () => {
     const combined = combine([
       output(2, { "m:mean": 3, "s:slack": 2, "loss:sum": 1.5, "cc:unique": 4, "lo:min": 1, "hi:max": 1, "z:last": 9 }),
       output(2, { "m:mean": 6, "s:slack": 2, "loss:sum": 1.5, "cc:unique": 5, "lo:min": -1, "hi:max": 8, "z:last": 9 }),
@@ -63,7 +25,7 @@ describe("combined results", () => {
     )
   })
 
-  it("hash unordered values as the official client does", () => {
+  it("hashes unordered values like the official client", () => {
     const table: ReadonlyArray<readonly [ReadonlyArray<number>, bigint]> = [
       [[1], -6644214454873602895n],
       [[0], -8753497827991233192n],
@@ -80,7 +42,7 @@ describe("combined results", () => {
     )
   })
 
-  it("make sums and extremes that do not depend on how the batch was cut", () => {
+  it("gives the same sums, maxima and means however the batch was split", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 1, maxLength: 20 }), (values) => {
         const { metrics } = combine(
@@ -94,7 +56,7 @@ describe("combined results", () => {
     )
   })
 
-  it("drop a mean over no outputs rather than make it NaN", () => {
+  it("drops a mean over no outputs instead of reporting NaN", () => {
     assert.deepStrictEqual(combine([output(0, { "a:mean": 1, "b:sum": 2 })]).metrics, { "b:sum": 2 })
   })
 })

@@ -86,9 +86,9 @@ const sample = (sampling: SamplingClient.SamplingClient, n: number) =>
     ({ sequences }) => Array.from(sequences[0]!.tokens)
   )
 
-describe("connections that are cut at random", () => {
+describe("a client whose connections are cut at random", () => {
   it.scopedLive(
-    "lose no step, double none and change no order, give each sample its own answer, and none is left",
+    "loses, repeats and reorders no step, returns each sample its own result, and leaves no connection behind",
     () =>
       Effect.gen(function* () {
         const engine = yield* TestEngine.make({ vocabularySize })

@@ -9,7 +9,7 @@ import { Effect, Fiber, Layer, Redacted } from "effect"
 
 const batch = [Datum.fromPromptCompletion([1], [2])]
 
-it.effect("a long run with faults holds no more fibers at its end than at its start", () =>
+it.effect("a long run with faults has no more fibers at its end than at its start", () =>
   Effect.gen(function* () {
     const report = yield* Simulation.run(
       Effect.gen(function* () {

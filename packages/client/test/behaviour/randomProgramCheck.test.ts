@@ -20,9 +20,9 @@ const withBody = (request: HttpClientRequest.HttpClientRequest, body: Body) =>
 const answer = (request: HttpClientRequest.HttpClientRequest, body: Body) =>
   Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(body)))
 
-/** A client that does to one optimizer step in four what it must not. */
+/** Clients with a fault in one optimizer step out of four. */
 const faults: { readonly [name: string]: () => (send: Send) => Send } = {
-  "loses a step, and says that it was done": () => (send) => (request) => {
+  "loses a step and reports that it was done": () => (send) => (request) => {
     if (pathOf(request) === "/optim_step" && Number(bodyOf(request)["seq_id"]) % 4 === 2) {
       return answer(request, { request_id: "lost" })
     }
@@ -30,7 +30,7 @@ const faults: { readonly [name: string]: () => (send: Send) => Send } = {
       ? answer(request, { metrics: {} })
       : send(request)
   },
-  "sends a step twice, under the next number as well": () => (send) => (request) => {
+  "sends a step twice, also with the next sequence number": () => (send) => (request) => {
     if (pathOf(request) !== "/optim_step") return send(request)
     const body = bodyOf(request)
     const seq_id = Number(body["seq_id"])
@@ -38,13 +38,13 @@ const faults: { readonly [name: string]: () => (send: Send) => Send } = {
       ? Effect.zipRight(send(withBody(request, { ...body, seq_id: seq_id + 1 })), send(request))
       : send(request)
   },
-  "sends what it did not submit": () => (send) => (request) => {
+  "sends other parameters than were submitted": () => (send) => (request) => {
     if (pathOf(request) !== "/optim_step") return send(request)
     const body = bodyOf(request)
     const adam_params = { ...(body["adam_params"] as Body), learning_rate: 0.5 }
     return send(withBody(request, { ...body, adam_params }))
   },
-  "says that what failed was done": () => (send) => (request) =>
+  "reports a failed step as done": () => (send) => (request) =>
     pathOf(request) === "/optim_step" && Number(bodyOf(request)["seq_id"]) % 4 === 2
       ? Effect.flatMap(
           send(withBody(request, { ...bodyOf(request), adam_params: { learning_rate: -1 } })),
@@ -53,7 +53,7 @@ const faults: { readonly [name: string]: () => (send: Send) => Send } = {
       : pathOf(request) === "/retrieve_future" && bodyOf(request)["request_id"] === "lost"
         ? answer(request, { metrics: {} })
         : send(request),
-  "never gives up a request": () => (send) => (request) =>
+  "cannot be interrupted": () => (send) => (request) =>
     pathOf(request) === "/optim_step"
       ? Effect.uninterruptible(Effect.zipRight(Effect.sleep("3 hours"), send(request)))
       : send(request)
@@ -82,7 +82,7 @@ describe("the check of random programs", () => {
     )
   }
 
-  it.effect("finds nothing where nothing is wrong", () =>
+  it.effect("finds no problem in a client without a fault", () =>
     Effect.map(
       problemsOf(() => (send) => send, 30, Number.POSITIVE_INFINITY),
       (found) => assert.deepStrictEqual(found, [])

@@ -42,8 +42,8 @@ const listen = (directory: string) =>
     return { url: yield* Effect.provide(NodeServer.baseUrl, context), end: Scope.close(scope, Exit.void) }
   })
 
-describe("a service that ends in mid-training", () => {
-  it.live("is told of by the steps under way, and training goes on from the checkpoint as if nothing had been", () =>
+describe("a service that stops during training", () => {
+  it.live("fails the steps in progress, and training continues from the checkpoint as if it had not stopped", () =>
     Effect.gen(function* () {
       const directory = yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
       const first = yield* listen(directory)

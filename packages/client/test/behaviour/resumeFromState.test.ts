@@ -28,8 +28,8 @@ const inSession = <A, E, R>(program: (service: ServiceClient.Service) => Effect.
     )
   }).pipe(Effect.scoped)
 
-describe("going on from a saved state", () => {
-  it.effect("with the optimizer gives bit for bit what the run that was never interrupted gives", () =>
+describe("training from a saved state", () => {
+  it.effect("continues bit for bit like a run that was never interrupted, if the optimizer is loaded", () =>
     inSession((service) =>
       Effect.gen(function* () {
         const whole = yield* service.createLoraTrainingClient({ base_model: embedded.baseModel, rank: 4, seed: 1 })
@@ -47,7 +47,7 @@ describe("going on from a saved state", () => {
     )
   )
 
-  it.effect("refuses what is no training state, and says when there is none", () =>
+  it.effect("rejects a path that is not a training state, and reports a state that does not exist", () =>
     inSession((service) =>
       Effect.gen(function* () {
         const invalid = yield* Effect.flip(service.createTrainingClientFromState("tinker://run/sampler_weights/a"))
@@ -58,7 +58,7 @@ describe("going on from a saved state", () => {
     )
   )
 
-  it.effect("asks the service for the adapter's shape, and loads as the first operation", () =>
+  it.effect("creates an adapter of the shape that the service reports, and loads as the first operation", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({
         "/weights_info": json({ base_model: "base", is_lora: true, lora_rank: 8, train_mlp: false }),

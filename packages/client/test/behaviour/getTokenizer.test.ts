@@ -4,9 +4,9 @@ import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { connect, embedded, json, scripted } from "./utils/services.ts"
+import { connect, embedded, json, scripted } from "../utils/services.ts"
 
-/** Says which model was asked for. */
+/** Fails with the names that it was given. */
 const asked = Layer.succeed(Tokenizers.Tokenizers, {
   forModel: (model_name, tokenizer_id) =>
     Effect.fail(new Tokenizer.TokenizerError({ path: model_name, reason: `with ${tokenizer_id}` }))
@@ -25,7 +25,7 @@ const asksFor = (overrides: Parameters<typeof scripted.make>[0]) =>
 const info = (model_data: Record<string, unknown>) => ({ "/get_info": json({ model_id: "model-1", model_data }) })
 
 describe("getTokenizer", () => {
-  it.scoped("of a model in training goes by what the service says of it", () =>
+  it.scoped("uses the names that the service reports for a model in training", () =>
     Effect.gen(function* () {
       assert.strictEqual(
         yield* asksFor(info({ model_name: "org/model", tokenizer_id: "org/tokenizer" })),
@@ -39,7 +39,7 @@ describe("getTokenizer", () => {
     })
   )
 
-  it.scoped("of a sampler goes by its base model", () =>
+  it.scoped("uses the base model of a sampler", () =>
     Effect.gen(function* () {
       const http = yield* embedded.make()
       const error = yield* Effect.gen(function* () {

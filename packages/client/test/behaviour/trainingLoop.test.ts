@@ -12,7 +12,7 @@ const decodeTraining = Schema.decodeUnknownSync(Training.ForwardBackwardRequest)
 
 for (const service of [scripted, embedded]) {
   describe(`the training loop against ${service.name}`, () => {
-    it.effect("submits, awaits and saves, with every request as the contract has it", () =>
+    it.effect("submits, awaits and saves, with requests that follow the contract", () =>
       Effect.gen(function* () {
         const http = yield* service.make()
         const data = Array.from({ length: 1025 }, (_, i) => datum(i))
@@ -133,7 +133,7 @@ for (const service of [scripted, embedded]) {
       }).pipe(Effect.scoped)
     )
 
-    it.effect("beats every ten seconds, exactly", () =>
+    it.effect("sends a heartbeat exactly every ten seconds", () =>
       Effect.gen(function* () {
         const http = yield* service.make()
         const program = Effect.gen(function* () {
@@ -151,7 +151,7 @@ for (const service of [scripted, embedded]) {
       }).pipe(Effect.scoped)
     )
 
-    it.effect("keeps two clients side by side apart, each with its key and URL", () =>
+    it.effect("keeps two clients apart, each with its own key and URL", () =>
       Effect.gen(function* () {
         const sides = [
           { key: "tml-left", baseUrl: "http://left.test" },
@@ -179,7 +179,7 @@ for (const service of [scripted, embedded]) {
       }).pipe(Effect.scoped)
     )
 
-    it.effect("keeps call order when the step behind is submitted before the answer", () =>
+    it.effect("keeps the order of calls when an operation is submitted before the response to the last one", () =>
       Effect.gen(function* () {
         const http = yield* service.make()
         const program = Effect.gen(function* () {
@@ -211,7 +211,7 @@ for (const service of [scripted, embedded]) {
       }).pipe(Effect.scoped)
     )
 
-    it.effect("lets a future be awaited many times, and a waiter be interrupted alone", () =>
+    it.effect("joins a future many times, and is not affected when a fiber that joins it is interrupted", () =>
       Effect.gen(function* () {
         const http = yield* service.make()
         const program = Effect.gen(function* () {
@@ -231,7 +231,7 @@ for (const service of [scripted, embedded]) {
       }).pipe(Effect.scoped)
     )
 
-    it.effect("fails the combined future when a chunk fails, and goes on with what follows", () =>
+    it.effect("fails the future of a batch when a chunk fails, and continues with the next operation", () =>
       Effect.gen(function* () {
         let second: string | undefined
         const failed = json({ error: "chunk 2 broke", category: "server" })

@@ -59,7 +59,7 @@ describe.each(ways)("over %s", (way) => {
 
   describe("sampling from a service that is short of capacity", () => {
     for (const count of [20, 50]) {
-      it.effect(`answers ${count} samples at once, each once, though one was turned away`, () =>
+      it.effect(`returns each of ${count} concurrent samples once although one was rate limited`, () =>
         inTime(
           Effect.gen(function* () {
             const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).respond(429)] })
@@ -78,7 +78,7 @@ describe.each(ways)("over %s", (way) => {
         )
       )
 
-      it.effect(`answers ${count} samples at once that are all turned away at first`, () =>
+      it.effect(`returns ${count} concurrent samples that are all rate limited at first`, () =>
         inTime(
           Effect.gen(function* () {
             const simulator = yield* simulate({
@@ -94,7 +94,7 @@ describe.each(ways)("over %s", (way) => {
       )
     }
 
-    it.effect("does not slow another service: 120 samples of each, one of them throttled", () =>
+    it.effect("does not slow down another service: 120 samples of each, one of them throttled", () =>
       inTime(
         Effect.gen(function* () {
           const throttled = yield* simulate({
@@ -114,7 +114,7 @@ describe.each(ways)("over %s", (way) => {
       )
     )
 
-    it.effect("keeps as many samples under way as the service wants, also after callers gave up", () =>
+    it.effect("keeps as many samples in progress as the service allows, also after callers were interrupted", () =>
       inTime(
         Effect.gen(function* () {
           const simulator = yield* simulate({
@@ -138,7 +138,7 @@ describe.each(ways)("over %s", (way) => {
 
   describe("sampling from a service that fails", () => {
     for (const status of [500, 502, 503, 529]) {
-      it.effect(`tries again after ${status}, under the same number`, () =>
+      it.effect(`retries after ${status} with the same sequence number`, () =>
         inTime(
           Effect.gen(function* () {
             const simulator = yield* simulate({ faults: [Fault.on("asample").first(3).respond(status)] })
@@ -151,7 +151,7 @@ describe.each(ways)("over %s", (way) => {
       )
     }
 
-    it.effect("reports a 500 after one request where nothing may be tried again, and goes on", () =>
+    it.effect("fails with a 500 after one request if retries are off, and continues", () =>
       inTime(
         Effect.gen(function* () {
           const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).respond(500)] })
@@ -164,7 +164,7 @@ describe.each(ways)("over %s", (way) => {
       )
     )
 
-    it.effect("reports a 400 after one request, and goes on", () =>
+    it.effect("fails with a 400 after one request, and continues", () =>
       inTime(
         Effect.gen(function* () {
           const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).respond(400)] })
@@ -176,7 +176,7 @@ describe.each(ways)("over %s", (way) => {
       )
     )
 
-    it.effect("samples anew what has expired, and what was lost only once", () =>
+    it.effect("submits expired samples again, and lost ones only once", () =>
       inTime(
         Effect.gen(function* () {
           const simulator = yield* simulate({

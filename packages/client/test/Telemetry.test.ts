@@ -1,0 +1,156 @@
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as Telemetry from "@effect-tinker/client/Telemetry"
+import type * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import type * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Clock, ConfigProvider, Effect, Fiber, Logger, Redacted, TestClock } from "effect"
+import { connect, json, scripted } from "./utils/services.ts"
+
+const accepted = json({ status: "accepted" })
+
+type Body = Record<string, never>
+const bodies = (http: ScriptedHttpClient.ScriptedHttpClient, path: string) =>
+  Effect.map(http.requestsTo(path), (requests) => requests.map(({ body }) => body as Body))
+
+const events = (http: ScriptedHttpClient.ScriptedHttpClient) =>
+  Effect.map(bodies(http, "/telemetry"), (batches) => batches.flatMap(({ events }) => events as Array<Body>))
+
+describe("telemetry", () => {
+  it.scoped("reports the session and failures, and never a key or content", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/telemetry": accepted,
+        "/get_server_capabilities": [
+          json({ detail: "echo tml-integration-key and eyJabcdefghij.eyJabc.sig" }, { status: 500 }),
+          json({ supported_models: [] })
+        ]
+      })
+      const program = Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const fiber = yield* Effect.fork(service.getServerCapabilities)
+        yield* TestClock.adjust("65 seconds")
+        yield* Fiber.join(fiber)
+        return yield* Effect.die(new RangeError("my data is secret-content"))
+      })
+      yield* Effect.exit(Effect.provide(program, connect(http)))
+      const all = yield* events(http)
+      assert.deepStrictEqual(
+        all.map((event) => event["event"] as string),
+        ["SESSION_START", "GENERIC_EVENT", "UNHANDLED_EXCEPTION", "SESSION_END"]
+      )
+      assert.deepStrictEqual(
+        all.map((event) => event["event_session_index"] as number),
+        [0, 1, 2, 3]
+      )
+      assert.strictEqual(all[2]!["error_type"], "RangeError")
+      assert.strictEqual(all[3]!["duration"], "0:01:05")
+      const [batch] = yield* bodies(http, "/telemetry")
+      assert.strictEqual(batch!["session_id"], "session-1")
+      assert.strictEqual(batch!["platform"], process.platform === "linux" ? "Linux" : batch!["platform"])
+      const text = JSON.stringify(yield* bodies(http, "/telemetry"))
+      for (const secret of ["tml-integration-key", "eyJabc", "secret-content"]) assert.notInclude(text, secret)
+      assert.strictEqual((all[1]!["event_data"] as Body)["status_code"], 500)
+    })
+  )
+
+  it.scoped("reports a user's mistake as a user error", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/telemetry": accepted,
+        "/get_server_capabilities": json({ detail: "no" }, { status: 403 })
+      })
+      yield* Effect.exit(
+        Effect.flatMap(ServiceClient.ServiceClient, (service) => service.getServerCapabilities).pipe(
+          Effect.provide(connect(http))
+        )
+      )
+      const all = yield* events(http)
+      assert.strictEqual(all[2]!["event_name"], "user_error")
+      assert.strictEqual(all[2]!["severity"], "WARNING")
+    })
+  )
+
+  it.scoped("is off if TINKER_TELEMETRY says so", () =>
+    Effect.gen(function* () {
+      for (const [value, expected] of [
+        ["0", 0],
+        ["no", 0],
+        ["TRUE", 1]
+      ] as const) {
+        const http = yield* scripted.make({ "/telemetry": accepted })
+        const options: TinkerConfig.Options = { apiKey: Redacted.make("tml-key"), baseUrl: "http://any.test" }
+        yield* ServiceClient.ServiceClient.pipe(
+          Effect.provide(ServiceClient.layerConfig(options)),
+          Effect.provide(http.layer),
+          Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["TINKER_TELEMETRY", value]])))
+        )
+        assert.strictEqual((yield* http.requestsTo("/telemetry")).length, expected, value)
+      }
+    })
+  )
+
+  const recorded = (answer: (events: number) => Effect.Effect<void, TinkerError.TinkerError>) =>
+    Effect.gen(function* () {
+      const batches: Array<{ readonly time: number; readonly size: number }> = []
+      const telemetry = yield* Telemetry.make(({ events }) =>
+        Effect.flatMap(Clock.currentTimeMillis, (time) => {
+          batches.push({ time, size: events.length })
+          return answer(events.length)
+        })
+      )
+      return { batches, telemetry }
+    })
+
+  it.scoped("is sent every ten seconds in batches of at most a hundred events", () =>
+    Effect.gen(function* () {
+      const { batches, telemetry } = yield* recorded(() => Effect.void)
+      yield* Effect.repeatN(telemetry.event("a"), 249)
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(
+        batches.map(({ size, time }) => [time, size]),
+        [
+          [10_000, 100],
+          [10_000, 100],
+          [10_000, 50]
+        ]
+      )
+      yield* telemetry.event("b")
+      yield* telemetry.flush
+      assert.strictEqual(batches.length, 4)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(batches.length, 4, "nothing is sent if there are no events")
+    })
+  )
+
+  it.scoped("drops the newest events with one warning when it is full, and gives up a batch after some attempts", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const busy = new TinkerError.TransportError({ method: "sendTelemetry", reason: "Timeout", url: "u" })
+      const { batches, telemetry } = yield* recorded(() => busy)
+      yield* Effect.repeatN(telemetry.event("a"), 10_010).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+      )
+      assert.strictEqual(lines.length, 1)
+      const flushing = yield* Effect.fork(telemetry.flush)
+      yield* TestClock.adjust("10 minutes")
+      yield* Fiber.join(flushing)
+      assert.strictEqual(batches.length, 300)
+      assert.strictEqual(batches.reduce((sum, { size }) => sum + size, 0) / 3, 10_000)
+    })
+  )
+
+  it.scoped("ends with the first 404, as the service accepts none", () =>
+    Effect.gen(function* () {
+      const none = new TinkerError.NotFound({ method: "sendTelemetry", status: 404, detail: "" })
+      const { batches, telemetry } = yield* recorded(() => none)
+      yield* Effect.repeatN(telemetry.event("a"), 500)
+      yield* telemetry.failure(Cause.die("x"))
+      yield* telemetry.flush
+      yield* telemetry.event("b")
+      yield* telemetry.flush
+      assert.strictEqual(batches.length, 1)
+    })
+  )
+})
