@@ -1,7 +1,8 @@
+/** Runs the past-tense example on the hosted service if TINKER_API_KEY is set, else on the embedded one. */
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as Backend from "@effect-tinker/cookbook/Backend"
 import * as Progress from "@effect-tinker/cookbook/Progress"
 import * as Timings from "@effect-tinker/cookbook/Timings"
-import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
@@ -28,10 +29,10 @@ const MainLive = Layer.mergeAll(ProgressLive, BackendLive).pipe(
   Layer.provide(NodeHttpClient.layer)
 )
 
-// for a shorter run: TINKER_STEPS=8 npm start
+// for a short run: TINKER_STEPS=8 npm start
 const steps = Config.integer("TINKER_STEPS").pipe(Config.withDefault(PastTense.defaults.steps))
 
-// a typed error says what to do; anything else needs its stack trace
+// the message of an expected failure says what to do; a defect needs its stack trace
 const explain = (cause: Cause.Cause<{ readonly message: string }>): string =>
   Option.match(Cause.failureOption(cause), { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })
 

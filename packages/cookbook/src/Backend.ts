@@ -1,5 +1,5 @@
 /**
- * Everything below a training program, chosen by the environment: the hosted service, or the embedded one.
+ * The service that a training program runs on, hosted or embedded, chosen by the environment.
  *
  * @since 0.1.0
  */
@@ -25,14 +25,14 @@ import * as BaseModel from "./BaseModel.ts"
  * @category models
  */
 export interface Service {
-  /** for people to read */
+  /** for display, such as `the hosted service` */
   readonly description: string
-  /** the directory of a checkpoint, by the path that the service gave it; none when it lies with the service */
+  /** the local directory of a checkpoint, by its `tinker://` path; none if the service stores it remotely */
   readonly directoryOf: (path: string) => Option.Option<string>
 }
 
 /**
- * What a program talks to.
+ * The service that a program runs on.
  *
  * @since 0.1.0
  * @category tags
@@ -40,7 +40,7 @@ export interface Service {
 export class Backend extends Context.Tag("@effect-tinker/cookbook/Backend")<Backend, Service>() {}
 
 /**
- * A service that keeps its checkpoints to itself.
+ * A remote service, whose checkpoints are not in local directories.
  *
  * @since 0.1.0
  * @category layers
@@ -48,13 +48,16 @@ export class Backend extends Context.Tag("@effect-tinker/cookbook/Backend")<Back
 export const layerRemote = (description: string): Layer.Layer<Backend> =>
   Layer.succeed(Backend, { description, directoryOf: () => Option.none() })
 
-// a service that offers the shipped model needs no settings for it
-const layerOffered = Layer.unwrapEffect(
+// the shipped model needs no settings where the service offers it
+const layerBaseModel = Layer.unwrapEffect(
   Effect.gen(function* () {
     const service = yield* ServiceClient.ServiceClient
-    const wanted = yield* Effect.orElseSucceed(Config.option(Config.nonEmptyString("TINKER_BASE_MODEL")), Option.none)
-    if (Option.isSome(wanted))
-      return wanted.value === ModelDirectory.nanoName ? BaseModel.layerNano : BaseModel.layerConfig
+    const configured = yield* Effect.orElseSucceed(
+      Config.option(Config.nonEmptyString("TINKER_BASE_MODEL")),
+      Option.none
+    )
+    if (Option.isSome(configured))
+      return configured.value === ModelDirectory.nanoName ? BaseModel.layerNano : BaseModel.layerConfig
     const { supported_models } = yield* service.getServerCapabilities
     const offered = supported_models.some(({ model_name }) => model_name === ModelDirectory.nanoName)
     return offered ? BaseModel.layerNano : BaseModel.layerConfig
@@ -62,8 +65,8 @@ const layerOffered = Layer.unwrapEffect(
 )
 
 /**
- * The hosted service, as `TINKER_API_KEY` and `TINKER_BASE_URL` say. `TINKER_BASE_MODEL` and `TINKER_TOKENIZER` give the
- * base model, unless the service offers the one that ships with the engine.
+ * The service at `TINKER_BASE_URL`, with the key `TINKER_API_KEY`. `TINKER_BASE_MODEL` and `TINKER_TOKENIZER` select the base
+ * model. If the first is not set, and the service offers `effect-tinker/nano`, that is the base model.
  *
  * @since 0.1.0
  * @category layers
@@ -72,10 +75,10 @@ export const layerHosted: Layer.Layer<
   ServiceClient.ServiceClient | BaseModel.BaseModel | Backend,
   TinkerError.TinkerError | BaseModel.BaseModelError,
   HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
-> = Layer.merge(layerOffered, layerRemote("the hosted service")).pipe(Layer.provideMerge(ServiceClient.layerConfig()))
+> = Layer.merge(layerBaseModel, layerRemote("the hosted service")).pipe(Layer.provideMerge(ServiceClient.layerConfig()))
 
 /**
- * The embedded service with the model that ships with the engine. Checkpoints are kept in a directory.
+ * The embedded service with `effect-tinker/nano`. Checkpoints are stored in a directory.
  *
  * @since 0.1.0
  * @category layers
@@ -100,7 +103,7 @@ export const layerEmbedded = (options: {
   )
 
 /**
- * The hosted service where `TINKER_API_KEY` is set, the embedded one otherwise.
+ * The hosted service if `TINKER_API_KEY` is set, else the embedded one.
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * The model that a program fine-tunes: its name at the service, and its tokenizer.
+ * The base model that a program fine-tunes: its name and its tokenizer.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 /**
- * There is no base model to be had from these settings; `reason` says what to change.
+ * The base model or its tokenizer cannot be loaded with these settings. `reason` says what to change.
  *
  * @since 0.1.0
  * @category errors
@@ -40,9 +40,9 @@ export class BaseModelError extends Schema.TaggedError<BaseModelError>(
  * @category models
  */
 export interface Service {
-  /** by which the service knows it */
+  /** the name of the model at the service */
   readonly name: string
-  /** the tokens of a text, without special tokens added */
+  /** encodes a text, without adding special tokens */
   readonly encode: (text: string) => ReadonlyArray<number>
   readonly decode: (tokens: ArrayLike<number>) => string
 }
@@ -53,21 +53,21 @@ export interface Service {
  */
 export class BaseModel extends Context.Tag("@effect-tinker/cookbook/BaseModel")<BaseModel, Service>() {}
 
-const made = (name: string, tokenizer: Tokenizer.Service): Service => ({
+const fromTokenizer = (name: string, tokenizer: Tokenizer.Service): Service => ({
   name,
   encode: (text) => tokenizer.encode(text, { addSpecialTokens: false }),
   decode: (tokens) => tokenizer.decode(tokens)
 })
 
 /**
- * A model whose tokenizer lies in a directory as Hugging Face keeps it: `tokenizer.json` and `tokenizer_config.json`.
+ * A model whose tokenizer is in a directory: `tokenizer.json` and `tokenizer_config.json`, as on the Hugging Face hub.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const fromDirectory = Effect.fn("BaseModel.fromDirectory")(function* (name: string, directory: string) {
   return yield* Tokenizer.fromDirectory(directory).pipe(
-    Effect.map((tokenizer) => made(name, tokenizer)),
+    Effect.map((tokenizer) => fromTokenizer(name, tokenizer)),
     Effect.mapError(({ cause, path, reason }) => new BaseModelError({ path, reason, cause }))
   )
 })
@@ -81,12 +81,12 @@ export const fromDirectory = Effect.fn("BaseModel.fromDirectory")(function* (nam
 export const fromHub = Effect.fn("BaseModel.fromHub")(function* (name: string) {
   return yield* Effect.flatMap(Tokenizers.Tokenizers, (tokenizers) => tokenizers.forModel(name)).pipe(
     Effect.provide(Tokenizers.layerConfig()),
-    Effect.map((tokenizer) => made(name, tokenizer)),
+    Effect.map((tokenizer) => fromTokenizer(name, tokenizer)),
     Effect.mapError(
       (cause) =>
         new BaseModelError({
           path: name,
-          reason: `has no tokenizer here: ${cause.message}. Or set TINKER_TOKENIZER to a directory with its tokenizer.json`,
+          reason: `has no tokenizer: ${cause.message}. Or set TINKER_TOKENIZER to a directory with its tokenizer.json`,
           cause
         })
     )
@@ -94,7 +94,7 @@ export const fromHub = Effect.fn("BaseModel.fromHub")(function* (name: string) {
 })
 
 /**
- * The small model that ships with the engine.
+ * The small model that ships with the engine, `effect-tinker/nano`.
  *
  * @since 0.1.0
  * @category layers
@@ -108,7 +108,7 @@ export const layerNano: Layer.Layer<BaseModel, BaseModelError, FileSystem.FileSy
 )
 
 /**
- * The model that `TINKER_BASE_MODEL` names, with the tokenizer in the directory `TINKER_TOKENIZER`, or else from the
+ * The model `TINKER_BASE_MODEL`. Its tokenizer is read from the directory `TINKER_TOKENIZER`, or downloaded from the
  * Hugging Face hub.
  *
  * @since 0.1.0

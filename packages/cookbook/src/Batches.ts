@@ -1,6 +1,6 @@
 /**
- * Batches in an order that a seed decides: every epoch is a shuffle of its own, and step `n` is the same batch whether or
- * not the steps before it were asked for, so that a run can be resumed.
+ * Batches in a random order that depends only on a seed. Each epoch is shuffled separately. The batch of a step does not
+ * depend on earlier calls, so a run can resume at any step.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import * as Random from "effect/Random"
  * @category models
  */
 export interface Options {
-  /** items in a batch; every batch has as many, and may reach into the next epoch */
+  /** number of items in every batch; a batch may continue into the next epoch */
   readonly size: number
   readonly seed: number
 }
@@ -23,25 +23,26 @@ export interface Options {
  * @category models
  */
 export interface Batches<A> {
-  /** the batch of a step, counted from 0, without end */
+  /** the batch of a step, counted from 0; there is no last step */
   readonly at: (step: number) => Effect.Effect<ReadonlyArray<A>>
 }
 
 /**
- * @throws RangeError when there are no items, or the size is not a whole number above 0.
+ * @throws RangeError if there are no items, or the size is not an integer above 0.
  * @since 0.1.0
  * @category constructors
  */
 export const make = <A>(items: ReadonlyArray<A>, { seed, size }: Options): Batches<A> => {
   if (items.length === 0) throw new RangeError("there are no items to make batches of")
-  if (!Number.isInteger(size) || size < 1) throw new RangeError(`the size of a batch is ${size}: give a whole number`)
-  // the last two epochs: a batch may lie across both
+  if (!Number.isInteger(size) || size < 1)
+    throw new RangeError(`the size of a batch is ${size}: give an integer above 0`)
+  // caches two epochs: a batch may need both
   const orders = new Map<number, ReadonlyArray<A>>()
 
   const orderOf = (epoch: number) =>
     Effect.suspend(() => {
-      const held = orders.get(epoch)
-      if (held !== undefined) return Effect.succeed(held)
+      const cached = orders.get(epoch)
+      if (cached !== undefined) return Effect.succeed(cached)
       return Effect.map(Random.make(`${seed}:${epoch}`).shuffle(items), (shuffled) => {
         const order = Chunk.toReadonlyArray(shuffled)
         for (const other of orders.keys()) if (Math.abs(other - epoch) > 1) orders.delete(other)

@@ -1,6 +1,6 @@
 /**
- * Records of training files, conversations or prompts with completions, and the datums that they become: the model reads
- * everything, and is trained on what the assistant says.
+ * Records of training files, either conversations or prompts with completions, and their conversion to datums. Only the
+ * messages of the assistant have weight in the loss.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Dataset from "./Dataset.ts"
 
 /**
- * A message; what else it holds is for the model's chat template.
+ * A message. Further fields are passed to the chat template of the model.
  *
  * @since 0.1.0
  * @category schemas
@@ -28,7 +28,7 @@ export const Message = Schema.Struct(
 export type Message = typeof Message.Type
 
 /**
- * A conversation in which the assistant says something.
+ * A conversation with at least one message of the assistant.
  *
  * @since 0.1.0
  * @category schemas
@@ -36,14 +36,14 @@ export type Message = typeof Message.Type
 export const Conversation = Schema.Struct({
   messages: Schema.NonEmptyArray(Message).pipe(
     Schema.filter((messages) => messages.some(({ role }) => role === "assistant"), {
-      message: () => "holds no message of the role assistant"
+      message: () => "has no message with the role assistant"
     })
   ),
   split: Schema.optionalWith(Schema.Literal("train", "test"), { exact: true })
 })
 
 /**
- * A line of a training file: `{"messages": […]}`, or `{"prompt": …, "completion": …}`.
+ * A line of a training file: `{"messages": […]}` or `{"prompt": …, "completion": …}`.
  *
  * @since 0.1.0
  * @category schemas
@@ -57,7 +57,7 @@ export const Record = Schema.Union(Conversation, Dataset.PromptCompletion)
 export type Record = typeof Record.Type
 
 /**
- * What of a tokenizer is needed.
+ * The part of a tokenizer that this module needs.
  *
  * @since 0.1.0
  * @category models
@@ -69,15 +69,16 @@ type SupervisedDatum = Datum.For<"cross_entropy">
 const startsWith = (tokens: ReadonlyArray<number>, prefix: ReadonlyArray<number>): boolean =>
   prefix.length <= tokens.length && prefix.every((token, i) => tokens[i] === token)
 
-const masked = (tokens: ReadonlyArray<number>, weights: Float32Array): SupervisedDatum =>
+/** A datum whose targets are the tokens shifted by one. */
+const datumOf = (tokens: ReadonlyArray<number>, weights: Float32Array): SupervisedDatum =>
   Datum.forLoss("cross_entropy", {
     model_input: tokens.slice(0, -1),
     loss_fn_inputs: { target_tokens: tokens.slice(1), weights: weights.slice(1) }
   })
 
 /**
- * The datum of a conversation: all that the assistant says has weight 1. Some chat templates write earlier turns in
- * another way once there are later ones (they drop what the model thought); then the last turn alone counts.
+ * The datum of a conversation. All messages of the assistant have weight 1. Some chat templates render earlier turns
+ * differently once there are later ones (they drop the reasoning); then only the last turn has weight.
  *
  * @since 0.1.0
  * @category conversions
@@ -100,11 +101,11 @@ export const fromMessages = (
         weights.fill(1, from < 0 ? head.length : from)
       }
     }
-    return masked(tokens, weights)
+    return datumOf(tokens, weights)
   })
 
 /**
- * The datum of a record. A completion ends with the token that ends a text, where the tokenizer has one.
+ * The datum of a record. The end-of-sequence token is appended to a completion, if the tokenizer has one.
  *
  * @since 0.1.0
  * @category conversions

@@ -1,5 +1,5 @@
 /**
- * Records of a JSON Lines file, checked as they are read, and the datums that they become.
+ * Reads records from a JSON Lines file, validates them with a schema, and converts them to datums.
  *
  * @since 0.1.0
  */
@@ -7,11 +7,11 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { firstIssue } from "./internal/effect/parseError.ts"
 
 /**
- * The file cannot be read, or a line of it is not such a record.
+ * The file cannot be read, or one of its lines is not a valid record.
  *
  * @since 0.1.0
  * @category errors
@@ -20,7 +20,7 @@ export class DatasetError extends Schema.TaggedError<DatasetError>("@effect-tink
   "DatasetError",
   {
     path: Schema.String,
-    /** from 1; absent when the file as a whole is at fault */
+    /** counted from 1; undefined if the error concerns the whole file */
     line: Schema.optionalWith(Schema.Int, { exact: true }),
     reason: Schema.String,
     cause: Schema.optionalWith(Schema.Defect, { exact: true })
@@ -32,7 +32,7 @@ export class DatasetError extends Schema.TaggedError<DatasetError>("@effect-tink
 }
 
 /**
- * A prompt and what the model should answer. `split` tells training records from those that are held out.
+ * A prompt and its completion. Records with `split: "test"` are held out from training.
  *
  * @since 0.1.0
  * @category schemas
@@ -50,7 +50,7 @@ export const PromptCompletion = Schema.Struct({
 export type PromptCompletion = typeof PromptCompletion.Type
 
 /**
- * The records of a text, one a line; empty lines are passed over. `path` is for messages.
+ * Parses records, one per line. Empty lines are skipped. `path` appears in error messages.
  *
  * @since 0.1.0
  * @category conversions
@@ -70,10 +70,7 @@ export const parse = <A, I>(
       if (line.trim() === "") continue
       const record = decode(line)
       if (Either.isLeft(record)) {
-        const [issue] = ParseResult.ArrayFormatter.formatErrorSync(record.left)
-        const reason =
-          issue === undefined ? record.left.message : [issue.path.join("."), issue.message].filter(Boolean).join(": ")
-        return new DatasetError({ path, line: i + 1, reason })
+        return new DatasetError({ path, line: i + 1, reason: firstIssue(record.left) })
       }
       records.push(record.right)
     }
@@ -81,7 +78,7 @@ export const parse = <A, I>(
   })
 
 /**
- * The records of a file, one a line.
+ * Reads the records of a file, one per line.
  *
  * @since 0.1.0
  * @category constructors
@@ -95,10 +92,10 @@ export const read = Effect.fn("Dataset.read")(function* <A, I>(schema: Schema.Sc
 })
 
 /**
- * The datum that trains a model to answer the prompt with the completion: targets are shifted by one against the input,
- * and only the completion counts.
+ * The datum that trains a model to continue the prompt with the completion. The targets are the input shifted by one. The
+ * tokens of the prompt have weight 0, those of the completion weight 1.
  *
- * @throws RangeError when prompt and completion are fewer than two tokens together.
+ * @throws RangeError if prompt and completion together have fewer than two tokens.
  * @since 0.1.0
  * @category conversions
  */

@@ -1,6 +1,6 @@
 /**
- * Supervised fine-tuning: passes and updates over batches in an order that a seed decides, one step submitted ahead of
- * the one that is awaited, with the loss on held-out data before and after, and checkpoints to go on from.
+ * Supervised fine-tuning with a cross-entropy loss. It submits each step before it awaits the one before, evaluates
+ * held-out examples before and after, and saves states to resume from.
  *
  * @since 0.1.0
  */
@@ -23,14 +23,14 @@ export type Example = Datum.For<"cross_entropy">
  * @category models
  */
 export interface Step {
-  /** from 1 */
+  /** counted from 1 */
   readonly step: number
-  /** of the batch, divided by its number of weighted tokens */
+  /** loss of the batch, divided by its number of weighted tokens */
   readonly loss: number
   readonly learningRate: number
-  /** that the step trained on */
+  /** number of tokens that the step trained on */
   readonly tokens: number
-  /** since training began */
+  /** seconds since training started */
   readonly seconds: number
 }
 
@@ -43,15 +43,15 @@ export interface Options<E, R> {
   readonly examples: ReadonlyArray<Example>
   readonly heldOut: ReadonlyArray<Example>
   readonly steps: number
-  /** steps that are done already, by a run that this one goes on from; 0 */
+  /** the number of steps that an earlier run has done, when this one resumes it; 0 by default */
   readonly from?: number | undefined
   readonly batchSize: number
-  /** at the first step; it falls to 0 in a straight line */
+  /** learning rate at the first step; it decays linearly to 0 */
   readonly learningRate: number
   readonly seed: number
-  /** called after each step, in order */
+  /** runs after each step, in order */
   readonly onStep: (step: Step) => Effect.Effect<void, E, R>
-  /** saves the state to go on from after so many steps, and tells its path; never by default */
+  /** saves the state after every `saveEvery` steps, and passes its path to `onSave`; by default it saves none */
   readonly saveEvery?: number | undefined
   readonly onSave?: ((step: number, path: string) => Effect.Effect<void, E, R>) | undefined
 }
@@ -61,15 +61,15 @@ export interface Options<E, R> {
  * @category models
  */
 export interface Result {
-  /** of each step */
+  /** loss of each step */
   readonly losses: ReadonlyArray<number>
-  /** per weighted token, on the held-out examples; absent where there are none */
+  /** loss per weighted token on the held-out examples; undefined if there are none */
   readonly heldOutBefore: number | undefined
   readonly heldOutAfter: number | undefined
 }
 
 /**
- * The number of tokens that examples train on, with their weights.
+ * The sum of the weights of all target tokens.
  *
  * @since 0.1.0
  * @category getters
@@ -83,11 +83,11 @@ export const weightOf = (examples: ReadonlyArray<Example>): number =>
 const tokensOf = (examples: ReadonlyArray<Example>): number =>
   examples.reduce((sum, { loss_fn_inputs: { target_tokens } }) => sum + target_tokens.data.length, 0)
 
-/** The learning rate of a step, counted from 0. */
-const rateOf = (peak: number, step: number, steps: number): number => peak * (1 - step / steps)
+/** The learning rate of a step, which is counted from 0. */
+const learningRateAt = (peak: number, step: number, steps: number): number => peak * (1 - step / steps)
 
 /**
- * The loss per weighted token; no gradient is kept.
+ * The loss per weighted token, without gradients.
  *
  * @since 0.1.0
  * @category running
@@ -101,51 +101,64 @@ export const evaluate = (
     ({ metrics }) => (metrics["loss:sum"] ?? Number.NaN) / weightOf(examples)
   )
 
+/** Submits the operations of a step, which is counted from 0. */
+const submitStep = Effect.fnUntraced(function* <E, R>(
+  { learningRate: peak, saveEvery, steps, training }: Options<E, R>,
+  batches: Batches.Batches<Example>,
+  step: number
+) {
+  const batch = yield* batches.at(step)
+  const learningRate = learningRateAt(peak, step, steps)
+  const forward = yield* training.forwardBackward(batch, "cross_entropy")
+  const update = yield* training.optimStep({ learning_rate: learningRate })
+  const isSaved = saveEvery !== undefined && (step + 1) % saveEvery === 0 && step + 1 < steps
+  const save = isSaved
+    ? yield* training.saveState(`step-${String(step + 1).padStart(6, "0")}`, { overwrite: true })
+    : undefined
+  return { step: step + 1, batch, learningRate, forward, update, save }
+})
+
+type SubmittedStep = Effect.Effect.Success<ReturnType<typeof submitStep>>
+
+/** Awaits a submitted step, and reports it. Succeeds with its loss. */
+const finishStep = Effect.fnUntraced(function* <E, R>(
+  { onSave, onStep }: Options<E, R>,
+  { batch, forward, learningRate, save, step, update }: SubmittedStep,
+  startMillis: number
+) {
+  const [{ metrics }] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
+  const loss = (metrics["loss:sum"] ?? Number.NaN) / weightOf(batch)
+  const seconds = ((yield* Clock.currentTimeMillis) - startMillis) / 1000
+  yield* onStep({ step, loss, learningRate, tokens: tokensOf(batch), seconds })
+  if (save !== undefined) {
+    const { path } = yield* Fiber.join(save)
+    if (onSave !== undefined) yield* onSave(step, path)
+  }
+  return loss
+})
+
 /**
- * Trains; batches and learning rates of a run that goes on are those of one that never stopped.
+ * Trains. A resumed run has the same batches and learning rates as one without interruption.
  *
  * @since 0.1.0
  * @category running
  */
 export const run = <E, R>(options: Options<E, R>): Effect.Effect<Result, E | TinkerError.TinkerError, R> =>
   Effect.gen(function* () {
-    const { heldOut, seed, steps, training } = options
-    const from = options.from ?? 0
+    const { from = 0, heldOut, seed, steps, training } = options
     const batches = Batches.make(options.examples, { size: options.batchSize, seed })
-    const onHeldOut = Effect.suspend(() =>
+    const evaluateHeldOut = Effect.suspend(() =>
       heldOut.length === 0 ? Effect.succeed(undefined) : evaluate(training, heldOut)
     )
-    const heldOutBefore = yield* onHeldOut
-    const begun = yield* Clock.currentTimeMillis
-
-    const submit = Effect.fnUntraced(function* (step: number) {
-      const batch = yield* batches.at(step)
-      const learningRate = rateOf(options.learningRate, step, steps)
-      const forward = yield* training.forwardBackward(batch, "cross_entropy")
-      const update = yield* training.optimStep({ learning_rate: learningRate })
-      const saves = options.saveEvery !== undefined && (step + 1) % options.saveEvery === 0 && step + 1 < steps
-      const save = saves
-        ? yield* training.saveState(`step-${String(step + 1).padStart(6, "0")}`, { overwrite: true })
-        : undefined
-      return { batch, learningRate, forward, update, save }
-    })
-
+    const heldOutBefore = yield* evaluateHeldOut
+    const startMillis = yield* Clock.currentTimeMillis
     const losses: Array<number> = []
-    let next = from < steps ? yield* submit(from) : undefined
-    for (let done = from + 1; next !== undefined; done++) {
-      const { batch, forward, learningRate, save, update } = next
-      // the next step is on its way before this one is awaited
-      next = done < steps ? yield* submit(done) : undefined
-      const { metrics } = yield* Fiber.join(forward)
-      yield* Fiber.join(update)
-      const loss = (metrics["loss:sum"] ?? Number.NaN) / weightOf(batch)
-      losses.push(loss)
-      const seconds = ((yield* Clock.currentTimeMillis) - begun) / 1000
-      yield* options.onStep({ step: done, loss, learningRate, tokens: tokensOf(batch), seconds })
-      if (save !== undefined) {
-        const { path } = yield* Fiber.join(save)
-        if (options.onSave !== undefined) yield* options.onSave(done, path)
-      }
+    let next = from < steps ? yield* submitStep(options, batches, from) : undefined
+    while (next !== undefined) {
+      const current: SubmittedStep = next
+      // submits the next step before it awaits this one
+      next = current.step < steps ? yield* submitStep(options, batches, current.step) : undefined
+      losses.push(yield* finishStep(options, current, startMillis))
     }
-    return { losses, heldOutBefore, heldOutAfter: yield* onHeldOut }
+    return { losses, heldOutBefore, heldOutAfter: yield* evaluateHeldOut }
   })

@@ -1,5 +1,5 @@
 /**
- * Losses of the program's own, written with jax-js and differentiated by it.
+ * Custom losses, written in jax-js and differentiated by it.
  *
  * ```ts
  * import { numpy as np } from "@jax-js/jax"
@@ -28,7 +28,7 @@ const method = "forwardBackwardCustom"
  */
 export type Output = np.Array | readonly [loss: np.Array, metrics: { readonly [name: string]: np.Array }]
 
-const failed = (cause: unknown) =>
+const toLossFailed = (cause: unknown) =>
   new TinkerError.LossFailed({
     method,
     path: "loss",
@@ -36,11 +36,12 @@ const failed = (cause: unknown) =>
     cause
   })
 
+/** Starts jax-js. */
 const ready = Effect.tryPromise({
   try: async () => {
     if (!(await init(device)).includes(device)) throw new TypeError("there is no WebAssembly")
   },
-  catch: failed
+  catch: toLossFailed
 })
 
 type Differentiated = [[np.Array, { readonly [name: string]: np.Array }], ReadonlyArray<np.Array>]
@@ -49,9 +50,9 @@ const isPair = (output: Output): output is readonly [np.Array, { readonly [name:
   Array.isArray(output)
 
 /**
- * A loss of the logprobs of a batch, one array for each datum in the shape of its targets. As everywhere in jax-js an
- * array is used up by the operation that takes it: write `lp.ref` for each use but the last. Whatever the function
- * closes over is the caller's to dispose.
+ * A loss as a function of the logprobs of a batch: one array per datum, in the shape of its targets. In jax-js an operation
+ * consumes the arrays that it takes, so write `lp.ref` for each use but the last. The caller disposes arrays that the
+ * function closes over.
  *
  * @since 0.1.0
  * @category constructors
@@ -61,14 +62,14 @@ export const make =
     loss: (data: ReadonlyArray<D>, logprobs: ReadonlyArray<np.Array>) => Output
   ): CustomLoss.CustomLoss<D, TinkerError.LossFailed> =>
   (data, logprobs) =>
-    Effect.zipRight(
+    Effect.andThen(
       ready,
       Effect.try({
         try: (): CustomLoss.Result => {
           const leaves = logprobs.map(({ data, shape }) =>
             np.array(data as Float32Array<ArrayBuffer>, { shape: [...shape], dtype: np.float32, device })
           )
-          // the function takes one reference of each, and its failure may leave it here
+          // consumes one reference of each leaf, unless it throws
           const traced = (arrays: Array<np.Array>) => {
             const output = loss(data, arrays)
             return isPair(output) ? [output[0], { ...output[1] }] : [output, {}]
@@ -88,16 +89,16 @@ export const make =
             throw cause
           }
         },
-        catch: failed
+        catch: toLossFailed
       })
     )
 
-// reading uses the array up
+/** The value of a scalar, which is consumed. */
 const scalar = (array: np.Array): number => {
   if (array.size !== 1) {
     const shape = array.shape.join(", ")
     array.dispose()
-    throw new TypeError(`[${shape}] is no scalar: sum it`)
+    throw new TypeError(`[${shape}] is not a scalar: sum it`)
   }
   return array.dataSync()[0]!
 }

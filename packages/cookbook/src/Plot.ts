@@ -1,5 +1,5 @@
 /**
- * Curves as pictures: SVG for a file, characters for a terminal.
+ * Plots of curves: SVG for files, braille characters for terminals.
  *
  * @since 0.1.0
  */
@@ -10,9 +10,9 @@
  */
 export interface Series {
   readonly name: string
-  /** in any unit, in rising order */
+  /** in any unit, in ascending order */
   readonly x: ReadonlyArray<number>
-  /** as many; values that are not finite, or beyond 1e100, are left out */
+  /** of the same length; values that are not finite, or beyond 1e100, are omitted */
   readonly y: ReadonlyArray<number>
 }
 
@@ -21,7 +21,7 @@ interface Point {
   readonly y: number
 }
 
-// far beyond anything measured, differences cease to be numbers
+// differences of larger numbers overflow
 const isDrawable = (value: number | undefined): value is number => value !== undefined && Math.abs(value) < 1e100
 
 const pointsOf = ({ x, y }: Series): ReadonlyArray<Point> =>
@@ -30,6 +30,7 @@ const pointsOf = ({ x, y }: Series): ReadonlyArray<Point> =>
     return isDrawable(at) && isDrawable(value) ? [{ x: at, y: value }] : []
   })
 
+/** The smallest and the largest value, widened if they are equal. */
 const extent = (values: ReadonlyArray<number>): readonly [low: number, high: number] => {
   let low = Number.POSITIVE_INFINITY
   let high = Number.NEGATIVE_INFINITY
@@ -38,12 +39,12 @@ const extent = (values: ReadonlyArray<number>): readonly [low: number, high: num
     high = Math.max(high, value)
   }
   if (low > high) return [0, 1]
-  // a flat line lies in the middle
+  // a flat line is drawn in the middle
   const half = Math.max(0.5, Math.abs(low) / 100)
   return high - low < half * 1e-12 ? [low - half, high + half] : [low, high]
 }
 
-/** Round values that lie in a range, at most so many and one. */
+/** Round values in a range, at most `count + 1`. */
 const ticks = ([low, high]: readonly [number, number], count: number): ReadonlyArray<number> => {
   const rough = (high - low) / count
   const power = 10 ** Math.floor(Math.log10(rough))
@@ -60,7 +61,7 @@ const escape = (text: string): string =>
 const colors = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd"]
 
 /**
- * A picture of curves over one axis, as the text of an SVG file.
+ * Plots curves over a common x axis. Returns the text of an SVG file.
  *
  * @since 0.1.0
  * @category conversions
@@ -104,14 +105,14 @@ export const svg = (
 }
 
 const braille = 0x2800
-// the bits of a cell's dots, by column and row
+// the bits of the dots of a braille character, by column and row
 const dots = [
   [0x01, 0x02, 0x04, 0x40],
   [0x08, 0x10, 0x20, 0x80]
 ] as const
 
 /**
- * A picture of one curve in so many columns, as lines of text: its range at the left, its extent below.
+ * Plots one curve as lines of text of at most `columns` characters, with the range of y at the left and that of x below.
  *
  * @since 0.1.0
  * @category conversions
@@ -150,10 +151,10 @@ export const terminal = (
   })
   const [first, last] = points.length === 0 ? ["", ""] : [label(points[0]!.x), label(points.at(-1)!.x)]
   const middle = options.xLabel ?? ""
-  const room = width - first.length - last.length
-  const spaces = " ".repeat(Math.max(0, (room - middle.length) >> 1))
-  const between = middle.length + 2 <= room ? spaces + middle : ""
-  const below = `${first}${between.padEnd(Math.max(1, room))}${last}`.slice(0, width)
+  const space = width - first.length - last.length
+  const spaces = " ".repeat(Math.max(0, (space - middle.length) >> 1))
+  const between = middle.length + 2 <= space ? spaces + middle : ""
+  const below = `${first}${between.padEnd(Math.max(1, space))}${last}`.slice(0, width)
   return [
     ...cells.map((line, row) => {
       const curve = Array.from(line, (bits) => (bits === 0 ? " " : String.fromCodePoint(braille + bits))).join("")

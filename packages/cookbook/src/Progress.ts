@@ -1,5 +1,5 @@
 /**
- * How far a run has come: a bar that is redrawn where the output is a terminal, a line now and then where it is not.
+ * Progress of a training run: a bar that is redrawn on a terminal, or a few lines elsewhere.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 /**
- * Where progress is written, standard error as a rule.
+ * Where progress is written, usually standard error.
  *
  * @since 0.1.0
  * @category models
@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 export interface Output {
   readonly write: (text: string) => void
   readonly isTerminal: boolean
-  /** of a terminal; 80 unless told */
+  /** width of the terminal, 80 by default */
   readonly columns?: number | undefined
 }
 
@@ -26,9 +26,9 @@ export interface Output {
  * @category models
  */
 export interface Step {
-  /** of the batch, divided by its number of weighted tokens */
+  /** loss of the batch, divided by its number of weighted tokens */
   readonly lossPerToken: number
-  /** that the step trained on */
+  /** number of tokens that the step trained on */
   readonly tokens: number
 }
 
@@ -37,9 +37,9 @@ export interface Step {
  * @category models
  */
 export interface Run {
-  /** A step is done. */
+  /** Reports that a step is done. */
   readonly step: (step: Step) => Effect.Effect<void>
-  /** tokens per second since the run began */
+  /** tokens per second since the run started */
   readonly tokensPerSecond: Effect.Effect<number>
 }
 
@@ -48,7 +48,7 @@ export interface Run {
  * @category models
  */
 export interface Service {
-  /** Shows the progress of an effect of so many steps, and leaves the last state to be read when it ends. */
+  /** Shows the progress of an effect that runs `steps` steps. The last state stays visible when the effect ends. */
   readonly run: <A, E, R>(steps: number, use: (run: Run) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
@@ -63,7 +63,7 @@ const barWidth = 24
 const clockTime = (seconds: number): string =>
   `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`
 
-/** Lines of a run whose output is no terminal. */
+/** The number of lines to print for a run without a terminal. */
 const plainLines = 16
 
 /**
@@ -131,7 +131,7 @@ export const make = (output: Output): Service => ({
 export const layer = (output: Output): Layer.Layer<Progress> => Layer.sync(Progress, () => make(output))
 
 /**
- * Shows nothing.
+ * Writes nothing.
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * Where the time went: wraps effects, adds up by name, and prints a table.
+ * Measures where a program spends its time: wraps effects, sums durations by name, and formats a table.
  *
  * @since 0.1.0
  */
@@ -23,11 +23,11 @@ export interface Timing {
  * @category models
  */
 export interface Service {
-  /** The same effect; the time it takes, however it ends, is added to what the name has taken. */
+  /** Adds the duration of an effect, whether it succeeds or not, to the total of the name. */
   readonly time: (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** in the order in which the names first finished */
+  /** in the order in which each name first finished */
   readonly entries: Effect.Effect<ReadonlyArray<Timing>>
-  /** since these timings were made */
+  /** seconds since the service was created */
   readonly elapsedSeconds: Effect.Effect<number>
 }
 
@@ -45,20 +45,20 @@ const seconds = (nanos: bigint): number => Number(nanos) / 1e9
  */
 export const make: Effect.Effect<Service> = Effect.gen(function* () {
   const start = yield* Clock.currentTimeNanos
-  const held = new Map<string, { count: number; nanos: bigint }>()
+  const totals = new Map<string, { count: number; nanos: bigint }>()
   return {
     time: (name) => (effect) =>
-      Effect.flatMap(Clock.currentTimeNanos, (begun) =>
+      Effect.flatMap(Clock.currentTimeNanos, (start) =>
         Effect.ensuring(
           effect,
-          Effect.map(Clock.currentTimeNanos, (ended) => {
-            const entry = held.get(name) ?? { count: 0, nanos: 0n }
-            held.set(name, { count: entry.count + 1, nanos: entry.nanos + ended - begun })
+          Effect.map(Clock.currentTimeNanos, (end) => {
+            const entry = totals.get(name) ?? { count: 0, nanos: 0n }
+            totals.set(name, { count: entry.count + 1, nanos: entry.nanos + end - start })
           })
         )
       ),
     entries: Effect.sync(() =>
-      Array.from(held, ([name, { count, nanos }]) => ({ name, count, seconds: seconds(nanos) }))
+      Array.from(totals, ([name, { count, nanos }]) => ({ name, count, seconds: seconds(nanos) }))
     ),
     elapsedSeconds: Effect.map(Clock.currentTimeNanos, (now) => seconds(now - start))
   }
@@ -71,7 +71,7 @@ export const make: Effect.Effect<Service> = Effect.gen(function* () {
 export const layer: Layer.Layer<Timings> = Layer.effect(Timings, make)
 
 /**
- * The same layer; the time it takes to build is added to what the name has taken.
+ * Adds the time that it takes to build a layer to the total of the name.
  *
  * @since 0.1.0
  * @category layers
@@ -82,7 +82,7 @@ export const timeLayer =
     Layer.scopedContext(Effect.flatMap(Timings, (timings) => timings.time(name)(Layer.build(self))))
 
 /**
- * The timings as lines of text, with what none of the names accounts for. The names are taken not to overlap.
+ * The timings as lines of text, and the rest of the elapsed time. It assumes that timed effects do not overlap.
  *
  * @since 0.1.0
  * @category conversions

@@ -17,17 +17,17 @@ const configured = (settings: ReadonlyArray<readonly [string, string]>) =>
   )
 
 describe("BaseModel", () => {
-  it.effect("encodes and decodes as the shipped model's tokenizer does", () =>
+  it.effect("encodes and decodes with the tokenizer of the shipped model", () =>
     Effect.gen(function* () {
       const { decode, encode, name } = yield* BaseModel.BaseModel
       assert.strictEqual(name, "effect-tinker/nano")
       for (const text of ["carry ->", " carried\n", "naïve — 語 🙂", ""]) assert.strictEqual(decode(encode(text)), text)
-      // no special tokens are added, so that a prompt and its completion can be put together
+      // without special tokens, so that the tokens of a prompt and its completion can be concatenated
       assert.deepStrictEqual([...encode("a ->"), ...encode(" b\n")], encode("a -> b\n"))
     }).pipe(Effect.provide(Layer.provide(BaseModel.layerNano, NodeContext.layer)))
   )
 
-  it.effect("takes the name and the tokenizer from the environment", () =>
+  it.effect("reads its name and tokenizer from the environment", () =>
     Effect.map(
       configured([
         ["TINKER_BASE_MODEL", "some/model"],
@@ -43,16 +43,16 @@ describe("BaseModel", () => {
   for (const [name, settings, message] of [
     ["no base model", [], /^TINKER_BASE_MODEL is not set: give the name/],
     [
-      "a model that is not cached, where the hub is not to be asked",
+      "a model that is not cached, while offline",
       [
         ["TINKER_BASE_MODEL", "a/b:peft:1"],
         ["HF_HUB_OFFLINE", "1"],
         ["HF_HOME", "absent"]
       ],
-      /^a\/b:peft:1 has no tokenizer here: a\/b at main: .* unset HF_HUB_OFFLINE .* set TINKER_TOKENIZER/
+      /^a\/b:peft:1 has no tokenizer: a\/b at main: .* unset HF_HUB_OFFLINE .* set TINKER_TOKENIZER/
     ],
     [
-      "a directory without one",
+      "a directory without a tokenizer",
       [
         ["TINKER_BASE_MODEL", "a/b"],
         ["TINKER_TOKENIZER", "absent"]
@@ -60,7 +60,7 @@ describe("BaseModel", () => {
       /tokenizer\.json cannot be read$/
     ],
     [
-      "a file that is none",
+      "a file instead of a directory",
       [
         ["TINKER_BASE_MODEL", "a/b"],
         ["TINKER_TOKENIZER", `${nano}/README.md`]
@@ -68,7 +68,7 @@ describe("BaseModel", () => {
       /cannot be read$/
     ]
   ] as const) {
-    it.effect(`says what to do with ${name}`, () =>
+    it.effect(`reports ${name}, and suggests a fix`, () =>
       Effect.map(Effect.flip(configured(settings)), (error) => assert.match(error.message, message))
     )
   }

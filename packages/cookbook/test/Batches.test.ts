@@ -13,7 +13,7 @@ const take = (batches: Batches.Batches<number>, steps: number) =>
   )
 
 describe("Batches", () => {
-  it.effect("visits every item once an epoch, in an order of the epoch's own", () =>
+  it.effect("contain every item once per epoch, in a different order in each epoch", () =>
     Effect.gen(function* () {
       const seen = yield* take(Batches.make(items, { size: 4, seed: 1 }), 10)
       const epochs = [0, 1, 2, 3].map((epoch) => seen.slice(epoch * 10, epoch * 10 + 10))
@@ -22,7 +22,7 @@ describe("Batches", () => {
     })
   )
 
-  it.effect("gives the same batch of a step whatever was asked for before", () =>
+  it.effect("are the same for a step whatever steps were requested before", () =>
     Effect.gen(function* () {
       const all = yield* take(Batches.make(items, { size: 4, seed: 7 }), 40)
       const resumed = Batches.make(items, { size: 4, seed: 7 })
@@ -32,11 +32,11 @@ describe("Batches", () => {
     })
   )
 
-  it.effect("fills a batch that is larger than an epoch", () =>
+  it.effect("repeat items if a batch is larger than an epoch", () =>
     Effect.map(Batches.make([1], { size: 3, seed: 0 }).at(5), (batch) => assert.deepStrictEqual(batch, [1, 1, 1]))
   )
 
-  it("refuses what no batch can be made of", () => {
+  it("throw a RangeError without items, or for an invalid size", () => {
     assert.throws(() => Batches.make([], { size: 1, seed: 0 }), RangeError)
     for (const size of [0, -1, 1.5, Number.NaN]) assert.throws(() => Batches.make(items, { size, seed: 0 }), RangeError)
   })

@@ -11,7 +11,7 @@ const nano = Tokenizer.fromDirectory(fileURLToPath(new URL("../../engine/models/
   Effect.provide(NodeContext.layer)
 )
 
-/** The texts that a datum trains on, apart from each other. */
+/** The texts with weight 1, one for each run of tokens. */
 const trainedOn = (
   tokenizer: Tokenizer.Service,
   datum: Effect.Effect.Success<ReturnType<typeof Conversation.toDatum>>
@@ -37,7 +37,7 @@ const messages = [
 ] as const
 
 describe("Conversation", () => {
-  it.effect("trains on everything that the assistant says", () =>
+  it.effect("gives weight to all messages of the assistant", () =>
     Effect.gen(function* () {
       const tokenizer = yield* nano
       const datum = yield* Conversation.toDatum({ messages: [...messages] }, tokenizer)
@@ -48,7 +48,7 @@ describe("Conversation", () => {
     })
   )
 
-  it.effect("leaves out what comes after the assistant's last word", () =>
+  it.effect("drops messages after the last one of the assistant", () =>
     Effect.gen(function* () {
       const tokenizer = yield* nano
       const datum = yield* Conversation.toDatum({ messages: messages.slice(0, 4) as never }, tokenizer)
@@ -57,10 +57,10 @@ describe("Conversation", () => {
     })
   )
 
-  it.effect("trains on the last turn alone where the template writes earlier ones in another way", () =>
+  it.effect("gives weight to the last turn only, if the template renders earlier turns differently", () =>
     Effect.gen(function* () {
       const tokenizer = yield* nano
-      // what the assistant said is left out once there is more
+      // drops all messages of the assistant but the last
       const template =
         "{% for m in messages %}{% if m.role != 'assistant' or loop.last %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}" +
         "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -73,7 +73,7 @@ describe("Conversation", () => {
     })
   )
 
-  it.effect("ends a completion with the token that ends a text", () =>
+  it.effect("appends the end-of-sequence token to a completion", () =>
     Effect.gen(function* () {
       const tokenizer = yield* nano
       const datum = yield* Conversation.toDatum({ prompt: "a", completion: "b" }, tokenizer)
@@ -81,7 +81,7 @@ describe("Conversation", () => {
     })
   )
 
-  it.effect("says why a line is no record", () =>
+  it.effect("names the line of a conversation without an assistant", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Dataset.parse(Conversation.Record, '{"messages":[{"role":"user","content":"a"}]}', "data.jsonl")

@@ -7,7 +7,7 @@ import * as Dataset from "../src/Dataset.ts"
 const parse = (text: string) => Dataset.parse(Dataset.PromptCompletion, text, "data.jsonl")
 
 describe("Dataset", () => {
-  it.effect("reads records, whatever the line ends, and passes over empty lines", () =>
+  it.effect("reads records with any line endings, and skips empty lines", () =>
     Effect.gen(function* () {
       const records = yield* parse(
         '\uFEFF{"prompt":"a","completion":"b"}\r\n\n{"prompt":"c","completion":"d","split":"test"}\n'
@@ -26,12 +26,12 @@ describe("Dataset", () => {
     ["a split that does not exist", '{"prompt":"a","completion":"b","split":"dev"}', /^data\.jsonl:1: split: /],
     ["a file without records", "\n", /^data\.jsonl: holds no records$/]
   ] as const) {
-    it.effect(`names the line of ${name}`, () =>
+    it.effect(`names the file and the line of ${name}`, () =>
       Effect.map(Effect.flip(parse(text)), (error) => assert.match(error.message, message))
     )
   }
 
-  it.effect("says which file cannot be read", () =>
+  it.effect("names a file that cannot be read", () =>
     Dataset.read(Dataset.PromptCompletion, "absent.jsonl").pipe(
       Effect.flip,
       Effect.map((error) => assert.strictEqual(error.message, "absent.jsonl: cannot be read")),
@@ -39,7 +39,7 @@ describe("Dataset", () => {
     )
   )
 
-  it("shifts targets by one and gives the prompt no weight", () => {
+  it("shifts the targets by one, and gives the prompt weight 0", () => {
     const encode = (text: string) => Array.from(text, (char) => char.charCodeAt(0))
     const datum = Dataset.toDatum({ prompt: "ab", completion: "cd" }, encode)
     assert.deepStrictEqual(Array.from(ModelInput.toTokens(datum.model_input)), encode("abc"))

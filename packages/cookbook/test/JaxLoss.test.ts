@@ -3,7 +3,7 @@ import * as TensorData from "@effect-tinker/api/TensorData"
 import type * as CustomLoss from "@effect-tinker/client/CustomLoss"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import { numpy as np } from "@jax-js/jax"
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -14,7 +14,7 @@ import { vi } from "vitest"
 import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as JaxLoss from "../src/JaxLoss.ts"
 
-// jax-js keeps all arrays in one memory, made when the module is imported
+// jax-js allocates all arrays in one memory, which it creates when its module is imported
 const memories = vi.hoisted(() => {
   const caught: Array<WebAssembly.Memory> = []
   const Memory = WebAssembly.Memory
@@ -80,8 +80,8 @@ const close = (a: ArrayLike<number>, b: ArrayLike<number>, tolerance: number, wh
   for (let i = 0; i < a.length; i++) assert.closeTo(a[i]!, b[i]!, tolerance, `${what} ${i}`)
 }
 
-describe("a loss of one's own", () => {
-  it.scopedLive("trains as the built-in one does, by hand and in jax-js", () =>
+describe("a custom loss", () => {
+  it.scopedLive("trains like the built-in loss, with gradients by hand or from jax-js", () =>
     Effect.gen(function* () {
       const client = yield* ServiceClient.ServiceClient
       const train = (
@@ -100,7 +100,7 @@ describe("a loss of one's own", () => {
               const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
               outputs.push(output)
             }
-            const { loss_fn_outputs } = yield* yield* training.forward(data, "importance_sampling")
+            const { loss_fn_outputs } = yield* Effect.flatMap(training.forward(data, "importance_sampling"), Fiber.join)
             return {
               loss: outputs[2]!.metrics["loss:sum"]!,
               metrics: outputs[2]!.metrics["seen"],
@@ -126,7 +126,7 @@ describe("a loss of one's own", () => {
   const call = <D extends CustomLoss.Target, E>(loss: CustomLoss.CustomLoss<D, E>, data: ReadonlyArray<D>) =>
     Effect.suspend(() => loss(data, logprobs) as Effect.Effect<CustomLoss.Result, E>)
 
-  it.effect("is differentiated in its shape", () =>
+  it.effect("has gradients in the shape of the logprobs", () =>
     Effect.gen(function* () {
       const square = JaxLoss.make<Policy>((_, [lp, ...rest]) => {
         for (const other of rest) other.dispose()
@@ -135,11 +135,11 @@ describe("a loss of one's own", () => {
       const { gradients, loss } = yield* call(square, data)
       assert.closeTo(loss, 100, 1e-4)
       close(gradients[0]!, [-10, -10, -10, -10], 1e-4, "2 lp")
-      close(gradients[1]!, [0, 0, 0], 0, "what the loss does not use has gradient 0")
+      close(gradients[1]!, [0, 0, 0], 0, "unused logprobs have gradient 0")
     })
   )
 
-  it.effect("that throws, or is no scalar, fails with the reason", () =>
+  it.effect("fails with a reason if it throws or returns no scalar", () =>
     Effect.gen(function* () {
       const thrown = yield* Effect.either(
         call(
@@ -163,7 +163,7 @@ describe("a loss of one's own", () => {
     })
   )
 
-  it.effect("leaves no array behind", () =>
+  it.effect("releases all arrays", () =>
     Effect.gen(function* () {
       const big = data.map((datum) => ({ datum, shape: [64, 256] }))
       const many = big.map(({ shape }) => ({ data: new Float32Array(64 * 256).fill(-1), shape }))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
 import * as Plot from "../src/Plot.ts"
 
 const series = (y: ReadonlyArray<number>): Plot.Series => ({ name: "loss", x: y.map((_, i) => i + 1), y })
@@ -12,7 +12,7 @@ describe("Plot", () => {
     )
   })
 
-  it("stays within its columns, whatever the values", () => {
+  it("never exceeds its columns, whatever the values", () => {
     FastCheck.assert(
       FastCheck.property(
         FastCheck.array(FastCheck.double()),
@@ -26,14 +26,14 @@ describe("Plot", () => {
     )
   })
 
-  it("writes SVG that is well formed, whatever the names and values", () => {
+  it("writes valid SVG for any title and values", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.string(), FastCheck.array(FastCheck.double()), (title, y) => {
         const svg = Plot.svg([series(y)], { title, xLabel: "step", yLabel: "loss" })
         assert.match(svg, /^<svg [^>]*>\n[\s\S]*<\/svg>\n$/)
         assert.notInclude(svg, "NaN")
         assert.notInclude(svg, "Infinity")
-        // nothing of the title is markup
+        // the title is escaped
         assert.strictEqual(svg.split("<svg").length, 2)
       })
     )

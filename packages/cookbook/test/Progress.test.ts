@@ -9,14 +9,14 @@ const run = (isTerminal: boolean, columns?: number) =>
     const progress = Progress.make({ write: (text) => written.push(text), isTerminal, columns })
     yield* progress.run(4, ({ step }) =>
       Effect.forEach([4, 3, 2, 1], (lossPerToken) =>
-        Effect.zipRight(TestClock.adjust("10 seconds"), step({ lossPerToken, tokens: 50 }))
+        Effect.andThen(TestClock.adjust("10 seconds"), step({ lossPerToken, tokens: 50 }))
       )
     )
     return written
   })
 
 describe("Progress", () => {
-  it.effect("writes lines where there is no terminal", () =>
+  it.effect("writes lines without a terminal", () =>
     Effect.map(run(false), (written) =>
       assert.deepStrictEqual(written, [
         "step 1/4  loss 4.0000  5 tokens/s  0:30 left\n",
@@ -29,7 +29,7 @@ describe("Progress", () => {
 
   const lineStart = "\r\u001b[2K"
 
-  it.effect("redraws a bar on a terminal, and ends the line", () =>
+  it.effect("redraws a bar on a terminal, and ends the line at the end", () =>
     Effect.map(run(true, 80), (written) => {
       assert.strictEqual(written.length, 5)
       assert.strictEqual(written[4], "\n")
@@ -38,7 +38,7 @@ describe("Progress", () => {
     })
   )
 
-  it.effect("keeps every fact where the line is short, and what fits of the bar", () =>
+  it.effect("shortens the bar before the numbers on a narrow terminal", () =>
     Effect.gen(function* () {
       const facts = "step 2/4  loss 3.0000  5 tokens/s  0:20 left"
       for (const [columns, bar] of [

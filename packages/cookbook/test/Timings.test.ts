@@ -5,12 +5,12 @@ import * as TestClock from "effect/TestClock"
 import * as Timings from "../src/Timings.ts"
 
 describe("Timings", () => {
-  it.effect("adds up by name, failures and layers included", () =>
+  it.effect("sum the durations of effects by name, including failed effects and layers", () =>
     Effect.gen(function* () {
       const timings = yield* Timings.Timings
       const wait = TestClock.adjust("1 seconds")
       yield* wait.pipe(timings.time("a"))
-      yield* Effect.exit(Effect.zipRight(wait, Effect.fail("no")).pipe(timings.time("b")))
+      yield* Effect.exit(Effect.andThen(wait, Effect.fail("no")).pipe(timings.time("b")))
       yield* wait.pipe(timings.time("a"))
       yield* Effect.scoped(Layer.build(Layer.effectDiscard(wait).pipe(Timings.timeLayer("layer"))))
       yield* wait

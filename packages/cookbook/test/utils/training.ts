@@ -1,4 +1,4 @@
-/** A training program that can be cut in two: every step depends on its number alone. */
+/** A training program that can be split into two runs: each step depends on its number only. */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
@@ -10,21 +10,21 @@ import * as Embedded from "@effect-tinker/embedded/Embedded"
 const base_model = "test/tiny"
 const directory = fileURLToPath(new URL("../../../engine/test/fixtures/tiny-qwen3", import.meta.url))
 
-/** The step before which the state is kept. */
-export const kept = 3
+/** The number of steps before the state is saved. */
+export const stepsBeforeSave = 3
 
-/** The embedded service over a directory of checkpoints. */
+/** The embedded service with a tiny model and a directory of checkpoints. */
 export const layer = (checkpoints: string) =>
   Embedded.layerServiceClient({ checkpoints, models: [{ name: base_model, directory }] })
 
-export const begin = Effect.flatMap(ServiceClient.ServiceClient, (client) =>
+export const start = Effect.flatMap(ServiceClient.ServiceClient, (client) =>
   client.createLoraTrainingClient({ base_model, rank: 4, seed: 3 })
 )
 
 export const resume = (path: string) =>
   Effect.flatMap(ServiceClient.ServiceClient, (client) => client.createTrainingClientFromStateWithOptimizer(path))
 
-/** One step, and the logprobs of its targets before it. */
+/** Trains one step. Succeeds with the logprobs of its targets. */
 export const step = (model: TrainingClient.TrainingClient, step: number) =>
   Effect.gen(function* () {
     const tokens = Array.from({ length: 12 }, (_, i) => (i * 29 + step * 7) % 259)

@@ -1,7 +1,7 @@
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as NodeListener from "@effect-tinker/server/NodeServer"
+import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -13,13 +13,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { fileURLToPath } from "node:url"
-import * as PastTense from "../../../examples/src/past-tense.ts"
-import * as Backend from "../src/Backend.ts"
-import * as BaseModel from "../src/BaseModel.ts"
-import * as Progress from "../src/Progress.ts"
-import * as Timings from "../src/Timings.ts"
+import * as PastTense from "../../../../examples/src/past-tense.ts"
+import * as Backend from "../../src/Backend.ts"
+import * as BaseModel from "../../src/BaseModel.ts"
+import * as Progress from "../../src/Progress.ts"
+import * as Timings from "../../src/Timings.ts"
 
-const data = fileURLToPath(new URL("../../../examples/data/past-tense.jsonl", import.meta.url))
+const data = fileURLToPath(new URL("../../../../examples/data/past-tense.jsonl", import.meta.url))
 
 const Bytes = Layer.succeed(BaseModel.BaseModel, {
   name: TestEngine.baseModel,
@@ -36,7 +36,7 @@ const Below = Layer.mergeAll(
   NodeContext.layer
 )
 
-// every line that is printed goes to `print`
+// a console that passes each printed line to `print`
 const consoleOf = (print: (line: string) => void) =>
   ({ log: (line: string) => Effect.sync(() => print(line)) }) as unknown as Console.Console
 
@@ -44,8 +44,8 @@ const silent = consoleOf(() => undefined)
 
 const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-describe("the flagship example", () => {
-  it.effect("trains against the test layer: each step is submitted before the one before it is awaited", () =>
+describe("the past-tense example", () => {
+  it.effect("submits each step before it awaits the one before", () =>
     Effect.gen(function* () {
       const server = yield* TestServer.make()
       const printed: Array<string> = []
@@ -66,24 +66,24 @@ describe("the flagship example", () => {
       assert.isTrue(printed.some((line) => line.includes("exact match on 4 held-out verbs")))
 
       const names = (yield* server.engine.operations).map(({ name }) => name)
-      const passes = names.filter((name) => name === "forwardBackward" || name === "optimStep")
+      const trainingOperations = names.filter((name) => name === "forwardBackward" || name === "optimStep")
       assert.deepStrictEqual(
-        passes,
+        trainingOperations,
         Array.from({ length: 24 }, (_, i) => (i % 2 === 0 ? "forwardBackward" : "optimStep"))
       )
       assert.strictEqual(names.filter((name) => name === "sample").length, 8)
     }).pipe(Effect.scoped)
   )
 
-  it.scopedLive("runs unchanged against a service that the environment names", () =>
+  it.scopedLive("runs unchanged on a service that the environment names", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine.make({ models: [JaxEngine.nano] })
       const listening = yield* Layer.build(
-        NodeListener.layer({ apiKeys: [Redacted.make("tml-environment")] }).pipe(
+        NodeServer.layer({ apiKeys: [Redacted.make("tml-environment")] }).pipe(
           Layer.provide([engine.layer, CheckpointStore.layerMemory])
         )
       )
-      const url = yield* Effect.provide(NodeListener.baseUrl, listening)
+      const url = yield* Effect.provide(NodeServer.baseUrl, listening)
       const environment = ConfigProvider.fromMap(
         new Map([
           ["TINKER_API_KEY", "tml-environment"],

@@ -1,20 +1,21 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as Training from "./utils/training.ts"
+import * as Training from "../utils/training.ts"
 
-/** Runs the program over a directory, kills it when it has gone on for some steps, and answers where it kept its state. */
+/** Runs the program, and kills it some steps after it saved its state. Succeeds with the path of that state. */
 const trainUntilKilled = (directory: string) =>
   Effect.async<string, Error>((resume) => {
-    const program = fileURLToPath(new URL("utils/train.ts", import.meta.url))
-    const root = fileURLToPath(new URL("../../..", import.meta.url))
+    const program = fileURLToPath(new URL("../utils/trainForever.ts", import.meta.url))
+    const root = fileURLToPath(new URL("../../../..", import.meta.url))
     const child = spawn(
       process.execPath,
       ["--conditions=effect-tinker-source", "--import", "tsx", program, directory],
@@ -23,7 +24,7 @@ const trainUntilKilled = (directory: string) =>
     let path: string | undefined
     createInterface({ input: child.stdout }).on("line", (line) => {
       if (line.startsWith("kept ")) path = line.slice("kept ".length)
-      if (line === `step ${Training.kept + 2}`) child.kill("SIGKILL")
+      if (line === `step ${Training.stepsBeforeSave + 2}`) child.kill("SIGKILL")
     })
     child.on("exit", (code, signal) =>
       resume(
@@ -37,20 +38,21 @@ const trainUntilKilled = (directory: string) =>
 
 describe("a training program that is killed", () => {
   it.scopedLive(
-    "goes on from its last state as if nothing had happened, to the bit",
+    "resumes from its last state with the same results, bit for bit",
     () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const path = yield* Path.Path
         const directory = yield* fs.makeTempDirectoryScoped()
-        const last = Training.kept + 3
+        const last = Training.stepsBeforeSave + 3
 
-        /** The rest of the steps, and the files of the state behind them. */
-        const finish = (model: Effect.Effect.Success<typeof Training.begin>, checkpoints: string) =>
+        /** Runs the remaining steps. Succeeds with their logprobs and the files of the final state. */
+        const finish = (model: Effect.Effect.Success<typeof Training.start>, checkpoints: string) =>
           Effect.gen(function* () {
             const logprobs = []
-            for (let step = Training.kept; step < last; step++) logprobs.push(yield* Training.step(model, step))
-            const saved = yield* yield* model.saveState("end")
+            for (let step = Training.stepsBeforeSave; step < last; step++)
+              logprobs.push(yield* Training.step(model, step))
+            const saved = yield* Effect.flatMap(model.saveState("end"), Fiber.join)
             const files = Option.getOrThrow(CheckpointStore.directoryOf(path, checkpoints, saved.path))
             const tensors = (yield* fs.readDirectory(files)).filter((file) => file.endsWith(".safetensors")).sort()
             assert.isAbove(tensors.length, 0)
@@ -74,14 +76,14 @@ describe("a training program that is killed", () => {
         const other = yield* fs.makeTempDirectoryScoped()
         const whole = yield* Effect.scoped(
           Effect.gen(function* () {
-            const model = yield* Training.begin
-            for (let step = 0; step < Training.kept; step++) yield* Training.step(model, step)
+            const model = yield* Training.start
+            for (let step = 0; step < Training.stepsBeforeSave; step++) yield* Training.step(model, step)
             return yield* finish(model, other)
           }).pipe(Effect.provide(Training.layer(other)))
         )
         assert.deepStrictEqual(resumed, whole)
       }).pipe(Effect.provide(NodeContext.layer)),
-    // three times a service starts from its sources
+    // starts the service from its sources three times
     { timeout: 180_000 }
   )
 })
