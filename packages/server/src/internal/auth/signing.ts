@@ -27,6 +27,6 @@ export const indexOf = (keys: Keys, given: string | undefined): number => {
 /** Whether two secrets are equal; an empty one equals none. @internal */
 export const matches = (expected: string, given: string): boolean => indexOf([Redacted.make(expected)], given) >= 0
 
-/** Signs for one purpose: a signature does not hold for another purpose, or under other keys. @internal */
+/** Signs for one purpose: a signature is not valid for another purpose or with other keys. @internal */
 export const makeKeySign = (keys: Keys, purpose: string): Effect.Effect<Sign> =>
   makeSign([`effect-tinker ${purpose}`, ...keys.map(Redacted.value)].join("\n"))

@@ -1,4 +1,4 @@
-/** Durable file operations: they return when the disk holds the data, and replace directories in one step. */
+/** File operations of the store: they sync what they write to the disk, and replace directories atomically. */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -22,11 +22,11 @@ export const syncDirectory = ({ fs }: Root, directory: string): Effect.Effect<vo
   // platforms that cannot open directories do not need it
   Effect.ignore(Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), ({ sync }) => sync)))
 
-/** A directory beside the checkpoints that is removed with the scope. @internal */
+/** A temporary directory on the same file system as the checkpoints. It is removed when the scope closes. @internal */
 export const temporaryDirectory = ({ directory, fs }: Root) =>
   fs.makeTempDirectoryScoped({ directory, prefix: layout.temporaryPrefix })
 
-/** Removes a directory in one step, however long it takes to delete its files. @internal */
+/** Removes a directory atomically: it is renamed first, and its files are deleted afterwards. @internal */
 export const removeDirectory = (root: Root, directory: string) =>
   Effect.gen(function* () {
     const temporary = yield* temporaryDirectory(root)
@@ -34,7 +34,7 @@ export const removeDirectory = (root: Root, directory: string) =>
     yield* syncDirectory(root, root.join(directory, ".."))
   }).pipe(Effect.scoped)
 
-/** Renames `from` to `to`; if `replaced` is given, what is at `to` moves there first. @internal */
+/** Renames `from` to `to`; the directory at `to`, if there is one, first moves to `replaced`. @internal */
 export const moveInPlace = (root: Root, from: string, to: string, replaced: string | undefined) =>
   Effect.gen(function* () {
     const { fs } = root

@@ -1,7 +1,7 @@
 /** Creates and changes the metadata of checkpoints, as both stores do. */
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as adapterFiles from "./adapterFiles.ts"
 import { type Change, CheckpointNotFound, type Info, type SaveOptions } from "./model.ts"
 

@@ -35,7 +35,7 @@ export const setPublic = Effect.fnUntraced(function* (
   yield* auditLog.record(info.owner, isPublic ? "checkpoint_published" : "checkpoint_unpublished", path)
 })
 
-/** Lets a checkpoint expire in so many seconds, or never (`null`). @internal */
+/** Sets in how many seconds a checkpoint expires; `null` means never. @internal */
 export const setTtl = Effect.fnUntraced(function* (
   { auditLog, store }: ServiceState,
   path: TinkerPath.TinkerPath,

@@ -21,7 +21,7 @@ import { training } from "./training.ts"
 import { trainingRuns } from "./trainingRuns.ts"
 import { weightsOperations } from "./weights.ts"
 
-/** Signed URLs hold for services with the same keys. @internal */
+/** Signed URLs are valid for every service with the same keys. @internal */
 export const layer = (keys: Keys): Layer.Layer<HttpApi.Api, never, ApiKeys | TinkerService.TinkerService> =>
   Layer.merge(HttpApiBuilder.api(TinkerApi), routes.layer).pipe(
     Layer.provide([service, client, models, modelOperations, training, sampling, samplers]),

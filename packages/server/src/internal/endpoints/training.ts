@@ -11,7 +11,7 @@ import * as TinkerService from "../../TinkerService.ts"
 import { ApiKeys } from "../auth/apiKeys.ts"
 import * as bodies from "../http/bodies.ts"
 
-/** Decodes a request of forward_backward; as protobuf it may also ask for a forward pass only. */
+/** Decodes the body of forward_backward. A protobuf body may also request a forward pass only. */
 const decodeForwardBackward = (request: HttpServerRequest.HttpServerRequest) =>
   ProtobufCodec.isProtobuf(request.headers["content-type"])
     ? request.arrayBuffer.pipe(

@@ -84,7 +84,7 @@ const fromServerError = (error: HttpServerError.HttpServerError): ApiError | und
 }
 
 /**
- * The error response to a failed request: 422 for a body that cannot be decoded. `undefined` if the service is at fault.
+ * The error response to a failed request: 422 for a body that cannot be decoded. `undefined` if the service itself failed.
  *
  * @internal
  */

@@ -34,6 +34,6 @@ export const unreadableResponse = (
 export const unreadableRequest = (request: HttpServerRequest.HttpServerRequest, cause: unknown) =>
   new HttpServerError.RequestError({ request, reason: "Decode", cause })
 
-/** The server does not support what a handler asks of a request. @internal */
+/** A handler uses a feature that needs a socket. @internal */
 export const unsupportedRequest = (request: HttpServerRequest.HttpServerRequest, description: string) =>
   new HttpServerError.RequestError({ request, reason: "Decode", description })

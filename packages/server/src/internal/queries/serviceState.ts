@@ -1,11 +1,11 @@
 /** The parts of the running service that queries read and commands change. */
 import * as Effect from "effect/Effect"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
-import type { Environment } from "../work/environment.ts"
 import type * as models from "../models/models.ts"
 import type * as samplers from "../sampling/samplers.ts"
-import type * as sessions from "../work/sessions.ts"
 import type * as responses from "../util/responses.ts"
+import type { Environment } from "../work/environment.ts"
+import type * as sessions from "../work/sessions.ts"
 
 /** @internal */
 export interface ServiceState extends Pick<Environment, "auditLog" | "engine" | "store" | "usageLog"> {

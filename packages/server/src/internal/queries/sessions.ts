@@ -105,8 +105,8 @@ const words = (text: string): ReadonlyArray<string> => text.toLowerCase().split(
 /** Whether every word searched for starts a word of the session's display name. */
 const matchesDisplayName = (summary: Summary, searched: string): boolean => {
   const wanted = words(searched)
-  const given = words(summary.display_name ?? "")
-  return wanted.length > 0 && wanted.every((word) => given.some((start) => start.startsWith(word)))
+  const names = words(summary.display_name ?? "")
+  return wanted.length > 0 && wanted.every((word) => names.some((name) => name.startsWith(word)))
 }
 
 /** A search by id and by name finds sessions that match either. */

@@ -26,7 +26,7 @@ export const isSearched = (
 export const isOwnerSearched = (searched: Pagination.SearchOwner, owner: string | undefined): boolean =>
   searched.type !== "user" || searched.owner_urns.includes(currentUser.ownerName(owner))
 
-/** Whether metadata holds every key and value of a filter. @internal */
+/** Whether metadata has every key and value of a filter. @internal */
 export const matchesMetadata = (
   filter: { readonly [key: string]: string },
   metadata: { readonly [key: string]: string } | undefined

@@ -1,4 +1,4 @@
-/** Responds with a file, or with the byte range that a request asks for. */
+/** Responds with a file, or with the byte range that the request names. */
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as apiErrors from "../http/apiErrors.ts"

@@ -1,4 +1,4 @@
-/** Hashes decoded requests, so that a retry can be told from another request with the same `seq_id`. */
+/** Hashes decoded requests, to distinguish a retry from another request with the same `seq_id`. */
 
 const scratch = new DataView(new ArrayBuffer(8))
 
@@ -55,7 +55,7 @@ const addObject = (hasher: Hasher, fields: { readonly [key: string]: unknown }):
   hasher.word(9)
 }
 
-/** Adds a value. The first word of each kind of value tells the kinds apart. */
+/** Adds a value. A word before it distinguishes the types of values. */
 const add = (hasher: Hasher, u: unknown): void => {
   switch (typeof u) {
     case "string":
