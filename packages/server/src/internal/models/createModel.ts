@@ -20,7 +20,7 @@ import { addFuture, type ModelConfig, type ModelRecord, type Models } from "./mo
 /** A request to create a model, checked. */
 interface Creation extends ModelConfig {
   readonly type: Future.RequestType
-  /** the fields that a repeated request has in common with the first */
+  /** the contents of the request, by which a repeated one is recognized */
   readonly identity: unknown
   /** runs on the new model before it is available */
   readonly prepare?: ((model: Engine.EngineModel) => Effect.Effect<void, outcomes.Failure>) | undefined

@@ -49,14 +49,14 @@ interface Gap {
 const maxUsedSeqIds = 4000
 
 /**
- * `seq_id` 0 creates the model. An operation whose `seq_id` comes before has not arrived waits for it, up to `gapTimeout`.
+ * `seq_id` 0 creates the model. Operations wait for a missing `seq_id` before them, for `gapTimeout` at most.
  *
  * @internal
  */
 export class ModelQueue {
   private readonly options: Options
   private readonly used = new Map<number, UsedSeqId>()
-  // a consumed seq_id has no operation
+  // `undefined` for the seq_id of a rejected request, which was used up
   private readonly queued = new Map<number, QueuedOperation | undefined>()
   private next = 0
   private highest = -1
@@ -154,7 +154,7 @@ export class ModelQueue {
   private take(seqId: number, use: UsedSeqId, operation: QueuedOperation | undefined): Effect.Effect<void> {
     this.highest = Math.max(this.highest, seqId)
     this.used.set(seqId, use)
-    // a request that is repeated after more others than that comes too late
+    // a request that is repeated after more than that many others is rejected as too late
     this.used.delete(seqId - maxUsedSeqIds)
     this.queued.set(seqId, operation)
     return this.advance

@@ -53,7 +53,7 @@ class CheckpointName {
     this.overwrite = overwrite
   }
 
-  /** The path of the checkpoint. Without a name it is called after its `seq_id`. */
+  /** The path of the checkpoint. Without a name, the `seq_id` names it. */
   path(seqId: number): TinkerPath.TinkerPath {
     const { kind, name = `seq-${String(seqId).padStart(6, "0")}`, record } = this
     return { training_run_id: record.id, kind, name }
@@ -160,7 +160,7 @@ const saveAsSamplingSession = (
   return {
     type: "SaveWeightsForSampler",
     seqId: seq_id,
-    // without sampling_session_seq_id: a client that repeats the request takes another one
+    // sampling_session_seq_id is left out, because a client that repeats the request takes a new one
     identity: { kind, ttl_seconds },
     validate:
       sampling_session_seq_id !== undefined && sampling_session_seq_id < 0

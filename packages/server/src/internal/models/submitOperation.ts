@@ -18,7 +18,7 @@ import { addFuture, type ModelRecord, type Models } from "./models.ts"
 export interface Operation {
   readonly type: Future.RequestType
   readonly seqId: number | undefined
-  /** the fields that a repeated request has in common with the first */
+  /** the contents of the request, by which a repeated one is recognized */
   readonly identity: unknown
   readonly validate?: Effect.Effect<void, responses.OperationRejection> | undefined
   /** the last chance to reject; runs in the same step in which the `seq_id` is taken */

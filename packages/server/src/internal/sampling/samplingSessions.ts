@@ -84,7 +84,7 @@ export const findSampler = (
       })
     : samplers.find(request.sampling_session_id)
 
-/** What a request samples from, if it is there and the user may read it. */
+/** Resolves what a request samples from. Rejects what does not exist, or what the user may not read. */
 const resolveSource = Effect.fnUntraced(function* (
   environment: Environment,
   request: { readonly base_model?: string | undefined; readonly model_path?: string | undefined }

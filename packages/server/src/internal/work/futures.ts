@@ -120,7 +120,7 @@ export class Futures {
     })
   }
 
-  /** Waits for an outcome: for `atMost`, and until `stopWaiting`. */
+  /** Waits for an outcome, for `atMost` at most. `stopWaiting` ends the wait. */
   awaitOutcome(entry: Entry, atMost: Duration.Duration): Effect.Effect<Option.Option<outcomes.Outcome>> {
     return Effect.flatMap(Deferred.poll(entry.result), (now) =>
       Option.isSome(now)
@@ -134,7 +134,7 @@ export class Futures {
     )
   }
 
-  /** Waits for an event: for `atMost`, and until `stopWaiting`. */
+  /** Waits for an event, for `atMost` at most. `stopWaiting` ends the wait. */
   awaitEvent(event: Effect.Effect<void>, atMost: Duration.Duration): Effect.Effect<void> {
     return event.pipe(Effect.raceFirst(Deferred.await(this.stopped)), Effect.timeoutOption(atMost), Effect.asVoid)
   }
