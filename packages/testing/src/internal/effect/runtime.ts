@@ -57,8 +57,8 @@ export const makeFiberTracker = (): FiberTracker => {
 }
 
 /**
- * A function that runs effects under the supervisor that is current now, whichever is current then: it hides the fibers of
- * those effects from trackers that are added later.
+ * Captures the current supervisor. The function runs effects under that supervisor, so that trackers that are added later
+ * do not see their fibers.
  *
  * @internal
  */

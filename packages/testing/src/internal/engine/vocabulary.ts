@@ -56,7 +56,7 @@ export class Vocabulary {
     return new Float32Array(this.area)
   }
 
-  /** The state of the optimizer; a fresh one without `state`. */
+  /** The state of AdamW: a copy of `state`, or a new one. */
   adamOf(state: Engine.OptimizerState | undefined): bigram.Adam {
     const moments = (values: Float32Array | undefined) =>
       values === undefined ? this.zeros() : Float32Array.from(values)

@@ -53,7 +53,7 @@ export interface Network {
 interface State extends Options {
   /** when the network was made */
   readonly start: number
-  /** hides the fibers of the service from those who count the fibers of the client */
+  /** hides the fibers of the service from trackers of the fibers of the client */
   readonly unsupervised: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   inFlight: number
   isCalm: boolean
@@ -124,7 +124,7 @@ const latency = (state: State): Effect.Effect<void> =>
 const deliver = ({ inner, scope, unsupervised }: State, request: Request, endpoint: string): Sent => {
   // a simulator identifies the operations of the engine by their spans
   const handled = inner.execute(request).pipe(unsupervised, Effect.withTracerEnabled(true))
-  // a poll alone ends with its client
+  // only a poll is interrupted with its client
   return endpoint === "retrieve_future" || endpoint === "retrieve_futures"
     ? handled
     : Effect.flatMap(Effect.forkIn(handled, scope), Fiber.join).pipe(unsupervised)
@@ -133,7 +133,7 @@ const deliver = ({ inner, scope, unsupervised }: State, request: Request, endpoi
 const connectionLost = (request: Request): RequestError =>
   requestError({ request, reason: "Transport", description: "the connection was lost" })
 
-/** Does to a request what its fault says. */
+/** Applies a fault to a request. */
 const act = (state: State, request: Request, endpoint: string, action: Fault.Action | undefined): Sent => {
   const arrive = Effect.flatMap(latency(state), () => deliver(state, request, endpoint))
   const normal = Effect.tap(arrive, () => latency(state))

@@ -27,7 +27,7 @@ export const make = (
   }
 }
 
-/** The kind at a position on the line of all weights. */
+/** The kind at a position within the cumulative weights. */
 const drawKind = (kinds: ReadonlyArray<readonly [Weather.Kind, number]>, position: number): Weather.Kind => {
   let left = position
   for (const [kind, weight] of kinds) {
