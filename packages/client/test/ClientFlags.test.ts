@@ -32,7 +32,7 @@ describe("the client configuration", () => {
     })
   )
 
-  it.scoped("is what the service says, where it says something", () =>
+  it.scoped("has the values that the service gives", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({
         "/client/config": json({ fwdbwd_max_chunk_len: 7, sample_no_retries: true, pjwt_auth_enabled: null, new: 1 })
@@ -46,7 +46,7 @@ describe("the client configuration", () => {
     })
   )
 
-  it.scoped("compresses passes when it asks for that", () =>
+  it.scoped("turns on the compression of passes", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({
         "/client/config": json({ proto_compress_fwdbwd: true }),
@@ -73,7 +73,7 @@ describe("the client configuration", () => {
 })
 
 describe("the dynamic configuration", () => {
-  it.scoped("is asked for again as often as it says, and a failure keeps the last values", () =>
+  it.scoped("is requested again at the interval that it gives, and keeps its values when a request fails", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({
         "/client/dynamic_config": [

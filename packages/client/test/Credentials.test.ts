@@ -64,7 +64,7 @@ describe("credentials", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scopedLive("of a command are kept for a while, and fetched anew when they are rejected", () =>
+  it.scopedLive("of a command are cached for a while, and fetched again when they are rejected", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const count = `${yield* fs.makeTempDirectoryScoped()}/count`
@@ -80,7 +80,7 @@ describe("credentials", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.effect("are refused when no service would take them, and the error does not show them", () =>
+  it.effect("are rejected if they are invalid, and the error does not show them", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("1 hour")
       for (const key of ["sk-other-service", "", "tml-line\nbreak"]) {
@@ -112,7 +112,7 @@ const invalidToken = json(
   { status: 401, headers: { "www-authenticate": 'Bearer error="invalid_token"' } }
 )
 
-describe.each(ways)("over %s", (way) => {
+describe.each(ways)("a client over %s", (way) => {
   const start = (
     script: Record<string, ScriptedHttpClient.Step | ReadonlyArray<ScriptedHttpClient.Step>>,
     options: TinkerConfig.Options = {}
@@ -139,12 +139,12 @@ describe.each(ways)("over %s", (way) => {
       return { http, client, ask: client.call(TinkerApi.getServerCapabilities, undefined as never) }
     })
 
-  describe("tokens", () => {
+  describe("access tokens", () => {
     const minutes = (from: number, to: number) => token({ iat: from * 60, exp: to * 60, sub: "user", n: to })
     const first = minutes(0, 60)
     const second = minutes(30, 90)
 
-    it.scoped("take the key's place where the service exchanges keys, fetched once at first use", () =>
+    it.scoped("are sent in place of the key where the service exchanges keys, and are fetched once at first use", () =>
       Effect.gen(function* () {
         const { ask, client, http } = yield* start({
           "/client/config": exchanging,
@@ -180,7 +180,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("near their end are exchanged before they are used; one that still lives is used when that fails", () =>
+    it.scoped("are exchanged before use near their expiry; if that fails, one that is still valid is used", () =>
       Effect.gen(function* () {
         const { ask, http } = yield* start({
           "/client/config": exchanging,
@@ -196,7 +196,7 @@ describe.each(ways)("over %s", (way) => {
     )
 
     it.scoped(
-      "that the service rejects are replaced once for all who sent them, and each request is sent once more",
+      "are replaced once for all requests that were rejected with them, and each request is sent once more",
       () =>
         Effect.gen(function* () {
           const { ask, http } = yield* start({
@@ -221,7 +221,7 @@ describe.each(ways)("over %s", (way) => {
         })
     )
 
-    it.scoped("cannot be had for a key that the service does not know: that is what every request fails with", () =>
+    it.scoped("cannot be fetched with an unknown key: every request fails with Unauthorized", () =>
       Effect.gen(function* () {
         const { ask, http } = yield* start({ "/client/config": exchanging, "/auth/token": unauthorized })
         assert.strictEqual((yield* Effect.flip(ask))._tag, "Unauthorized")

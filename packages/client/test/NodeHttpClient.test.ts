@@ -2,7 +2,7 @@ import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Deferred, Effect, Either, Fiber, Layer, Option, Redacted, type Scope, Stream } from "effect"
@@ -71,8 +71,8 @@ const send = (response: Http.ServerResponse, body: string | Buffer, headers: Htt
   response.writeHead(200, { "content-length": bytes.length, ...headers }).end(bytes)
 }
 
-describe("the transport", () => {
-  it.scopedLive("sends methods, headers and bodies of every kind, and reads answers in every form", () =>
+describe("NodeHttpClient", () => {
+  it.scopedLive("sends methods, headers and bodies of every kind, and reads responses in every form", () =>
     using(
       (_, response, body) => send(response, body, { "x-echo": "yes", "set-cookie": ["a=1; Path=/", "b=2"] }),
       (client, { received, url }) =>
@@ -109,7 +109,7 @@ describe("the transport", () => {
     )
   )
 
-  it.scopedLive("keeps connections, and opens as many as there are requests under way", () =>
+  it.scopedLive("reuses connections, and opens as many as there are concurrent requests", () =>
     using(
       (request, response) =>
         request.url === "/slow" ? void setTimeout(() => send(response, "late"), 300) : send(response, "soon"),
@@ -128,7 +128,7 @@ describe("the transport", () => {
     )
   )
 
-  it.scopedLive("streams large bodies with back-pressure, and reads them whole as well", () => {
+  it.scopedLive("streams large bodies with back-pressure, and buffers them as well", () => {
     const big = Buffer.alloc(20_000_000, "tinker")
     return using(
       (_, response) => send(response, big),
@@ -157,7 +157,7 @@ describe("the transport", () => {
     )
   })
 
-  it.scopedLive("decompresses what the server compresses, whole and as a stream", () => {
+  it.scopedLive("decompresses responses, buffered and as a stream", () => {
     const text = "a checkpoint ".repeat(50_000)
     const encoders: Record<string, (bytes: Buffer) => Buffer> = {
       gzip: (bytes) => Zlib.gzipSync(bytes),
@@ -188,7 +188,7 @@ describe("the transport", () => {
     )
   })
 
-  it.scopedLive("follows redirects without the key, unless it is told not to", () =>
+  it.scopedLive("follows redirects without credentials to other origins, unless redirects are manual", () =>
     Effect.gen(function* () {
       const elsewhere = yield* listen((_, response) => send(response, "there"))
       yield* using(
@@ -224,7 +224,7 @@ describe("the transport", () => {
     })
   )
 
-  it.scopedLive("aborts what is interrupted, before the answer and in its middle", () =>
+  it.scopedLive("aborts interrupted requests, before the response and in the middle of it", () =>
     Effect.gen(function* () {
       const closed = yield* Deferred.make<void>()
       const cut = yield* Deferred.make<void>()
@@ -249,7 +249,7 @@ describe("the transport", () => {
     })
   )
 
-  it.scopedLive("forgets an answer that nobody holds: one that was read, and one that was not, with its socket", () =>
+  it.scopedLive("lets unreferenced responses be collected, and closes the socket of one that was not read", () =>
     Effect.gen(function* () {
       const closed = yield* Deferred.make<void>()
       yield* using(
@@ -280,7 +280,7 @@ describe("the transport", () => {
     })
   )
 
-  it.scopedLive("fails with what happened: no listener, a cut body, no URL", () =>
+  it.scopedLive("fails with the reason: no listener, a cut body, an invalid URL", () =>
     using(
       (_, response) => {
         response.writeHead(200, { "content-length": 100 }).write("half")
@@ -299,7 +299,73 @@ describe("the transport", () => {
   )
 })
 
-describe("a client over the transport", () => {
+describe("transformRequest", () => {
+  const transformRequest: NodeHttpClient.TransformRequest = (request) => ({
+    ...request,
+    url: request.url.replace("/api/", "/gateway/api/"),
+    headers: { ...request.headers, "x-team": "blue" }
+  })
+
+  it.scopedLive("changes the requests of the HttpClient and those of clients over it alike", () =>
+    Effect.gen(function* () {
+      const { received, url } = yield* listen((_, response) => send(response, JSON.stringify({ supported_models: [] })))
+      const http = NodeHttpClient.layerWith({ transformRequest })
+      yield* Effect.gen(function* () {
+        const client = yield* HttpClient.HttpClient
+        yield* client.get(`${url}/api/x`)
+        yield* client.execute(HttpClientRequest.bodyText(HttpClientRequest.post(`${url}/api/y`), "body"))
+        yield* Effect.flatMap(RestClient.RestClient, (rest) => rest.getServerCapabilities)
+      }).pipe(
+        Effect.provide(
+          RestClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: url, telemetry: false }).pipe(
+            Layer.provideMerge(http)
+          )
+        )
+      )
+      assert.deepStrictEqual(
+        received.map(({ url }) => url),
+        ["/gateway/api/x", "/gateway/api/y", "/gateway/api/v1/client/config", "/gateway/api/v1/get_server_capabilities"]
+      )
+      assert.isTrue(received.every(({ headers }) => headers["x-team"] === "blue"))
+      assert.strictEqual(received[1]!.body.toString(), "body")
+    })
+  )
+
+  it.scopedLive("can replace a body", () =>
+    Effect.gen(function* () {
+      const { received, url } = yield* listen((_, response) => send(response, "ok"))
+      const client = yield* NodeHttpClient.make({
+        transformRequest: (request) => ({ ...request, body: `${Buffer.from(request.body!).toString()} and more` })
+      })
+      yield* client.execute(HttpClientRequest.bodyText(HttpClientRequest.post(url), "text"))
+      assert.strictEqual(received[0]!.body.toString(), "text and more")
+      assert.strictEqual(received[0]!.headers["content-length"], "13")
+    })
+  )
+
+  it.scopedLive("does not run for a redirect to another origin, where its headers do not go", () =>
+    Effect.gen(function* () {
+      const elsewhere = yield* listen((_, response) => send(response, "there"))
+      const { url } = yield* listen((_, response) =>
+        response.writeHead(302, { location: `${elsewhere.url}/api/file`, "content-length": 0 }).end()
+      )
+      const client = yield* NodeHttpClient.make({ transformRequest })
+      assert.strictEqual(yield* Effect.flatMap(client.get(`${url}/api/x`), ({ text }) => text), "there")
+      assert.strictEqual(elsewhere.received[0]!.url, "/api/file")
+      assert.isUndefined(elsewhere.received[0]!.headers["x-team"])
+    })
+  )
+
+  it.scopedLive("fails with InvalidUrl if it gives an invalid URL", () =>
+    Effect.gen(function* () {
+      const client = yield* NodeHttpClient.make({ transformRequest: (request) => ({ ...request, url: "nowhere" }) })
+      const error = yield* Effect.flip(client.get("http://any.test/"))
+      assert.strictEqual(error.reason, "InvalidUrl")
+    })
+  )
+})
+
+describe("a client over NodeHttpClient", () => {
   const rest = <A, E>(url: string, program: (rest: RestClient.Service) => Effect.Effect<A, E>) =>
     Effect.flatMap(RestClient.RestClient, program).pipe(
       Effect.provide(
@@ -309,7 +375,7 @@ describe("a client over the transport", () => {
       )
     )
 
-  it.scopedLive("gives up at the policy's timeout, which the transport keeps", () =>
+  it.scopedLive("times out as its policy says", () =>
     Effect.gen(function* () {
       const server = yield* listen((request, response) => {
         if (request.url!.endsWith("/client/config")) send(response, "{}")
@@ -321,7 +387,7 @@ describe("a client over the transport", () => {
     })
   )
 
-  it.scopedLive("outlives a connection that is reset right after an answer", () =>
+  it.scopedLive("survives a connection that is reset right after a response", () =>
     Effect.gen(function* () {
       let count = 0
       const server = yield* listen((request, response) => {

@@ -32,7 +32,7 @@ const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return { value, lines }
   })
 
-describe.each(ways)("over %s", (way) => {
+describe.each(ways)("TinkerClient over %s", (way) => {
   const start = (
     script: Record<string, ScriptedHttpClient.Step | ReadonlyArray<ScriptedHttpClient.Step>>,
     options: TinkerConfig.Options = {},
@@ -54,8 +54,8 @@ describe.each(ways)("over %s", (way) => {
       return { http, client, ask, attempts: http.requestsTo("/get_server_capabilities") }
     })
 
-  describe("headers", () => {
-    it.scoped("say what sends, under its own name", () =>
+  describe("the headers of a request", () => {
+    it.scoped("name the client, its version, platform and method", () =>
       Effect.gen(function* () {
         const { ask, client, http } = yield* start({
           "/get_server_capabilities": capabilities,
@@ -84,7 +84,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("carry what gateways want, from the environment and from options, which are shown nowhere", () =>
+    it.scoped("include those of gateways, from the environment and from options, which are never shown", () =>
       Effect.gen(function* () {
         const { ask, client, http } = yield* start(
           { "/get_server_capabilities": capabilities },
@@ -102,7 +102,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("of a call win, also over the key", () =>
+    it.scoped("are overridden by those of a call, also the key", () =>
       Effect.gen(function* () {
         const { ask, http } = yield* start({ "/get_server_capabilities": capabilities })
         yield* ask({ headers: { "x-api-key": "tml-another" } })
@@ -111,7 +111,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("of an answer that deprecate something are logged once", () =>
+    it.scoped("of its response that announce a deprecation are logged once", () =>
       Effect.gen(function* () {
         const note = (text: string, level?: string) =>
           json(
@@ -136,7 +136,7 @@ describe.each(ways)("over %s", (way) => {
     )
   })
 
-  describe("the truth table", () => {
+  describe("the retry policy", () => {
     const outcome = (step: ScriptedHttpClient.Step) =>
       Effect.gen(function* () {
         const { ask, attempts } = yield* start({ "/get_server_capabilities": [step, capabilities] })
@@ -145,7 +145,7 @@ describe.each(ways)("over %s", (way) => {
         return { tag: failure(exit)?._tag, attempts: times.length, delay: times.length > 1 ? times[1]! - times[0]! : 0 }
       })
 
-    it.scoped("says what is tried again", () =>
+    it.scoped("decides by status and x-should-retry what is retried", () =>
       Effect.gen(function* () {
         for (const status of [408, 429, 500, 502, 503, 504, 529]) {
           assert.deepInclude(yield* outcome(error(status)), { tag: undefined, attempts: 2 }, `${status}`)
@@ -167,7 +167,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("says how long to wait: the server's hint where it is sane", () =>
+    it.scoped("waits as long as the server asks, where that is above 0 and at most a minute", () =>
       Effect.gen(function* () {
         const waits = (headers: Record<string, string>) =>
           Effect.map(outcome(error(503, headers)), ({ delay }) => delay)
@@ -188,7 +188,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("takes a 400 without a body for a lost connection, sixteen times more often than requests succeed", () =>
+    it.scoped("retries a 400 without a body, sixteen times more often than requests succeed", () =>
       Effect.gen(function* () {
         const edge = ScriptedHttpClient.empty({ status: 400 })
         const { ask, attempts } = yield* start({
@@ -203,7 +203,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("can be another for a call tree", () =>
+    it.scoped("can be changed for an effect", () =>
       Effect.gen(function* () {
         const { ask, attempts } = yield* start({ "/get_server_capabilities": [error(409), error(409), capabilities] })
         const exit = yield* settle(
@@ -214,7 +214,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("tells the caller of each attempt that follows", () =>
+    it.scoped("calls onRetry before each further attempt", () =>
       Effect.gen(function* () {
         const { ask } = yield* start({
           "/get_server_capabilities": [error(500), ScriptedHttpClient.connectionLost, error(402), capabilities]
@@ -227,7 +227,7 @@ describe.each(ways)("over %s", (way) => {
   })
 
   describe("a billing pause", () => {
-    it.scoped("waits 5 s at a time, says so once a minute, and takes nothing from the retries", () =>
+    it.scoped("retries every 5 s, logs once a minute, and does not count as retries", () =>
       Effect.gen(function* () {
         const paid = 600_000
         const { lines, value } = yield* logged(
@@ -246,7 +246,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("lasts as long as the service's flags say, also for what is tried once", () =>
+    it.scoped("lasts as long as the service's flags say, also under a policy without retries", () =>
       Effect.gen(function* () {
         const { ask, attempts } = yield* start({
           "/client/config": json({ billing_exception_max_pause_duration_sec: 60 }),
@@ -262,7 +262,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("is not made by those who do not want it", () =>
+    it.scoped("does not happen where the policy excludes it", () =>
       Effect.gen(function* () {
         const { ask, attempts } = yield* start({ "/get_server_capabilities": error(402) })
         const exit = yield* settle(RetryPolicy.withRetryPolicy(ask(), { billingPause: false }))

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck, Fiber, TestClock } from "effect"
-import { Budget } from "../src/internal/limits/budget.ts"
+import { Budget } from "../../../src/internal/limits/budget.ts"
 
 const use = (budget: Budget, cost: number, millis: number, log: Array<string>, name: string) =>
   Effect.gen(function* () {
@@ -18,7 +18,7 @@ const step = FastCheck.record({
 })
 
 describe("a budget", () => {
-  it.scoped("lets what costs more than it holds pass alone, and keeps the line", () =>
+  it.scoped("runs a request larger than its capacity alone, and admits in order", () =>
     Effect.gen(function* () {
       const budget = Budget.bytes(10)
       const log: Array<string> = []
@@ -40,7 +40,7 @@ describe("a budget", () => {
     })
   )
 
-  it.scoped("of a count lets so many in", () =>
+  it.scoped("of a count admits at most that many at once", () =>
     Effect.gen(function* () {
       const budget = Budget.count(2)
       const log: Array<string> = []
@@ -54,7 +54,7 @@ describe("a budget", () => {
     })
   )
 
-  it.scoped("gets everything back, serves in order, and never admits below its bound, whatever happens", () =>
+  it.scoped("gets every permit back, admits in order, and never admits below its bound, whatever its holders do", () =>
     Effect.gen(function* () {
       const cases = FastCheck.sample(FastCheck.array(step, { minLength: 1, maxLength: 12 }), { numRuns: 30, seed: 7 })
       for (const steps of cases) {

@@ -6,7 +6,7 @@ import * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Redacted } from "effect"
-import { connect, embedded, scripted } from "./utils/services.ts"
+import { connect, embedded, scripted } from "../utils/services.ts"
 
 const good = Datum.fromPromptCompletion([1, 2], [3])
 const tokens = [1, 2, 3]
@@ -76,7 +76,7 @@ const cases: ReadonlyArray<{
 ]
 
 describe("bad input", () => {
-  it.effect("fails before it is sent, names the field, and loses nothing already submitted", () =>
+  it.effect("fails before anything is sent, names the field, and leaves submitted operations alone", () =>
     Effect.gen(function* () {
       const http = yield* embedded.make()
       const program = Effect.gen(function* () {
@@ -102,7 +102,7 @@ describe("bad input", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("refuses samples that cannot be meant", () =>
+  it.effect("is rejected in samples, for each invalid option", () =>
     Effect.gen(function* () {
       const http = yield* embedded.make()
       yield* Effect.gen(function* () {
@@ -126,7 +126,7 @@ describe("bad input", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("says which base models are on offer", () =>
+  it.effect("fails with the base models that the service offers", () =>
     Effect.gen(function* () {
       const http = yield* embedded.make()
       const error = yield* Effect.gen(function* () {
@@ -139,7 +139,7 @@ describe("bad input", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("refuses an adapter that trains nothing, and a rank of 0", () =>
+  it.effect("is rejected in an adapter that trains nothing or has rank 0", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make()
       yield* Effect.gen(function* () {
@@ -160,7 +160,7 @@ describe("bad input", () => {
   const configured = (env: Record<string, string>) =>
     TinkerConfig.fromConfig().pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))))
 
-  it.effect("refuses a missing or broken key and a malformed base URL, and never shows the key", () =>
+  it.effect("includes a missing or invalid key and a malformed base URL, and never shows the key", () =>
     Effect.gen(function* () {
       const path = (env: Record<string, string>) => Effect.map(Effect.flip(configured(env)), (error) => error.path)
       assert.strictEqual(yield* path({}), "apiKey")
@@ -174,7 +174,7 @@ describe("bad input", () => {
     })
   )
 
-  it.effect("reads the environment, and lets options win", () =>
+  it.effect("can come from the environment, over which options take precedence", () =>
     Effect.gen(function* () {
       const config = yield* configured({
         TINKER_API_KEY: "tml-a",

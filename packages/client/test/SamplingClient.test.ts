@@ -43,7 +43,7 @@ const crowd = (after: `${number} seconds`) => {
 const many = (sampling: SamplingClient.SamplingClient, count: number) =>
   Effect.forEach(Array.from({ length: count }), () => sampling.sample(prompt), { concurrency: "unbounded" })
 
-describe.each(ways)("over %s", (way) => {
+describe.each(ways)("SamplingClient over %s", (way) => {
   const run = <A, E>(
     overrides: Record<string, Steps>,
     program: (
@@ -65,8 +65,8 @@ describe.each(ways)("over %s", (way) => {
       return { http, value }
     }).pipe(Effect.scoped)
 
-  describe("a sample", () => {
-    it.scoped("that the service has no room for waits, with all samplers of the session, and keeps its number", () =>
+  describe("one sample", () => {
+    it.scoped("is retried under the same number after a 429, while all samplers of the session pause", () =>
       Effect.gen(function* () {
         const { http } = yield* run(
           { "/asample": [error(429), error(429, { "retry-after": "20" }), envelope] },
@@ -97,7 +97,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("that is large waits for longer", () =>
+    it.scoped("pauses for longer after a 429 if it is large", () =>
       Effect.gen(function* () {
         const { http } = yield* run({ "/asample": [error(429), envelope] }, (sampling) =>
           Effect.gen(function* () {
@@ -111,7 +111,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("keeps its number while it is sent again, and gets another when its result is gone", () =>
+    it.scoped("keeps its number over retries, and gets a new one when its result has expired", () =>
       Effect.gen(function* () {
         const { http, value } = yield* run(
           {
@@ -133,7 +133,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("is made once where the service or the program says so", () =>
+    it.scoped("is submitted once where the service or the program says so", () =>
       Effect.gen(function* () {
         const gone = { "/retrieve_future": error(410) }
         const byService = yield* run({ ...gone, "/client/config": json({ sample_no_retries: true }) }, (sampling) =>
@@ -149,7 +149,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("fails at once when it is refused, and as the service says when it failed", () =>
+    it.scoped("fails at once if it is rejected, and with the service's reason if it failed", () =>
       Effect.gen(function* () {
         const refused = yield* run({ "/asample": error(422) }, (sampling) => Effect.exit(sampling.sample(prompt)))
         assert.strictEqual(failure(refused.value)?._tag, "BadRequest")
@@ -160,7 +160,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("that never finds room fails once nothing has got on for long", () =>
+    it.scoped("fails with NoProgress if the service throttles it for longer than the limit", () =>
       Effect.gen(function* () {
         const { value } = yield* run({ "/asample": error(429) }, (sampling) =>
           Effect.gen(function* () {
@@ -173,7 +173,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("has what was asked for: the most likely tokens, holes and names", () =>
+    it.scoped("returns what was requested: top-k tokens, gaps in the logprobs, sequence ids", () =>
       Effect.gen(function* () {
         const { http, value } = yield* run(
           {
@@ -242,7 +242,7 @@ describe.each(ways)("over %s", (way) => {
   })
 
   describe("many samples", () => {
-    it.scoped("are submitted 400 at a time, and few at a time once the service had too much to do", () =>
+    it.scoped("are submitted 400 at a time, and ten at a time after a 429", () =>
       Effect.gen(function* () {
         const calm = crowd("1 seconds")
         yield* run({ "/asample": calm.step }, (sampling) =>
@@ -269,7 +269,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("make room for others as soon as the service has accepted them", () =>
+    it.scoped("release their room for submission once the service has accepted them", () =>
       Effect.gen(function* () {
         const { http } = yield* run({ "/asample": envelope, "/retrieve_future": Effect.never }, (sampling) =>
           Effect.gen(function* () {
@@ -281,7 +281,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("that stand in line when the service wants less wait for as long as it says", () =>
+    it.scoped("pause as long as the service asks, also if they were queued before", () =>
       Effect.gen(function* () {
         let count = 0
         const { http } = yield* run(
@@ -306,7 +306,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("are under way as many as the service wants, and a place that is given up is another's", () =>
+    it.scoped("are in flight as many as the service allows, and an interrupted one makes room for the next", () =>
       Effect.gen(function* () {
         const waiting = crowd("1 seconds")
         const { http } = yield* run(
@@ -334,7 +334,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("of one service are not slowed by another that is", () =>
+    it.scoped("of one service are not throttled by another service", () =>
       Effect.gen(function* () {
         const throttled: Record<string, Steps> = {
           "/create_sampling_session": json({ sampling_session_id: "slow" }),
@@ -365,7 +365,7 @@ describe.each(ways)("over %s", (way) => {
       }).pipe(Effect.scoped)
     )
 
-    it.scoped("with faults among them all come, each with a number of its own", () =>
+    it.scoped("all return despite faults, each under a number of its own", () =>
       Effect.gen(function* () {
         let count = 0
         const { http, value } = yield* run(

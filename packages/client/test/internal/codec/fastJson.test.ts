@@ -2,12 +2,12 @@ import * as Future from "@effect-tinker/api/Future"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Either, FastCheck, Schema } from "effect"
-import * as shortCodecs from "../src/internal/codec/fastJson.ts"
+import * as shortCodecs from "../../../src/internal/codec/fastJson.ts"
 
 const parse = (text: string | undefined): unknown => (text === undefined ? undefined : JSON.parse(text))
 
-describe("the short codecs", () => {
-  it("write a sample as its schema does, or leave it to that", () => {
+describe("the fast JSON codecs", () => {
+  it("write a sample request as its schema does, or leave it to the schema", () => {
     const encode = Schema.encodeSync(Sampling.SampleRequest)
     let written = 0
     FastCheck.assert(
@@ -31,7 +31,7 @@ describe("the short codecs", () => {
     )
   })
 
-  it("read an envelope as its schema does, or leave it to that", () => {
+  it("read an envelope as its schema does, or leave it to the schema", () => {
     const decode = Schema.decodeUnknownEither(Schema.parseJson(Future.FutureEnvelope))
     const field = FastCheck.option(
       FastCheck.oneof(FastCheck.string(), FastCheck.array(FastCheck.string()), FastCheck.jsonValue()),

@@ -8,7 +8,7 @@ import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Exit, Fiber, Logger, Scope, Stream, TestClock } from "effect"
-import { connect, json, key, scripted } from "./utils/services.ts"
+import { connect, json, key, scripted } from "../utils/services.ts"
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
 const error = (status: number, headers = {}, body: unknown = { detail: "no" }) => json(body, { status, headers })
@@ -40,7 +40,7 @@ const failure = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
   Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined
 
 describe("retries", () => {
-  it.scoped("repeat a request with its number and key until it is taken", () =>
+  it.scoped("send the same request, with its sequence number and idempotency key, until it succeeds", () =>
     Effect.gen(function* () {
       const { http } = yield* run(
         {
@@ -68,7 +68,7 @@ describe("retries", () => {
     })
   )
 
-  it.scoped("obey x-should-retry before the status", () =>
+  it.scoped("obey x-should-retry rather than the status", () =>
     Effect.gen(function* () {
       const { http, value } = yield* run({ "/get_info": [error(500, { "x-should-retry": "false" })] }, (training) =>
         Effect.exit(training.getInfo)
@@ -85,7 +85,7 @@ describe("retries", () => {
     })
   )
 
-  it.scoped("end with the policy's time, and the policy is the caller's to choose", () =>
+  it.scoped("stop after the policy's total time, and the caller chooses the policy", () =>
     Effect.gen(function* () {
       const { http, value } = yield* run({ "/get_info": error(503) }, (training) =>
         training.getInfo.pipe(
@@ -100,7 +100,7 @@ describe("retries", () => {
     })
   )
 
-  it.scoped("give up an attempt that hangs", () =>
+  it.scoped("follow an attempt that times out", () =>
     Effect.gen(function* () {
       const { http, value } = yield* run({ "/get_info": [ScriptedHttpClient.silence, error(400)] }, (training) =>
         Effect.flatMap(Effect.fork(training.getInfo), settle)
@@ -112,8 +112,8 @@ describe("retries", () => {
   )
 })
 
-describe("a step that cannot be submitted", () => {
-  it.scoped("breaks the client: nothing behind it is sent, and each says why", () =>
+describe("an operation that cannot be submitted", () => {
+  it.scoped("breaks the client: nothing after it is sent, and each later future says why", () =>
     Effect.gen(function* () {
       const { http, value } = yield* run({ "/forward_backward": error(422, { "x-request-id": "req-9" }) }, (training) =>
         Effect.gen(function* () {
@@ -138,7 +138,7 @@ describe("a step that cannot be submitted", () => {
     })
   )
 
-  it.scoped("lets a refused save pass, for it changes no training", () =>
+  it.scoped("does not break the client if it is a rejected save, which changes no training", () =>
     Effect.gen(function* () {
       const { value } = yield* run({ "/save_weights": error(409) }, (training) =>
         Effect.gen(function* () {
@@ -152,7 +152,7 @@ describe("a step that cannot be submitted", () => {
     })
   )
 
-  it.scoped("is sent although its caller was interrupted", () =>
+  it.scoped("is not given up when its caller is interrupted", () =>
     Effect.gen(function* () {
       const { http } = yield* run(
         {
@@ -178,7 +178,7 @@ describe("a step that cannot be submitted", () => {
   )
 })
 
-describe("a pass", () => {
+describe("a forward or backward pass", () => {
   const sent = (http: ScriptedHttpClient.ScriptedHttpClient) =>
     Effect.map(http.requests, (requests) =>
       requests
@@ -191,7 +191,7 @@ describe("a pass", () => {
         ])
     )
 
-  it.scoped("goes to an older service as JSON once it has refused protobuf, with the same number", () =>
+  it.scoped("is sent as JSON, under the same number, to a service that rejects protobuf", () =>
     Effect.gen(function* () {
       const json = "application/json"
       const accept: ScriptedHttpClient.Step = (request) =>
@@ -214,7 +214,7 @@ describe("a pass", () => {
     })
   )
 
-  it.scoped("that is refused in either encoding fails with the first reason", () =>
+  it.scoped("fails with the first reason if either encoding is rejected", () =>
     Effect.gen(function* () {
       const { value } = yield* run(
         { "/forward_backward": [error(400, {}, { detail: "first" }), error(400, {}, { detail: "second" })] },
@@ -224,7 +224,7 @@ describe("a pass", () => {
     })
   )
 
-  it.scoped("reads results as protobuf where the service sends it", () =>
+  it.scoped("reads its result as protobuf where the service sends that", () =>
     Effect.gen(function* () {
       const output = {
         loss_fn_output_type: "ArrayRecord",
@@ -293,7 +293,7 @@ describe("futures", () => {
     })
   )
 
-  it.scoped("are asked for again at once by a client that gave up a poll before the service did", () =>
+  it.scoped("are polled again at once after a poll timed out at the client", () =>
     Effect.gen(function* () {
       const { http, value } = yield* run(
         {
@@ -316,7 +316,7 @@ describe("futures", () => {
     })
   )
 
-  it.scoped("fail with what the service says, with the request id", () =>
+  it.scoped("fail with the service's reason and the request id", () =>
     Effect.gen(function* () {
       const { value } = yield* run(
         { "/retrieve_future": [json({ model_id: "m" }), error(410, {}, { detail: "gone" })] },
@@ -334,7 +334,7 @@ describe("futures", () => {
     })
   )
 
-  it.scoped("end with the client's scope, and say so", () =>
+  it.scoped("fail with ClientClosed when the client's scope closes", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({
         "/retrieve_future": [json({ model_id: "m" }), ScriptedHttpClient.silence]
@@ -359,7 +359,7 @@ describe("futures", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.scoped("of samples carry typed results, and number the requests", () =>
+  it.scoped("of samples have typed results, and number their polls", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({ "/create_sampling_session": json({ sampling_session_id: "sampler" }) })
       const replies = yield* Effect.gen(function* () {
@@ -398,7 +398,7 @@ describe("queue states", () => {
   const pending = (queue_state: string, queue_state_reason?: string) =>
     ScriptedHttpClient.after("20 seconds", json({ type: "try_again", queue_state, queue_state_reason }))
 
-  it.scoped("are a stream and a current value, and a log line at most once a minute", () =>
+  it.scoped("are a stream and a current value, and are logged at most once a minute", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => void lines.push(String(message)))

@@ -6,13 +6,13 @@ import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted, TestClock } from "effect"
-import { bodies, connect, json, over, scripted, ways } from "./utils/services.ts"
+import { bodies, connect, json, over, scripted, ways } from "../../utils/services.ts"
 
 const prompt = ModelInput.fromTokens([1, 2, 3])
 const flags = { "/client/config": json({ sample_use_retrieve_futures: true }) }
 
 /** A service whose flags ask for one poll, and the paths that were asked for. */
-describe.each(ways)("over %s", (way) => {
+describe.each(ways)("completed futures over %s", (way) => {
   const embedded = Effect.gen(function* () {
     const server = yield* TestServer.make({
       clientConfig: { sample_use_retrieve_futures: true },
@@ -30,8 +30,8 @@ describe.each(ways)("over %s", (way) => {
     return { layer, of }
   })
 
-  describe("a service that wants one poll for all samples", () => {
-    it.scoped("gets it, and each result is fetched once", () =>
+  describe("a service with one poll for all samples", () => {
+    it.scoped("gets one poll at a time, and each result is fetched once", () =>
       Effect.gen(function* () {
         const { layer, of } = yield* embedded
         yield* Effect.gen(function* () {
@@ -58,7 +58,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("is asked again after what passes, and says for good what does not", () =>
+    it.scoped("is polled again after transient failures, and a permanent one fails the samples", () =>
       Effect.gen(function* () {
         const http = yield* scripted.make({
           ...flags,
@@ -96,7 +96,7 @@ describe.each(ways)("over %s", (way) => {
     )
   })
 
-  describe("samples that nobody waits for", () => {
+  describe("abandoned samples", () => {
     const abandon = (enabled: boolean) =>
       Effect.gen(function* () {
         const http = yield* scripted.make({
@@ -118,7 +118,7 @@ describe.each(ways)("over %s", (way) => {
         return (yield* bodies(http, "/cancel_future")).map(({ request_id }) => request_id)
       }).pipe(Effect.scoped)
 
-    it.effect("are cancelled where the service wants to know", () =>
+    it.effect("are cancelled where the service asks for that", () =>
       Effect.gen(function* () {
         assert.deepStrictEqual((yield* abandon(true)).sort(), ["sampler:0", "sampler:1", "sampler:2"])
         assert.deepStrictEqual(yield* abandon(false), [])

@@ -4,7 +4,7 @@ import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, MetricState, Option, TestClock, Tracer } from "effect"
-import { connect, json, scripted, ways } from "./utils/services.ts"
+import { connect, json, scripted, ways } from "../utils/services.ts"
 
 interface Ended {
   readonly name: string
@@ -79,9 +79,9 @@ const figures = Effect.map(Metric.snapshot, (pairs) => {
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
 
-describe.each(ways)("over %s", (way) => {
-  describe("spans and metrics", () => {
-    it.scoped("one span for each operation, from its call to its result", () =>
+describe.each(ways)("a client over %s", (way) => {
+  describe("reports spans and metrics", () => {
+    it.scoped("with one span for each operation, from its call to its result", () =>
       Effect.gen(function* () {
         const { ended, layer, open } = recorder()
         const before = yield* figures
@@ -156,7 +156,7 @@ describe.each(ways)("over %s", (way) => {
       })
     )
 
-    it.scoped("what the end of a client interrupts ends as well", () =>
+    it.scoped("and ends the spans of operations that its end interrupts", () =>
       Effect.gen(function* () {
         const { ended, layer, open } = recorder()
         const http = yield* scripted.make({
