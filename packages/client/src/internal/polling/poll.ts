@@ -2,9 +2,7 @@
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as Effect from "effect/Effect"
-import type { CallOptions } from "../transport/callOptions.ts"
-import { Decoded } from "../transport/callOptions.ts"
-import type * as TinkerClient from "../../TinkerClient.ts"
+import * as TinkerClient from "../../TinkerClient.ts"
 import type { Options } from "./options.ts"
 import { pollPolicy } from "./policy.ts"
 
@@ -16,7 +14,7 @@ export const nextPoll = <A, I>({
   roundtripSeconds,
   record,
   type
-}: Options<A, I>): CallOptions => {
+}: Options<A, I>): TinkerClient.CallOptions => {
   const iteration = record.polls++
   return {
     method,
@@ -50,7 +48,7 @@ export const poll = <A, I>(
 
 /** The result that a protobuf response holds; `undefined` where the body is JSON. @internal */
 export const decodedResult = <A>(body: unknown): { readonly value: A } | undefined =>
-  body instanceof Decoded ? (body as { readonly value: A }) : undefined
+  body instanceof TinkerClient.Decoded ? (body as { readonly value: A }) : undefined
 
 /** Notes the progress of the client, and maps the result. @internal */
 export const finish = <A, I>({ map, progress, record }: Options<A, I>, value: A): A => {

@@ -59,8 +59,8 @@ export const operationFailed = (
     ...(cause === undefined ? {} : { cause })
   })
 
-/** Passes on the reason for which a result is pending, where a body gives one. @internal */
-export const observeQueue = ({ queue }: Pick<Options<never, never>, "queue">, body: unknown): Effect.Effect<void> => {
+/** Passes on the reason for which a result is pending, where a body gives one. */
+const observeQueue = ({ queue }: Pick<Options<never, never>, "queue">, body: unknown): Effect.Effect<void> => {
   if (queue === undefined) return Effect.void
   const pending = decodePending(body)
   return Option.isNone(pending) || pending.value.queue_state === undefined
