@@ -1,5 +1,5 @@
 /**
- * The protobuf form of the three messages that carry many numbers: forward-backward requests, their results, and samples.
+ * The protobuf form of the three messages with many numbers: forward-backward requests, their results, and samples.
  *
  * Encoding computes the size of a message first, so that it needs one allocation, and copies arrays as blocks. Decoding
  * returns views of the buffer wherever the data is aligned, so the buffer must not be modified afterwards.
@@ -40,7 +40,7 @@ export const contentType = "application/x-protobuf"
 export const isProtobuf = (header: string | undefined): boolean => header?.includes(contentType) ?? false
 
 /**
- * A value that protobuf cannot carry; `path` leads to it.
+ * A value that protobuf cannot represent; `path` leads to it.
  *
  * @since 0.1.0
  * @category errors

@@ -1,7 +1,7 @@
 /**
  * Everything that can go wrong, as one flat union of tagged errors. Every error has an `ErrorTrait`: whose fault it is
  * (`category`), whether the same request may succeed later (`isRetryable`), and how long the server asks to wait
- * (`retryAfter`). Its `message` says what to do. It carries the request id if there is one, and never an API key.
+ * (`retryAfter`). Its `message` says what to do. It has the request id if there is one, and never contains an API key.
  *
  * @since 0.1.0
  */
@@ -65,7 +65,7 @@ export const retryAfterMillis: (
 ) => number | undefined = responses.retryAfterMillis
 
 /**
- * The error that a failed response stands for.
+ * The error of a failed response, by its status.
  *
  * @since 0.1.0
  * @category conversions

@@ -8,7 +8,7 @@ import * as Pagination from "../../Pagination.ts"
 import * as Weights from "../../Weights.ts"
 
 const runPath = Schema.Struct({ training_run_id: Schema.String })
-/** A checkpoint's id stands in a path as two segments: its kind and its name. */
+/** The id of a checkpoint in a path: two segments, its kind and its name. */
 const checkpointPath = Schema.Struct({
   training_run_id: Schema.String,
   kind: Schema.Literal("weights", "sampler_weights", "external_weights"),

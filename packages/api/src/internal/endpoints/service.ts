@@ -1,4 +1,4 @@
-/** Endpoints of the service as a whole: its settings and capabilities, and the life of a session. */
+/** Endpoints for the settings and capabilities of the service, and for opening sessions. */
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as Session from "../../Session.ts"

@@ -71,7 +71,7 @@ export class RequestFailed extends withTrait(
 
 /**
  * An earlier operation of this client could not be submitted, so this one was not sent: it would have trained in another
- * order than the program asked for. Make a new client from the last checkpoint.
+ * order than the program specified. Make a new client from the last checkpoint.
  *
  * @since 0.1.0
  * @category errors

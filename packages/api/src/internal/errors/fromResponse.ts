@@ -1,4 +1,4 @@
-/** The error that a failed response stands for. */
+/** Maps failed responses to errors. */
 import * as responseErrors from "./responseErrors.ts"
 
 /**

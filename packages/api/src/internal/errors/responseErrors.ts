@@ -1,4 +1,4 @@
-/** The errors that stand for a failed response, one for each status that callers tell apart. */
+/** The errors of failed responses, one per status that callers distinguish. */
 import * as Schema from "effect/Schema"
 import { id, responseFields, withResponseTrait } from "./trait.ts"
 
@@ -74,7 +74,7 @@ export class Conflict extends withResponseTrait(
 ) {}
 
 /**
- * The service no longer holds the result (410).
+ * The service has evicted the result (410).
  *
  * @since 0.1.0
  * @category errors
@@ -92,7 +92,7 @@ export class FutureExpired extends withResponseTrait(
  */
 export class RateLimited extends withResponseTrait(
   Schema.TaggedError<RateLimited>(id("RateLimited"))("RateLimited", responseFields),
-  { category: "server", retryByDefault: true, advice: "Send less at once, or wait." }
+  { category: "server", retryByDefault: true, advice: "Send fewer requests at once, or wait." }
 ) {}
 
 /**
@@ -103,5 +103,5 @@ export class RateLimited extends withResponseTrait(
  */
 export class ServerError extends withResponseTrait(
   Schema.TaggedError<ServerError>(id("ServerError"))("ServerError", responseFields),
-  { category: "server", retryByDefault: true, advice: "Try again; if it lasts, report the request id." }
+  { category: "server", retryByDefault: true, advice: "Try again; if it persists, report the request id." }
 ) {}

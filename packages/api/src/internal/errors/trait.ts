@@ -42,7 +42,7 @@ export const commonFields = {
   cause: optionalKey(Schema.Defect)
 }
 
-/** The fields of an error that stands for a failed response. @internal */
+/** The fields of the error of a failed response. @internal */
 export const responseFields = {
   ...commonFields,
   status: Schema.Number,
@@ -105,7 +105,7 @@ const responseMessage = (self: FailedResponseFields, advice: string): string =>
   )
 
 /**
- * Adds the trait to the class of an error that stands for a failed response. The server decides whether and when to
+ * Adds the trait to the class of a failed response's error. The server decides whether and when to
  * retry, except for an error that is `final`; `retryByDefault` decides where the server does not.
  *
  * @internal

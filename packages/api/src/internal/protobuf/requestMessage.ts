@@ -1,4 +1,4 @@
-/** `ForwardBackwardRequest`: the message in memory, and what of it protobuf cannot carry. */
+/** `ForwardBackwardRequest`: the message in memory, and the values in it that protobuf cannot represent. */
 import type * as Datum from "../../Datum.ts"
 import type * as LossFn from "../../LossFn.ts"
 import type * as ModelInput from "../../ModelInput.ts"
@@ -14,7 +14,7 @@ export interface ForwardBackwardMessage {
   readonly forward_only: boolean
 }
 
-/** A value that protobuf cannot carry, and the path to it. @internal */
+/** A value that protobuf cannot represent, and the path to it. @internal */
 export interface EncodeProblem {
   readonly path: string
   readonly reason: string
@@ -57,7 +57,7 @@ const datumProblem = (datum: Datum.Datum): EncodeProblem | undefined => {
   return undefined
 }
 
-/** The first value that protobuf cannot carry. @internal */
+/** The first value that protobuf cannot represent. @internal */
 export const problem = (message: ForwardBackwardMessage): EncodeProblem | undefined => {
   if (!isNaturalInt32(message.seq_id)) return { path: "seq_id", reason: `is ${message.seq_id}, not in [0, 2^31)` }
   for (let i = 0; i < message.data.length; i++) {

@@ -145,7 +145,7 @@ const readDatum = (r: R.Reader, what: string): Datum.Datum => {
   }
 }
 
-/** An entry of `loss_fn_config`, which holds numbers alone. */
+/** An entry of `loss_fn_config`, which contains numbers only. */
 const readNumericConfigEntry = (r: R.Reader): readonly [string, number] => {
   let key = ""
   let value = 0
@@ -157,7 +157,7 @@ const readNumericConfigEntry = (r: R.Reader): readonly [string, number] => {
   return [key, value]
 }
 
-/** An entry of `loss_fn_config_v2`, which holds numbers and texts. */
+/** An entry of `loss_fn_config_v2`, which contains numbers and strings. */
 const readConfigEntry = (r: R.Reader): readonly [string, number | string] => {
   let key = ""
   let value: number | string | undefined

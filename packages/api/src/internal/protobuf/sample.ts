@@ -11,7 +11,7 @@ import * as W from "./writer.ts"
 /** Stop reasons by their numbers on the wire. */
 const reasons = ["stop", "length"]
 
-/** The first value that protobuf cannot carry. @internal */
+/** The first value that protobuf cannot represent. @internal */
 export const problem = (response: Sampling.SampleResponse): EncodeProblem | undefined => {
   const hits = response.prompt_cache_hit_tokens
   if (!Number.isInteger(hits) || hits < 0 || hits > 0x7fffffff) {

@@ -6,13 +6,13 @@ import { nullishWithDefault } from "./optional.ts"
 export const openEnum = <const L extends ReadonlyArray<string>>(..._known: L) =>
   Schema.String as unknown as Schema.Schema<L[number] | (string & {}), string>
 
-/** The `type` that a body carries. Readers ignore it; it may be absent or `null`. @internal */
+/** The `type` of a body. Readers ignore it; it may be absent or `null`. @internal */
 export const typeField = <const L extends string>(literal: L) =>
   nullishWithDefault(Schema.Literal(literal), () => literal)
 
 /** The `type` of a union member that this version does not know: any but the known ones. @internal */
 export const otherType = (...known: ReadonlyArray<string>) =>
-  Schema.String.pipe(Schema.filter((type) => !known.includes(type) || `${type} has fields of its own`))
+  Schema.String.pipe(Schema.filter((type) => !known.includes(type) || `${type} is a known type with other fields`))
 
 /** Metadata that users attach: strings by name. @internal */
 export const Metadata = Schema.Record({ key: Schema.String, value: Schema.String })

@@ -27,7 +27,7 @@ export interface FloatTensor extends SparseIndices {
 }
 
 /**
- * A tensor of 64-bit integers, held as 32-bit integers when all of them fit.
+ * A tensor of 64-bit integers, stored as 32-bit integers if all of them fit.
  *
  * @since 0.1.0
  * @category models
