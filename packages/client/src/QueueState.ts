@@ -1,5 +1,6 @@
 /**
- * Why a result is not there yet, as the service says it: data to show or to react to, not only a line in a log.
+ * The state of the service's queue, which says why a result is not ready yet. It is a value and a stream, so that a program
+ * can show it or react to it.
  *
  * @since 0.1.0
  */
@@ -12,8 +13,8 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as ClientMetrics from "./ClientMetrics.ts"
 
 /**
- * `active` when work goes on; `paused_capacity` when the service is short of machines; `paused_rate_limit` when the
- * account has too much under way. Services may add states.
+ * `active`: the work is in progress. `paused_capacity`: the service is short of machines. `paused_rate_limit`: the account
+ * has too many operations in progress. Services may add states.
  *
  * @since 0.1.0
  * @category models
@@ -31,12 +32,12 @@ export interface QueueState {
  */
 export interface Observable {
   readonly current: Effect.Effect<QueueState>
-  /** the current state, and each one that differs from the one before */
+  /** the current state, and then every change */
   readonly changes: Stream.Stream<QueueState>
 }
 
 /**
- * The observable, and where its observations come from.
+ * An observable state, with the method that updates it.
  *
  * @since 0.1.0
  * @category models
@@ -51,44 +52,67 @@ export interface Observer extends Observable {
  */
 export const active: QueueState = { state: "active", reason: undefined }
 
-const same = (a: QueueState, b: QueueState) => a.state === b.state && a.reason === b.reason
-const logEveryMillis = 60_000
+const isSame = (a: QueueState, b: QueueState) => a.state === b.state && a.reason === b.reason
+
+const logIntervalMillis = 60_000
+
+/** What an observer remembers. */
+interface Memory {
+  readonly description: string
+  readonly annotations: { readonly [name: string]: unknown }
+  readonly ref: SubscriptionRef.SubscriptionRef<QueueState>
+  last: QueueState
+  lastLogMillis: number
+}
+
+/** Adds to the number of clients in a state; `active` ones are not counted. */
+const countClients = ({ state }: QueueState, by: number): Effect.Effect<void> =>
+  state === "active" ? Effect.void : Metric.modify(Metric.tagged(ClientMetrics.queueState, "state", state), by)
+
+/** Publishes a change of the state. */
+const publish = ({ ref }: Memory, before: QueueState, state: QueueState): Effect.Effect<void> =>
+  isSame(before, state)
+    ? Effect.void
+    : SubscriptionRef.set(ref, state).pipe(
+        Effect.andThen(countClients(before, -1)),
+        Effect.andThen(countClients(state, 1))
+      )
+
+/** Logs that work is paused, at most once a minute. */
+const logPaused = (memory: Memory, { reason, state }: QueueState): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (now - memory.lastLogMillis < logIntervalMillis) return Effect.void
+    memory.lastLogMillis = now
+    return Effect.annotateLogs(
+      Effect.logWarning(`${memory.description} is waiting: ${reason ?? state}`),
+      memory.annotations
+    )
+  })
+
+const observe = (memory: Memory, state: QueueState): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const before = memory.last
+    memory.last = state
+    const published = publish(memory, before, state)
+    return state.state === "active" ? published : Effect.andThen(published, logPaused(memory, state))
+  })
 
 /**
- * Keeps the last state, counts the clients that are held up, and logs a state that is not `active` at most once a
- * minute.
+ * Keeps the last state, counts the clients in each state but `active`, and logs a state that is not `active` at most once
+ * a minute.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (what: string, annotations: { readonly [name: string]: unknown } = {}): Effect.Effect<Observer> =>
+export const make = (
+  description: string,
+  annotations: { readonly [name: string]: unknown } = {}
+): Effect.Effect<Observer> =>
   Effect.map(SubscriptionRef.make(active), (ref) => {
-    let last = active
-    let logged = Number.NEGATIVE_INFINITY
-    const count = ({ state }: QueueState, by: number) =>
-      state === "active" ? Effect.void : Metric.modify(Metric.tagged(ClientMetrics.queueState, "state", state), by)
+    const memory: Memory = { description, annotations, ref, last: active, lastLogMillis: Number.NEGATIVE_INFINITY }
     return {
-      current: Effect.sync(() => last),
-      changes: Stream.changesWith(ref.changes, same),
-      observe: (state) =>
-        Effect.suspend(() => {
-          const before = last
-          last = state
-          const changed = same(before, state)
-            ? Effect.void
-            : SubscriptionRef.set(ref, state).pipe(Effect.zipRight(count(before, -1)), Effect.zipRight(count(state, 1)))
-          if (state.state === "active") return changed
-          return Effect.zipRight(
-            changed,
-            Effect.flatMap(Clock.currentTimeMillis, (now) => {
-              if (now - logged < logEveryMillis) return Effect.void
-              logged = now
-              return Effect.annotateLogs(
-                Effect.logWarning(`${what} is waiting: ${state.reason ?? state.state}`),
-                annotations
-              )
-            })
-          )
-        })
+      current: Effect.sync(() => memory.last),
+      changes: Stream.changesWith(ref.changes, isSame),
+      observe: (state) => observe(memory, state)
     }
   })

@@ -17,11 +17,11 @@
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
+import type { DurationInput } from "./internal/util/duration.ts"
 
 /**
  * @since 0.1.0
@@ -83,7 +83,7 @@ const withFields = <A, E>(
  */
 export class NoProgressLimit extends Context.Reference<NoProgressLimit>()(
   "@effect-tinker/client/TinkerFuture/NoProgressLimit",
-  { defaultValue: (): Duration.DurationInput => "2 hours" }
+  { defaultValue: (): DurationInput => "2 hours" }
 ) {}
 
 /**
@@ -93,8 +93,8 @@ export class NoProgressLimit extends Context.Reference<NoProgressLimit>()(
  * @category combinators
  */
 export const withNoProgressLimit: {
-  (limit: Duration.DurationInput): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  <A, E, R>(self: Effect.Effect<A, E, R>, limit: Duration.DurationInput): Effect.Effect<A, E, R>
-} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, limit: Duration.DurationInput) =>
+  (limit: DurationInput): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, limit: DurationInput): Effect.Effect<A, E, R>
+} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, limit: DurationInput) =>
   Effect.provideService(self, NoProgressLimit, limit)
 )

@@ -14,9 +14,10 @@ import type * as TinkerClient from "../../TinkerClient.ts"
 import * as codec from "../codec/endpoint.ts"
 import * as inputs from "./inputs.ts"
 import type * as options from "./options.ts"
+import type { DurationInput } from "../util/duration.ts"
 
 const method = "getCheckpointArchiveUrl"
-const defaultTimeout: Duration.DurationInput = "10 minutes"
+const defaultTimeout: DurationInput = "10 minutes"
 const defaultRetryMillis = 30_000
 
 // how long a signed URL is taken to be valid when the service does not say
@@ -73,7 +74,7 @@ const readSignedUrl = (response: TinkerClient.RawResponse, now: number): options
 export const getArchiveUrl = (
   client: TinkerClient.Service,
   path: TinkerPath.TinkerPath,
-  atMost: Duration.DurationInput = defaultTimeout
+  atMost: DurationInput = defaultTimeout
 ): options.RestEffect<options.SignedUrl> =>
   Effect.gen(function* () {
     const policy = yield* RetryPolicy.CurrentRetryPolicy

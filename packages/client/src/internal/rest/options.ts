@@ -4,10 +4,10 @@ import type * as Pagination from "@effect-tinker/api/Pagination"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Stream from "effect/Stream"
+import type { DurationInput } from "../util/duration.ts"
 
 /** The result of one operation. */
 export type RestEffect<A> = Effect.Effect<A, TinkerError.TinkerError>
@@ -116,7 +116,7 @@ export interface SelectionConditions {
   /** saved after this time */
   readonly after?: DateTime.Utc | undefined
   /** saved longer ago than this */
-  readonly olderThan?: Duration.DurationInput | undefined
+  readonly olderThan?: DurationInput | undefined
 }
 
 /**

@@ -6,13 +6,14 @@ import * as Effect from "effect/Effect"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as inputs from "./inputs.ts"
 import type * as options from "./options.ts"
+import type { DurationInput } from "../util/duration.ts"
 
 /** @internal */
 export interface Options {
   /** the pause between two polls; 5 seconds by default */
-  readonly every?: Duration.DurationInput | undefined
+  readonly every?: DurationInput | undefined
   /** how long to poll; 30 minutes by default */
-  readonly atMost?: Duration.DurationInput | undefined
+  readonly atMost?: DurationInput | undefined
 }
 
 const method = "exportSessionTrace"
@@ -23,7 +24,7 @@ const failed = (reason: string, category: "server" | "unknown") =>
 const pollTrace = (
   client: TinkerClient.Service,
   session_id: string,
-  every: Duration.DurationInput
+  every: DurationInput
 ): options.RestEffect<string> =>
   Effect.gen(function* () {
     while (true) {

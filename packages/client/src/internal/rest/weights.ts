@@ -3,7 +3,6 @@ import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as Weights from "@effect-tinker/api/Weights"
 import type * as HttpClient from "@effect/platform/HttpClient"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as TinkerClient from "../../TinkerClient.ts"
@@ -12,6 +11,7 @@ import * as inputs from "./inputs.ts"
 import { onCheckpoint, operation } from "./operation.ts"
 import type * as options from "./options.ts"
 import * as upload from "./upload.ts"
+import type { DurationInput } from "../util/duration.ts"
 
 /**
  * The weights of checkpoints, and their files.
@@ -26,7 +26,7 @@ export interface CheckpointWeights {
    */
   readonly getCheckpointArchiveUrl: (
     target: options.Target,
-    options?: { readonly atMost?: Duration.DurationInput | undefined }
+    options?: { readonly atMost?: DurationInput | undefined }
   ) => options.RestEffect<options.SignedUrl>
   /** Signed URLs of the files of an external checkpoint, by file name. */
   readonly getExternalWeightsUrls: (target: options.Target) => options.RestEffect<Weights.ExternalWeightsUrlsResponse>

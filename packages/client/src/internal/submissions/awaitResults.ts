@@ -1,6 +1,5 @@
 /** Waits for the results of an operation that the service has accepted. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as QueueState from "../../QueueState.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
@@ -9,6 +8,7 @@ import type * as progress from "../polling/progress.ts"
 import { retrieve } from "../polling/retrieve.ts"
 import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { Accepted, Operation } from "./operation.ts"
+import type { DurationInput } from "../util/duration.ts"
 
 /** @internal */
 export interface Context {
@@ -25,7 +25,7 @@ export const awaitResults = <A, I, B>(
   accepted: ReadonlyArray<Accepted<A>>,
   options: {
     readonly record: OperationRecord
-    readonly noProgressLimit: Duration.DurationInput
+    readonly noProgressLimit: DurationInput
     readonly roundtripSeconds: number
   }
 ): Effect.Effect<B, TinkerError.TinkerError> => {

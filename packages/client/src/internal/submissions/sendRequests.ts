@@ -1,6 +1,5 @@
 /** Sends the requests of one operation. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -8,9 +7,10 @@ import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { Breakage } from "./breakage.ts"
 import type { Accepted, Operation } from "./operation.ts"
 import { retryUnreadable } from "../util/backoff.ts"
+import type { DurationInput } from "../util/duration.ts"
 
 // how long a closing client waits for the other requests of an operation that the service has in part
-const gracePeriod: Duration.DurationInput = "5 seconds"
+const gracePeriod: DurationInput = "5 seconds"
 
 type SendOne<A> = (index: number) => Effect.Effect<Accepted<A>, TinkerError.TinkerError>
 

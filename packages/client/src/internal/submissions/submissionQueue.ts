@@ -3,7 +3,6 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
@@ -14,6 +13,7 @@ import * as results from "./awaitResults.ts"
 import { Breakage } from "./breakage.ts"
 import type { Operation, Submitted } from "./operation.ts"
 import { sendRequests } from "./sendRequests.ts"
+import type { DurationInput } from "../util/duration.ts"
 
 /** @internal */
 export interface Options extends Pick<results.Context, "client" | "limits" | "queueState"> {
@@ -89,7 +89,7 @@ interface Reservation<B, E> {
 
 interface Tracking {
   readonly record: OperationRecord
-  readonly noProgressLimit: Duration.DurationInput
+  readonly noProgressLimit: DurationInput
 }
 
 /** Sends the requests of an operation, and returns the effect that waits for its result. */
