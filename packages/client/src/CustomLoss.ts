@@ -1,9 +1,9 @@
 /**
- * Losses of the program's own, computed on this side from the logprobs that the service gives, for
+ * Losses that the program computes itself, from the logprobs that the service returns. See
  * `TrainingClient.forwardBackwardCustom`.
  *
  * ```ts
- * // the entropy-free part of a policy gradient: loss = -sum(advantage * logprob)
+ * // policy gradient: loss = -sum(advantage * logprob)
  * const loss: CustomLoss.CustomLoss<Datum.Datum> = (data, logprobs) => ({
  *   loss: sum(data.map((datum, i) => -dot(advantagesOf(datum), logprobs[i]!.data))),
  *   gradients: data.map((datum) => advantagesOf(datum).map((advantage) => -advantage))
@@ -16,7 +16,7 @@ import type * as Datum from "@effect-tinker/api/Datum"
 import type * as Effect from "effect/Effect"
 
 /**
- * The logprobs of a datum's targets: flat, row-major; the shape is that of `target_tokens`, `[N]` or `[N, K]`.
+ * The logprobs of a datum's targets in row-major order. Their shape is that of `target_tokens`: `[N]` or `[N, K]`.
  *
  * @since 0.1.0
  * @category models
@@ -27,8 +27,8 @@ export interface Logprobs {
 }
 
 /**
- * What a loss gives: its value, and for each datum its derivative by that datum's logprobs, in their order. Metrics are
- * merged over those of the service; their names need no reduction.
+ * The value of a loss, and for each datum its gradient with respect to the logprobs, in the order of the logprobs. The
+ * metrics override those of the service; their names need no suffix that names a reduction.
  *
  * @since 0.1.0
  * @category models
@@ -40,7 +40,8 @@ export interface Result {
 }
 
 /**
- * What a custom loss can be computed on: any datum that has targets; further inputs are the loss's own and are not sent.
+ * A datum that a custom loss accepts: any datum with target tokens. Other inputs are for the loss and are not sent, except
+ * `weights`.
  *
  * @since 0.1.0
  * @category models
@@ -48,6 +49,8 @@ export interface Result {
 export type Target = Datum.For<"custom">
 
 /**
+ * Computes a loss and its gradients, at once or as an effect.
+ *
  * @since 0.1.0
  * @category models
  */

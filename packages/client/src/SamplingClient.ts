@@ -30,7 +30,7 @@ import {
 } from "./internal/sampling/options.ts"
 import { type Sampler, SampleOperation, type SampleSettings } from "./internal/sampling/sampleOperation.ts"
 import { instrumentDetached, type OperationRecord } from "./internal/telemetry/instrument.ts"
-import * as chunking from "./internal/training/chunking.ts"
+import { promptBytes } from "./internal/limits/requestSize.ts"
 import { millis } from "./internal/util/duration.ts"
 import * as QueueState from "./QueueState.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -122,7 +122,7 @@ const makeSettings =
         ? reference(caller, TinkerFuture.NoProgressLimit)
         : Duration.infinity,
       resubmit: resubmit ?? !(flags.sample_no_retries && method === "sample"),
-      bytes: chunking.estimatePrompt(prompt)
+      bytes: promptBytes(prompt)
     }))
   }
 

@@ -40,69 +40,72 @@ export type {
 } from "./internal/training/saves.ts"
 
 /**
+ * The operations of one model.
+ *
  * @since 0.1.0
  * @category models
  */
 export interface TrainingClient {
   readonly modelId: string
   readonly baseModel: string
-  /** The loss and its outputs; no gradient is kept. */
+  /** Computes the loss and its outputs, without gradients. */
   readonly forward: <const L extends LossFn.LossFn>(
     data: ReadonlyArray<Datum.For<L>>,
     lossFn: L,
     config?: LossFn.Config
   ) => Submitted<Training.ForwardBackwardOutput>
-  /** The loss, its outputs, and gradients, which add up until the next `optimStep`. */
+  /** Computes the loss, its outputs and the gradients, which accumulate until the next `optimStep`. */
   readonly forwardBackward: <const L extends LossFn.LossFn>(
     data: ReadonlyArray<Datum.For<L>>,
     lossFn: L,
     config?: LossFn.Config
   ) => Submitted<Training.ForwardBackwardOutput>
   /**
-   * The gradients of a loss of the program's own, which is given the logprobs of the targets and returns its value and
-   * its derivative by them. It is one turn of the client: what is called later is submitted after it, and computed after
-   * it. When the loss fails, no gradient is applied, and the client goes on. The loss may await what was submitted
-   * before, but must not submit to the same client.
+   * Computes the gradients of a custom loss. The loss receives the logprobs of the targets, and returns its value and its
+   * gradient with respect to them. The whole computation has one place in the queue: operations that are called later are
+   * submitted and run after it. If the loss fails, no gradient is applied, and the client continues. The loss may await
+   * operations that were submitted before, but must not submit to the same client.
    *
-   * In the result `loss:sum` is the program's loss, and `surrogate_loss:sum` the one that carried its gradient.
+   * In the result, `loss:sum` is the custom loss, and `surrogate_loss:sum` is the loss of the backward pass that carried
+   * its gradient.
    */
   readonly forwardBackwardCustom: <D extends CustomLoss.Target, E = never, R = never>(
     data: ReadonlyArray<D>,
     loss: CustomLoss.CustomLoss<D, E, R>
   ) => Submitted<Training.ForwardBackwardOutput, E, R>
-  /** One AdamW step with the gradients so far, which are then cleared. */
+  /** Performs one AdamW step with the accumulated gradients, and clears them. */
   readonly optimStep: (params?: typeof Training.AdamParams.Encoded) => Submitted<Training.OptimStepResponse>
-  /** One step of another optimizer than Adam, the one that the model was created with. */
+  /** Performs one step of the optimizer that the model was created with, where that is not AdamW. */
   readonly optimizerStep: (params: typeof Training.OptimizerParams.Encoded) => Submitted<Training.OptimStepResponse>
-  /** Saves the weights and the optimizer, to go on from later. */
+  /** Saves the weights and the optimizer state, to continue from later. */
   readonly saveState: (name: string, options?: saves.SaveOptions) => Submitted<Weights.SaveWeightsResponse>
-  /** Loads weights; the optimizer starts afresh. Services may allow it only as the first operation. */
+  /** Loads weights, and resets the optimizer. Services may allow this only as the first operation. */
   readonly loadState: (path: string, options?: loads.LoadOptions) => Submitted<Weights.LoadWeightsResponse>
-  /** Loads weights and the optimizer, to go on exactly where they were saved. */
+  /** Loads weights and the optimizer state, to continue exactly from where they were saved. */
   readonly loadStateWithOptimizer: (path: string, options?: loads.LoadOptions) => Submitted<Weights.LoadWeightsResponse>
-  /** Saves the weights for sampling, under a name. */
+  /** Saves the weights for sampling, under a name. Sample from them with `createSamplingClient`. */
   readonly saveWeightsForSampler: (
     name: string,
     options?: saves.SaveForSamplerOptions
   ) => Submitted<saves.SavedForSampler>
-  /** Saves the weights as files that other programs read, under a name. */
+  /** Saves the weights as files for other programs, under a name. See `RestClient.getExternalWeightsUrls`. */
   readonly saveWeightsExternal: (
     name: string,
     options?: saves.SaveExternalOptions
   ) => Submitted<Weights.SaveWeightsExternalResponse>
-  /** Samples from the weights as they are after all that was submitted before. */
+  /** Creates a client that samples from the weights as they are after all operations that were submitted before. */
   readonly saveWeightsAndGetSamplingClient: (
     options?: SamplingClient.ClientOptions
   ) => Effect.Effect<SamplingClient.SamplingClient, TinkerError.TinkerError>
-  /** Samples from saved sampler weights. */
+  /** Creates a client that samples from saved sampler weights. */
   readonly createSamplingClient: (
     model_path: string,
     options?: SamplingClient.ClientOptions
   ) => Effect.Effect<SamplingClient.SamplingClient, TinkerError.TinkerError>
-  /** why results keep one waiting */
+  /** why results are not ready yet */
   readonly queueState: QueueState.Observable
   readonly getInfo: Effect.Effect<Model.GetInfoResponse, TinkerError.TinkerError>
-  /** The tokenizer of the model, as the service and the model's name say. */
+  /** The tokenizer of the model, found by the names that the service reports. */
   readonly getTokenizer: Effect.Effect<
     Tokenizer.Service,
     TinkerError.TinkerError | Tokenizer.TokenizerError | Hub.HubError,

@@ -293,10 +293,12 @@ const checkModel = (log: ModelLog, applied: ReadonlyArray<Simulator.Applied>): R
 
 /** What of the session's limits is not given back. */
 const heldOf = (session: Session.Service): ReadonlyArray<string> => {
-  const { passes, responses, samples } = limits.of(session)
+  const { forwardBackward, responses, samples } = limits.of(session)
   const { fwdbwd_dispatch_bytes_semaphore_size, inflight_response_bytes_semaphore_size } = session.clientConfig
   return [
-    ...(passes.balance === fwdbwd_dispatch_bytes_semaphore_size && passes.waiting === 0 ? [] : ["bytes of passes"]),
+    ...(forwardBackward.balance === fwdbwd_dispatch_bytes_semaphore_size && forwardBackward.waiting === 0
+      ? []
+      : ["bytes of forward/backward requests"]),
     ...(responses.balance === inflight_response_bytes_semaphore_size && responses.waiting === 0
       ? []
       : ["bytes of results"]),

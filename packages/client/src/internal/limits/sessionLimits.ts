@@ -5,8 +5,8 @@ import { Budget } from "./budget.ts"
 
 /** The limits of one session, which all its clients share. @internal */
 export interface Limits {
-  /** bytes of passes that are being submitted */
-  readonly passes: Budget
+  /** bytes of forward/backward requests that are being sent */
+  readonly forwardBackward: Budget
   /** bytes of large results that are being fetched */
   readonly responses: Budget
   /** samples of one sampling session from submission to result */
@@ -15,7 +15,7 @@ export interface Limits {
 }
 
 const make = ({ clientConfig }: Session.Service): Limits => ({
-  passes: Budget.bytes(clientConfig.fwdbwd_dispatch_bytes_semaphore_size),
+  forwardBackward: Budget.bytes(clientConfig.fwdbwd_dispatch_bytes_semaphore_size),
   responses: Budget.bytes(clientConfig.inflight_response_bytes_semaphore_size),
   maxSamples: clientConfig.sample_max_concurrent_requests,
   samples: new SampleThrottle(clientConfig.sample_dispatch_bytes_semaphore_size)

@@ -1,3 +1,4 @@
+/** Combines the outputs of the chunks of a batch, and reduces their metrics as the official client does. */
 import type * as Training from "@effect-tinker/api/Training"
 
 const mask = (1n << 64n) - 1n
@@ -11,7 +12,7 @@ const hashInteger = (value: bigint): bigint => {
   return hash === -1n ? -2n : hash
 }
 
-/** The hash of the sorted integer parts, as the official client computes it; signed, 64 bits. @internal */
+/** The hash of the values' sorted integer parts, as a signed 64-bit number. @internal */
 export const hashUnordered = (values: ReadonlyArray<number>): bigint => {
   let acc = P5
   for (const value of values.map(Math.trunc).sort((a, b) => a - b)) {
@@ -36,38 +37,41 @@ const reductions: { readonly [name: string]: Reduction } = {
   max: (values) => Math.max(...values),
   mean,
   slack: (values, weights) => Math.max(...values) - mean(values, weights),
-  // a number cannot hold all 64 bits: the nearest one still tells equal from different
+  // a number cannot hold all 64 bits; the nearest one is good enough to compare
   hash_unordered: (values) => Number(hashUnordered(values))
 }
 
+/** The reduction that a metric is named for: what is behind the last colon of its name. */
+const reductionOf = (metric: string): string | undefined =>
+  metric.includes(":") ? metric.slice(metric.lastIndexOf(":") + 1) : undefined
+
 /**
- * Reduces the metrics of chunks by the part of their name after the colon. The first chunk's names lead; a name that
- * another chunk lacks, or whose reduction is unknown, is dropped. `unique` keeps every chunk's value. A mean over no
- * outputs at all is dropped.
- *
- * @internal
+ * Reduces the metrics of chunks by the suffix of their names. Metrics that some chunk lacks, and those of an unknown
+ * reduction, are dropped, as is a mean over no outputs at all. `unique` keeps the value of every chunk.
  */
-export const reduceMetrics = (outputs: ReadonlyArray<Training.ForwardBackwardOutput>): Record<string, number> => {
+const reduceMetrics = (outputs: ReadonlyArray<Training.ForwardBackwardOutput>): Record<string, number> => {
   const reduced: Record<string, number> = {}
   const weights = outputs.map((output) => output.loss_fn_outputs.length)
-  for (const key of Object.keys(outputs[0]?.metrics ?? {})) {
-    if (!outputs.every((output) => Object.hasOwn(output.metrics, key))) continue
-    const values = outputs.map((output) => output.metrics[key]!)
-    const name = key.slice(key.lastIndexOf(":") + 1)
-    if (name === "unique" && key.includes(":")) {
+  for (const metric of Object.keys(outputs[0]?.metrics ?? {})) {
+    if (!outputs.every((output) => Object.hasOwn(output.metrics, metric))) continue
+    const values = outputs.map((output) => output.metrics[metric]!)
+    const reduction = reductionOf(metric)
+    if (reduction === "unique") {
       values.forEach((value, i) => {
-        reduced[i === 0 ? key : `${key}_${i}`] = value
+        reduced[i === 0 ? metric : `${metric}_${i}`] = value
       })
-    } else if (key.includes(":") && Object.hasOwn(reductions, name)) {
-      const value = reductions[name]!(values, weights)
-      if (!Number.isNaN(value) || values.some(Number.isNaN)) reduced[key] = value
+    } else if (reduction !== undefined && Object.hasOwn(reductions, reduction)) {
+      const value = reductions[reduction]!(values, weights)
+      if (!Number.isNaN(value) || values.some(Number.isNaN)) reduced[metric] = value
     }
   }
   return reduced
 }
 
-/** Joins the chunks' outputs in order. @internal */
-export const combine = (outputs: ReadonlyArray<Training.ForwardBackwardOutput>): Training.ForwardBackwardOutput => ({
+/** The outputs of all chunks in order, as the output of the batch. @internal */
+export const combineOutputs = (
+  outputs: ReadonlyArray<Training.ForwardBackwardOutput>
+): Training.ForwardBackwardOutput => ({
   loss_fn_output_type: outputs[0]?.loss_fn_output_type ?? "",
   loss_fn_outputs: outputs.flatMap((output) => output.loss_fn_outputs),
   metrics: reduceMetrics(outputs)

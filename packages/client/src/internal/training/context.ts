@@ -7,7 +7,7 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as Session from "../../Session.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as sessionLimits from "../limits/sessionLimits.ts"
-import type * as chunking from "./chunking.ts"
+import type { ChunkLimits } from "./chunking.ts"
 import type { Accepted, Operation, Submitted } from "../submissions/operation.ts"
 import * as requestEncoding from "./requestEncoding.ts"
 import * as submissionQueue from "../submissions/submissionQueue.ts"
@@ -23,7 +23,7 @@ export interface Context {
   readonly limits: sessionLimits.Limits
   /** sends forward and forward/backward requests */
   readonly sendRequest: requestEncoding.SendRequest
-  readonly chunkLimits: chunking.Limits
+  readonly chunkLimits: ChunkLimits
   readonly parallelChunks: boolean
   /** the paths that saves of this client have requested, to tell a lost response from a name that is taken */
   readonly savedPaths: Set<string>

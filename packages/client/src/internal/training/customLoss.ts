@@ -5,7 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as CustomLoss from "../../CustomLoss.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
-import * as chunking from "./chunking.ts"
+import { splitIntoChunks } from "./chunking.ts"
 import type { Context } from "./context.ts"
 import { chunkedOperation } from "./forwardBackward.ts"
 import type { Submitted } from "../submissions/operation.ts"
@@ -55,7 +55,7 @@ export const submitForwardBackwardCustom = <D extends CustomLoss.Target, E, R>(
     if (problem !== undefined) return yield* problem
     const policy = yield* RetryPolicy.CurrentRetryPolicy
     const services = yield* Effect.context<R>()
-    const chunks = chunking.chunk(surrogate.forwardData(data), context.chunkLimits)
+    const chunks = splitIntoChunks(surrogate.forwardData(data), context.chunkLimits)
     const operation = { method, lossFn: "cross_entropy", policy } as const
     return yield* context.queue.submitGroup<Training.ForwardBackwardOutput, E>({
       method,

@@ -5,8 +5,9 @@ import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Training from "@effect-tinker/api/Training"
 import * as Effect from "effect/Effect"
 import * as RetryPolicy from "../../RetryPolicy.ts"
-import * as chunking from "./chunking.ts"
-import { combine } from "./combineOutputs.ts"
+import { datumBytes } from "../limits/requestSize.ts"
+import { splitIntoChunks } from "./chunking.ts"
+import { combineOutputs } from "./combineOutputs.ts"
 import type { Context } from "./context.ts"
 import type { Operation, Submitted } from "../submissions/operation.ts"
 import * as validate from "./validate.ts"
@@ -32,7 +33,7 @@ export const chunkedOperation = (
   }
 ): ForwardBackward => {
   const { chunks, config, forwardOnly, lossFn, method, policy } = options
-  const sizes = chunks.map((chunk) => chunk.reduce((sum, datum) => sum + chunking.estimate(datum), 0))
+  const sizes = chunks.map((chunk) => chunk.reduce((sum, datum) => sum + datumBytes(datum), 0))
   return {
     method,
     type: forwardOnly ? "Forward" : "ForwardBackward",
@@ -51,9 +52,9 @@ export const chunkedOperation = (
       return sendRequest(
         { forward_backward_input, model_id: modelId, seq_id, forward_only: forwardOnly },
         { method, policy, onRetry: () => record.noteRetry() }
-      ).pipe(limits.passes.withCost(sizes[index]!))
+      ).pipe(limits.forwardBackward.withCost(sizes[index]!))
     },
-    combine
+    combine: combineOutputs
   }
 }
 
@@ -69,7 +70,7 @@ export const submitForwardBackward = (
     const problem = validate.checkData(method, data, lossFn) ?? validate.checkConfig(method, config)
     if (problem !== undefined) return yield* problem
     const policy = yield* RetryPolicy.CurrentRetryPolicy
-    const chunks = chunking.chunk(data, context.chunkLimits)
+    const chunks = splitIntoChunks(data, context.chunkLimits)
     const forwardOnly = method === "forward"
     return yield* context.queue.submit(
       chunkedOperation(context, { method, forwardOnly, chunks, lossFn, config, policy })

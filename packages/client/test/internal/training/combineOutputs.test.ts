@@ -1,7 +1,7 @@
 import type * as Training from "@effect-tinker/api/Training"
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { combine, hashUnordered } from "../../../src/internal/training/combineOutputs.ts"
+import { combineOutputs, hashUnordered } from "../../../src/internal/training/combineOutputs.ts"
 
 const output = (count: number, metrics: Record<string, number>): Training.ForwardBackwardOutput => ({
   loss_fn_output_type: "ArrayRecord",
@@ -11,7 +11,7 @@ const output = (count: number, metrics: Record<string, number>): Training.Forwar
 
 describe("combining the outputs of chunks", () => {
   it("reduces each metric by the suffix of its name", () => {
-    const combined = combine([
+    const combined = combineOutputs([
       output(2, { "m:mean": 3, "s:slack": 2, "loss:sum": 1.5, "cc:unique": 4, "lo:min": 1, "hi:max": 1, "z:last": 9 }),
       output(2, { "m:mean": 6, "s:slack": 2, "loss:sum": 1.5, "cc:unique": 5, "lo:min": -1, "hi:max": 8, "z:last": 9 }),
       output(1, { "m:mean": 6, "s:slack": 2, "loss:sum": 1.5, "cc:unique": 5, "lo:min": 3, "hi:max": 2, "n:sum": 1 })
@@ -37,7 +37,7 @@ describe("combining the outputs of chunks", () => {
     ]
     for (const [values, hash] of table) assert.strictEqual(hashUnordered(values), hash, String(values))
     assert.strictEqual(
-      combine([output(1, { "h:hash_unordered": 1 })]).metrics["h:hash_unordered"],
+      combineOutputs([output(1, { "h:hash_unordered": 1 })]).metrics["h:hash_unordered"],
       Number(-6644214454873602895n)
     )
   })
@@ -45,7 +45,7 @@ describe("combining the outputs of chunks", () => {
   it("gives the same sums, maxima and means however the batch was split", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 1, maxLength: 20 }), (values) => {
-        const { metrics } = combine(
+        const { metrics } = combineOutputs(
           values.map((value) => output(1, { "a:sum": value, "b:max": value, "c:mean": value }))
         )
         const sum = values.reduce((a, b) => a + b, 0)
@@ -57,6 +57,6 @@ describe("combining the outputs of chunks", () => {
   })
 
   it("drops a mean over no outputs instead of reporting NaN", () => {
-    assert.deepStrictEqual(combine([output(0, { "a:mean": 1, "b:sum": 2 })]).metrics, { "b:sum": 2 })
+    assert.deepStrictEqual(combineOutputs([output(0, { "a:mean": 1, "b:sum": 2 })]).metrics, { "b:sum": 2 })
   })
 })
