@@ -61,7 +61,29 @@ export type {
  * @since 0.1.0
  * @category models
  */
-export interface Service extends model.Service {}
+export interface Service {
+  /** Fails with `CheckpointExists` unless the path is free or `overwrite` is set. An expired checkpoint is replaced. */
+  readonly save: (
+    options: model.SaveOptions
+  ) => Effect.Effect<model.Info, model.CheckpointExists | model.CheckpointStoreError>
+  /** The weights, and the state of the optimizer if it was saved. */
+  readonly load: (
+    path: TinkerPath.TinkerPath
+  ) => Effect.Effect<model.Checkpoint, model.CheckpointNotFound | model.CheckpointStoreError>
+  readonly info: (
+    path: TinkerPath.TinkerPath
+  ) => Effect.Effect<model.Info, model.CheckpointNotFound | model.CheckpointStoreError>
+  /** Changes the metadata, and returns all of it. */
+  readonly update: (
+    path: TinkerPath.TinkerPath,
+    change: model.Change
+  ) => Effect.Effect<model.Info, model.CheckpointNotFound | model.CheckpointStoreError>
+  readonly remove: (
+    path: TinkerPath.TinkerPath
+  ) => Effect.Effect<void, model.CheckpointNotFound | model.CheckpointStoreError>
+  /** All checkpoints that have not expired, the newest first. */
+  readonly list: Effect.Effect<ReadonlyArray<model.Info>, model.CheckpointStoreError>
+}
 
 /**
  * @since 0.1.0

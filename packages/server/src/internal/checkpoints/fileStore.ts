@@ -130,7 +130,7 @@ const list = (root: Root): Effect.Effect<ReadonlyArray<model.Info>, model.Checkp
   )
 
 /** @internal */
-export const make = (directory: string): Effect.Effect<model.Service, never, FileSystem.FileSystem | Path.Path> =>
+export const make = (directory: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { join } = yield* Path.Path
@@ -150,11 +150,11 @@ export const make = (directory: string): Effect.Effect<model.Service, never, Fil
 
     yield* recovery.recover(root)
     return {
-      save: (options) => exclusively(sweepAndSave(options)),
-      load: (path) => load(root, path),
-      info: (path) => Effect.map(find(root, path), ({ info }) => info),
-      update: (path, change) => exclusively(update(root, path, change)),
-      remove: (path) => exclusively(remove(root, path)),
+      save: (options: model.SaveOptions) => exclusively(sweepAndSave(options)),
+      load: (path: TinkerPath.TinkerPath) => load(root, path),
+      info: (path: TinkerPath.TinkerPath) => Effect.map(find(root, path), ({ info }) => info),
+      update: (path: TinkerPath.TinkerPath, change: model.Change) => exclusively(update(root, path, change)),
+      remove: (path: TinkerPath.TinkerPath) => exclusively(remove(root, path)),
       list: list(root)
     }
   })

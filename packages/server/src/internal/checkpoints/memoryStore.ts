@@ -39,14 +39,14 @@ const remove = (checkpoints: Checkpoints, path: TinkerPath.TinkerPath) =>
   })
 
 /** @internal */
-export const make: Effect.Effect<model.Service> = Effect.sync(() => {
+export const make = Effect.sync(() => {
   const checkpoints: Checkpoints = new Map()
   return {
-    save: (options) => save(checkpoints, options),
-    load: (path) => Effect.map(find(checkpoints, path), (found) => structuredClone(found)),
-    info: (path) => Effect.map(find(checkpoints, path), ({ info }) => info),
-    update: (path, change) => update(checkpoints, path, change),
-    remove: (path) => remove(checkpoints, path),
+    save: (options: model.SaveOptions) => save(checkpoints, options),
+    load: (path: TinkerPath.TinkerPath) => Effect.map(find(checkpoints, path), (found) => structuredClone(found)),
+    info: (path: TinkerPath.TinkerPath) => Effect.map(find(checkpoints, path), ({ info }) => info),
+    update: (path: TinkerPath.TinkerPath, change: model.Change) => update(checkpoints, path, change),
+    remove: (path: TinkerPath.TinkerPath) => remove(checkpoints, path),
     list: Effect.map(Clock.currentTimeMillis, (now) =>
       infos.listLive(
         Array.from(checkpoints.values(), ({ info }) => info),

@@ -1,7 +1,6 @@
-/** What a checkpoint is, and the errors of the stores. `CheckpointStore` exports all of it. */
+/** The data types and errors of checkpoint stores, which `CheckpointStore` exports. */
 import * as Model from "@effect-tinker/api/Model"
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
-import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
 
@@ -121,21 +120,4 @@ export interface Change {
   readonly public?: boolean
   /** milliseconds since the epoch */
   readonly expires_at?: number | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Service {
-  readonly save: (options: SaveOptions) => Effect.Effect<Info, CheckpointExists | CheckpointStoreError>
-  readonly load: (path: TinkerPath.TinkerPath) => Effect.Effect<Checkpoint, CheckpointNotFound | CheckpointStoreError>
-  readonly info: (path: TinkerPath.TinkerPath) => Effect.Effect<Info, CheckpointNotFound | CheckpointStoreError>
-  readonly update: (
-    path: TinkerPath.TinkerPath,
-    change: Change
-  ) => Effect.Effect<Info, CheckpointNotFound | CheckpointStoreError>
-  readonly remove: (path: TinkerPath.TinkerPath) => Effect.Effect<void, CheckpointNotFound | CheckpointStoreError>
-  /** All checkpoints that have not expired, the newest first. */
-  readonly list: Effect.Effect<ReadonlyArray<Info>, CheckpointStoreError>
 }
