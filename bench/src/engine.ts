@@ -171,7 +171,7 @@ const serve = (executor: Executor, directory: string | undefined, batch: number,
       base_model,
       lora_config: { rank, seed: 0, train_attn: true, train_mlp: true, train_unembed: true }
     })
-    const train = Effect.zipRight(
+    const train = Effect.andThen(
       model.forwardBackward({ data, loss_fn: "cross_entropy", loss_fn_config: {} }),
       model.optimStep(adam)
     )

@@ -47,7 +47,7 @@ const supported = new Set(
 describe("The programs of the model", () => {
   it.scoped("use only primitives that can be lowered to ONNX, and only constants of zeros", () =>
     Effect.gen(function* () {
-      const { config: model } = yield* fixtures.load(fixtures.path("tiny-qwen3"))
+      const { config: model } = yield* fixtures.loadQwen()
       const linears = architecture.linears(model)
       const programs = [
         forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, true),

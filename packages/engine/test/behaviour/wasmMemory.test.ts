@@ -27,10 +27,10 @@ const bytes = () => memories.reduce((sum, { buffer }) => sum + buffer.byteLength
 describe("The WebAssembly memory", () => {
   it.scoped("does not grow over training steps, samples and merged adapters", () =>
     Effect.gen(function* () {
-      const base = yield* fixtures.load(fixtures.path("tiny-qwen3"), undefined, "wasm")
+      const base = yield* fixtures.loadQwen(undefined, "wasm")
       assert.strictEqual(memories.length, 1)
       const merged = mergedWeights.make(base, 1)
-      const data = fixtures.read<fixtures.Tiny>("tiny-qwen3.json").data["supervised"]!.map(fixtures.datum)
+      const data = fixtures.qwen.data["supervised"]!.map(fixtures.datum)
       const batch = crossEntropy(data)
       const model = yield* trainer.make(base, { rank: 4, seed: 0, ...trainAll })
       const round = Effect.gen(function* () {
@@ -66,7 +66,7 @@ describe("The WebAssembly memory", () => {
     Effect.gen(function* () {
       const use = Effect.scoped(
         Effect.gen(function* () {
-          const base = yield* fixtures.load(fixtures.path("tiny-qwen3"), undefined, "wasm")
+          const base = yield* fixtures.loadQwen(undefined, "wasm")
           const model = yield* trainer.make(base, { rank: 4, seed: 0, ...trainAll })
           const data = [Datum.fromPromptCompletion([1, 2], [3, 4])]
           yield* model.forwardBackward(crossEntropy(data))

@@ -129,6 +129,13 @@ export const load = (directory: string, maxTokensPerRun?: number, choice: execut
     return yield* loaded.load("test", model, weights, executor, maxTokensPerRun)
   }).pipe(Effect.provide(NodeContext.layer))
 
+/** The fixture of `tiny-qwen3`. */
+export const qwen = read<Tiny>("tiny-qwen3.json")
+
+/** Loads `tiny-qwen3` as the base model `test`, on a new executor. */
+export const loadQwen = (maxTokensPerRun?: number, choice?: executors.Choice) =>
+  load(path("tiny-qwen3"), maxTokensPerRun, choice)
+
 /** An adapter of the base model `test` with the given values by their names in PEFT. */
 export const makeAdapter = (
   arrays: Record<string, Float32Array>,

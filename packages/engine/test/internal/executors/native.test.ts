@@ -171,7 +171,7 @@ describe.skipIf(!fixtures.isNativeAvailable)("The native executor", () => {
 
   const data = [Datum.fromPromptCompletion([20, 40, 60], [80, 100, 120])]
   const batch = crossEntropy(data)
-  const load = fixtures.load(fixtures.path("tiny-qwen3"), undefined, "native")
+  const load = fixtures.loadQwen(undefined, "native")
 
   it.effect("gives results that are equal to the bit each time", () =>
     Effect.gen(function* () {

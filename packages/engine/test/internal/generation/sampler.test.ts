@@ -11,10 +11,6 @@ import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 import { sampleRequest, type SampleOptions, trainAll } from "../../utils/requests.ts"
 
-const qwen = fixtures.read<fixtures.Tiny>("tiny-qwen3.json")
-const loadQwen = fixtures.load(fixtures.path("tiny-qwen3"))
-const loadOn = (executor: "wasm" | "native") => fixtures.load(fixtures.path("tiny-qwen3"), undefined, executor)
-
 const sample = (base: LoadedModel, options: SampleOptions = {}) =>
   sampler.sample(base, base.stored, sampleRequest(options))
 
@@ -41,7 +37,7 @@ const logSoftmax = (logits: Float32Array, width: number) =>
 const distributions = (base: LoadedModel, weights: StoredWeights) => {
   const width = base.config.vocab_size
   // nothing is predicted after the last token, so one is added
-  const prompt = [...qwen.tokens, 0]
+  const prompt = [...fixtures.qwen.tokens, 0]
   return Effect.map(
     sampler.sample(base, weights, sampleRequest({ prompt, topk_prompt_logprobs: width, params: { max_tokens: 1 } })),
     ({ topk_prompt_logprobs }) => {
@@ -57,16 +53,16 @@ const distributions = (base: LoadedModel, weights: StoredWeights) => {
 describe("The sampler", () => {
   it.scoped("gives the logits of the reference, with and without an adapter", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const width = base.config.vocab_size
       fixtures.assertNear(
         yield* distributions(base, base.stored),
-        logSoftmax(fixtures.decodeTensor(qwen.logits), width)
+        logSoftmax(fixtures.decodeTensor(fixtures.qwen.logits), width)
       )
-      const adapter = fixtures.makeAdapter(fixtures.peftArrays(qwen.lora), qwen.rank)
+      const adapter = fixtures.makeAdapter(fixtures.peftArrays(fixtures.qwen.lora), fixtures.qwen.rank)
       const merged = mergedWeights.make(base, 1)
       const withLora = yield* merged.use(adapter, (weights) => distributions(base, weights))
-      fixtures.assertNear(withLora, logSoftmax(fixtures.decodeTensor(qwen.logits_lora), width))
+      fixtures.assertNear(withLora, logSoftmax(fixtures.decodeTensor(fixtures.qwen.logits_lora), width))
     })
   )
 })
@@ -76,8 +72,8 @@ describe("A sampled sequence", () => {
     "has the logprobs of the forward program of training, at any length and with top_p, on %s",
     (executor) =>
       Effect.gen(function* () {
-        const base = yield* loadOn(executor)
-        const adapter = fixtures.makeAdapter(fixtures.peftArrays(qwen.lora), qwen.rank)
+        const base = yield* fixtures.loadQwen(undefined, executor)
+        const adapter = fixtures.makeAdapter(fixtures.peftArrays(fixtures.qwen.lora), fixtures.qwen.rank)
         const model = yield* trainer.make(base, adapter.lora_config)
         yield* model.load(adapter, undefined)
         const merged = mergedWeights.make(base, 1)
@@ -96,7 +92,7 @@ describe("A sampled sequence", () => {
 
   it.scoped("depends only on its seed", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const [a, b, c, d] = yield* Effect.forEach(
         [
           { num_samples: 70 },
@@ -117,8 +113,8 @@ describe("A sampled sequence", () => {
   it.scoped.each(fixtures.availableExecutors)("does not depend on earlier requests, on %s", (executor) =>
     Effect.gen(function* () {
       const options = { num_samples: 3, params: { max_tokens: 80 } }
-      const fresh = yield* sample(yield* loadOn(executor), options)
-      const base = yield* loadOn(executor)
+      const fresh = yield* sample(yield* fixtures.loadQwen(undefined, executor), options)
+      const base = yield* fixtures.loadQwen(undefined, executor)
       yield* sample(base, {
         num_samples: 4,
         prompt: Array.from({ length: 50 }, (_, i) => i),
@@ -140,7 +136,7 @@ describe("A sampled sequence", () => {
 
   it.scoped("is the most likely one at temperature 0, with top_k 1 and with a tiny top_p", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const model = yield* trainer.make(base, { rank: 1, seed: 0, ...trainAll })
       const [greedy, first, nucleus] = yield* Effect.forEach(
         [{ temperature: 0 }, { top_k: 1 }, { top_p: 1e-6 }],
@@ -167,7 +163,7 @@ describe("A sampled sequence", () => {
 
   it.scoped("ends at an end-of-text token of the model, unless stop is empty", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const options = { num_samples: 16, params: { max_tokens: 200 } }
       const ended = yield* sample(base, options)
       assert.isTrue(ended.sequences.some(({ stop_reason }) => stop_reason === "stop"))
@@ -185,7 +181,7 @@ describe("A sampled sequence", () => {
 
   it.scoped("ends with a token or a string of stop", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const [whole] = tokensOf(yield* sample(base, { params: { stop: [] } }))
       const check = (stop: Sampling.SamplingParams["stop"], expected: ReadonlyArray<number>) =>
         Effect.map(sample(base, { params: { stop } }), ({ sequences }) => {
@@ -205,7 +201,7 @@ describe("A sampled sequence", () => {
 
   it.scoped("continues to the end of the context without max_tokens", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const short = { ...base, config: { ...base.config, max_context_length: 24 } }
       const { sequences } = yield* sample(short, { params: { max_tokens: undefined, stop: [] } })
       assert.strictEqual(sequences[0]!.tokens.length, 20)
@@ -216,7 +212,7 @@ describe("A sampled sequence", () => {
 describe("A prompt", () => {
   it.scoped("has the logprobs of the forward program of training, and none for its first token", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const model = yield* trainer.make(base, { rank: 1, seed: 0, ...trainAll })
       const prompt = Array.from({ length: 37 }, (_, i) => (i * 29) % 259)
       const response = yield* sample(base, { prompt, prompt_logprobs: true, topk_prompt_logprobs: 3 })
@@ -236,7 +232,7 @@ describe("A prompt", () => {
 
   it.scoped("may have a single token", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const response = yield* sample(base, { prompt: [7], prompt_logprobs: true, topk_prompt_logprobs: 1 })
       assert.strictEqual(response.prompt_logprobs!.length, 1)
       assert.deepStrictEqual(response.topk_prompt_logprobs, [null])
@@ -245,7 +241,7 @@ describe("A prompt", () => {
 
   it.scoped("is rejected with the reason if it cannot be read or continued", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const reasonFor = (options: SampleOptions) => fixtures.userErrorReason(sample(base, options))
       const long = Array.from({ length: 2048 }, () => 5)
       assert.include(yield* reasonFor({ prompt: [] }), "the prompt is empty")

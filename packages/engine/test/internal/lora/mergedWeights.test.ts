@@ -7,16 +7,13 @@ import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 import { adamParams, crossEntropy, sampleRequest, trainAll } from "../../utils/requests.ts"
 
-const qwen = fixtures.read<fixtures.Tiny>("tiny-qwen3.json")
-const loadQwen = fixtures.load(fixtures.path("tiny-qwen3"))
-
 describe("Merged weights", () => {
   it.scoped("do not change when training continues, and do not change the model", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const merged = mergedWeights.make(base, 1)
       const model = yield* trainer.make(base, { rank: 4, seed: 0, ...trainAll })
-      const data = qwen.data["supervised"]!.map(fixtures.datum)
+      const data = fixtures.qwen.data["supervised"]!.map(fixtures.datum)
       const step = Effect.andThen(model.forwardBackward(crossEntropy(data)), model.optimStep(adamParams))
       yield* step
       const before = yield* model.adapter
@@ -34,15 +31,18 @@ describe("Merged weights", () => {
 
   it.scoped("can be used concurrently, for more adapters than are kept", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const merged = mergedWeights.make(base, 1)
       const adapters = yield* Effect.forEach([1, 2, 3, 4, 5], (scale) =>
         Effect.succeed(
           fixtures.makeAdapter(
             Object.fromEntries(
-              Object.entries(fixtures.peftArrays(qwen.lora)).map(([name, data]) => [name, data.map((v) => v * scale)])
+              Object.entries(fixtures.peftArrays(fixtures.qwen.lora)).map(([name, data]) => [
+                name,
+                data.map((v) => v * scale)
+              ])
             ),
-            qwen.rank
+            fixtures.qwen.rank
           )
         )
       )
@@ -57,9 +57,9 @@ describe("Merged weights", () => {
 
   it.scoped("are rejected for adapters that do not fit", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
+      const base = yield* fixtures.loadQwen()
       const merged = mergedWeights.make(base, 1)
-      const adapter = fixtures.makeAdapter(fixtures.peftArrays(qwen.lora), qwen.rank)
+      const adapter = fixtures.makeAdapter(fixtures.peftArrays(fixtures.qwen.lora), fixtures.qwen.rank)
       const check = (changed: Engine.Adapter) => fixtures.userErrorReason(merged.check(changed))
       yield* merged.check(adapter)
       assert.include(

@@ -5,14 +5,11 @@ import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 import { trainAll } from "../../utils/requests.ts"
 
-const qwen = fixtures.read<fixtures.Tiny>("tiny-qwen3.json")
-const loadQwen = fixtures.load(fixtures.path("tiny-qwen3"))
-
 describe("A loss", () => {
   it.scoped("has the gradient of finite differences", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen
-      const start = fixtures.peftArrays(qwen.lora)
+      const base = yield* fixtures.loadQwen()
+      const start = fixtures.peftArrays(fixtures.qwen.lora)
       const losses = [
         ["cross_entropy", "signed", {}],
         ["cross_entropy", "topk", {}],
@@ -21,9 +18,9 @@ describe("A loss", () => {
         ["ppo", "reinforced", { clip_low_threshold: 0.9, clip_high_threshold: 1.6 }],
         ["dro", "reinforced", { beta: 0.3 }]
       ] as const
-      const model = yield* trainer.make(base, { rank: qwen.rank, seed: 0, ...trainAll })
+      const model = yield* trainer.make(base, { rank: fixtures.qwen.rank, seed: 0, ...trainAll })
       const load = (arrays: Record<string, Float32Array>) =>
-        model.load(fixtures.makeAdapter(arrays, qwen.rank), undefined)
+        model.load(fixtures.makeAdapter(arrays, fixtures.qwen.rank), undefined)
       // a direction of about the size of the weights
       const direction = Object.fromEntries(
         Object.entries(start).map(([name, data]) => [
@@ -36,7 +33,7 @@ describe("A loss", () => {
           Object.entries(start).map(([name, data]) => [name, data.map((v, i) => v + by * direction[name]![i]!)])
         )
       for (const [loss_fn, group, loss_fn_config] of losses) {
-        const options = { data: qwen.data[group]!.map(fixtures.datum), loss_fn, loss_fn_config }
+        const options = { data: fixtures.qwen.data[group]!.map(fixtures.datum), loss_fn, loss_fn_config }
         const lossAt = (by: number) =>
           Effect.andThen(
             load(moved(by)),
@@ -58,7 +55,7 @@ describe("A loss", () => {
 
   it.scoped("takes thresholds per token, and is 0 where the advantage is 0", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen, { rank: 4, seed: 1, ...trainAll })
+      const model = yield* trainer.make(yield* fixtures.loadQwen(), { rank: 4, seed: 1, ...trainAll })
       const inputs = {
         target_tokens: [11, 12, 13, 14],
         // the last ratio overflows

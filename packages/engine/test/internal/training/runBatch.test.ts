@@ -12,9 +12,6 @@ import { crossEntropy, trainAll } from "../../utils/requests.ts"
 const logprobsOf = (outputs: ReadonlyArray<Record<string, TensorData.TensorData>>) =>
   outputs.map((output) => Array.from(output["logprobs"]!.data as Float32Array))
 
-const qwen = fixtures.read<fixtures.Tiny>("tiny-qwen3.json")
-const loadQwen = (maxTokensPerRun?: number) => fixtures.load(fixtures.path("tiny-qwen3"), maxTokensPerRun)
-
 describe("The operations forward and forwardBackward", () => {
   const golden = Datum.make({
     model_input: [10, 11, 12, 13],
@@ -23,7 +20,7 @@ describe("The operations forward and forwardBackward", () => {
 
   it.scoped("give the values of other implementations, for any new adapter", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen()
+      const base = yield* fixtures.loadQwen()
       const model = yield* trainer.make(base, { rank: 8, seed: 3, ...trainAll })
       const output = yield* model.forward(crossEntropy([golden]))
       const { elementwise_loss, logprobs } = output.loss_fn_outputs[0]!
@@ -61,12 +58,12 @@ describe("The operations forward and forwardBackward", () => {
 
   it.scoped("accept data of mixed lengths and numbers of targets, and split them into microbatches", () =>
     Effect.gen(function* () {
-      const [whole, split] = [yield* loadQwen(), yield* loadQwen(16)]
-      const data = [...qwen.data["topk"]!, golden, ...qwen.data["supervised"]!, golden].map((one) =>
+      const [whole, split] = [yield* fixtures.loadQwen(), yield* fixtures.loadQwen(16)]
+      const data = [...fixtures.qwen.data["topk"]!, golden, ...fixtures.qwen.data["supervised"]!, golden].map((one) =>
         "model_input" in one ? one : fixtures.datum(one)
       )
       const config = { rank: 4, seed: 1, ...trainAll }
-      const adapter = fixtures.makeAdapter(fixtures.peftArrays(qwen.lora), 4)
+      const adapter = fixtures.makeAdapter(fixtures.peftArrays(fixtures.qwen.lora), 4)
       const results = yield* Effect.forEach([whole, split], (base) =>
         Effect.gen(function* () {
           const model = yield* trainer.make(base, config)
@@ -94,10 +91,10 @@ describe("The operations forward and forwardBackward", () => {
 
   it.scoped("accumulate gradients until a step clears them; forward does not change them", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen()
+      const base = yield* fixtures.loadQwen()
       const config = { rank: 4, seed: 1, ...trainAll }
       const [first, second] = [yield* trainer.make(base, config), yield* trainer.make(base, config)]
-      const data = qwen.data["supervised"]!.map(fixtures.datum)
+      const data = fixtures.qwen.data["supervised"]!.map(fixtures.datum)
       yield* first.forwardBackward(crossEntropy(data))
       yield* second.forwardBackward(crossEntropy(data.slice(0, 1)))
       yield* second.forward(crossEntropy(data))
@@ -111,7 +108,7 @@ describe("The operations forward and forwardBackward", () => {
 
   it.scoped("add no gradient if they are interrupted", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen(16)
+      const base = yield* fixtures.loadQwen(16)
       const model = yield* trainer.make(base, { rank: 4, seed: 1, ...trainAll })
       const data = Array.from({ length: 20 }, () => golden)
       const fiber = yield* Effect.fork(model.forwardBackward(crossEntropy(data)))
@@ -126,7 +123,7 @@ describe("The operations forward and forwardBackward", () => {
 
   it.scoped("use weights of 1 where there are none, and accept sparse targets", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen()
+      const base = yield* fixtures.loadQwen()
       const model = yield* trainer.make(base, { rank: 4, seed: 1, ...trainAll })
       const bare = Datum.make({ model_input: golden.model_input, loss_fn_inputs: { target_tokens: [11, 12, 13, 14] } })
       const { metrics } = yield* model.forward(crossEntropy([bare]))
@@ -161,7 +158,7 @@ describe("The operations forward and forwardBackward", () => {
 
   it.scoped("give an empty output for an empty batch", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 1, ...trainAll })
+      const model = yield* trainer.make(yield* fixtures.loadQwen(), { rank: 4, seed: 1, ...trainAll })
       const output = yield* model.forwardBackward(crossEntropy([]))
       assert.deepStrictEqual(output, {
         loss_fn_output_type: "ArrayRecord",
@@ -173,7 +170,7 @@ describe("The operations forward and forwardBackward", () => {
 
   it.scoped("reject invalid data, with the place and the reason", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 1, ...trainAll })
+      const model = yield* trainer.make(yield* fixtures.loadQwen(), { rank: 4, seed: 1, ...trainAll })
       const reasonFor = (options: Partial<Engine.PassOptions>) =>
         fixtures.userErrorReason(model.forwardBackward({ ...crossEntropy([golden]), ...options }))
       const withInputs = (

@@ -6,11 +6,8 @@ import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 import { adamParams, crossEntropy, trainAll } from "../../utils/requests.ts"
 
-const qwen = fixtures.read<fixtures.Tiny>("tiny-qwen3.json")
-const loadQwen = (maxTokensPerRun?: number) => fixtures.load(fixtures.path("tiny-qwen3"), maxTokensPerRun)
-
 describe("A model in training", () => {
-  const data = qwen.data["supervised"]!.map(fixtures.datum)
+  const data = fixtures.qwen.data["supervised"]!.map(fixtures.datum)
   const train = (model: Engine.EngineModel, steps: number) =>
     Effect.replicateEffect(
       Effect.andThen(model.forwardBackward(crossEntropy(data)), model.optimStep(adamParams)),
@@ -20,7 +17,7 @@ describe("A model in training", () => {
 
   it.scoped("is equal to the bit for equal seeds and data, and differs for another seed", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen()
+      const base = yield* fixtures.loadQwen()
       const models = yield* Effect.forEach([7, 7, 8], (seed) => trainer.make(base, { rank: 4, seed, ...trainAll }))
       for (const model of models) yield* train(model, 3)
       const [a, b, c] = yield* Effect.forEach(models, (model) => model.adapter)
@@ -32,7 +29,7 @@ describe("A model in training", () => {
 
   it.scoped("does not depend on other models of the same base model, to the bit", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen()
+      const base = yield* fixtures.loadQwen()
       const make = (seed: number) => trainer.make(base, { rank: 4, seed, ...trainAll })
       const alone = yield* make(7)
       yield* train(alone, 3)
@@ -60,7 +57,7 @@ describe("A model in training", () => {
 
   it.scoped("does not depend on models that train concurrently, to the bit", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen(64)
+      const base = yield* fixtures.loadQwen(64)
       const run = (seed: number) =>
         Effect.gen(function* () {
           const model = yield* trainer.make(base, { rank: 4, seed, ...trainAll })
@@ -75,7 +72,7 @@ describe("A model in training", () => {
 
   it.scoped("is initialized as by PEFT, and a smaller rank is a prefix of a larger one", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen()
+      const base = yield* fixtures.loadQwen()
       const make = (rank: number, chosen = trainAll) =>
         Effect.flatMap(trainer.make(base, { rank, seed: 5, ...chosen }), (model) => model.adapter)
       const [small, large] = [yield* make(4), yield* make(32)]
@@ -105,7 +102,7 @@ describe("A model in training", () => {
 
   it.scoped("continues from a saved state as from the state itself", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen()
+      const base = yield* fixtures.loadQwen()
       const config = { rank: 4, seed: 7, ...trainAll }
       const model = yield* trainer.make(base, config)
       yield* train(model, 2)
@@ -131,7 +128,7 @@ describe("A model in training", () => {
 
   it.scoped("rejects adapters that do not fit", () =>
     Effect.gen(function* () {
-      const base = yield* loadQwen()
+      const base = yield* fixtures.loadQwen()
       const make = (rank: number, chosen = trainAll) => trainer.make(base, { rank, seed: 5, ...chosen })
       const model = yield* make(4)
       const attention = { train_attn: true, train_mlp: false, train_unembed: false }
@@ -156,7 +153,7 @@ describe("A model in training", () => {
 
   it.scoped("takes a step without a gradient as with a gradient of zeros", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 7, ...trainAll })
+      const model = yield* trainer.make(yield* fixtures.loadQwen(), { rank: 4, seed: 7, ...trainAll })
       const before = yield* model.adapter
       const { metrics } = yield* model.optimStep({ ...adamParams, weight_decay: 0.1 })
       assert.deepStrictEqual(metrics, { "unclipped_grad_l2:mean": 0 })
@@ -175,7 +172,7 @@ describe("A model in training", () => {
 
   it.scoped("takes no step with a gradient that is not finite, and drops the gradient", () =>
     Effect.gen(function* () {
-      const model = yield* trainer.make(yield* loadQwen(), { rank: 4, seed: 7, ...trainAll })
+      const model = yield* trainer.make(yield* fixtures.loadQwen(), { rank: 4, seed: 7, ...trainAll })
       const before = yield* model.adapter
       const datum = Datum.make({
         model_input: [1, 2],
