@@ -1,8 +1,8 @@
 /**
- * Makes the command as it is published: one small program that starts fast, and a chunk for each group of commands that
- * is loaded when it is needed. Importing its modules one by one takes longer than everything that `--help` does.
+ * Bundles the published command: a small program, and a chunk for each group of commands, which is loaded when it is
+ * needed. Importing the modules one by one would take longer than all the work of `--help`.
  *
- * What runs the embedded service is not bundled: the engine finds its model and its worker beside its own modules.
+ * The embedded service is not bundled: the engine loads its model and its worker from files beside its modules.
  */
 import { build } from "esbuild"
 import { chmodSync, rmSync } from "node:fs"
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
-/** @param {{ outdir: string, local: string }} options where it goes, and how it imports `src/internal/service/local.ts` */
+/** @param {{ outdir: string, local: string }} options the output directory, and the specifier for `src/internal/service/local.ts` */
 export const bundle = async ({ local, outdir }) => {
   rmSync(outdir, { recursive: true, force: true })
   await build({
@@ -25,10 +25,10 @@ export const bundle = async ({ local, outdir }) => {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
-    // for one command alone; it brings WebAssembly of its own
+    // only push-hf uses it, and it contains WebAssembly
     external: ["@huggingface/hub"],
     logLevel: "warning",
-    // what is CommonJS asks for Node's modules
+    // CommonJS dependencies require Node's modules
     banner: {
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
     },

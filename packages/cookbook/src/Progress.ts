@@ -66,61 +66,66 @@ const clockTime = (seconds: number): string =>
 /** The number of lines to print for a run without a terminal. */
 const plainLines = 16
 
+/** The state of a run after a step. */
+interface State {
+  readonly done: number
+  readonly steps: number
+  readonly lossPerToken: number
+  readonly tokensPerSecond: number
+  readonly elapsedSeconds: number
+}
+
+const describe = ({ done, elapsedSeconds, lossPerToken, steps, tokensPerSecond }: State): string => {
+  const left = Math.ceil((elapsedSeconds / done) * Math.max(0, steps - done))
+  return [
+    `step ${String(done).padStart(String(steps).length)}/${steps}`,
+    `loss ${lossPerToken.toFixed(4)}`,
+    `${tokensPerSecond} tokens/s`,
+    `${clockTime(left)} left`
+  ].join("  ")
+}
+
+/** Redraws the line of the terminal. On a narrow terminal the bar is shorter, and then the text. */
+const redraw = (output: Output, state: State): void => {
+  // a terminal of unknown width reports 0
+  const columns = output.columns === undefined || output.columns <= 0 ? 80 : output.columns
+  const text = describe(state)
+  const width = Math.max(0, Math.min(barWidth, columns - 2 - text.length))
+  const full = Math.min(width, Math.round((state.done / state.steps) * width))
+  const bar = width === 0 ? "" : `${"█".repeat(full)}${"░".repeat(width - full)} `
+  output.write(`\r\u001b[2K${`${bar}${text}`.slice(0, Math.max(1, columns - 1))}`)
+}
+
+/** Prints about `plainLines` lines per run, among them the first and the last. */
+const printLine = (output: Output, state: State): void => {
+  const every = Math.max(1, Math.round(state.steps / plainLines))
+  if (state.done === 1 || state.done === state.steps || state.done % every === 0) output.write(`${describe(state)}\n`)
+}
+
 /**
  * @since 0.1.0
  * @category constructors
  */
 export const make = (output: Output): Service => ({
   run: (steps, use) =>
-    Effect.gen(function* () {
-      const begun = yield* Clock.currentTimeMillis
-      // a terminal that does not know its width says 0
-      const columns = output.columns === undefined || output.columns <= 0 ? 80 : output.columns
-      const every = Math.max(1, Math.round(steps / plainLines))
+    Effect.flatMap(Clock.currentTimeMillis, (start) => {
       let done = 0
       let tokens = 0
-
-      const rate = Effect.map(Clock.currentTimeMillis, (now) =>
-        now > begun ? Math.round((tokens * 1000) / (now - begun)) : 0
-      )
-
-      const show = (lossPerToken: number) =>
-        Effect.gen(function* () {
-          const elapsed = ((yield* Clock.currentTimeMillis) - begun) / 1000
-          const left = Math.ceil((elapsed / done) * Math.max(0, steps - done))
-          const facts = [
-            `step ${String(done).padStart(String(steps).length)}/${steps}`,
-            `loss ${lossPerToken.toFixed(4)}`,
-            `${yield* rate} tokens/s`,
-            `${clockTime(left)} left`
-          ].join("  ")
-          if (!output.isTerminal) {
-            if (done === 1 || done === steps || done % every === 0) output.write(`${facts}\n`)
-            return
-          }
-          // where the line is short, the facts come before the bar
-          const width = Math.max(0, Math.min(barWidth, columns - 2 - facts.length))
-          const full = Math.min(width, Math.round((done / steps) * width))
-          const bar = width === 0 ? "" : `${"█".repeat(full)}${"░".repeat(width - full)} `
-          output.write(`\r\u001b[2K${`${bar}${facts}`.slice(0, Math.max(1, columns - 1))}`)
+      const elapsedMillis = Effect.map(Clock.currentTimeMillis, (now) => now - start)
+      const rateAfter = (millis: number) => (millis > 0 ? Math.round((tokens * 1000) / millis) : 0)
+      const step = (step: Step) =>
+        Effect.map(elapsedMillis, (millis) => {
+          done++
+          tokens += step.tokens
+          const { lossPerToken } = step
+          const state = { done, steps, lossPerToken, tokensPerSecond: rateAfter(millis), elapsedSeconds: millis / 1000 }
+          if (output.isTerminal) redraw(output, state)
+          else printLine(output, state)
         })
-
-      const end = Effect.sync(() => {
+      const endLine = Effect.sync(() => {
         if (output.isTerminal && done > 0) output.write("\n")
       })
-
-      return yield* Effect.ensuring(
-        use({
-          step: (step) =>
-            Effect.suspend(() => {
-              done++
-              tokens += step.tokens
-              return show(step.lossPerToken)
-            }),
-          tokensPerSecond: rate
-        }),
-        end
-      )
+      return Effect.ensuring(use({ step, tokensPerSecond: Effect.map(elapsedMillis, rateAfter) }), endLine)
     })
 })
 

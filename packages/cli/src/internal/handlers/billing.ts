@@ -83,50 +83,49 @@ const writeCsv = (rows: ReadonlyArray<Row>, path: string) =>
     return [{ path, rows: rows.length }]
   })
 
+interface UsageOptions extends Global {
+  readonly startingOn: string
+  readonly endingBefore: string
+  readonly csv: Option.Option<string>
+  readonly sessionsCsv: Option.Option<string>
+}
+
+/** Writes the files of `--csv` and `--sessions-csv`. */
+const writeUsage = Effect.fnUntraced(function* (options: UsageOptions, response: Billing.UsageResponse) {
+  const sessions = Object.entries(response.sessions).map(([session_id, { user_metadata }]) => ({
+    session_id,
+    user_metadata: user_metadata === undefined ? null : JSON.stringify(user_metadata)
+  }))
+  const written = [
+    ...(Option.isSome(options.sessionsCsv) ? yield* writeCsv(sessions, options.sessionsCsv.value) : []),
+    ...(Option.isSome(options.csv) ? yield* writeCsv(response.data.map(event).map(flat), options.csv.value) : [])
+  ]
+  // a JSON document must not follow CSV on standard output
+  const isOnOutput = [options.csv, options.sessionsCsv].some(Option.contains("-"))
+  if (options.format === "json" && !isOnOutput) yield* output.json({ written })
+})
+
+const printUsage = (format: output.Format, response: Billing.UsageResponse) => {
+  const data = response.data.map(event)
+  const title = data.length === 0 ? "No billing usage in this window" : `${data.length} hourly usage row(s)`
+  const sessions = Object.fromEntries(
+    Object.entries(response.sessions).map(([id, { user_metadata }]) => [id, { user_metadata: user_metadata ?? null }])
+  )
+  const cost_data_through = response.cost_data_through === undefined ? null : time(response.cost_data_through)
+  return print(format, title, { data, sessions, cost_data_through }, data.map(flat).map(withUnknownCosts))
+}
+
 /** @internal */
-export const usage = (
-  options: Global & {
-    readonly startingOn: string
-    readonly endingBefore: string
-    readonly csv: Option.Option<string>
-    readonly sessionsCsv: Option.Option<string>
-  }
-) =>
+export const usage = (options: UsageOptions) =>
   Effect.gen(function* () {
     const window = {
       starting_on: yield* parseTime("STARTING_ON", options.startingOn),
       ending_before: yield* parseTime("ENDING_BEFORE", options.endingBefore)
     }
     const response = yield* withRest(Effect.flatMap(RestClient.RestClient, (rest) => rest.getBillingUsage(window)))
-    const data = response.data.map(event)
-    if (Option.isSome(options.csv) || Option.isSome(options.sessionsCsv)) {
-      const sessions = Object.entries(response.sessions).map(([session_id, { user_metadata }]) => ({
-        session_id,
-        user_metadata: user_metadata === undefined ? null : JSON.stringify(user_metadata)
-      }))
-      const written = [
-        ...(Option.isSome(options.sessionsCsv) ? yield* writeCsv(sessions, options.sessionsCsv.value) : []),
-        ...(Option.isSome(options.csv) ? yield* writeCsv(data.map(flat), options.csv.value) : [])
-      ]
-      // a JSON document must not follow CSV on standard output
-      const toOutput = [options.csv, options.sessionsCsv].some(Option.contains("-"))
-      if (options.format === "json" && !toOutput) yield* output.json({ written })
-      return
-    }
-    const title = data.length === 0 ? "No billing usage in this window" : `${data.length} hourly usage row(s)`
-    const sessions = Object.fromEntries(
-      Object.entries(response.sessions).map(([id, { user_metadata }]) => [id, { user_metadata: user_metadata ?? null }])
-    )
-    yield* print(
-      options.format,
-      title,
-      {
-        data,
-        sessions,
-        cost_data_through: response.cost_data_through === undefined ? null : time(response.cost_data_through)
-      },
-      data.map(flat).map(withUnknownCosts)
-    )
+    yield* Option.isSome(options.csv) || Option.isSome(options.sessionsCsv)
+      ? writeUsage(options, response)
+      : printUsage(options.format, response)
   })
 
 /** @internal */

@@ -10,9 +10,8 @@ export const nameOf = (text: string): string =>
 /**
  * Whether names match a shell pattern, with `*`, `?`, `[abc]` and `[!abc]`. `*` also matches `/`; a pattern that ends in
  * `/` matches all files of a directory.
- * @internal
  */
-export const matcher = (pattern: string): ((name: string) => boolean) => {
+const matcher = (pattern: string): ((name: string) => boolean) => {
   const source = (pattern.endsWith("/") ? `${pattern}*` : pattern).replace(
     /\[(!?)([^\]]+)\]|[\s\S]/g,
     (part, not: string | undefined, set: string | undefined) => {

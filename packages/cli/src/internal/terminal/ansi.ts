@@ -1,4 +1,5 @@
 /** Plain text out of styled text, and line wrapping. */
+
 const escapes = /\p{Control}\[[0-9;]*m/gu
 
 /** @internal */

@@ -1,4 +1,5 @@
 /** CSV as Python writes it. */
+
 /** A value as Python's `csv` module writes it. */
 const cell = (value: unknown): string => {
   if (value === null || value === undefined) return ""

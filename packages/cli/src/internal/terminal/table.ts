@@ -1,4 +1,5 @@
 /** Tables of box-drawing characters, within the width of the terminal. */
+
 /** The width of a text in terminal columns: East Asian wide characters and emoji take two, combining marks none. @internal */
 export const widthOf = (text: string): number => {
   let width = 0

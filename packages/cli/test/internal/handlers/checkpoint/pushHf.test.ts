@@ -1,133 +1,11 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { createHash } from "node:crypto"
 import { readdirSync } from "node:fs"
-import type { IncomingMessage, RequestListener } from "node:http"
 import { failed } from "../../../utils/command.ts"
-import { directory, stubServer } from "../../../utils/fixtures.ts"
+import { directory } from "../../../utils/fixtures.ts"
+import { type Commit, makeHub, token } from "../../../utils/hub.ts"
 import { layer as ServiceLive, Service } from "../../../utils/service.ts"
 import { type Result, run, start } from "../../../utils/tinker.ts"
-
-const token = "hf_secretOfTheTests"
-
-interface Commit {
-  readonly branch: string
-  readonly pullRequest: boolean
-  readonly title: string
-  readonly files: { readonly [path: string]: string }
-}
-
-/** A hub in memory. Requests for which `fail` returns a status fail with it, or never get a response. */
-const makeHub = (fail: (method: string, path: string) => number | "hang" | undefined = () => undefined) =>
-  Effect.gen(function* () {
-    const repos = new Map<string, { visibility: string; readonly branches: Map<string, Record<string, string>> }>()
-    const blobs = new Map<string, Buffer>()
-    const commits: Array<Commit> = []
-    const seen: Array<string> = []
-    const body = async (request: IncomingMessage) => {
-      const chunks: Array<Buffer> = []
-      for await (const chunk of request) chunks.push(chunk as Buffer)
-      return Buffer.concat(chunks)
-    }
-    const listener: RequestListener = (request, response) => {
-      const { pathname, searchParams } = new URL(request.url!, "http://hub")
-      const json = (value: unknown, status = 200) => {
-        response.writeHead(status, { "content-type": "application/json", "x-request-id": "hub-7" })
-        response.end(JSON.stringify(value))
-      }
-      const method = request.method!
-      seen.push(`${method} ${pathname}`)
-      const failure = fail(method, pathname)
-      if (failure === "hang") return
-      void body(request).then((bytes) => {
-        if (failure !== undefined) return json({ error: `no: ${request.headers.authorization}` }, failure)
-        // the storage is another server, and must not receive the token
-        const upload = /^\/storage\/(\w+)$/.exec(pathname)
-        if (upload !== null) {
-          if (request.headers.authorization !== undefined) return json({ error: "the token was shown" }, 400)
-          if (createHash("sha256").update(bytes).digest("hex") !== upload[1]) return json({ error: "corrupt" }, 400)
-          blobs.set(upload[1]!, bytes)
-          return json({})
-        }
-        if (request.headers.authorization !== `Bearer ${token}`) return json({ error: "unauthorized" }, 401)
-        if (pathname === "/api/whoami-v2") {
-          return json({ type: "user", name: "ada", auth: { type: "access_token", accessToken: { role: "write" } } })
-        }
-        if (pathname === "/api/repos/create") {
-          const { name, organization, private: isPrivate, visibility } = JSON.parse(String(bytes))
-          const id = `${organization ?? "ada"}/${name}`
-          if (repos.has(id)) return json({ error: "You already created this model repo" }, 409)
-          repos.set(id, {
-            visibility: visibility ?? (isPrivate ? "private" : "public"),
-            branches: new Map([["main", {}]])
-          })
-          return json({ url: `https://hub/${id}`, id })
-        }
-        const [, id, action, rest] =
-          /^(?:\/api\/models)?\/([^/]+\/[^/.]+|[^/]+\/[^/]+?(?=\.git))(?:\.git)?\/([^/]+)(?:\/(.*))?$/.exec(pathname) ??
-          []
-        const repo = repos.get(id ?? "")
-        if (repo === undefined || action === undefined) return json({ error: "Repository not found" }, 404)
-        const name = decodeURIComponent(rest ?? "")
-        const branch = repo.branches.get(name.split("/")[0]!)
-        if (action === "revision")
-          return branch === undefined ? json({ error: "Revision not found" }, 404) : json({ id })
-        if (action === "branch") {
-          repo.branches.set(name, { ...repo.branches.get("main") })
-          return json({})
-        }
-        if (action === "resolve") {
-          const text = branch?.[name.split("/")[1]!]
-          if (text === undefined) {
-            response.setHeader("x-error-code", "EntryNotFound")
-            return json({ error: "Entry not found" }, 404)
-          }
-          response.writeHead(200, {
-            etag: '"x"',
-            "content-range": `bytes 0-0/${text.length}`,
-            "content-length": text.length
-          })
-          return response.end(request.method === "HEAD" ? undefined : text)
-        }
-        if (action === "preupload") {
-          const { files } = JSON.parse(String(bytes)) as { files: Array<{ path: string }> }
-          return json({
-            files: files.map(({ path }) => ({ path, uploadMode: path.endsWith(".safetensors") ? "lfs" : "regular" }))
-          })
-        }
-        if (action === "info") {
-          const { objects } = JSON.parse(String(bytes)) as { objects: Array<{ oid: string; size: number }> }
-          const href = (oid: string) => `http://${request.headers.host}/storage/${oid}`
-          return json({
-            transfer: "basic",
-            objects: objects.map(({ oid, size }) => ({ oid, size, actions: { upload: { href: href(oid) } } }))
-          })
-        }
-        if (action === "commit") {
-          const lines = String(bytes)
-            .trim()
-            .split("\n")
-            .map((line) => JSON.parse(line))
-          const files: Record<string, string> = {}
-          for (const { key, value } of lines) {
-            if (key === "file") files[value.path] = String(Buffer.from(value.content, value.encoding))
-            if (key === "lfsFile") files[value.path] = `${blobs.get(value.oid)?.length} bytes`
-          }
-          const pullRequest = searchParams.get("create_pr") === "1"
-          if (!pullRequest) Object.assign(branch!, files)
-          commits.push({ branch: name, pullRequest, title: lines[0].value.summary, files })
-          return json({
-            success: true,
-            commitOid: "c0ffee",
-            commitUrl: `https://hub/${id}/commit/c0ffee`,
-            ...(pullRequest ? { pullRequestUrl: `https://hub/${id}/discussions/1` } : {})
-          })
-        }
-        return json({ error: `nothing at ${pathname}` }, 404)
-      })
-    }
-    return { url: yield* stubServer(listener), repos, commits, seen }
-  })
 
 /** Asserts that a command failed, without the token in its message. */
 const failedWithoutToken = (result: Result, message: string): void => {
@@ -234,8 +112,8 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: "hf_another" }), "Not logged in to Hugging Face")
       failedWithoutToken(yield* push({ url: "http://127.0.0.1:9" }, [path]), "http://127.0.0.1:9 cannot be reached")
       failedWithoutToken(yield* push(hub, ["tinker://nobody/weights/x"]), "Resource not found")
-      const forbidding = yield* makeHub((_, path) => (path === "/api/repos/create" ? 403 : undefined))
-      const forbidden = yield* push(forbidding, [path])
+      const forbiddingHub = yield* makeHub((_, path) => (path === "/api/repos/create" ? 403 : undefined))
+      const forbidden = yield* push(forbiddingHub, [path])
       failedWithoutToken(forbidden, "Permission denied by Hugging Face")
       assert.include(forbidden.stderr, "hub-7")
       const broken = yield* makeHub((method) => (method === "PUT" ? 503 : undefined))
@@ -249,7 +127,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       const { env, train } = yield* Service
       const path = `tinker://${yield* Effect.orDie(train())}/weights/first`
       let resolve = () => undefined as void
-      const asked = new Promise<void>((done) => (resolve = done))
+      const requested = new Promise<void>((done) => (resolve = done))
       const hub = yield* makeHub((method) => {
         if (method !== "PUT") return undefined
         resolve()
@@ -260,7 +138,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
         env: { ...env, HF_ENDPOINT: hub.url, HF_TOKEN: token, TMPDIR: tmp }
       })
       yield* Effect.raceFirst(
-        Effect.promise(() => asked),
+        Effect.promise(() => requested),
         running.result
       )
       running.child.kill("SIGINT")

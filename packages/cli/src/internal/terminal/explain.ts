@@ -4,9 +4,9 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as ansi from "../terminal/ansi.ts"
-import * as Io from "../terminal/io.ts"
-import { UsageError } from "./cliError.ts"
+import * as ansi from "./ansi.ts"
+import * as Io from "./io.ts"
+import { UsageError } from "../errors/cliError.ts"
 
 /** The message of a usage error, or undefined if the command line was right. */
 const usageMessage = (error: unknown): string | undefined => {
@@ -27,7 +27,7 @@ export const explain = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>)
     yield* io.err(`Error: ${usage} (see tinker --help)\n`)
     return 2 as const
   }
-  const { describe } = yield* Effect.promise(() => import("./describe.ts"))
+  const { describe } = yield* Effect.promise(() => import("../errors/describe.ts"))
   if (failure !== undefined) yield* io.err(`Error: ${describe(failure)}\n`)
   else {
     const [defect] = Array.from(Cause.defects(cause))
