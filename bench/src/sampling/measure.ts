@@ -1,4 +1,6 @@
-/** How a client is measured; each process prints the figures as JSON. */
+/** What each client of the sampling benchmark measures. */
+
+/** The figures of one client; its process prints them as JSON. */
 export interface Measured {
   readonly samplesPerSecond: number
   readonly p50Millis: number
@@ -7,7 +9,7 @@ export interface Measured {
   readonly peakMiB: number
 }
 
-/** tokens of the prompt that every client sends */
+/** The number of tokens in the prompt that every client sends. */
 export const promptTokens = 128
 
 /** The arguments of a process: the URL of the service, the number of samples, and how many are in flight. */
