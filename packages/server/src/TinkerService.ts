@@ -11,7 +11,6 @@ import type * as Session from "@effect-tinker/api/Session"
 import type * as Training from "@effect-tinker/api/Training"
 import type * as Weights from "@effect-tinker/api/Weights"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -32,6 +31,7 @@ import { retrieveCompletions } from "./internal/sampling/sampleCompletions.ts"
 import { submitSample } from "./internal/sampling/sampleRequests.ts"
 import * as samplers from "./internal/sampling/samplers.ts"
 import { createSamplingSession, joinSamplingSession } from "./internal/sampling/samplingSessions.ts"
+import { type DurationInput, toDuration } from "./internal/util/duration.ts"
 import type * as responses from "./internal/util/responses.ts"
 import { capabilitiesOf } from "./internal/work/baseModels.ts"
 import type { Environment, Settings } from "./internal/work/environment.ts"
@@ -45,20 +45,20 @@ import { Sessions } from "./internal/work/sessions.ts"
  */
 export interface Options {
   /** how long a poll waits for a result before the response is "try again"; 20 seconds */
-  readonly longPoll?: Duration.DurationInput | undefined
+  readonly longPoll?: DurationInput | undefined
   /** how long operations wait for a missing `seq_id` before them until they fail; 60 seconds */
-  readonly gapTimeout?: Duration.DurationInput | undefined
+  readonly gapTimeout?: DurationInput | undefined
   /** a session ends when it has had no request for this long; 5 minutes */
-  readonly sessionTimeout?: Duration.DurationInput | undefined
+  readonly sessionTimeout?: DurationInput | undefined
   /**
    * How long results are retained after their operation ended; 1 hour. A delivered result is evicted earlier, when another
    * 2,000 results or 128 MiB of the session were delivered after it.
    */
-  readonly resultRetention?: Duration.DurationInput | undefined
+  readonly resultRetention?: DurationInput | undefined
   /** clients that allow it get only the size of results above this many bytes at first; 1 MiB */
   readonly inlineLimit?: number | undefined
   /** how long the engine's samplers may be idle before they are released; 1 minute */
-  readonly samplerIdle?: Duration.DurationInput | undefined
+  readonly samplerIdle?: DurationInput | undefined
   /** how many sample requests the engine works on at a time; 8 */
   readonly sampleConcurrency?: number | undefined
   /** how many operations of a session may be queued or running; more get 429 with `Retry-After`; 4,096 */
@@ -162,11 +162,11 @@ export interface Service {
 export class TinkerService extends Context.Tag("@effect-tinker/server/TinkerService")<TinkerService, Service>() {}
 
 const settingsOf = (options: Options): Settings => ({
-  longPoll: Duration.decode(options.longPoll ?? "20 seconds"),
-  gapTimeout: Duration.decode(options.gapTimeout ?? "60 seconds"),
-  sessionTimeout: Duration.decode(options.sessionTimeout ?? "5 minutes"),
-  resultRetention: Duration.decode(options.resultRetention ?? "1 hour"),
-  samplerIdle: Duration.decode(options.samplerIdle ?? "1 minute"),
+  longPoll: toDuration(options.longPoll ?? "20 seconds"),
+  gapTimeout: toDuration(options.gapTimeout ?? "60 seconds"),
+  sessionTimeout: toDuration(options.sessionTimeout ?? "5 minutes"),
+  resultRetention: toDuration(options.resultRetention ?? "1 hour"),
+  samplerIdle: toDuration(options.samplerIdle ?? "1 minute"),
   sampleConcurrency: options.sampleConcurrency ?? 8,
   inlineLimit: options.inlineLimit ?? 1024 * 1024,
   maxPending: options.maxPending ?? 4096,

@@ -16,6 +16,7 @@
  */
 import type * as Future from "@effect-tinker/api/Future"
 import * as Duration from "effect/Duration"
+import { type DurationInput, toDuration } from "./internal/util/duration.ts"
 
 /**
  * A request that a client sends.
@@ -101,7 +102,7 @@ export interface ResponseOptions {
   /** a string as it is, anything else as JSON; by default JSON with the status in its `detail` */
   readonly body?: unknown
   /** sent as the header `retry-after-ms` */
-  readonly retryAfter?: Duration.DurationInput | undefined
+  readonly retryAfter?: DurationInput | undefined
 }
 
 /**
@@ -120,7 +121,7 @@ export interface Selection {
   /** every n-th */
   readonly every: (n: number) => Selection
   /** those sent in a span of time, measured from when the simulator was made */
-  readonly during: (start: Duration.DurationInput, end: Duration.DurationInput) => Selection
+  readonly during: (start: DurationInput, end: DurationInput) => Selection
   /** those for which a predicate is true */
   readonly where: (predicate: (request: Request) => boolean) => Selection
   /** each with this probability, drawn by the seed of the simulator */
@@ -139,9 +140,9 @@ export interface Selection {
   /** The service handles the request, but the client gets another status, as from a proxy. */
   readonly respondAfter: (status: number, options?: ResponseOptions) => Fault
   /** The request reaches the service later. */
-  readonly delay: (duration: Duration.DurationInput) => Fault
+  readonly delay: (duration: DurationInput) => Fault
   /** The request reaches the service a second time, later. */
-  readonly duplicate: (after?: Duration.DurationInput) => Fault
+  readonly duplicate: (after?: DurationInput) => Fault
   /** The connection breaks within the body of the response. */
   readonly cutBody: Fault
   /** The body of the response cannot be decoded. */
@@ -149,11 +150,7 @@ export interface Selection {
   /** A poll gets 410: the result has been evicted. */
   readonly expire: Fault
   /** A poll gets "try again" with this state of the queue. The poll takes 20 seconds by default. */
-  readonly pause: (
-    state: NonNullable<Future.TryAgain["queue_state"]>,
-    reason?: string,
-    hold?: Duration.DurationInput
-  ) => Fault
+  readonly pause: (state: NonNullable<Future.TryAgain["queue_state"]>, reason?: string, hold?: DurationInput) => Fault
   /** The session ends, as if its heartbeats had been lost. */
   readonly endSession: Fault
 }
@@ -192,13 +189,12 @@ const select = (draft: Draft): Selection => {
     silence: complete({ _tag: "LoseResponse", silent: true }),
     respond: (status, options) => complete(respond(false, status, options)),
     respondAfter: (status, options) => complete(respond(true, status, options)),
-    delay: (duration) => complete({ _tag: "Delay", duration: Duration.decode(duration) }),
-    duplicate: (after = 0) => complete({ _tag: "Duplicate", after: Duration.decode(after) }),
+    delay: (duration) => complete({ _tag: "Delay", duration: toDuration(duration) }),
+    duplicate: (after = 0) => complete({ _tag: "Duplicate", after: toDuration(after) }),
     cutBody: complete({ _tag: "CutBody" }),
     garble: complete({ _tag: "Garble" }),
     expire: complete(respond(false, 410, { body: { detail: "the result is no longer held" } })),
-    pause: (state, reason, hold = "20 seconds") =>
-      complete({ _tag: "Pause", state, reason, hold: Duration.decode(hold) }),
+    pause: (state, reason, hold = "20 seconds") => complete({ _tag: "Pause", state, reason, hold: toDuration(hold) }),
     endSession: complete({ _tag: "EndSession" })
   }
 }

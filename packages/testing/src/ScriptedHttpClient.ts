@@ -21,12 +21,12 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { parseBody, pathOf, readBody } from "./internal/scripted/requestBody.ts"
 import { respond } from "./internal/scripted/respond.ts"
+import type { DurationInput } from "./internal/util/duration.ts"
 
 /**
  * A request that the client received.
@@ -185,7 +185,7 @@ export const silence: Effect.Effect<Reply> = Effect.never
  * @since 0.1.0
  * @category replies
  */
-export const after = (delay: Duration.DurationInput, reply: Reply): Effect.Effect<Reply> =>
+export const after = (delay: DurationInput, reply: Reply): Effect.Effect<Reply> =>
   Effect.delay(Effect.succeed(reply), delay)
 
 const isReply = (u: object): u is Reply => "_tag" in u && (u._tag === "Response" || u._tag === "Failure")

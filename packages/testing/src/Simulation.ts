@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { makeFiberTracker } from "./internal/effect/runtime.ts"
 import { simulate } from "./internal/simulation/simulate.ts"
+import type { DurationInput } from "./internal/util/duration.ts"
 
 /**
  * @since 0.1.0
@@ -34,7 +35,7 @@ export interface Options {
    */
   readonly turns?: "fair" | "shuffled" | undefined
   /** the program is interrupted when this much virtual time has passed; 30 days */
-  readonly limit?: Duration.DurationInput | undefined
+  readonly limit?: DurationInput | undefined
 }
 
 /**

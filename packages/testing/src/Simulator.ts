@@ -29,6 +29,7 @@ import * as network from "./internal/network/network.ts"
 import * as weathers from "./internal/network/weather.ts"
 import { describeApplied } from "./internal/simulator/applied.ts"
 import { Cycles } from "./internal/simulator/cycles.ts"
+import type { DurationInput } from "./internal/util/duration.ts"
 import type * as TestEngine from "./TestEngine.ts"
 import * as TestServer from "./TestServer.ts"
 import * as Weather from "./Weather.ts"
@@ -48,7 +49,7 @@ export interface Options {
    * Models work in cycles of this length, as on the hosted service: of the operations that are queued when a cycle begins,
    * the forward passes and the optimizer step behind them complete when it ends. By default, work takes no time.
    */
-  readonly cycle?: Duration.DurationInput | undefined
+  readonly cycle?: DurationInput | undefined
   /** options of the service */
   readonly server?: TinkerServer.Options | undefined
   /** options of the engine */

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type * as Duration from "effect/Duration"
+import type { DurationInput } from "./internal/util/duration.ts"
 
 /**
  * `serverError` is a 5xx, before or after the service handled the request. `burst` is a 5xx to all requests of the next
@@ -40,7 +40,7 @@ export interface Weather {
   /** the relative frequency of each kind of fault */
   readonly kinds: { readonly [K in Kind]?: number }
   /** the least and the most time that a request takes, and its response */
-  readonly latency: readonly [Duration.DurationInput, Duration.DurationInput]
+  readonly latency: readonly [DurationInput, DurationInput]
 }
 
 /**

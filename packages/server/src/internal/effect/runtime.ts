@@ -1,4 +1,5 @@
 /** The parts of Effect's runtime that change with Effect 4, in one place. */
+import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -12,6 +13,9 @@ export interface Semaphore extends Effect.Semaphore {}
 
 /** @internal */
 export const makeSemaphore = (permits: number): Effect.Effect<Semaphore> => Effect.makeSemaphore(permits)
+
+/** The time of a clock, in milliseconds since the epoch, outside of an effect. @internal */
+export const currentMillisUnsafe = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
 
 /** Interrupts a fiber without waiting for its end. @internal */
 export const interruptInBackground = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<void> => Fiber.interruptFork(fiber)

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { interruptInBackground } from "../effect/runtime.ts"
+import { currentMillisUnsafe, interruptInBackground } from "../effect/runtime.ts"
 import * as responses from "../util/responses.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
@@ -206,7 +206,7 @@ export class ModelQueue {
       if (operation === undefined) return this.drain
       const { entry, work } = operation
       return Effect.clockWith((clock) => {
-        entry.started = clock.unsafeCurrentTimeMillis()
+        entry.started = currentMillisUnsafe(clock)
         return outcomes.settle(work, (outcome) => this.options.futures.complete(entry, outcome))
       }).pipe(
         // fibers that await the result get their turn before the next operation

@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
-import { interruptInBackground } from "../effect/runtime.ts"
+import { currentMillisUnsafe, interruptInBackground } from "../effect/runtime.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as responses from "../util/responses.ts"
 import { findBaseModel } from "../work/baseModels.ts"
@@ -129,7 +129,7 @@ const addFuture = (
   const sample_sequence_ids = Array.from({ length: request.num_samples }, (_, index) => `${id}:${index}`)
   const entry: futures.Entry = futures.add({
     receipt: { id, envelope: { sample_sequence_ids } },
-    event: { name: "Sample", target: record.id, seq_id: seqId, queued: clock.unsafeCurrentTimeMillis() },
+    event: { name: "Sample", target: record.id, seq_id: seqId, queued: currentMillisUnsafe(clock) },
     touch: record.session?.touch ?? Effect.void,
     load,
     state: () =>
@@ -151,7 +151,7 @@ const sampleInEngine = (
 ): Effect.Effect<outcomes.Done, outcomes.Failure> => {
   const { num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs } = request
   return Effect.suspend(() => {
-    entry.started = clock.unsafeCurrentTimeMillis()
+    entry.started = currentMillisUnsafe(clock)
     return samplers.engineSampler(record.id)
   }).pipe(
     Effect.flatMap((sampler) =>

@@ -1,4 +1,4 @@
-/** The parts of Effect's runtime that change with Effect 4, in one place: runtimes, fiber refs and supervisors. */
+/** The parts of Effect's runtime that change with Effect 4, in one place: runtimes, schedulers, fiber refs, supervisors. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -7,9 +7,18 @@ import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import type * as Scheduler from "effect/Scheduler"
+import type * as EffectScheduler from "effect/Scheduler"
 import * as Supervisor from "effect/Supervisor"
 import * as Tracer from "effect/Tracer"
+
+/** Decides when the tasks of fibers run. @internal */
+export interface Scheduler extends EffectScheduler.Scheduler {}
+
+/** @internal */
+export type Task = EffectScheduler.Task
+
+/** Whether a fiber yields to others, now that it has run so many operations; 0 is the priority of its next task. @internal */
+export const shouldYield: Scheduler["shouldYield"] = (fiber) => (fiber.currentOpCount > 2048 ? 0 : false)
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
@@ -77,7 +86,7 @@ export interface RootFiber<A, E> {
 /** Forks an effect whose fibers run on a scheduler, with the services of the calling fiber. @internal */
 export const forkOnScheduler = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  scheduler: Scheduler.Scheduler
+  scheduler: Scheduler
 ): Effect.Effect<RootFiber<A, E>, never, R> =>
   Effect.map(Effect.runtime<R>(), (runtime) => {
     const fiber = Runtime.runFork(runtime)(effect, { scheduler })

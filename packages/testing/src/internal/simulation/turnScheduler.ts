@@ -1,14 +1,13 @@
 /** A scheduler that runs its tasks on `drain`, in order or shuffled by a seed. */
-import type * as Fiber from "effect/Fiber"
-import type * as Scheduler from "effect/Scheduler"
 import type { PCGRandom } from "effect/Utils"
+import { type Scheduler, shouldYield, type Task } from "../effect/runtime.ts"
 
 /** More tasks than any program with progress runs at one moment. @internal */
 export const maxTurns = 100_000
 
 /** @internal */
-export class TurnScheduler implements Scheduler.Scheduler {
-  private tasks: Array<Scheduler.Task> = []
+export class TurnScheduler implements Scheduler {
+  private tasks: Array<Task> = []
   private position = 0
   private readonly random: PCGRandom | undefined
 
@@ -17,11 +16,9 @@ export class TurnScheduler implements Scheduler.Scheduler {
     this.random = random
   }
 
-  shouldYield(fiber: Fiber.RuntimeFiber<unknown, unknown>): number | false {
-    return fiber.currentOpCount > 2048 ? 0 : false
-  }
+  readonly shouldYield = shouldYield
 
-  scheduleTask(task: Scheduler.Task): void {
+  scheduleTask(task: Task): void {
     this.tasks.push(task)
   }
 
