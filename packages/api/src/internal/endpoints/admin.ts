@@ -37,7 +37,9 @@ export const getCheckpointStorage = HttpApiEndpoint.get("getCheckpointStorage", 
   .addSuccess(Billing.StorageUsageResponse)
 
 /**
+ * The endpoints for administrators: the audit log, usage and storage.
+ *
  * @since 0.1.0
  * @category groups
  */
-export const Admin = HttpApiGroup.make("admin").add(getAuditLog).add(getBillingUsage).add(getCheckpointStorage)
+export const AdminGroup = HttpApiGroup.make("admin").add(getAuditLog).add(getBillingUsage).add(getCheckpointStorage)

@@ -111,10 +111,12 @@ export const getExternalWeightsUrls = HttpApiEndpoint.get(
   .addSuccess(Weights.ExternalWeightsUrlsResponse)
 
 /**
+ * The endpoints that look up and manage checkpoints.
+ *
  * @since 0.1.0
  * @category groups
  */
-export const Checkpoints = HttpApiGroup.make("checkpoints")
+export const CheckpointsGroup = HttpApiGroup.make("checkpoints")
   .add(listCheckpoints)
   .add(listUserCheckpoints)
   .add(searchCheckpoints)

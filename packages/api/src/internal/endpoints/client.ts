@@ -54,10 +54,12 @@ export const sendTelemetry = HttpApiEndpoint.post("sendTelemetry", "/telemetry")
   .addSuccess(Telemetry.SendResponse)
 
 /**
+ * The endpoints that serve the client library itself: refreshed settings, credentials and telemetry.
+ *
  * @since 0.1.0
  * @category groups
  */
-export const Client = HttpApiGroup.make("client")
+export const ClientGroup = HttpApiGroup.make("client")
   .add(clientDynamicConfig)
   .add(authToken)
   .add(getApiKey)

@@ -3,7 +3,6 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Future from "../../Future.ts"
-import * as Sampling from "../../Sampling.ts"
 
 /**
  * Long-polls for the result of one operation. Responds with the result, or with `Future.TryAgain` after a while.
@@ -14,12 +13,6 @@ import * as Sampling from "../../Sampling.ts"
 export const retrieveFuture = HttpApiEndpoint.post("retrieveFuture", "/retrieve_future")
   .setPayload(Future.RetrieveFutureRequest)
   .addSuccess(Future.RetrieveFutureResponse)
-
-/**
- * @since 0.1.0
- * @category groups
- */
-export const Futures = HttpApiGroup.make("futures").add(retrieveFuture)
 
 /**
  * Long-polls a sampling session and returns which of its requests have completed.
@@ -42,17 +35,9 @@ export const cancelFuture = HttpApiEndpoint.post("cancelFuture", "/cancel_future
   .addSuccess(HttpApiSchema.NoContent)
 
 /**
- * Assigns the caller a client number within a sampling session.
+ * The endpoints that poll for results of operations, and cancel them.
  *
- * @since 0.1.0
- * @category endpoints
- */
-export const joinSamplingSession = HttpApiEndpoint.post("joinSamplingSession", "/join_sampling_session")
-  .setPayload(Sampling.JoinSamplingSessionRequest)
-  .addSuccess(Sampling.JoinSamplingSessionResponse)
-
-/**
  * @since 0.1.0
  * @category groups
  */
-export const Polling = HttpApiGroup.make("polling").add(retrieveFutures).add(cancelFuture).add(joinSamplingSession)
+export const FuturesGroup = HttpApiGroup.make("futures").add(retrieveFuture).add(retrieveFutures).add(cancelFuture)

@@ -1,10 +1,8 @@
-/** Endpoints that create, describe and unload models, and that register what a model needs. */
+/** Endpoints that create, describe and unload models. */
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
-import * as CustomLoss from "../../CustomLoss.ts"
 import * as Future from "../../Future.ts"
 import * as Model from "../../Model.ts"
-import * as Weights from "../../Weights.ts"
 
 /**
  * Returns a future of `Model.CreateModelResponse`.
@@ -27,12 +25,6 @@ export const getInfo = HttpApiEndpoint.post("getInfo", "/get_info")
   .addSuccess(Model.GetInfoResponse)
 
 /**
- * @since 0.1.0
- * @category groups
- */
-export const Models = HttpApiGroup.make("models").add(createModel).add(getInfo)
-
-/**
  * Returns a future of `Model.UnloadModelResponse`.
  *
  * @since 0.1.0
@@ -43,30 +35,9 @@ export const unloadModel = HttpApiEndpoint.post("unloadModel", "/unload_model")
   .addSuccess(Future.FutureEnvelope)
 
 /**
- * Returns a future of `Weights.SaveWeightsExternalResponse`.
+ * The endpoints that create, describe and unload models.
  *
- * @since 0.1.0
- * @category endpoints
- */
-export const saveWeightsExternal = HttpApiEndpoint.post("saveWeightsExternal", "/save_weights_external")
-  .setPayload(Weights.SaveWeightsExternalRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * Returns a future of `CustomLoss.CreateCustomLossResponse`.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const createCustomLoss = HttpApiEndpoint.post("createCustomLoss", "/create_custom_loss")
-  .setPayload(CustomLoss.CreateCustomLossRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
  * @since 0.1.0
  * @category groups
  */
-export const ModelOperations = HttpApiGroup.make("modelOperations")
-  .add(unloadModel)
-  .add(saveWeightsExternal)
-  .add(createCustomLoss)
+export const ModelsGroup = HttpApiGroup.make("models").add(createModel).add(getInfo).add(unloadModel)

@@ -16,6 +16,16 @@ export const createSamplingSession = HttpApiEndpoint.post("createSamplingSession
   .addSuccess(Sampling.CreateSamplingSessionResponse)
 
 /**
+ * Assigns the caller a client number within a sampling session.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const joinSamplingSession = HttpApiEndpoint.post("joinSamplingSession", "/join_sampling_session")
+  .setPayload(Sampling.JoinSamplingSessionRequest)
+  .addSuccess(Sampling.JoinSamplingSessionResponse)
+
+/**
  * Returns a future of `Sampling.SampleResponse`.
  *
  * @since 0.1.0
@@ -24,12 +34,6 @@ export const createSamplingSession = HttpApiEndpoint.post("createSamplingSession
 export const asample = HttpApiEndpoint.post("asample", "/asample")
   .setPayload(Sampling.SampleRequest)
   .addSuccess(Future.FutureEnvelope)
-
-/**
- * @since 0.1.0
- * @category groups
- */
-export const SamplingOperations = HttpApiGroup.make("sampling").add(createSamplingSession).add(asample)
 
 /**
  * Describes what a sampler samples from.
@@ -42,7 +46,13 @@ export const getSampler = HttpApiEndpoint.get("getSampler", "/samplers/:sampler_
   .addSuccess(Sampling.GetSamplerResponse)
 
 /**
+ * The endpoints that create samplers, describe them and sample from them.
+ *
  * @since 0.1.0
  * @category groups
  */
-export const Samplers = HttpApiGroup.make("samplers").add(getSampler)
+export const SamplingGroup = HttpApiGroup.make("sampling")
+  .add(createSamplingSession)
+  .add(joinSamplingSession)
+  .add(asample)
+  .add(getSampler)

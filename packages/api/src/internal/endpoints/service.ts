@@ -53,10 +53,12 @@ export const sessionHeartbeat = HttpApiEndpoint.post("sessionHeartbeat", "/sessi
   .addSuccess(Session.SessionHeartbeatResponse)
 
 /**
+ * The endpoints for the settings and capabilities of the service, and for opening sessions.
+ *
  * @since 0.1.0
  * @category groups
  */
-export const Service = HttpApiGroup.make("service")
+export const ServiceGroup = HttpApiGroup.make("service")
   .add(clientConfig)
   .add(healthz)
   .add(getServerCapabilities)

@@ -73,10 +73,12 @@ export const exportSessionTrace = HttpApiEndpoint.get("exportSessionTrace", "/se
   .addSuccess(Session.TraceExportResponse)
 
 /**
+ * The endpoints that look up and manage sessions.
+ *
  * @since 0.1.0
  * @category groups
  */
-export const Sessions = HttpApiGroup.make("sessions")
+export const SessionsGroup = HttpApiGroup.make("sessions")
   .add(listSessions)
   .add(searchSessions)
   .add(getSession)

@@ -1,9 +1,9 @@
-/** Endpoints that train a model, save its weights and load them. */
+/** Endpoints that train a model. */
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as CustomLoss from "../../CustomLoss.ts"
 import * as Future from "../../Future.ts"
 import * as Training from "../../Training.ts"
-import * as Weights from "../../Weights.ts"
 
 /**
  * Returns a future of `Training.ForwardBackwardOutput`. Gradients accumulate until the next `optimStep`.
@@ -36,43 +36,23 @@ export const optimStep = HttpApiEndpoint.post("optimStep", "/optim_step")
   .addSuccess(Future.FutureEnvelope)
 
 /**
- * Returns a future of `Weights.SaveWeightsResponse`.
+ * Returns a future of `CustomLoss.CreateCustomLossResponse`.
  *
  * @since 0.1.0
  * @category endpoints
  */
-export const saveWeights = HttpApiEndpoint.post("saveWeights", "/save_weights")
-  .setPayload(Weights.SaveWeightsRequest)
+export const createCustomLoss = HttpApiEndpoint.post("createCustomLoss", "/create_custom_loss")
+  .setPayload(CustomLoss.CreateCustomLossRequest)
   .addSuccess(Future.FutureEnvelope)
 
 /**
- * Returns a future of `Weights.SaveWeightsForSamplerResponse`.
+ * The endpoints that train a model.
  *
- * @since 0.1.0
- * @category endpoints
- */
-export const saveWeightsForSampler = HttpApiEndpoint.post("saveWeightsForSampler", "/save_weights_for_sampler")
-  .setPayload(Weights.SaveWeightsForSamplerRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
- * Returns a future of `Weights.LoadWeightsResponse`. A server may accept it only as the first operation of a model.
- *
- * @since 0.1.0
- * @category endpoints
- */
-export const loadWeights = HttpApiEndpoint.post("loadWeights", "/load_weights")
-  .setPayload(Weights.AnyLoadWeightsRequest)
-  .addSuccess(Future.FutureEnvelope)
-
-/**
  * @since 0.1.0
  * @category groups
  */
-export const TrainingOperations = HttpApiGroup.make("training")
+export const TrainingGroup = HttpApiGroup.make("training")
   .add(forwardBackward)
   .add(forward)
   .add(optimStep)
-  .add(saveWeights)
-  .add(saveWeightsForSampler)
-  .add(loadWeights)
+  .add(createCustomLoss)

@@ -32,7 +32,9 @@ export const getTrainingRun = HttpApiEndpoint.get("getTrainingRun", "/training_r
   .addSuccess(TrainingRun.TrainingRun)
 
 /**
+ * The endpoints that look up training runs.
+ *
  * @since 0.1.0
  * @category groups
  */
-export const TrainingRuns = HttpApiGroup.make("trainingRuns").add(listTrainingRuns).add(getTrainingRun)
+export const TrainingRunsGroup = HttpApiGroup.make("trainingRuns").add(listTrainingRuns).add(getTrainingRun)

@@ -1,7 +1,48 @@
-/** Endpoints that copy, describe and upload weights. */
+/** Endpoints that save, load, copy, describe and upload weights. */
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as Future from "../../Future.ts"
 import * as Weights from "../../Weights.ts"
+
+/**
+ * Returns a future of `Weights.SaveWeightsResponse`.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const saveWeights = HttpApiEndpoint.post("saveWeights", "/save_weights")
+  .setPayload(Weights.SaveWeightsRequest)
+  .addSuccess(Future.FutureEnvelope)
+
+/**
+ * Returns a future of `Weights.SaveWeightsForSamplerResponse`.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const saveWeightsForSampler = HttpApiEndpoint.post("saveWeightsForSampler", "/save_weights_for_sampler")
+  .setPayload(Weights.SaveWeightsForSamplerRequest)
+  .addSuccess(Future.FutureEnvelope)
+
+/**
+ * Returns a future of `Weights.SaveWeightsExternalResponse`.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const saveWeightsExternal = HttpApiEndpoint.post("saveWeightsExternal", "/save_weights_external")
+  .setPayload(Weights.SaveWeightsExternalRequest)
+  .addSuccess(Future.FutureEnvelope)
+
+/**
+ * Returns a future of `Weights.LoadWeightsResponse`. A server may accept it only as the first operation of a model.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const loadWeights = HttpApiEndpoint.post("loadWeights", "/load_weights")
+  .setPayload(Weights.AnyLoadWeightsRequest)
+  .addSuccess(Future.FutureEnvelope)
 
 /**
  * Copies a checkpoint. If the source belongs to another account, a key of that account also goes into the header
@@ -51,10 +92,16 @@ export const externalWeightsUploadFinish = HttpApiEndpoint.post(
   .addSuccess(Weights.ExternalWeightsUploadFinishResponse)
 
 /**
+ * The endpoints that save, load, copy, describe and upload weights.
+ *
  * @since 0.1.0
  * @category groups
  */
-export const WeightsOperations = HttpApiGroup.make("weightsOperations")
+export const WeightsGroup = HttpApiGroup.make("weights")
+  .add(saveWeights)
+  .add(saveWeightsForSampler)
+  .add(saveWeightsExternal)
+  .add(loadWeights)
   .add(copyWeights)
   .add(weightsInfo)
   .add(externalWeightsUploadStart)

@@ -12,19 +12,19 @@ import * as uploads from "../transfers/uploads.ts"
 import { admin } from "./admin.ts"
 import { checkpoints } from "./checkpoints.ts"
 import { client } from "./client.ts"
-import { futures, polling } from "./futures.ts"
-import { modelOperations, models } from "./models.ts"
-import { samplers, sampling } from "./sampling.ts"
+import { futures } from "./futures.ts"
+import { models } from "./models.ts"
+import { sampling } from "./sampling.ts"
 import { service } from "./service.ts"
 import { sessions } from "./sessions.ts"
 import { training } from "./training.ts"
 import { trainingRuns } from "./trainingRuns.ts"
-import { weightsOperations } from "./weights.ts"
+import { weights } from "./weights.ts"
 
 /** Signed URLs are valid for every service with the same keys. @internal */
 export const layer = (keys: Keys): Layer.Layer<HttpApi.Api, never, ApiKeys | TinkerService.TinkerService> =>
   Layer.merge(HttpApiBuilder.api(TinkerApi), routes.layer).pipe(
-    Layer.provide([service, client, models, modelOperations, training, sampling, samplers]),
-    Layer.provide([futures, polling, weightsOperations, sessions, trainingRuns, checkpoints, admin]),
+    Layer.provide([service, client, models, training, weights, sampling, futures]),
+    Layer.provide([sessions, trainingRuns, checkpoints, admin]),
     Layer.provide([downloads.layer(keys), uploads.layer(keys)])
   )

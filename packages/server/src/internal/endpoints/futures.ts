@@ -1,4 +1,4 @@
-/** Handlers of the groups `futures` and `polling`: clients poll for results one by one, or for all of a sampling session. */
+/** Handlers of the group `futures`: clients poll for results one by one, or for all of a sampling session. */
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import { TinkerApi } from "@effect-tinker/api/TinkerApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
@@ -29,23 +29,11 @@ const toResponse = (retrieved: TinkerService.Retrieved): HttpServerResponse.Http
 /** @internal */
 export const futures = HttpApiBuilder.group(TinkerApi, "futures", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
-    handlers.handle("retrieveFuture", ({ payload, request }) =>
-      Effect.map(tinker.retrieve(payload, acceptedFormat(request)), toResponse)
-    )
-  )
-)
-
-/** @internal */
-export const polling = HttpApiBuilder.group(TinkerApi, "polling", (handlers) =>
-  Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
+      .handle("retrieveFuture", ({ payload, request }) =>
+        Effect.map(tinker.retrieve(payload, acceptedFormat(request)), toResponse)
+      )
       .handle("retrieveFutures", ({ payload }) => tinker.retrieveMany(payload))
       .handle("cancelFuture", ({ payload }) => tinker.cancel(payload.request_id))
-      .handle("joinSamplingSession", ({ payload }) =>
-        Effect.map(tinker.joinSamplingSession(payload.sampling_session_id), (client_counter) => ({
-          client_counter,
-          type: "join_sampling_session" as const
-        }))
-      )
   )
 )

@@ -1,4 +1,4 @@
-/** Handlers of the groups `sampling` and `samplers`. */
+/** Handlers of the group `sampling`. */
 import { TinkerApi } from "@effect-tinker/api/TinkerApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
@@ -11,13 +11,13 @@ export const sampling = HttpApiBuilder.group(TinkerApi, "sampling", (handlers) =
       .handle("createSamplingSession", ({ payload }) =>
         Effect.map(tinker.createSamplingSession(payload), (sampling_session_id) => ({ sampling_session_id }))
       )
+      .handle("joinSamplingSession", ({ payload }) =>
+        Effect.map(tinker.joinSamplingSession(payload.sampling_session_id), (client_counter) => ({
+          client_counter,
+          type: "join_sampling_session" as const
+        }))
+      )
       .handle("asample", ({ payload }) => tinker.sample(payload))
-  )
-)
-
-/** @internal */
-export const samplers = HttpApiBuilder.group(TinkerApi, "samplers", (handlers) =>
-  Effect.map(TinkerService.TinkerService, ({ catalog }) =>
-    handlers.handle("getSampler", ({ path }) => catalog.getSampler(path.sampler_id))
+      .handle("getSampler", ({ path }) => tinker.catalog.getSampler(path.sampler_id))
   )
 )

@@ -2,14 +2,13 @@
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import { TinkerApi } from "@effect-tinker/api/TinkerApi"
 import * as Training from "@effect-tinker/api/Training"
-import * as Weights from "@effect-tinker/api/Weights"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import * as TinkerService from "../../TinkerService.ts"
-import { ApiKeys } from "../auth/apiKeys.ts"
 import * as bodies from "../http/bodies.ts"
+import * as responses from "../util/responses.ts"
 
 /** Decodes the body of forward_backward. A protobuf body may also request a forward pass only. */
 const decodeForwardBackward = (request: HttpServerRequest.HttpServerRequest) =>
@@ -23,19 +22,13 @@ const decodeForwardBackward = (request: HttpServerRequest.HttpServerRequest) =>
         (decoded) => ({ ...decoded, forward_only: false })
       )
 
-// a union's error would list the issues of both members: the fields decide which one is meant
-
+/** The member of the union that the fields indicate: the error of the union would list the issues of both. */
 const optimStepSchema = (body: object): Schema.Schema<typeof Training.AnyOptimStepRequest.Type, unknown> =>
   ("optimizer_params" in body ? Training.OptimizerStepRequest : Training.OptimStepRequest) as never
 
-const loadWeightsSchema = (body: object): Schema.Schema<typeof Weights.AnyLoadWeightsRequest.Type, unknown> =>
-  ("session_id" in body && !("model_id" in body)
-    ? Weights.CreateFromWeightsRequest
-    : Weights.LoadWeightsRequest) as never
-
 /** @internal */
 export const training = HttpApiBuilder.group(TinkerApi, "training", (handlers) =>
-  Effect.map(Effect.all([TinkerService.TinkerService, ApiKeys]), ([tinker, { withAccess }]) =>
+  Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
       .handleRaw("forwardBackward", ({ request }) =>
         Effect.flatMap(decodeForwardBackward(request), ({ forward_only, ...decoded }) =>
@@ -48,11 +41,9 @@ export const training = HttpApiBuilder.group(TinkerApi, "training", (handlers) =
       .handleRaw("optimStep", ({ request }) =>
         Effect.flatMap(bodies.decodeJson(request, optimStepSchema), tinker.optimStep)
       )
-      .handle("saveWeights", ({ payload }) => tinker.saveWeights(payload))
-      .handle("saveWeightsForSampler", ({ payload }) => tinker.saveWeightsForSampler(payload))
-      .handleRaw("loadWeights", ({ request }) =>
-        Effect.flatMap(bodies.decodeJson(request, loadWeightsSchema), (payload) =>
-          withAccess(tinker.loadWeights(payload), payload.weights_access_token)
+      .handle("createCustomLoss", () =>
+        responses.badRequest(
+          "this service does not run custom losses (custom_loss_server_side is off): compute them in the client"
         )
       )
   )

@@ -12,7 +12,7 @@ const createSampler = (session_id: string) =>
     ({ sampling_session_id }) => sampling_session_id as string
   )
 
-describe("the endpoints of the groups futures and polling", () => {
+describe("the endpoints of the group futures", () => {
   it.scoped("wait for all samples of a sampling session at once", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start({ longPoll: "5 seconds" })

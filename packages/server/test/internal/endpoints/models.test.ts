@@ -4,7 +4,7 @@ import * as client from "../../utils/client.ts"
 
 const { createModel, createSession, ok, post, run, statusOf } = client
 
-describe("the endpoints of the groups models and modelOperations", () => {
+describe("the endpoints of the group models", () => {
   it.scoped("unload a model, and fail its later operations", () =>
     Effect.gen(function* () {
       const { engine, layer } = yield* client.start()
