@@ -149,7 +149,7 @@ describe("A model directory", () => {
       assert.include(yield* qwen({ "config.json": undefined }), "cannot be read")
       assert.include(yield* qwen({ "config.json": "{" }), "is not JSON")
       assert.include(yield* qwen({ "config.json": `{"model_type":"bert"}` }), "the architecture is")
-      assert.include(yield* qwen({ "tokenizer.json": "{}" }), "is not a tokenizer")
+      assert.include(yield* qwen({ "tokenizer.json": "{}" }), "is not a supported tokenizer")
       assert.include(yield* qwen({ "model.safetensors": undefined }), "cannot be read")
       assert.include(yield* qwen({ "model.safetensors": new Uint8Array(4) }), "not a readable safetensors file")
       assert.include(yield* qwen({ "model.safetensors": bytes.subarray(0, bytes.length - 4) }), "lies outside the file")

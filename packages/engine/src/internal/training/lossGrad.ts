@@ -12,7 +12,7 @@ export type LossGradInput = (typeof lossGradInputs)[number]
 /** The coefficients of a datum, a value per target each. Absent ones have their default. @internal */
 export type LossGrad = { readonly [name in LossGradInput]?: Float32Array }
 
-/** The largest finite value of float32, about. */
+/** About the largest finite value of float32. */
 const unbounded = 3.4e38
 
 /** The coefficients that a datum does not have, and those of padding, for which the derivative is 0. @internal */
