@@ -8,9 +8,9 @@
  * const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
  * ```
  *
- * Interrupting a fiber that joins a future only ends that wait. Interrupting the future itself (`Fiber.interrupt`) gives
- * up its result, and those who join it fail with `ClientClosed`. In both cases the operation goes on: the service has it,
- * or will get it in its turn.
+ * Interrupting a fiber that joins a future only ends that wait. Interrupting the future itself (`Fiber.interrupt`) discards
+ * its result, and fibers that join it fail with `ClientClosed`. Neither cancels the operation, which keeps its place in the
+ * queue and is sent to the service.
  *
  * @since 0.1.0
  */

@@ -80,7 +80,7 @@ export const segmentsOf = (name: string): ReadonlyArray<string> => {
   return segments.includes("..") ? leadsOut() : segments
 }
 
-/** What an extended header says about the entry behind it. @internal */
+/** Fields of an extended header, which replace those of the entry behind it. @internal */
 export interface Overrides {
   readonly path?: string
   readonly size?: number
@@ -100,7 +100,7 @@ export const readPaxRecords = (bytes: Uint8Array): Overrides => {
     const record = decodeName(bytes.subarray(space + 1, offset + length - 1))
     const [key] = record.split("=", 1)
     const value = record.slice(key!.length + 1)
-    if (key === "linkpath") return reject("it holds a link")
+    if (key === "linkpath") return reject("it contains a link")
     if (key === "path") overrides.path = value
     if (key === "size") overrides.size = /^\d+$/.test(value) ? Number(value) : unreadable()
     offset += length

@@ -106,7 +106,7 @@ export class TarReader {
       return
     }
     tarHeader.checkChecksum(header)
-    if (++this.#entries > this.#limits.entries) reject(`it holds more than ${this.#limits.entries} entries`)
+    if (++this.#entries > this.#limits.entries) reject(`it contains more than ${this.#limits.entries} entries`)
     const type = tarHeader.typeOf(header)
     const size = (isMetadata(type) ? undefined : this.#overrides.size) ?? tarHeader.sizeOf(header)
     this.#remaining = size
@@ -121,12 +121,12 @@ export class TarReader {
     this.#overrides = {}
     const path = tarHeader.segmentsOf(name)
     if (isDirectory(type, name)) {
-      if (size !== 0) reject("it holds a directory with content")
+      if (size !== 0) reject("it contains a directory with content")
       if (path.length > 0) out.push({ _tag: "Directory", path })
       return
     }
-    if (isLink(type)) reject(`it holds a link, ${tarHeader.show(name)}`)
-    if (!isFile(type)) reject(`it holds ${tarHeader.show(name)}, which is neither a file nor a directory`)
+    if (isLink(type)) reject(`it contains a link, ${tarHeader.show(name)}`)
+    if (!isFile(type)) reject(`it contains ${tarHeader.show(name)}, which is neither a file nor a directory`)
     this.#startFile(path, size, out)
   }
 
@@ -137,7 +137,7 @@ export class TarReader {
   }
 
   #startFile(path: ReadonlyArray<string>, size: number, out: Array<TarEvent>): void {
-    if (path.length === 0) reject("it holds a file without a name")
+    if (path.length === 0) reject("it contains a file without a name")
     this.#totalSize += size
     if (this.#totalSize > this.#limits.size) reject(`its files are larger than ${this.#limits.size} bytes`)
     out.push({ _tag: "File", path, size })

@@ -27,7 +27,7 @@ export const safeSegments = (
   Effect.try({
     try: () => {
       const segments = segmentsOf(name)
-      return segments.length === 0 ? reject("it holds a file without a name") : segments
+      return segments.length === 0 ? reject("it contains a file without a name") : segments
     },
     catch: archiveError(method, name)
   })

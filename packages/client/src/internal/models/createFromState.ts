@@ -38,7 +38,7 @@ const getWeightsInfo = (
   client.call(
     TinkerApi.weightsInfo,
     { tinker_path },
-    // the endpoint takes the owner's key in place of the client's own
+    // the owner's key authorizes this request in place of the client's key
     { method, ...(token === undefined ? {} : { headers: { "x-api-key": Redacted.value(token) } }) }
   )
 
@@ -78,7 +78,7 @@ const createByLoading = (
     return yield* TrainingClient.make({
       client,
       session,
-      // the id of a model that is created by loading, if the response leaves it out
+      // services that leave the id out of the response name the model like this
       modelId: loaded.model_id ?? `${session_id}:train:${model_seq_id}`,
       baseModel: base_model ?? info.base_model
     })

@@ -20,14 +20,14 @@ const method = "getCheckpointArchiveUrl"
 const defaultTimeout: DurationInput = "10 minutes"
 const defaultRetryMillis = 30_000
 
-// how long a signed URL is taken to be valid when the service does not say
+// the lifetime of a signed URL if the response has none
 const defaultLifetimeMillis = Duration.toMillis("15 minutes")
 
 const decodeArchive = Schema.decodeUnknown(Schema.parseJson(Checkpoint.ArchiveUrlResponse))
 
 const unreadable = (reason: string) => new TinkerError.DecodeError({ method, reason })
 
-/** One request. A 503 says that the archive is being built, so it is a value here and no failure to retry. */
+/** Sends one request. A 503 means that the archive is being built, so it is returned and not retried as a failure. */
 const requestArchive = (
   client: TinkerClient.Service,
   path: TinkerPath.TinkerPath,

@@ -1,4 +1,4 @@
-/** Runs an operation of `RestClient` in a span of its own. */
+/** Runs an operation of `RestClient` in a span. */
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Effect from "effect/Effect"
 import * as inputs from "./inputs.ts"

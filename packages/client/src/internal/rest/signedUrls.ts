@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 /** A signed URL without its query, which is the permission to use it and must not show in errors. @internal */
 export const withoutSignature = (url: string): string => url.split("?")[0]!
 
-/** Fails unless the response is successful, and leaves its body unread. @internal */
+/** Sends a request, and fails unless the response is successful. Its body is not read yet. @internal */
 export const execute = (
   http: HttpClient.HttpClient,
   method: string,

@@ -1,4 +1,4 @@
-/** Uploads the files of an adapter to the signed URLs that the service gives for them. */
+/** Uploads the files of an adapter to signed URLs. */
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Weights from "@effect-tinker/api/Weights"

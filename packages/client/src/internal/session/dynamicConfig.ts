@@ -20,7 +20,7 @@ export const refresh = (
     Effect.catchAll((error) => Effect.logDebug(`the dynamic configuration stays as it is: ${error.message}`))
   )
 
-/** Refreshes the configuration forever, as often as it says itself. @internal */
+/** Refreshes the configuration forever, at the interval that it sets itself. @internal */
 export const refreshForever = (
   client: TinkerClient.Service,
   config: Ref.Ref<ClientFlags.DynamicConfig>

@@ -37,7 +37,7 @@ const reductions: { readonly [name: string]: Reduction } = {
   max: (values) => Math.max(...values),
   mean,
   slack: (values, weights) => Math.max(...values) - mean(values, weights),
-  // a number cannot hold all 64 bits; the nearest one is good enough to compare
+  // a number has fewer than 64 bits; the nearest one is good enough for comparisons
   hash_unordered: (values) => Number(hashUnordered(values))
 }
 

@@ -25,7 +25,7 @@ export interface Context {
   readonly sendRequest: requestEncoding.SendRequest
   readonly chunkLimits: ChunkLimits
   readonly parallelChunks: boolean
-  /** the paths that saves of this client have requested, to tell a lost response from a name that is taken */
+  /** the paths that saves of this client have requested, to distinguish lost responses from names that were taken */
   readonly savedPaths: Set<string>
 }
 

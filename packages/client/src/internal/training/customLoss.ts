@@ -17,7 +17,7 @@ const method = "forwardBackwardCustom"
 
 const lossFailed = (path: string, reason: string) => new TinkerError.LossFailed({ method, path, reason })
 
-/** Evaluates the user's loss. If it interrupts itself, it fails: the client goes on. */
+/** Evaluates the user's loss. A loss that interrupts itself fails, and the client continues. */
 const evaluateLoss = <D extends CustomLoss.Target, E, R>(
   group: Group,
   loss: CustomLoss.CustomLoss<D, E, R>,

@@ -17,7 +17,7 @@ const isSamePath = (a: string, b: string) => {
   return Option.isSome(left) && Option.isSome(right) && TinkerPath.format(left.value) === TinkerPath.format(right.value)
 }
 
-/** Whether the checkpoint is listed; `false` if the service cannot tell. */
+/** Whether the checkpoint is listed; `false` if the service cannot list checkpoints. */
 const isListed = ({ client, modelId }: Context, path: string): Effect.Effect<boolean> =>
   client
     .call(TinkerApi.listCheckpoints, undefined as never, {
@@ -49,7 +49,7 @@ export const sendSave = <A>(
     const attempt = send({
       ...options,
       onRetry: (error) => {
-        // a request that was turned away for its rate was not performed
+        // a rate-limited request was not performed
         if (error._tag !== "RateLimited") mayBeSaved = true
         options.onRetry?.(error)
       }

@@ -60,7 +60,7 @@ export interface SavedForSampler {
   readonly path: string
 }
 
-// the contract leaves out of each response what the other has
+// a named save returns its path, one without a name its sampling session
 const SavedNamed = Schema.Struct({ path: Schema.String })
 const SavedUnnamed = Schema.Struct({ sampling_session_id: Schema.String })
 

@@ -97,7 +97,7 @@ export const backwardData = (
       target_tokens: TensorData.toDense(loss_fn_inputs["target_tokens"]!),
       weights: {
         dtype: "float32",
-        // subtraction from 0, as a minus sign would turn 0 into -0
+        // subtracted from 0, for a negated 0 would be -0
         data: Float32Array.from(gradients[i]!, (value) => 0 - value),
         shape: logprobs[i]!.shape
       }
