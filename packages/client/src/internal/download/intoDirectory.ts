@@ -6,8 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { fileError } from "./fileErrors.ts"
 
-/** @internal */
-export interface Destination {
+interface Destination {
   readonly method: string
   /** absolute */
   readonly directory: string

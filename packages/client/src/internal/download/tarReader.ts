@@ -10,8 +10,7 @@ export type TarEvent =
   | { readonly _tag: "Data"; readonly bytes: Uint8Array }
   | { readonly _tag: "End" }
 
-/** @internal */
-export interface Limits {
+interface Limits {
   /** of all files together, in bytes */
   readonly size: number
   readonly entries: number

@@ -15,8 +15,7 @@ import { jittered } from "../util/backoff.ts"
 import * as signedUrls from "../rest/signedUrls.ts"
 import { fileError } from "./fileErrors.ts"
 
-/** @internal */
-export interface Transfer {
+interface Transfer {
   readonly method: string
   readonly file: string
   /** asks for a signed URL; used again when the last one has expired or is rejected */

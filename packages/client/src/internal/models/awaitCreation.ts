@@ -19,8 +19,7 @@ export interface Context {
   readonly session: Session.Service
 }
 
-/** @internal */
-export interface Creation<A, I> {
+interface Creation<A, I> {
   readonly method: string
   /** names the wait in logs, such as `Creation of a model on Qwen/Qwen3-8B` */
   readonly description: string

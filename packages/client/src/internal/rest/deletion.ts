@@ -17,8 +17,8 @@ export interface Options {
   readonly concurrency?: number | undefined
 }
 
-/** The operations that a bulk deletion is made of. @internal */
-export interface Operations {
+/** The operations that a bulk deletion is made of. */
+interface Operations {
   readonly ofRun: (training_run_id: string) => options.RestEffect<Checkpoint.CheckpointsListResponse>
   readonly streamUser: () => options.RestStream<Checkpoint.Checkpoint>
   readonly deleteOne: (target: options.Target) => options.RestEffect<void>

@@ -6,8 +6,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type * as options from "./options.ts"
 
-/** @internal */
-export interface Page<A> {
+interface Page<A> {
   readonly items: ReadonlyArray<A>
   /** number of items in the whole listing, where the service reports it */
   readonly total: number | undefined

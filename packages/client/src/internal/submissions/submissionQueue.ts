@@ -15,8 +15,7 @@ import type { Operation, Submitted } from "./operation.ts"
 import { sendRequests } from "./sendRequests.ts"
 import type { DurationInput } from "../util/duration.ts"
 
-/** @internal */
-export interface Options extends Pick<results.Context, "client" | "limits" | "queueState"> {
+interface Options extends Pick<results.Context, "client" | "limits" | "queueState"> {
   /** the lifetime of the client: its fibers run in it */
   readonly scope: Scope.Scope
   /** the prefix of the names of spans and metrics, such as `TrainingClient` */
@@ -35,8 +34,7 @@ export interface Group {
   readonly runUserCode: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
-/** @internal */
-export interface GroupOptions<B, E> {
+interface GroupOptions<B, E> {
   readonly method: string
   /** sequence numbers to reserve */
   readonly requestCount: number

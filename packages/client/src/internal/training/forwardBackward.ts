@@ -12,8 +12,7 @@ import type { Context } from "./context.ts"
 import type { Operation, Submitted } from "../submissions/operation.ts"
 import * as validate from "./validate.ts"
 
-/** @internal */
-export type ForwardBackward = Operation<
+type ForwardBackward = Operation<
   Training.ForwardBackwardOutput,
   typeof Training.ForwardBackwardOutput.Encoded,
   Training.ForwardBackwardOutput
