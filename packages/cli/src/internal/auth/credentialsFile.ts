@@ -39,7 +39,7 @@ const location = Effect.gen(function* () {
 const toCliError = (file: string) => (cause: { readonly message: string }) =>
   new CliError({ title: `Cannot use ${file}`, details: cause.message, cause })
 
-/** The stored keys; none where there is no file. @internal */
+/** The stored keys; none if there is no file. @internal */
 export const read = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const file = yield* location

@@ -55,9 +55,9 @@ layer(ServiceLive, { excludeTestServices: true })("tinker session", (it) => {
         ["SIGINT", 130],
         ["SIGTERM", 143]
       ] as const) {
-        const asked: { resolve: () => void } = { resolve: () => undefined }
+        const requested: { resolve: () => void } = { resolve: () => undefined }
         const waiting = new Promise<void>((resolve) => {
-          asked.resolve = resolve
+          requested.resolve = resolve
         })
         const TINKER_BASE_URL = yield* stubServer((request, response) => {
           if (request.url?.startsWith("/api") === true) {
@@ -65,7 +65,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker session", (it) => {
             response.end(JSON.stringify({ status: "ready", url: `http://${request.headers.host}/trace` }))
           } else {
             response.write("half")
-            asked.resolve()
+            requested.resolve()
           }
         })
         const cwd = yield* directory
