@@ -1,5 +1,5 @@
 /**
- * The flags by which a service configures its clients, with defaults for those that it leaves out.
+ * The flags by which a service configures its clients, with defaults for those that it does not set.
  *
  * @since 0.1.0
  */

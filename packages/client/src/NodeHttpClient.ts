@@ -1,6 +1,6 @@
 /// <reference types="node" />
 /**
- * The `HttpClient` for Node, over undici's `dispatch`. Use it where many requests are under way at once: the clients of
+ * The `HttpClient` for Node, over undici's `dispatch`. Use it where many requests are in flight at once: the clients of
  * this package then send their requests by undici's callbacks, without a fiber for each.
  *
  * - Small responses are buffered before they are given to the caller. Large ones, and those of unknown length, are given
@@ -13,7 +13,7 @@
  *
  * To add headers or a base path, or to log requests, give a `transformRequest`; to use a proxy, give a `dispatcher`. A
  * client that is wrapped in the ordinary way (`HttpClient.mapRequest` and the like) works as well, and each of its
- * requests runs through the wrapper; that costs a fiber for each request, about 1.5 times the CPU of a sample.
+ * requests runs through the wrapper; that costs a fiber for each request, about 1.8 times the CPU for a sample.
  *
  * ```ts
  * const HttpLive = NodeHttpClient.layerWith({
@@ -21,7 +21,7 @@
  * })
  * ```
  *
- * This module needs Node and the package `undici`. The package's index leaves it out, so import it as
+ * This module needs Node and the package `undici`. The package's index does not export it: import
  * `@effect-tinker/client/NodeHttpClient`.
  *
  * @since 0.1.0
@@ -45,7 +45,7 @@ export type { RequestParts, TransformRequest } from "./internal/transport/undici
  * @category models
  */
 export interface RequestOptions {
-  /** until a response's head, and between two parts of its body, where a request has no timeout of its own; 5 min */
+  /** until a response's head, and between two parts of its body, where a request has no other timeout; 5 min */
   readonly timeout?: DurationInput | undefined
   /**
    * Changes each request before it is sent: headers, URL, body. It does not run for a redirect to another origin, and
@@ -68,7 +68,7 @@ export interface Options extends RequestOptions {
 }
 
 /**
- * A client over any dispatcher of undici, such as a `ProxyAgent`, an `Agent` with certificates of its own, or a mock. The
+ * A client over any dispatcher of undici, such as a `ProxyAgent`, an `Agent` with custom certificates, or a mock. The
  * caller closes the dispatcher.
  *
  * @since 0.1.0

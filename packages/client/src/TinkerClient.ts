@@ -70,7 +70,7 @@ export interface Service {
     options?: CallOptions & Params<E>
   ) => Effect.Effect<RawResponse, TinkerError.TinkerError>
   /**
-   * As `call`, with callbacks in place of an effect, for operations of which thousands are under way. `caller` is the
+   * As `call`, with callbacks in place of an effect, for operations of which thousands are in flight. `caller` is the
    * fiber of the operation. The handler may be called before `start` returns, with `onRest`. A release aborts the
    * request, and nothing is called after it.
    */

@@ -12,7 +12,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as Zlib from "node:zlib"
 
-type Answer = (request: Http.IncomingMessage, response: Http.ServerResponse, body: Buffer) => void
+type Respond = (request: Http.IncomingMessage, response: Http.ServerResponse, body: Buffer) => void
 
 interface Received {
   readonly method: string | undefined
@@ -26,7 +26,7 @@ const collectGarbage = Effect.sync(() => {
   ;(runInNewContext("gc") as () => void)()
 })
 
-const listen = (answer: Answer) =>
+const listen = (respond: Respond) =>
   Effect.gen(function* () {
     const received: Array<Received> = []
     let connections = 0
@@ -38,7 +38,7 @@ const listen = (answer: Answer) =>
           request.on("end", () => {
             const body = Buffer.concat(parts)
             received.push({ method: request.method, url: request.url, headers: request.headers, body })
-            answer(request, response, body)
+            respond(request, response, body)
           })
         })
         server.on("connection", () => connections++)
@@ -55,14 +55,14 @@ const listen = (answer: Answer) =>
   })
 
 const using = <A, E>(
-  answer: Answer,
+  respond: Respond,
   program: (
     client: HttpClient.HttpClient,
     server: Effect.Effect.Success<ReturnType<typeof listen>>
   ) => Effect.Effect<A, E, Scope.Scope>
 ) =>
   Effect.gen(function* () {
-    const server = yield* listen(answer)
+    const server = yield* listen(respond)
     return yield* program(yield* NodeHttpClient.make(), server)
   })
 
@@ -96,7 +96,10 @@ describe("NodeHttpClient", () => {
           const form = new FormData()
           form.append("field", "value")
           assert.include(
-            yield* Effect.flatMap(client.execute(HttpClientRequest.bodyFormData(post, form)), (answer) => answer.text),
+            yield* Effect.flatMap(
+              client.execute(HttpClientRequest.bodyFormData(post, form)),
+              (response) => response.text
+            ),
             "value"
           )
           assert.strictEqual(yield* Effect.flatMap(client.get(url), ({ text }) => text), "")
@@ -116,7 +119,7 @@ describe("NodeHttpClient", () => {
       (client, { connections, url }) =>
         Effect.gen(function* () {
           for (let i = 0; i < 20; i++) yield* Effect.flatMap(client.get(url), ({ text }) => text)
-          // undici rests a socket for one turn of the event loop
+          // undici reuses a socket only in the next turn of the event loop
           assert.isAtMost(connections(), 2)
           const late = yield* Effect.all(
             Array.from({ length: 300 }, () => Effect.flatMap(client.get(`${url}/slow`), ({ text }) => text)),
@@ -137,14 +140,14 @@ describe("NodeHttpClient", () => {
           const whole = yield* Effect.flatMap(client.get(url), (response) => response.arrayBuffer)
           assert.isTrue(Buffer.from(whole).equals(big))
           const response = yield* client.get(url)
-          // unread, it stops on its way
+          // back-pressure stops it while it is not read
           yield* Effect.sleep("50 millis")
           const read = yield* response.stream.pipe(
             Stream.tap(() => Effect.yieldNow()),
             Stream.runFold(0, (sum, chunk) => sum + chunk.length)
           )
           assert.strictEqual(read, big.length)
-          // whoever has enough closes the connection, which does no harm to the others
+          // a reader that stops early closes its connection, and no other
           const some = yield* Effect.flatMap(client.get(url), (response) =>
             Stream.runCollect(Stream.take(response.stream, 1))
           )
@@ -264,17 +267,17 @@ describe("NodeHttpClient", () => {
         },
         (client, { url }) =>
           Effect.gen(function* () {
-            const read = Effect.flatMap(client.get(`${url}/read`), (answer) =>
-              Effect.as(answer.text, new WeakRef(answer))
+            const read = Effect.flatMap(client.get(`${url}/read`), (response) =>
+              Effect.as(response.text, new WeakRef(response))
             )
-            const answers = yield* Effect.all(Array.from({ length: 20 }, () => read))
+            const responses = yield* Effect.all(Array.from({ length: 20 }, () => read))
             yield* Effect.asVoid(client.get(`${url}/unread`))
             yield* collectGarbage.pipe(
               Effect.zipRight(Effect.sleep("10 millis")),
               Effect.repeat({ until: () => Effect.map(Deferred.poll(closed), Option.isSome) })
             )
-            // the last one may still stand on a stack
-            assert.isAtMost(answers.filter((answer) => answer.deref() !== undefined).length, 1)
+            // the last one may still be referenced from the stack
+            assert.isAtMost(responses.filter((response) => response.deref() !== undefined).length, 1)
           })
       )
     })
@@ -395,13 +398,13 @@ describe("a client over NodeHttpClient", () => {
         if (++count % 2 === 0) return send(response, '{"supported_models":[]}', { "content-type": "application/json" })
         response.writeHead(500, { "content-length": 2 }).end("{}", () => request.socket.resetAndDestroy())
       })
-      const answers = yield* rest(server.url, (rest) =>
+      const responses = yield* rest(server.url, (rest) =>
         Effect.all(
           Array.from({ length: 5 }, () => Effect.either(rest.getServerCapabilities)),
           { concurrency: 1 }
         )
       ).pipe(RetryPolicy.withRetryPolicy({ first: "5 millis", cap: "10 millis" }))
-      assert.isTrue(answers.every(Either.isRight))
+      assert.isTrue(responses.every(Either.isRight))
       assert.isAtLeast(count, 10)
     })
   )

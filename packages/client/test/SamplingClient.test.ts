@@ -1,28 +1,21 @@
 import * as ModelInput from "@effect-tinker/api/ModelInput"
-import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as TinkerFuture from "@effect-tinker/client/TinkerFuture"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, type Scope, TestClock } from "effect"
+import { Effect, Fiber, type Scope, TestClock } from "effect"
 import { connect, json, scripted, ways } from "./utils/services.ts"
+import { bodyOf, failureOf } from "./utils/exits.ts"
+import { range } from "./utils/range.ts"
+import { errorResponse } from "./utils/trainingRun.ts"
 
 type Steps = ScriptedHttpClient.Step | ReadonlyArray<ScriptedHttpClient.Step>
 type Http = ScriptedHttpClient.ScriptedHttpClient
 
-const error = (status: number, headers = {}, body: unknown = { detail: "no" }) => json(body, { status, headers })
-const bodyOf = (request: ScriptedHttpClient.Recorded) => request.body as Record<string, unknown>
 const prompt = ModelInput.fromTokens([1, 2, 3])
 const envelope = json({ request_id: "Sample" })
-const range = (count: number) => Array.from({ length: count }, (_, i) => i)
-
-const failure = <A, E>(exit: Exit.Exit<A, E>) =>
-  (Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined) as
-    | TinkerError.TinkerError
-    | undefined
-
 const attempts = (http: Http) =>
   Effect.map(http.requestsTo("/asample"), (requests) =>
     requests.map((request) => [bodyOf(request)["seq_id"], request.time])
@@ -69,7 +62,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
     it.scoped("is retried under the same number after a 429, while all samplers of the session pause", () =>
       Effect.gen(function* () {
         const { http } = yield* run(
-          { "/asample": [error(429), error(429, { "retry-after": "20" }), envelope] },
+          { "/asample": [errorResponse(429), errorResponse(429, { "retry-after": "20" }), envelope] },
           (sampling, _, service) =>
             Effect.gen(function* () {
               const other = yield* service.createSamplingClient({ base_model: "base" })
@@ -87,7 +80,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
           (bodyOf(request)["prompt"] as { chunks: Array<{ tokens: Array<number> }> }).chunks[0]!.tokens.length,
           request.time - start
         ])
-        // after the first pause one of them is refused again, before the other was sent; then both
+        // after the first pause one of them is throttled again, before the other is sent; then both succeed
         assert.deepStrictEqual(sent[0], [3, 0])
         assert.deepStrictEqual(
           sent.map(([, time]) => time),
@@ -99,7 +92,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
 
     it.scoped("pauses for longer after a 429 if it is large", () =>
       Effect.gen(function* () {
-        const { http } = yield* run({ "/asample": [error(429), envelope] }, (sampling) =>
+        const { http } = yield* run({ "/asample": [errorResponse(429), envelope] }, (sampling) =>
           Effect.gen(function* () {
             const sample = yield* Effect.fork(sampling.sample(ModelInput.fromTokens(new Int32Array(14_000).fill(1))))
             yield* TestClock.adjust("6 seconds")
@@ -115,8 +108,13 @@ describe.each(ways)("SamplingClient over %s", (way) => {
       Effect.gen(function* () {
         const { http, value } = yield* run(
           {
-            "/asample": [error(503), ScriptedHttpClient.connectionLost, ScriptedHttpClient.text("<html>"), envelope],
-            "/retrieve_future": [error(410), json({ sequences: [{ stop_reason: "stop", tokens: [7] }] })]
+            "/asample": [
+              errorResponse(503),
+              ScriptedHttpClient.connectionLost,
+              ScriptedHttpClient.text("<html>"),
+              envelope
+            ],
+            "/retrieve_future": [errorResponse(410), json({ sequences: [{ stop_reason: "stop", tokens: [7] }] })]
           },
           (sampling) =>
             Effect.gen(function* () {
@@ -135,41 +133,43 @@ describe.each(ways)("SamplingClient over %s", (way) => {
 
     it.scoped("is submitted once where the service or the program says so", () =>
       Effect.gen(function* () {
-        const gone = { "/retrieve_future": error(410) }
+        const gone = { "/retrieve_future": errorResponse(410) }
         const byService = yield* run({ ...gone, "/client/config": json({ sample_no_retries: true }) }, (sampling) =>
           Effect.exit(sampling.sample(prompt))
         )
-        assert.strictEqual(failure(byService.value)?._tag, "FutureExpired")
+        assert.strictEqual(failureOf(byService.value)?._tag, "FutureExpired")
         const byOption = yield* run(gone, (sampling) => Effect.exit(sampling.sample(prompt)), { resubmit: false })
-        assert.strictEqual(failure(byOption.value)?._tag, "FutureExpired")
-        const byPolicy = yield* run({ "/asample": error(429) }, (sampling) =>
+        assert.strictEqual(failureOf(byOption.value)?._tag, "FutureExpired")
+        const byPolicy = yield* run({ "/asample": errorResponse(429) }, (sampling) =>
           Effect.exit(RetryPolicy.withRetryPolicy(sampling.sample(prompt), { total: 0 }))
         )
-        assert.strictEqual(failure(byPolicy.value)?._tag, "RateLimited")
+        assert.strictEqual(failureOf(byPolicy.value)?._tag, "RateLimited")
       })
     )
 
     it.scoped("fails at once if it is rejected, and with the service's reason if it failed", () =>
       Effect.gen(function* () {
-        const refused = yield* run({ "/asample": error(422) }, (sampling) => Effect.exit(sampling.sample(prompt)))
-        assert.strictEqual(failure(refused.value)?._tag, "BadRequest")
+        const refused = yield* run({ "/asample": errorResponse(422) }, (sampling) =>
+          Effect.exit(sampling.sample(prompt))
+        )
+        assert.strictEqual(failureOf(refused.value)?._tag, "BadRequest")
         const failed = yield* run({ "/retrieve_future": json({ error: "oom", category: "server" }) }, (sampling) =>
           Effect.exit(sampling.sample(prompt))
         )
-        assert.strictEqual(failure(failed.value)?._tag, "RequestFailed")
+        assert.strictEqual(failureOf(failed.value)?._tag, "RequestFailed")
       })
     )
 
     it.scoped("fails with NoProgress if the service throttles it for longer than the limit", () =>
       Effect.gen(function* () {
-        const { value } = yield* run({ "/asample": error(429) }, (sampling) =>
+        const { value } = yield* run({ "/asample": errorResponse(429) }, (sampling) =>
           Effect.gen(function* () {
             const sample = yield* Effect.fork(TinkerFuture.withNoProgressLimit(sampling.sample(prompt), "30 seconds"))
             yield* TestClock.adjust("40 seconds")
             return yield* Fiber.await(sample)
           })
         )
-        assert.strictEqual(failure(value)?._tag, "NoProgress")
+        assert.strictEqual(failureOf(value)?._tag, "NoProgress")
       })
     )
 
@@ -255,7 +255,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
         )
         assert.strictEqual(calm.state.now, 0)
         const busy = crowd("1 seconds")
-        yield* run({ "/asample": [error(429), busy.step] }, (sampling) =>
+        yield* run({ "/asample": [errorResponse(429), busy.step] }, (sampling) =>
           Effect.gen(function* () {
             const first = yield* Effect.fork(sampling.sample(prompt))
             yield* TestClock.adjust(10)
@@ -288,7 +288,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
           {
             "/asample": () =>
               count++ === 0
-                ? ScriptedHttpClient.after("1 seconds", error(429, { "retry-after": "20" }))
+                ? ScriptedHttpClient.after("1 seconds", errorResponse(429, { "retry-after": "20" }))
                 : ScriptedHttpClient.after("1100 millis", envelope)
           },
           (sampling) =>
@@ -321,7 +321,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
               )
               yield* TestClock.adjust(500)
               assert.strictEqual(waiting.state.now, 5)
-              // some of those under way, and some that stand in line
+              // some of those in flight, and some of those in the queue
               yield* Effect.forEach(fibers.slice(2, 12).toReversed(), Fiber.interrupt)
               yield* TestClock.adjust(0)
               assert.strictEqual(waiting.state.now, 5)
@@ -338,7 +338,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
       Effect.gen(function* () {
         const throttled: Record<string, Steps> = {
           "/create_sampling_session": json({ sampling_session_id: "slow" }),
-          "/asample": error(429)
+          "/asample": errorResponse(429)
         }
         const slowHttp = yield* scripted.make(throttled)
         const fastHttp = yield* scripted.make({ "/create_sampling_session": json({ sampling_session_id: "fast" }) })
@@ -354,7 +354,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
             const slow = yield* (yield* ServiceClient.ServiceClient).createSamplingClient({ base_model: "base" })
             const stuck = yield* Effect.fork(many(slow, 120))
             yield* TestClock.adjust(10)
-            // no time passes for these
+            // the clock does not move while these run
             yield* many(fast, 120)
             yield* Fiber.interrupt(stuck)
             return yield* fastHttp.requestsTo("/asample")
@@ -372,8 +372,8 @@ describe.each(ways)("SamplingClient over %s", (way) => {
           {
             "/asample": () => {
               const fate = count++ % 7
-              if (fate === 2) return error(429)
-              if (fate === 4) return error(500)
+              if (fate === 2) return errorResponse(429)
+              if (fate === 4) return errorResponse(500)
               if (fate === 5) return ScriptedHttpClient.connectionLost
               return envelope
             }

@@ -1,5 +1,4 @@
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
-import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as TinkerClient from "@effect-tinker/client/TinkerClient"
 import * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
@@ -7,22 +6,19 @@ import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Fiber, Layer, Logger, Redacted, TestClock } from "effect"
 import { over, ways } from "./utils/services.ts"
+import { failureOf } from "./utils/exits.ts"
+import { errorResponse } from "./utils/trainingRun.ts"
 
 const { json } = ScriptedHttpClient
 const nothing = undefined as never
 const capabilities = json({ supported_models: [] })
-const error = (status: number, headers = {}) => json({ detail: "no" }, { status, headers })
-
-// runs while the clock moves
+// runs an effect while the clock moves
 const settle = <A, E>(effect: Effect.Effect<A, E>, time: string = "20 minutes") =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(effect)
     yield* TestClock.adjust(time as "20 minutes")
     return yield* Fiber.await(fiber)
   })
-
-const failure = <A>(exit: Exit.Exit<A, TinkerError.TinkerError>) =>
-  Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined
 
 const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
@@ -142,23 +138,35 @@ describe.each(ways)("TinkerClient over %s", (way) => {
         const { ask, attempts } = yield* start({ "/get_server_capabilities": [step, capabilities] })
         const exit = yield* settle(ask(), "2 minutes")
         const times = (yield* attempts).map(({ time }) => time)
-        return { tag: failure(exit)?._tag, attempts: times.length, delay: times.length > 1 ? times[1]! - times[0]! : 0 }
+        return {
+          tag: failureOf(exit)?._tag,
+          attempts: times.length,
+          delay: times.length > 1 ? times[1]! - times[0]! : 0
+        }
       })
 
     it.scoped("decides by status and x-should-retry what is retried", () =>
       Effect.gen(function* () {
         for (const status of [408, 429, 500, 502, 503, 504, 529]) {
-          assert.deepInclude(yield* outcome(error(status)), { tag: undefined, attempts: 2 }, `${status}`)
+          assert.deepInclude(yield* outcome(errorResponse(status)), { tag: undefined, attempts: 2 }, `${status}`)
         }
         for (const status of [400, 401, 403, 404, 409, 410, 413, 422]) {
-          assert.strictEqual((yield* outcome(error(status))).attempts, 1, `${status}`)
-          assert.strictEqual((yield* outcome(error(status, { "x-should-retry": "false" }))).attempts, 1)
+          assert.strictEqual((yield* outcome(errorResponse(status))).attempts, 1, `${status}`)
+          assert.strictEqual((yield* outcome(errorResponse(status, { "x-should-retry": "false" }))).attempts, 1)
         }
         for (const status of [400, 401, 403, 404, 409, 422]) {
-          assert.strictEqual((yield* outcome(error(status, { "x-should-retry": "true" }))).attempts, 2, `${status}`)
+          assert.strictEqual(
+            (yield* outcome(errorResponse(status, { "x-should-retry": "true" }))).attempts,
+            2,
+            `${status}`
+          )
         }
         for (const status of [408, 429, 500]) {
-          assert.strictEqual((yield* outcome(error(status, { "x-should-retry": "false" }))).attempts, 1, `${status}`)
+          assert.strictEqual(
+            (yield* outcome(errorResponse(status, { "x-should-retry": "false" }))).attempts,
+            1,
+            `${status}`
+          )
         }
         assert.strictEqual((yield* outcome(ScriptedHttpClient.connectionLost)).attempts, 2)
         const hung = yield* outcome(ScriptedHttpClient.silence)
@@ -170,7 +178,7 @@ describe.each(ways)("TinkerClient over %s", (way) => {
     it.scoped("waits as long as the server asks, where that is above 0 and at most a minute", () =>
       Effect.gen(function* () {
         const waits = (headers: Record<string, string>) =>
-          Effect.map(outcome(error(503, headers)), ({ delay }) => delay)
+          Effect.map(outcome(errorResponse(503, headers)), ({ delay }) => delay)
         assert.closeTo(yield* waits({ "retry-after-ms": "1234" }), 1234, 0.01)
         assert.closeTo(yield* waits({ "retry-after-ms": "1234", "retry-after": "9" }), 1234, 0.01)
         assert.closeTo(yield* waits({ "retry-after": "2.5" }), 2500, 0.01)
@@ -180,7 +188,10 @@ describe.each(ways)("TinkerClient over %s", (way) => {
         }
         assert.closeTo(yield* waits({ "retry-after-ms": "0.001" }), 10, 0.01, "no tight loop")
         const { ask, attempts } = yield* start({
-          "/get_server_capabilities": [error(503, { "retry-after": "Thu, 01 Jan 1970 00:00:30 GMT" }), capabilities]
+          "/get_server_capabilities": [
+            errorResponse(503, { "retry-after": "Thu, 01 Jan 1970 00:00:30 GMT" }),
+            capabilities
+          ]
         })
         yield* TestClock.setTime(10_000)
         yield* settle(ask(), "1 minute")
@@ -196,8 +207,8 @@ describe.each(ways)("TinkerClient over %s", (way) => {
         })
         const policy = { ...RetryPolicy.standard, total: "1 hour" } as const
         assert.isTrue(Exit.isSuccess(yield* settle(ask({ policy }))))
-        // two were spent, and one came back
-        const failed = failure(yield* settle(ask({ policy })))
+        // two of sixteen retries were used, and the success gave one back
+        const failed = failureOf(yield* settle(ask({ policy })))
         assert.strictEqual(failed?._tag, "BadRequest")
         assert.strictEqual((yield* attempts).length, 3 + 15 + 1)
       })
@@ -205,7 +216,9 @@ describe.each(ways)("TinkerClient over %s", (way) => {
 
     it.scoped("can be changed for an effect", () =>
       Effect.gen(function* () {
-        const { ask, attempts } = yield* start({ "/get_server_capabilities": [error(409), error(409), capabilities] })
+        const { ask, attempts } = yield* start({
+          "/get_server_capabilities": [errorResponse(409), errorResponse(409), capabilities]
+        })
         const exit = yield* settle(
           RetryPolicy.withRetryPolicy(ask(), { isRetryable: (error) => error._tag === "Conflict" })
         )
@@ -217,7 +230,12 @@ describe.each(ways)("TinkerClient over %s", (way) => {
     it.scoped("calls onRetry before each further attempt", () =>
       Effect.gen(function* () {
         const { ask } = yield* start({
-          "/get_server_capabilities": [error(500), ScriptedHttpClient.connectionLost, error(402), capabilities]
+          "/get_server_capabilities": [
+            errorResponse(500),
+            ScriptedHttpClient.connectionLost,
+            errorResponse(402),
+            capabilities
+          ]
         })
         const seen: Array<string> = []
         yield* settle(ask({ onRetry: (error) => void seen.push(error._tag) }))
@@ -234,7 +252,7 @@ describe.each(ways)("TinkerClient over %s", (way) => {
           Effect.gen(function* () {
             const { ask, attempts } = yield* start({
               "/get_server_capabilities": ({ time }) =>
-                time < paid ? error(402) : time < paid + 4000 ? error(503) : capabilities
+                time < paid ? errorResponse(402) : time < paid + 4000 ? errorResponse(503) : capabilities
             })
             const exit = yield* settle(ask())
             return { exit, times: (yield* attempts).map(({ time }) => time) }
@@ -250,12 +268,12 @@ describe.each(ways)("TinkerClient over %s", (way) => {
       Effect.gen(function* () {
         const { ask, attempts } = yield* start({
           "/client/config": json({ billing_exception_max_pause_duration_sec: 60 }),
-          "/get_server_capabilities": error(402)
+          "/get_server_capabilities": errorResponse(402)
         })
-        assert.strictEqual(failure(yield* settle(ask({ policy: RetryPolicy.never })))?._tag, "PaymentRequired")
+        assert.strictEqual(failureOf(yield* settle(ask({ policy: RetryPolicy.never })))?._tag, "PaymentRequired")
         const times = (yield* attempts).map(({ time }) => time / 1000)
         assert.strictEqual(times.at(-1), 65)
-        // five minutes on it is another incident
+        // after five minutes it is another incident
         yield* Effect.fork(ask({ policy: RetryPolicy.never }))
         yield* TestClock.adjust("30 seconds")
         assert.isAbove((yield* attempts).length, times.length + 4)
@@ -264,9 +282,9 @@ describe.each(ways)("TinkerClient over %s", (way) => {
 
     it.scoped("does not happen where the policy excludes it", () =>
       Effect.gen(function* () {
-        const { ask, attempts } = yield* start({ "/get_server_capabilities": error(402) })
+        const { ask, attempts } = yield* start({ "/get_server_capabilities": errorResponse(402) })
         const exit = yield* settle(RetryPolicy.withRetryPolicy(ask(), { billingPause: false }))
-        assert.strictEqual(failure(exit)?._tag, "PaymentRequired")
+        assert.strictEqual(failureOf(exit)?._tag, "PaymentRequired")
         assert.strictEqual((yield* attempts).length, 1)
       })
     )

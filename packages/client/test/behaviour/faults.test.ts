@@ -9,10 +9,10 @@ import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Exit, Fiber, Logger, Scope, Stream, TestClock } from "effect"
 import { connect, json, key, scripted } from "../utils/services.ts"
+import { failureOf } from "../utils/exits.ts"
+import { errorResponse } from "../utils/trainingRun.ts"
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
-const error = (status: number, headers = {}, body: unknown = { detail: "no" }) => json(body, { status, headers })
-
 type Steps = ScriptedHttpClient.Step | ReadonlyArray<ScriptedHttpClient.Step>
 
 const run = <A, E>(
@@ -28,7 +28,7 @@ const run = <A, E>(
     return { http, value }
   }).pipe(Effect.scoped)
 
-// joins while the clock moves far enough for any policy
+// joins a fiber while the clock moves far enough for any policy
 const settle = <A, E>(fiber: Fiber.Fiber<A, E>) =>
   Effect.gen(function* () {
     const waiter = yield* Effect.fork(Fiber.await(fiber))
@@ -36,18 +36,15 @@ const settle = <A, E>(fiber: Fiber.Fiber<A, E>) =>
     return yield* Fiber.join(waiter)
   })
 
-const failure = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
-  Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined
-
 describe("retries", () => {
   it.scoped("send the same request, with its sequence number and idempotency key, until it succeeds", () =>
     Effect.gen(function* () {
       const { http } = yield* run(
         {
           "/optim_step": [
-            error(500),
+            errorResponse(500),
             ScriptedHttpClient.connectionLost,
-            error(429, { "retry-after": "7" }),
+            errorResponse(429, { "retry-after": "7" }),
             ScriptedHttpClient.empty({ status: 400 }),
             json({ request_id: "OptimStep" })
           ]
@@ -70,31 +67,32 @@ describe("retries", () => {
 
   it.scoped("obey x-should-retry rather than the status", () =>
     Effect.gen(function* () {
-      const { http, value } = yield* run({ "/get_info": [error(500, { "x-should-retry": "false" })] }, (training) =>
-        Effect.exit(training.getInfo)
+      const { http, value } = yield* run(
+        { "/get_info": [errorResponse(500, { "x-should-retry": "false" })] },
+        (training) => Effect.exit(training.getInfo)
       )
-      assert.strictEqual(failure(value)?._tag, "ServerError")
+      assert.strictEqual(failureOf(value)?._tag, "ServerError")
       assert.strictEqual((yield* http.requestsTo("/get_info")).length, 1)
       const again = yield* run(
         {
-          "/get_info": [error(404, { "x-should-retry": "true", "retry-after-ms": "20" }), error(403)]
+          "/get_info": [errorResponse(404, { "x-should-retry": "true", "retry-after-ms": "20" }), errorResponse(403)]
         },
         (training) => Effect.flatMap(Effect.fork(training.getInfo), settle)
       )
-      assert.strictEqual(failure(again.value)?._tag, "PermissionDenied")
+      assert.strictEqual(failureOf(again.value)?._tag, "PermissionDenied")
     })
   )
 
   it.scoped("stop after the policy's total time, and the caller chooses the policy", () =>
     Effect.gen(function* () {
-      const { http, value } = yield* run({ "/get_info": error(503) }, (training) =>
+      const { http, value } = yield* run({ "/get_info": errorResponse(503) }, (training) =>
         training.getInfo.pipe(
           RetryPolicy.withRetryPolicy({ first: "1 second", cap: "1 second", total: "5 seconds" }),
           Effect.fork,
           Effect.flatMap(settle)
         )
       )
-      assert.strictEqual(failure(value)?._tag, "ServerError")
+      assert.strictEqual(failureOf(value)?._tag, "ServerError")
       const times = (yield* http.requestsTo("/get_info")).map((attempt) => attempt.time)
       assert.isTrue(times.length >= 5 && times.length <= 8, `${times.length} attempts`)
     })
@@ -102,10 +100,11 @@ describe("retries", () => {
 
   it.scoped("follow an attempt that times out", () =>
     Effect.gen(function* () {
-      const { http, value } = yield* run({ "/get_info": [ScriptedHttpClient.silence, error(400)] }, (training) =>
-        Effect.flatMap(Effect.fork(training.getInfo), settle)
+      const { http, value } = yield* run(
+        { "/get_info": [ScriptedHttpClient.silence, errorResponse(400)] },
+        (training) => Effect.flatMap(Effect.fork(training.getInfo), settle)
       )
-      assert.strictEqual(failure(value)?._tag, "BadRequest")
+      assert.strictEqual(failureOf(value)?._tag, "BadRequest")
       const [hung] = yield* http.requestsTo("/get_info")
       assert.strictEqual(hung!.outcome, "interrupted")
     })
@@ -115,15 +114,17 @@ describe("retries", () => {
 describe("an operation that cannot be submitted", () => {
   it.scoped("breaks the client: nothing after it is sent, and each later future says why", () =>
     Effect.gen(function* () {
-      const { http, value } = yield* run({ "/forward_backward": error(422, { "x-request-id": "req-9" }) }, (training) =>
-        Effect.gen(function* () {
-          const forward = yield* training.forwardBackward([datum], "cross_entropy")
-          const update = yield* training.optimStep()
-          const saved = yield* training.saveState("a")
-          return yield* Effect.all([Fiber.await(forward), Fiber.await(update), Fiber.await(saved)])
-        })
+      const { http, value } = yield* run(
+        { "/forward_backward": errorResponse(422, { "x-request-id": "req-9" }) },
+        (training) =>
+          Effect.gen(function* () {
+            const forward = yield* training.forwardBackward([datum], "cross_entropy")
+            const update = yield* training.optimStep()
+            const saved = yield* training.saveState("a")
+            return yield* Effect.all([Fiber.await(forward), Fiber.await(update), Fiber.await(saved)])
+          })
       )
-      const [forward, update, saved] = value.map((exit) => failure<unknown, unknown>(exit)) as Array<{
+      const [forward, update, saved] = value.map((exit) => failureOf<unknown, unknown>(exit)) as Array<{
         _tag: string
         requestId?: string
         message: string
@@ -140,14 +141,14 @@ describe("an operation that cannot be submitted", () => {
 
   it.scoped("does not break the client if it is a rejected save, which changes no training", () =>
     Effect.gen(function* () {
-      const { value } = yield* run({ "/save_weights": error(409) }, (training) =>
+      const { value } = yield* run({ "/save_weights": errorResponse(409) }, (training) =>
         Effect.gen(function* () {
           const saved = yield* training.saveState("taken")
           const update = yield* training.optimStep()
           return [yield* Fiber.await(saved), yield* Fiber.await(update)] as const
         })
       )
-      assert.strictEqual(failure(value[0])?._tag, "Conflict")
+      assert.strictEqual(failureOf(value[0])?._tag, "Conflict")
       assert.isTrue(Exit.isSuccess(value[1]))
     })
   )
@@ -197,7 +198,7 @@ describe("a forward or backward pass", () => {
       const accept: ScriptedHttpClient.Step = (request) =>
         request.headers["content-type"] === json
           ? ScriptedHttpClient.json({ request_id: "ForwardBackward:1" })
-          : error(422, {}, { detail: "JSON only" })
+          : errorResponse(422, {}, { detail: "JSON only" })
       const { http, value } = yield* run({ "/forward_backward": accept, "/forward": accept }, (training) =>
         Effect.gen(function* () {
           const forward = yield* training.forward([datum], "cross_entropy")
@@ -217,10 +218,15 @@ describe("a forward or backward pass", () => {
   it.scoped("fails with the first reason if either encoding is rejected", () =>
     Effect.gen(function* () {
       const { value } = yield* run(
-        { "/forward_backward": [error(400, {}, { detail: "first" }), error(400, {}, { detail: "second" })] },
+        {
+          "/forward_backward": [
+            errorResponse(400, {}, { detail: "first" }),
+            errorResponse(400, {}, { detail: "second" })
+          ]
+        },
         (training) => Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), Fiber.await)
       )
-      assert.include(failure(value)?.message, "first")
+      assert.include(failureOf(value)?.message, "first")
     })
   )
 
@@ -232,8 +238,8 @@ describe("a forward or backward pass", () => {
         metrics: { "loss:sum": 4 }
       }
       const bytes = Either.getOrThrow(ProtobufCodec.encodeForwardBackwardOutput(output))
-      const answer = ScriptedHttpClient.bytes(bytes, { headers: { "content-type": ProtobufCodec.contentType } })
-      const { http, value } = yield* run({ "/retrieve_future": [json({ model_id: "m" }), answer] }, (training) =>
+      const response = ScriptedHttpClient.bytes(bytes, { headers: { "content-type": ProtobufCodec.contentType } })
+      const { http, value } = yield* run({ "/retrieve_future": [json({ model_id: "m" }), response] }, (training) =>
         Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), Fiber.join)
       )
       assert.deepStrictEqual(TensorData.toNumbers(value.loss_fn_outputs[0]!["logprobs"]!), [-1.5, -2.5])
@@ -249,8 +255,12 @@ describe("a forward or backward pass", () => {
       const cut = yield* run({ "/retrieve_future": [json({ model_id: "m" }), broken] }, (training) =>
         Effect.flatMap(training.forwardBackward([datum], "cross_entropy"), settle)
       )
-      assert.strictEqual(failure(cut.value)?._tag, "DecodeError")
-      assert.strictEqual((yield* cut.http.requestsTo("/retrieve_future")).length, 1 + 4, "garbled answers are doubted")
+      assert.strictEqual(failureOf(cut.value)?._tag, "DecodeError")
+      assert.strictEqual(
+        (yield* cut.http.requestsTo("/retrieve_future")).length,
+        1 + 4,
+        "garbled responses are polled again"
+      )
     })
   )
 })
@@ -266,8 +276,8 @@ describe("futures", () => {
             created,
             ScriptedHttpClient.after("20 seconds", pending),
             ScriptedHttpClient.after("20 seconds", pending),
-            error(500),
-            error(408),
+            errorResponse(500),
+            errorResponse(408),
             pending,
             pending,
             json({ status: "complete_metadata", response_payload_size: 10 }),
@@ -286,7 +296,7 @@ describe("futures", () => {
         polls.map((poll) => (poll.body as { allow_metadata_only: boolean }).allow_metadata_only),
         [true, true, true, true, true, true, true, false]
       )
-      // the service held the first two: they are repeated at once
+      // the service held the first two, so they are repeated at once
       assert.closeTo(polls[1]!.time - polls[0]!.time, 20_000, 0.001)
       assert.closeTo(polls[2]!.time - polls[1]!.time, 20_000, 0.001)
       assert.isAbove(polls[3]!.time - polls[2]!.time, 700, "a failed poll backs off")
@@ -301,7 +311,7 @@ describe("futures", () => {
             json({ model_id: "m" }),
             ScriptedHttpClient.silence,
             ScriptedHttpClient.silence,
-            ScriptedHttpClient.after("30 seconds", error(408)),
+            ScriptedHttpClient.after("30 seconds", errorResponse(408)),
             json({ metrics: null })
           ]
         },
@@ -319,16 +329,16 @@ describe("futures", () => {
   it.scoped("fail with the service's reason and the request id", () =>
     Effect.gen(function* () {
       const { value } = yield* run(
-        { "/retrieve_future": [json({ model_id: "m" }), error(410, {}, { detail: "gone" })] },
+        { "/retrieve_future": [json({ model_id: "m" }), errorResponse(410, {}, { detail: "gone" })] },
         (training) => Effect.flatMap(training.optimStep(), Fiber.await)
       )
-      const gone = failure(value)
+      const gone = failureOf(value)
       assert.strictEqual(gone?._tag, "FutureExpired")
       assert.strictEqual(gone?.requestId, "OptimStep")
       const odd = yield* run({ "/retrieve_future": [json({ model_id: "m" }), json({ path: 7 })] }, (training) =>
         Effect.flatMap(training.saveState("a"), Fiber.await)
       )
-      const decode = failure(odd.value)
+      const decode = failureOf(odd.value)
       assert.strictEqual(decode?._tag, "DecodeError")
       assert.include(decode?.message, "path")
     })
@@ -351,7 +361,7 @@ describe("futures", () => {
         return [yield* Fiber.join(waiter), yield* Fiber.await(late)] as const
       }).pipe(Effect.provide(connect(http)))
       assert.deepStrictEqual(
-        exit.map((exit) => failure(exit)?._tag),
+        exit.map((exit) => failureOf(exit)?._tag),
         ["ClientClosed", "ClientClosed"]
       )
       const polls = yield* http.requestsTo("/retrieve_future")
@@ -438,8 +448,13 @@ describe("sessions", () => {
   it.scoped("survive missed heartbeats, and a service without client/config", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({
-        "/client/config": error(404),
-        "/session_heartbeat": [error(500), ScriptedHttpClient.connectionLost, ScriptedHttpClient.silence, json({})]
+        "/client/config": errorResponse(404),
+        "/session_heartbeat": [
+          errorResponse(500),
+          ScriptedHttpClient.connectionLost,
+          ScriptedHttpClient.silence,
+          json({})
+        ]
       })
       yield* TestClock.adjust("65 seconds").pipe(
         Effect.zipRight(ServiceClient.ServiceClient),
@@ -452,7 +467,7 @@ describe("sessions", () => {
 
   it.scoped("show no key in any error", () =>
     Effect.gen(function* () {
-      const http = yield* scripted.make({ "/create_session": error(401) })
+      const http = yield* scripted.make({ "/create_session": errorResponse(401) })
       const failed = yield* Effect.flip(ServiceClient.ServiceClient.pipe(Effect.provide(connect(http))))
       assert.strictEqual(failed._tag, "Unauthorized")
       assert.include(failed.message, "TINKER_API_KEY")

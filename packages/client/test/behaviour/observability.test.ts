@@ -14,7 +14,7 @@ interface Ended {
   readonly success: boolean
 }
 
-/** keeps the spans that ended */
+/** A tracer that keeps the spans that ended. */
 const recorder = () => {
   const ended: Array<Ended> = []
   let open = 0
@@ -114,7 +114,7 @@ describe.each(ways)("a client over %s", (way) => {
           yield* Effect.all([Fiber.join(pass), Fiber.join(step)])
           const sampling = yield* service.createSamplingClient({ base_model: "base" })
           yield* Effect.exit(sampling.sample(ModelInput.fromTokens([1, 2, 3])))
-          // never answered: it ends with the scope
+          // it has no response, and ends with the scope
           return during
         }).pipe(Effect.scoped, Effect.provide(connect(http, { way })), layer)
 

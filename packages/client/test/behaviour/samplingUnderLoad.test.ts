@@ -1,5 +1,4 @@
 import * as ModelInput from "@effect-tinker/api/ModelInput"
-import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
@@ -8,12 +7,12 @@ import * as Simulation from "@effect-tinker/testing/Simulation"
 import * as Simulator from "@effect-tinker/testing/Simulator"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
+import { Effect, Fiber, Layer, Redacted, type Scope } from "effect"
 import { over, ways } from "../utils/services.ts"
+import { failureOf } from "../utils/exits.ts"
+import { range } from "../utils/range.ts"
 
 const prompt = ModelInput.fromTokens([1, 2, 3])
-const range = (count: number) => Array.from({ length: count }, (_, i) => i)
-
 const inTime = <A, E>(program: Effect.Effect<A, E, Scope.Scope>) =>
   Effect.gen(function* () {
     const { ended, exit, left, millis } = yield* Simulation.run(Effect.scoped(program))
@@ -40,9 +39,6 @@ const seqIds = (simulator: Simulator.Simulator) =>
       .map(({ seq_id }) => seq_id)
       .sort((a, b) => a - b)
   )
-
-const errorOf = (exit: Exit.Exit<unknown, TinkerError.TinkerError>) =>
-  Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error._tag : undefined
 
 describe.each(ways)("over %s", (way) => {
   /** A sampling client of a service of its own. */
@@ -157,7 +153,7 @@ describe.each(ways)("over %s", (way) => {
           const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).respond(500)] })
           const client = yield* connect(simulator)
           const exit = yield* Effect.exit(RetryPolicy.withRetryPolicy(sample(client, 1), RetryPolicy.never))
-          assert.strictEqual(errorOf(exit), "ServerError")
+          assert.strictEqual(failureOf(exit)?._tag, "ServerError")
           assert.strictEqual((yield* sent(simulator)).length, 1)
           yield* sample(client, 2)
         })
@@ -169,7 +165,7 @@ describe.each(ways)("over %s", (way) => {
         Effect.gen(function* () {
           const simulator = yield* simulate({ faults: [Fault.on("asample").nth(1).respond(400)] })
           const client = yield* connect(simulator)
-          assert.strictEqual(errorOf(yield* Effect.exit(sample(client, 1))), "BadRequest")
+          assert.strictEqual(failureOf(yield* Effect.exit(sample(client, 1)))?._tag, "BadRequest")
           assert.strictEqual((yield* sent(simulator)).length, 1)
           yield* sample(client, 2)
         })

@@ -22,10 +22,10 @@ import { over } from "./services.ts"
 type Training = TrainingClient.TrainingClient
 type Future = TinkerFuture.TinkerFuture<unknown>
 
-/** An operation of a program: what was asked for, and what came of it. */
+/** An operation of a program, and its outcome. */
 interface Submitted {
   readonly kind: string
-  /** numbers each operation of a program differently, and is found in what is applied */
+  /** unique in the program, and encoded in the operation's input */
   readonly tag: number
   readonly datums: number
   readonly changesTraining: boolean
@@ -45,7 +45,7 @@ const vocabularySize = 16
 const spell = (tag: number) => [tag & 15, (tag >> 4) & 15, (tag >> 8) & 15]
 const read = (tokens: ArrayLike<number>) => tokens[0]! + 16 * tokens[1]! + 256 * tokens[2]!
 
-/** The tag in what the engine was given, if its kind carries one. */
+/** The tag in the input that the engine applied, if its kind has one. */
 const tagOf = (applied: Simulator.Applied): number | undefined => {
   switch (applied.type) {
     case "Forward":
@@ -64,7 +64,7 @@ const errorOf = (exit: Exit.Exit<unknown, unknown>): TinkerError.TinkerError | u
   return failure._tag === "Some" && TinkerError.isTinkerError(failure.value) ? failure.value : undefined
 }
 
-/** What a seed makes of the world and of the programs in it. */
+/** The service, the network and the programs that a seed determines. */
 const plan = (seed: number) => {
   const chance = new PCGRandom(seed)
   const oneOf = <A>(values: ReadonlyArray<A>): A => values[chance.integer(values.length)]!
@@ -88,12 +88,12 @@ const plan = (seed: number) => {
     services: oneOf([1, 1, 2]),
     models: oneOf([1, 1, 2]),
     operations: 1 + chance.integer(4),
-    // spans cost time, and matter to few seeds
+    // spans cost time, so only some seeds have them
     traced: chance.integer(8) === 0
   }
 }
 
-/** One client's program. It logs what it submits before it does, and what came of it. */
+/** One client's program. It logs each operation before it submits it, and its outcome. */
 const trainingProgram = (
   service: ServiceClient.Service,
   chance: PCGRandom,
@@ -170,14 +170,14 @@ const trainingProgram = (
           if (paths.length > 0) yield* submit("LoadWeights", true, 0, () => training.loadStateWithOptimizer(paths[0]!))
           break
         case 3: {
-          // a caller that is interrupted while it submits, or right before, or right behind
+          // a caller that is interrupted while it submits, right before, or right after
           const fiber = yield* Effect.fork(step)
           yield* Effect.repeatN(Effect.yieldNow(), chance.integer(4))
           yield* Fiber.interrupt(fiber)
           break
         }
         case 4: {
-          // one who waits and gives up
+          // a caller that stops waiting
           yield* step
           const [, future] = pending[pending.length - 1]!
           yield* Effect.timeoutOption(Effect.exit(Fiber.join(future)), 1 + chance.integer(3000))
@@ -232,7 +232,7 @@ const trainingProgram = (
     }
   })
 
-/** What is wrong with what was applied to a model. */
+/** The problems in what was applied to a model. */
 const checkModel = (log: ModelLog, applied: ReadonlyArray<Simulator.Applied>): ReadonlyArray<string> => {
   const problems: Array<string> = []
   const mine = applied.filter((effect) => effect.model_id === log.modelId && effect.type !== "CreateModel")
@@ -240,7 +240,7 @@ const checkModel = (log: ModelLog, applied: ReadonlyArray<Simulator.Applied>): R
   for (let i = 1; i < seqIds.length; i++) {
     if (seqIds[i]! <= seqIds[i - 1]!) problems.push(`seq_id ${seqIds[i]} was applied behind ${seqIds[i - 1]}`)
   }
-  // by what they were given: numbers may be wrong
+  // by their input, since sequence numbers may be wrong
   const times = new Map<string, number>()
   for (const effect of mine) {
     const tag = tagOf(effect)
@@ -274,7 +274,7 @@ const checkModel = (log: ModelLog, applied: ReadonlyArray<Simulator.Applied>): R
       if (effect === undefined) {
         if (exit !== undefined && Exit.isSuccess(exit)) problems.push(`${what} was not applied`)
         if (exit !== undefined && Exit.isFailure(exit) && changesTraining) {
-          // the service says itself of an operation that it ran and that failed; else nothing may follow
+          // RequestFailed: the service ran it, and it failed. After any other error nothing later may be applied.
           if (error?._tag !== "RequestFailed") missing ??= submitted
         }
         continue
@@ -291,7 +291,7 @@ const checkModel = (log: ModelLog, applied: ReadonlyArray<Simulator.Applied>): R
   return problems
 }
 
-/** What of the session's limits is not given back. */
+/** What a closed client still holds of its session's limits. */
 const heldOf = (session: Session.Service): ReadonlyArray<string> => {
   const { forwardBackward, responses, samples } = limits.of(session)
   const { fwdbwd_dispatch_bytes_semaphore_size, inflight_response_bytes_semaphore_size } = session.clientConfig
@@ -308,7 +308,7 @@ const heldOf = (session: Session.Service): ReadonlyArray<string> => {
   ].map((what) => `held by a client: ${what}`)
 }
 
-// what one fault may cost: a request that hangs, and the pause before the next attempt
+// the time that one fault may cost: a request that hangs, and the pause before the next attempt
 const costOf = ({ endpoint, fault }: Simulator.Delivery): number =>
   fault === undefined
     ? 600
@@ -325,11 +325,11 @@ export interface Verdict {
   readonly requests: number
   readonly faults: number
   readonly applied: number
-  /** errors that programs were told of, by tag */
+  /** the errors of the programs, by tag */
   readonly errors: { readonly [tag: string]: number }
 }
 
-/** Runs what a seed stands for, over what stands between the client and the network, and checks it. */
+/** Runs the programs of a seed, with `between` around the network's HttpClient, and checks what was applied. */
 export const check = (
   seed: number,
   between: (http: HttpClient.HttpClient) => HttpClient.HttpClient = (http) => http
@@ -363,7 +363,7 @@ export const check = (
             ([chance, operations]) => trainingProgram(service, chance, operations, logs, problems),
             { concurrency: "unbounded", discard: true }
           )
-          // a scope that closes while work is under way
+          // a scope that closes during the work
           yield* closesAfter === undefined ? all : Effect.timeoutOption(all, closesAfter)
         }).pipe(
           Effect.scoped,
@@ -397,7 +397,7 @@ export const check = (
             if (error === undefined) problems.push(`a program died: ${Cause.pretty(exit.cause)}`)
             else errors[error._tag] = (errors[error._tag] ?? 0) + 1
           }
-          // time goes on when all that can end has ended
+          // the clock moves only when nothing else can run
           yield* Effect.sleep(1)
           return { fibers: yield* alive, inFlight: yield* simulator.inFlight }
         })

@@ -7,6 +7,7 @@ import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { Effect, Layer, Redacted, type Scope } from "effect"
+import { bodyOf } from "./exits.ts"
 import { withCallbackExchange } from "./callbackExchange.ts"
 
 export const { json } = ScriptedHttpClient
@@ -19,10 +20,7 @@ export interface TestService {
   ) => Effect.Effect<ScriptedHttpClient.ScriptedHttpClient, never, Scope.Scope>
 }
 
-type Body = Record<string, unknown>
-const bodyOf = (request: ScriptedHttpClient.Recorded) => request.body as Body
-
-/** Answers every operation at once; the request id says which result it stands for. */
+/** Completes every operation at once; the request id names its result. */
 const script = {
   "/client/config": json({}),
   "/create_session": json({ session_id: "session-1", type: "create_session" }),
@@ -61,7 +59,7 @@ export const scripted: TestService = {
   make: (overrides) => ScriptedHttpClient.make({ ...script, ...overrides })
 }
 
-// as a gateway does that serves the contract below a path of its own
+// as a gateway does that serves the contract below another path
 const forwardTo =
   (client: HttpClient.HttpClient): ScriptedHttpClient.Step =>
   (recorded) =>
@@ -94,7 +92,7 @@ export const embedded: TestService = {
 export const key = "tml-integration-key"
 export const baseUrl = "http://service.test/base/path"
 
-/** A session with a service of the test's. */
+/** A session with a test's service. */
 export const connect = (
   http: { readonly layer: Layer.Layer<HttpClient.HttpClient> },
   options: { key?: string; baseUrl?: string; way?: Way } = {}

@@ -4,7 +4,7 @@ import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 /** @internal */
 export type Endpoint = HttpApiEndpoint.HttpApiEndpoint.AnyWithProps
 
-// these are about the credential itself, and the first says whether it is exchanged for a token
+// they concern the credential itself; the first determines whether it is exchanged for a token
 const plainCredential = new Set(["clientConfig", "authToken", "getApiKey", "deleteApiKey"])
 
 /** Whether the credential itself is sent, and never a token in its place. @internal */

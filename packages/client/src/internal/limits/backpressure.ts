@@ -9,7 +9,7 @@ import type { Releasable } from "../util/releasable.ts"
 const largeBytes = 131_072
 const largePauseMillis = 5000
 const smallPauseMillis = 1000
-// for so long after a pause few samples are submitted at once
+// for this long after a pause few samples are submitted at once
 const cautionMillis = 10_000
 const cautionFactor = 20
 const cautiousSubmissions = 10
@@ -63,7 +63,7 @@ export class SampleThrottle {
         )
   )
 
-  /** Calls `onAdmitted` once there is room for a submission of so many bytes. It does not wait for a pause to end. */
+  /** Calls `onAdmitted` once there is room for a submission of that size. It does not wait for a pause to end. */
   acquire(bytes: number, holder: SubmissionHolder, now: number, onAdmitted: () => void): void {
     const permits = new Permits()
     holder.submission = permits

@@ -1,4 +1,4 @@
-/** What the service is told about the platform. `#platform` is one of the two modules beside this one. */
+/** How the client describes the platform to the service. `#platform` is one of the two modules beside this one. */
 
 /** @internal */
 export interface Platform {

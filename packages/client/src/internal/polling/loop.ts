@@ -43,14 +43,14 @@ class PollLoop<A, I> {
     })
   }
 
-  /** Goes on after the first poll. */
+  /** Continues after the first poll. */
   after(first: Either.Either<unknown, TinkerError.TinkerError>): Effect.Effect<A, TinkerError.TinkerError> {
     const step = Either.isLeft(first)
       ? this.onFailure(first.left, true, this.startMillis)
       : this.onBody(first.right, true, this.startMillis)
     return Effect.flatMap(step, (ended) => {
       if (ended._tag === "Result") return Effect.succeed(finish(this.options, ended.value))
-      // from here on the client waits for its own budget, and not for the service
+      // from here on it waits for room in the client's budget, not for the service
       this.ambiguousFailures = 0
       return this.fetch(ended.size)
     })

@@ -1,4 +1,4 @@
-/** What a result is polled for, and with. */
+/** The options of waiting for a result. */
 import type * as Future from "@effect-tinker/api/Future"
 import type { ProtobufDecodeError } from "@effect-tinker/api/ProtobufCodec"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"

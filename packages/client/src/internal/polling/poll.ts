@@ -1,4 +1,4 @@
-/** One poll for a result, and what its response says. */
+/** One poll for a result. */
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as Effect from "effect/Effect"

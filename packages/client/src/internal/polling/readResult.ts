@@ -1,4 +1,4 @@
-/** What the response to a poll says: the result, its size, that it is pending, or that the operation failed. */
+/** Reads the response to a poll: the result, its size, that it is pending, or that the operation failed. */
 import * as Future from "@effect-tinker/api/Future"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"

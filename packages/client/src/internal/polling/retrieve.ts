@@ -44,8 +44,8 @@ export const startFirstPoll = <A, I>(
 }
 
 /**
- * Polls until the service gives the result, says that the operation failed, or nothing makes progress any more. Polls are
- * safe to repeat.
+ * Polls until the operation has succeeded or failed, or the client has made no progress for too long. Polls are safe to
+ * repeat.
  *
  * @internal
  */

@@ -34,7 +34,7 @@ interface Options {
 class CompletedFutures implements Completions {
   private readonly options: Options
   private readonly waiters = new Map<string, Waiter>()
-  /** sizes of results that nobody has waited for yet */
+  /** sizes of results that no sample has waited for yet */
   private readonly unclaimed = new Map<string, Size>()
   /** results to acknowledge with the next poll */
   private retrieved: Array<string> = []

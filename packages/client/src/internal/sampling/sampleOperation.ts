@@ -88,7 +88,7 @@ export class SampleOperation implements CallHandler {
     })
   }
 
-  // nobody would see what is thrown in a callback
+  // an exception in a callback would be lost
   private guard(step: () => void) {
     try {
       step.call(this)

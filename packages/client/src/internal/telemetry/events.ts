@@ -1,4 +1,4 @@
-/** What telemetry says about errors and durations, without anything that is secret. */
+/** How telemetry describes errors and durations, without secrets. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Predicate from "effect/Predicate"
 

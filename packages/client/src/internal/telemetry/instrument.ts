@@ -30,7 +30,7 @@ export class OperationRecord {
   place: Releasable | undefined = undefined
   /** its room among those that are being submitted */
   submission: Releasable | undefined = undefined
-  /** the request that is under way on callbacks */
+  /** the request that is in flight on callbacks */
   request: Releasable | undefined = undefined
   readonly #metrics: OperationMetrics
   readonly #tags: ReadonlyArray<MetricLabel.MetricLabel>

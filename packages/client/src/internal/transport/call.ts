@@ -59,7 +59,7 @@ const tokenAtHand = (
   return Exit.isExit(token) && Exit.isSuccess(token) ? (token.value as Redacted.Redacted) : undefined
 }
 
-/** The first attempt of a call; one object, since thousands may be under way. */
+/** The first attempt of a call. It is one object, since thousands may be in flight. */
 class FirstAttempt implements ResponseHandler {
   private readonly transport: Transport
   private readonly endpoint: Endpoint
@@ -89,7 +89,7 @@ class FirstAttempt implements ResponseHandler {
   }
 
   onResponse(response: BufferedResponse): void {
-    // nobody would see what is thrown in a callback
+    // an exception in a callback would be lost
     try {
       this.settle(response)
     } catch (defect) {

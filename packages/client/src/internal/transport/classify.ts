@@ -57,7 +57,7 @@ const toError = Effect.fnUntraced(function* (
 })
 
 /**
- * Succeeds with a success or a redirect, fails with the error that any other status stands for. No error shows `key`.
+ * Succeeds with a success or a redirect, and fails with an error for any other status. No error shows `key`.
  *
  * @internal
  */

@@ -1,11 +1,11 @@
-/** The one way in which requests leave the client: send a prepared request, call back once. */
+/** The one interface that sends requests: send a prepared request, call back once. */
 import type * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 import type * as Tracer from "effect/Tracer"
 import type { Caller } from "../effect/runtime.ts"
 import type { Releasable } from "../util/releasable.ts"
 
-/** Names in lower case and values in turns, which takes half the memory of an object. @internal */
+/** Names (in lower case) and values alternate, which takes half the memory of an object. @internal */
 export type HeaderList = ReadonlyArray<string>
 
 /** @internal */
@@ -16,7 +16,7 @@ export interface PreparedRequest {
   readonly path: string
   readonly headers: HeaderList
   readonly body: Uint8Array | string | undefined
-  /** a redirect led to another origin than the program's: no `transformRequest` sees the request */
+  /** a redirect led to another origin: `transformRequest` does not run */
   readonly isForeign: boolean
 }
 
@@ -28,13 +28,13 @@ export interface BufferedResponse {
   readonly body: Uint8Array
 }
 
-/** There is no response, or not all of it. @internal */
+/** Why there is no response, or only a part of one. @internal */
 export interface ExchangeFailure {
   readonly reason: "Connection" | "Timeout" | "InvalidUrl"
   readonly cause?: unknown
 }
 
-/** What an exchange calls once, with the outcome of a request. @internal */
+/** An exchange calls one of these, once, with the outcome of a request. @internal */
 export interface ResponseHandler {
   readonly onResponse: (response: BufferedResponse) => void
   readonly onFailure: (failure: ExchangeFailure) => void
@@ -44,25 +44,25 @@ export interface ResponseHandler {
 
 /** @internal */
 export interface SendOptions {
-  /** until the response's head, and between two parts of its body; or for all of it, where the client sees no parts */
+  /** undici: until the head of the response, and between two parts of its body; the adapter: for the whole response */
   readonly timeoutMillis: number
-  /** its context and FiberRefs hold for the request, where the exchange runs effects */
+  /** the fiber whose context and FiberRefs the adapter runs the request with */
   readonly caller: Caller
   /** the parent of the request's span; the caller's current span by default */
   readonly span: Tracer.AnySpan | undefined
 }
 
 /**
- * Sends requests, and collects their responses. It follows no redirect. The two implementations are
+ * Sends requests, and buffers their responses. It does not follow redirects. The two implementations are
  * `undici/exchange.ts`, for Node, and `httpClientExchange.ts`, over any `HttpClient`; `exchangeOf.ts` chooses.
  *
  * @internal
  */
 export interface Exchange {
-  /** what it adds to the client's common headers */
+  /** headers that it adds to every request */
   readonly headers: HeaderList
   /**
-   * Calls one member of `handler` once, after `send` has returned. A release aborts the request; nothing is called
+   * Calls one member of `handler` once, after `send` has returned. A release aborts the request, and nothing is called
    * after it.
    */
   readonly send: (request: PreparedRequest, options: SendOptions, handler: ResponseHandler) => Releasable
@@ -79,6 +79,6 @@ const timeoutCodes = new Set([
 const isTimeout = (cause: unknown) =>
   Predicate.hasProperty(cause, "code") && typeof cause.code === "string" && timeoutCodes.has(cause.code)
 
-/** The failure that a platform's error stands for. @internal */
+/** Classifies an error of undici, or the cause of an HttpClientError. @internal */
 export const failureOf = (cause: unknown): ExchangeFailure =>
   cause === undefined ? { reason: "Connection" } : { reason: isTimeout(cause) ? "Timeout" : "Connection", cause }

@@ -3,8 +3,8 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import type { Exchange } from "./exchange.ts"
 import * as httpClientExchange from "./httpClientExchange.ts"
 
-// By the identity of the client. A client that wraps another one is another object, so that it gets the adapter, and
-// what it adds is never bypassed.
+// Keyed by the identity of the client. A wrapped client is another object, so it gets the adapter, and its wrapper is
+// never bypassed.
 const exchanges = new WeakMap<HttpClient.HttpClient, Exchange>()
 
 /** Makes `exchange` the way to send the requests of `client`; both must send them alike. @internal */

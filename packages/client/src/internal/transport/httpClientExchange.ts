@@ -53,7 +53,7 @@ export const toBuffered = (
 const toFailure = (error: HttpClientError.HttpClientError): ExchangeFailure =>
   error._tag === "RequestError" && error.reason === "InvalidUrl" ? { reason: "InvalidUrl" } : failureOf(error.cause)
 
-/** A request under way: its fiber, its deadline, and whom to call. */
+/** A request in flight: its fiber, its deadline, and its handler. */
 class Sent implements Releasable {
   #handler: ResponseHandler | undefined
   fiber: Forked | undefined = undefined
@@ -99,7 +99,7 @@ export const make = (http: HttpClient.HttpClient, secretNames: ReadonlyArray<str
     headers: [],
     send: (request, { caller, span, timeoutMillis }, handler) => {
       const sent = new Sent(handler)
-      // fetch would take the key along to wherever a redirect leads
+      // fetch would send the key to wherever a redirect leads
       const context = Context.add(contextWithSpan(caller, span), FetchHttpClient.RequestInit, { redirect: "manual" })
       const effect = Effect.flatMap(hideSecrets, () =>
         Effect.flatMap(http.execute(toClientRequest(request)), toBuffered)

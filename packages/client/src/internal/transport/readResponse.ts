@@ -1,4 +1,4 @@
-/** Decodes the body of a response as its endpoint says: JSON, or protobuf where the caller reads it. */
+/** Decodes the body of a response by its endpoint's schema, or as protobuf where the caller accepts that. */
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Either from "effect/Either"

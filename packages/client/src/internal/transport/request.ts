@@ -13,7 +13,7 @@ import type { HeaderList, PreparedRequest } from "./exchange.ts"
 import * as headers from "./headers.ts"
 import type { Transport } from "./transport.ts"
 
-/** What errors say about a request. @internal */
+/** How errors name a request. @internal */
 export interface Subject {
   readonly method: string
   readonly requestId?: string
@@ -21,7 +21,7 @@ export interface Subject {
 
 /** A request without the headers that each attempt adds. @internal */
 export interface RequestTemplate extends PreparedRequest {
-  /** precede `headers`; shared by all requests, so that no copy is kept while one is under way */
+  /** precede `headers`; shared by all requests, so that no copy is kept while one is in flight */
   readonly common: HeaderList
 }
 
@@ -31,7 +31,7 @@ export interface PendingRequest {
   readonly endpoint: string
   readonly subject: Subject
   readonly policy: RetryPolicy.RetryPolicy
-  /** what is sent as `x-api-key`; `given` is among the headers already */
+  /** what is sent as `x-api-key`; `given`: it is among the headers already */
   readonly credential: "current" | "plain" | "given" | Redacted.Redacted
   readonly onRetry: CallOptions["onRetry"]
   readonly span: CallOptions["span"]
@@ -101,7 +101,7 @@ const ownHeaders = (
   return list
 }
 
-/** Puts the caller's headers in place of ours; what is left of the common ones. */
+/** Overrides headers by those of the caller. Returns the common headers that remain. */
 const override = (transport: Transport, list: Array<string>, given: CallOptions["headers"]): HeaderList => {
   let common = transport.commonHeaders.list
   for (const key in given) {

@@ -57,7 +57,7 @@ const retry = (transport: Transport, pending: PendingRequest, first: TinkerError
 const withSpan = <A, E>(span: Tracer.AnySpan | undefined, self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   span === undefined ? self : Effect.withParentSpan(self, span)
 
-/** Attempts until there is a success or a redirect. `first` is the first attempt, where it is under way already. @internal */
+/** Attempts until there is a success or a redirect. `first` is the first attempt, if it has been made already. @internal */
 export const send = (transport: Transport, pending: PendingRequest, first?: Response): Response =>
   withSpan(
     pending.span,

@@ -26,7 +26,7 @@ export const jittered = (firstMillis: number, capMillis: number, count: number):
     Math.ceil(Math.min(firstMillis * 2 ** Math.min(count, 20), capMillis) * (1 - random / 4))
   )
 
-/** Fails with `error` when it first runs, and runs `next` from then on: a retry of it goes on after that failure. @internal */
+/** Fails with `error` at first, and runs `next` from then on: a retry of it starts after that failure. @internal */
 export const failingFirst = <A, E, R>(error: E, next: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
   let hasFailed = false
   return Effect.suspend(() => {

@@ -81,7 +81,7 @@ describe("a budget", () => {
         const exits = yield* Effect.forEach(fibers, Fiber.await)
         assert.strictEqual(budget.balance, 20)
         assert.strictEqual(budget.waiting, 0)
-        // who was admitted came in the order of arrival
+        // they were admitted in the order of arrival
         const places = admitted.map((i) => arrived.indexOf(i))
         assert.deepStrictEqual(
           places,

@@ -88,7 +88,7 @@ describe.each(ways)("completed futures over %s", (way) => {
             asked.map(({ prev_cursor }) => prev_cursor),
             [0, 0, 0, 1, 1, 1]
           )
-          // what was fetched is acknowledged, once
+          // each fetched result is acknowledged once
           const acknowledged = asked.flatMap((poll) => poll["retrieved_request_ids"] as ReadonlyArray<string>)
           assert.strictEqual(acknowledged.filter((id) => id === "sampler:0").length, 1)
         }).pipe(Effect.provide(connect(http, { way })))
@@ -111,7 +111,7 @@ describe.each(ways)("completed futures over %s", (way) => {
           const sampling = yield* service.createSamplingClient({ base_model: "base" })
           const fibers = yield* Effect.forEach([0, 1, 2], () => Effect.fork(sampling.sample(prompt)))
           yield* TestClock.adjust("1 second")
-          // the interruption does not wait for the service to be told
+          // the interruption does not wait for the cancellation request
           yield* Fiber.interruptAll(fibers)
           yield* TestClock.adjust("1 second")
         }).pipe(Effect.scoped, Effect.provide(connect(http, { way })))

@@ -25,7 +25,7 @@ const joinLists = (received: ReceivedHeaders): BufferedResponse["headers"] => {
   return received as BufferedResponse["headers"]
 }
 
-/** A request under way. */
+/** A request in flight. */
 class UndiciRequest implements Releasable, Undici.Dispatcher.DispatchHandler {
   /** `send` has returned, and the handler may be called */
   hasReturned = false
@@ -134,7 +134,7 @@ const send = (
   return sent
 }
 
-/** It keeps the timeouts by undici's timers, and so needs nothing of the caller. @internal */
+/** Timeouts are undici's own; it ignores the caller. @internal */
 export const make = (dispatcher: Undici.Dispatcher, transformRequest: TransformRequest | undefined): Exchange => ({
   headers: ["accept-encoding", acceptEncoding],
   send: (request, options, handler) => send(dispatcher, transformRequest, request, options, handler)

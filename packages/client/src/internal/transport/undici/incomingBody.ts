@@ -4,7 +4,7 @@ import type * as Undici from "undici"
 /** @internal */
 export const abortError = () => new Error("the request was aborted")
 
-/** One array of its own, since a small chunk would keep the buffer that it came in. @internal */
+/** Copies even a single chunk, which would otherwise keep its whole buffer alive. @internal */
 export const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
   let length = 0
   for (const chunk of chunks) length += chunk.length
