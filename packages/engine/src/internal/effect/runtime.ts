@@ -28,8 +28,8 @@ export const forkFromCallbacks: Effect.Effect<(effect: Effect.Effect<unknown>) =
   }
 )
 
-/** Fibers by number, which callbacks start and interrupt. @internal */
-export interface Fibers<E> {
+/** Fibers by number, which callbacks start and interrupt. */
+interface Fibers<E> {
   readonly fork: (id: number, effect: Effect.Effect<unknown, E>) => void
   /** Interrupts a fiber without waiting for it to end. */
   readonly interrupt: (id: number) => void

@@ -12,14 +12,12 @@ import { serverError, userError } from "../util/errors.ts"
 /** How many adapters stay merged with a base model while they are idle. */
 const maxIdleAdapters = 2
 
-/** @internal */
-export interface LoadedBaseModel {
+interface LoadedBaseModel {
   readonly model: loaded.LoadedModel
   readonly mergedWeights: mergedWeights.MergedWeights
 }
 
-/** @internal */
-export interface BaseModel {
+interface BaseModel {
   readonly info: Engine.BaseModel
   /** loads the weights once, however often it runs */
   readonly load: Effect.Effect<LoadedBaseModel, Engine.EngineError>

@@ -36,8 +36,7 @@ export interface SamplingOptions {
   readonly topP: number
 }
 
-/** @internal */
-export interface SampledToken {
+interface SampledToken {
   readonly token: number
   /** of the model's distribution, before temperature, top-k and top-p */
   readonly logprob: number

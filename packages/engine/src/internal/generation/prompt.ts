@@ -10,8 +10,7 @@ import { userError } from "../util/errors.ts"
 import { nextPowerOfTwo } from "../util/shape.ts"
 import * as distribution from "./distribution.ts"
 
-/** @internal */
-export interface Prompt {
+interface Prompt {
   readonly tokens: Int32Array
   /** how many tokens may follow */
   readonly maxTokens: number

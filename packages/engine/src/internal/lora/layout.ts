@@ -11,8 +11,8 @@ import * as random from "../util/random.ts"
 /** The alpha of new adapters. @internal */
 export const alpha = 32
 
-/** A matrix of the adapter, and its place in the vector. @internal */
-export interface Matrix {
+/** A matrix of the adapter, and its place in the vector. */
+interface Matrix {
   /** the name of the program input, such as `lm_head.A` */
   readonly input: string
   /** the name in PEFT */

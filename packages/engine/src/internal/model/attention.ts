@@ -36,8 +36,8 @@ export const attendWithinRows =
       .reshape([rows * length, h, hd])
   }
 
-/** Inputs of a program that reads a KV cache. @internal */
-export interface CacheInputs {
+/** Inputs of a program that reads a KV cache. */
+interface CacheInputs {
   /** (capacity), added to the scores of cached positions */
   readonly mask: Traced
   /** the keys (rows, num_kv_heads, capacity, head_dim) of a layer */

@@ -3,8 +3,8 @@
 /** The score of a masked position: its softmax weight is 0. @internal */
 export const maskedScore = -1e9
 
-/** A sequence within a batch of rows: its row, first column and number of tokens. @internal */
-export interface Span {
+/** A sequence within a batch of rows: its row, first column and number of tokens. */
+interface Span {
   readonly row: number
   readonly column: number
   readonly length: number

@@ -28,8 +28,8 @@ const largestExponent = 80
 
 const silu = (x: Traced): Traced => x.ref.mul(np.reciprocal(np.exp(np.minimum(x.neg(), largestExponent)).add(1)))
 
-/** Applies the linear layer of a name. @internal */
-export type Project = (x: Traced, name: string) => Traced
+/** Applies the linear layer of a name. */
+type Project = (x: Traced, name: string) => Traced
 
 /** The linear layers of the base model. @internal */
 export const baseProjection =

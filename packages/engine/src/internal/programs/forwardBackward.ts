@@ -7,8 +7,8 @@ import { attendWithinRows } from "../model/attention.ts"
 import { hiddenStates, loraProjection, type TracedInputs } from "../model/transformer.ts"
 import { baseWeightSpecs, disposeAll, float32, type InputSpecs, int32, programKey } from "./inputs.ts"
 
-/** The shape of a microbatch: `rows` of `length` positions, with `targets` target tokens at each. @internal */
-export interface Shape {
+/** The shape of a microbatch: `rows` of `length` positions, with `targets` target tokens at each. */
+interface Shape {
   readonly rows: number
   readonly length: number
   readonly targets: number

@@ -6,8 +6,7 @@
  */
 import type { lossGradInputs } from "../programs/forwardBackward.ts"
 
-/** @internal */
-export type LossGradInput = (typeof lossGradInputs)[number]
+type LossGradInput = (typeof lossGradInputs)[number]
 
 /** The coefficients of a datum, a value per target each. Absent ones have their default. @internal */
 export type LossGrad = { readonly [name in LossGradInput]?: Float32Array }

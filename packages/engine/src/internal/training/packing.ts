@@ -5,8 +5,8 @@
 import { causalMask } from "../model/attentionMask.ts"
 import { nextPowerOfTwo } from "../util/shape.ts"
 
-/** The place of a sequence in a microbatch. @internal */
-export interface Placement {
+/** The place of a sequence in a microbatch. */
+interface Placement {
   /** the index of the sequence */
   readonly index: number
   readonly row: number

@@ -14,8 +14,7 @@ import * as losses from "./losses.ts"
 import * as microbatches from "./microbatch.ts"
 import * as packing from "./packing.ts"
 
-/** @internal */
-export interface BatchResult {
+interface BatchResult {
   readonly output: Training.ForwardBackwardOutput
   /** of the whole batch; empty without `backward` */
   readonly gradient: Float32Array

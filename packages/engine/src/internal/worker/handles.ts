@@ -14,8 +14,7 @@ interface Handle {
   readonly scope: Scope.CloseableScope
 }
 
-/** @internal */
-export interface Handles {
+interface Handles {
   readonly engine: Engine.Service
   /** the parent of the scopes of all objects */
   readonly scope: Scope.Scope
