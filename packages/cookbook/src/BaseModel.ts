@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { optionalKey } from "./internal/effect/optionalKey.ts"
 
 /**
  * The base model or its tokenizer cannot be loaded with these settings. `reason` says what to change.
@@ -28,7 +29,7 @@ export class BaseModelError extends Schema.TaggedError<BaseModelError>(
   /** the setting, file or directory at fault */
   path: Schema.String,
   reason: Schema.String,
-  cause: Schema.optionalWith(Schema.Defect, { exact: true })
+  cause: optionalKey(Schema.Defect)
 }) {
   override get message(): string {
     return `${this.path} ${this.reason}`

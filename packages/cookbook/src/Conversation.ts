@@ -9,6 +9,7 @@ import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Dataset from "./Dataset.ts"
+import { optionalKey } from "./internal/effect/optionalKey.ts"
 
 /**
  * A message. Further fields are passed to the chat template of the model.
@@ -39,7 +40,7 @@ export const Conversation = Schema.Struct({
       message: () => "has no message with the role assistant"
     })
   ),
-  split: Schema.optionalWith(Schema.Literal("train", "test"), { exact: true })
+  split: optionalKey(Schema.Literal("train", "test"))
 })
 
 /**

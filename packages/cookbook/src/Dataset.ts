@@ -8,6 +8,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { optionalKey } from "./internal/effect/optionalKey.ts"
 import { firstIssue } from "./internal/effect/parseError.ts"
 
 /**
@@ -21,9 +22,9 @@ export class DatasetError extends Schema.TaggedError<DatasetError>("@effect-tink
   {
     path: Schema.String,
     /** counted from 1; undefined if the error concerns the whole file */
-    line: Schema.optionalWith(Schema.Int, { exact: true }),
+    line: optionalKey(Schema.Int),
     reason: Schema.String,
-    cause: Schema.optionalWith(Schema.Defect, { exact: true })
+    cause: optionalKey(Schema.Defect)
   }
 ) {
   override get message(): string {
@@ -40,7 +41,7 @@ export class DatasetError extends Schema.TaggedError<DatasetError>("@effect-tink
 export const PromptCompletion = Schema.Struct({
   prompt: Schema.NonEmptyString,
   completion: Schema.NonEmptyString,
-  split: Schema.optionalWith(Schema.Literal("train", "test"), { exact: true })
+  split: optionalKey(Schema.Literal("train", "test"))
 })
 
 /**
