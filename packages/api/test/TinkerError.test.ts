@@ -39,7 +39,7 @@ describe("TinkerError", () => {
     assert.include(error.message, `forwardBackward: the service responded with ${status}`)
   })
 
-  it("obeys x-should-retry in both directions", () => {
+  it("lets x-should-retry override the status", () => {
     assert.isTrue(fromStatus(400, { headers: { "x-should-retry": "true" } }).isRetryable)
     assert.isFalse(fromStatus(500, { headers: { "x-should-retry": "false" } }).isRetryable)
     assert.isTrue(fromStatus(500, { headers: { "x-should-retry": "TRUE" } }).isRetryable)
@@ -76,7 +76,7 @@ describe("TinkerError", () => {
     assert.include(fromStatus(500, { body }).message, `${expected}. `)
   })
 
-  it("carries the request id that is passed to it, or else the one in the header", () => {
+  it("has the request id that is passed to it, or else the one in the header", () => {
     assert.strictEqual(fromStatus(500, { headers: { "x-request-id": "a" } }).requestId, "a")
     assert.strictEqual(fromStatus(500, { headers: { "x-request-id": "a" }, requestId: "b" }).requestId, "b")
     assert.isFalse("requestId" in fromStatus(500))

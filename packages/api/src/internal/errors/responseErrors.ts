@@ -69,7 +69,7 @@ export class Conflict extends withResponseTrait(
   {
     category: "user",
     advice:
-      "If a checkpoint has that name already, choose another one or save with `overwrite: true`; otherwise check what was done before."
+      "If a checkpoint has that name already, choose another one or save with `overwrite: true`; otherwise check the earlier operations."
   }
 ) {}
 
