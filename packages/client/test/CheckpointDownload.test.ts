@@ -17,7 +17,7 @@ import { tar } from "./utils/tar.ts"
 
 const apiKey = Redacted.make("tml-download-key")
 
-/** A listener that answers as told, and records what it is asked; it has no flags, and takes no telemetry. */
+/** An HTTP server that records its requests. It has no client configuration, and accepts no telemetry. */
 const listener = (answer: (request: Http.IncomingMessage, response: Http.ServerResponse, count: number) => void) =>
   Effect.gen(function* () {
     const requests: Array<{ url: string; headers: Http.IncomingHttpHeaders }> = []
@@ -65,7 +65,7 @@ const services = Layer.merge(FetchHttpClient.layer, NodeContext.layer)
 const content = Uint8Array.from({ length: 300_000 }, (_, index) => (index * 7919) % 251)
 const archive = tar({ name: "adapter_config.json", content: "{}" }, { name: "big.bin", content })
 
-/** The service's answer, and files at a host of their own; `serve` sends the file. */
+/** A service whose archives are on another host; `serve` sends the file. */
 const withFiles = (
   serve: (request: Http.IncomingMessage, response: Http.ServerResponse, count: number) => void,
   expires = () => "Wed, 25 Nov 2099 12:00:00 GMT"
@@ -82,7 +82,7 @@ const withFiles = (
 const whole = (response: Http.ServerResponse, bytes: Uint8Array = archive) =>
   response.writeHead(200, { "content-length": bytes.length }).end(bytes)
 
-/** Sends so many bytes of what was announced, and breaks the connection. */
+/** Sends only `count` bytes, and closes the connection. */
 const cut = (response: Http.ServerResponse, from: number, count: number, headers: Record<string, string | number>) => {
   response.writeHead(from === 0 ? 200 : 206, headers)
   response.write(archive.subarray(from, from + count), () => setImmediate(() => response.destroy()))
@@ -160,7 +160,7 @@ describe("a download", () => {
       )
       assert.strictEqual(result.received, archive.length)
       assert.strictEqual(files.requests.length, 4)
-      // a connection that is cut may lose what was on its way
+      // bytes in transit are lost with the connection
       const starts = files.requests.map(({ headers }) => Number(/\d+/.exec(headers.range ?? "0")![0]))
       assert.strictEqual(starts[0], 0)
       for (const [i, start] of starts.slice(1).entries()) {
@@ -212,7 +212,7 @@ describe("a download", () => {
   it.scopedLive("leaves nothing behind when it fails", () =>
     Effect.gen(function* () {
       const short = yield* withFiles((request, response) => {
-        // announces more than it has, for ever
+        // announces more bytes than it sends, again and again
         const from = range(request)
         response.writeHead(from === 0 ? 200 : 206, {
           "content-length": 10,
@@ -263,7 +263,7 @@ describe("a download", () => {
         Effect.gen(function* () {
           yield* old(directory, fs)
           assert.strictEqual((yield* Effect.flip(download(directory)))._tag, "FileError")
-          assert.strictEqual(files.requests.length, 0, "it is said before anything is fetched")
+          assert.strictEqual(files.requests.length, 0, "it fails before anything is downloaded")
           assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/out`), ["mine.txt"])
           yield* download(directory, { replace: true })
           assert.deepStrictEqual((yield* fs.readDirectory(`${directory}/out`)).sort(), [

@@ -28,7 +28,7 @@ const options = { apiKey: Redacted.make("tml-rest-key"), baseUrl: "http://servic
 const over = (http: Layer.Layer<HttpClient.HttpClient>, apiKey = options.apiKey) =>
   RestClient.layer({ ...options, apiKey }).pipe(Layer.provide(http))
 
-/** A program against a script, with the requests that arrived. */
+/** Runs a program against a scripted service, and returns its result and the requests. */
 const against = <A, E>(script: ScriptedHttpClient.Script, program: (rest: RestClient.Service) => Effect.Effect<A, E>) =>
   Effect.gen(function* () {
     const flags = { "/client/config": json({}) }
@@ -44,7 +44,7 @@ const against = <A, E>(script: ScriptedHttpClient.Script, program: (rest: RestCl
 
 const collect = <A, E>(stream: Stream.Stream<A, E>) => Effect.map(Stream.runCollect(stream), Chunk.toReadonlyArray)
 
-/** Two runs: three checkpoints of the first, a minute apart, and one of the second. */
+/** Trains two runs: three checkpoints of the first, a minute apart, and one of the second. */
 const trained = Effect.gen(function* () {
   const service = yield* ServiceClient.ServiceClient
   const first = yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 4 })
@@ -155,7 +155,7 @@ describe("RestClient against the embedded service", () => {
         const at = (yield* rest.getCheckpoint(b!)).time
         assert.deepStrictEqual(yield* dry({ before: at }), sorted(a))
         assert.deepStrictEqual(yield* dry({ after: at }), sorted(c, d))
-        assert.strictEqual((yield* rest.listUserCheckpoints()).checkpoints.length, 4, "nothing is gone yet")
+        assert.strictEqual((yield* rest.listUserCheckpoints()).checkpoints.length, 4, "nothing is deleted yet")
         const deleted = yield* collect(
           rest.deleteCheckpoints({ training_run_id: runs[0]!, checkpoint_type: "training" })
         )

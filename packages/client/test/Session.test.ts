@@ -61,7 +61,7 @@ describe("a session", () => {
       assert.isTrue(TinkerError.isTinkerError(lost))
       assert.include(lost.message, "session-1 has ended: session-1 was cancelled")
       assert.strictEqual((yield* http.requestsTo("/session_heartbeat")).length, 2)
-      assert.deepStrictEqual(yield* finishes(http), [], "it has ended already")
+      assert.deepStrictEqual(yield* finishes(http), [], "it is not finished again")
     })
   )
 

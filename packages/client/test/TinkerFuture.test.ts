@@ -27,7 +27,7 @@ describe("TinkerFuture", () => {
       assert.strictEqual(future.method, "optimStep")
       assert.deepStrictEqual(future.seqIds, [3, 4])
       seqIds.pop()
-      assert.deepStrictEqual(future.seqIds, [3], "they are read when they are asked for")
+      assert.deepStrictEqual(future.seqIds, [3], "they are computed on access")
     })
   )
 

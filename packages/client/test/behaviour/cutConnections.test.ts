@@ -14,7 +14,7 @@ import { Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { PCGRandom } from "effect/Utils"
 import * as Net from "node:net"
 
-/** by hand, for longer: `CUT_SECONDS=60 npx vitest run --project client cutConnections` */
+/** For a longer run: `CUT_SECONDS=60 npx vitest run --project client cutConnections`. */
 const seconds = Number(process.env["CUT_SECONDS"] ?? 4)
 
 /**
@@ -48,7 +48,7 @@ const unreliable = (port: number, seed: number) =>
         from.on("data", (part) => {
           if (--left > 0) return void to.write(part)
           if (left < 0) return
-          // a part of it arrives, all of it, or nothing
+          // a part of the chunk arrives, all of it, or nothing
           const arrives = [0, chance.integer(part.length), part.length][chance.integer(3)]!
           if (arrives > 0 && arrives < part.length) cuts.partial++
           if (arrives > 0) to.write(part.subarray(0, arrives))
@@ -70,7 +70,7 @@ const unreliable = (port: number, seed: number) =>
 const vocabularySize = 16
 const spell = (tag: number) => [tag & 15, (tag >> 4) & 15, (tag >> 8) & 15]
 
-/** What an operation of the engine was submitted as. */
+/** Describes an operation that the engine ran, with its tag. */
 const read = ({ input, name }: TestEngine.Operation) =>
   name === "forwardBackward"
     ? `pass ${ModelInput.toTokens((input as Engine.PassOptions).data[0]!.model_input)
@@ -114,7 +114,7 @@ describe("a client whose connections are cut at random", () => {
           const sampler = Effect.gen(function* () {
             const n = next++
             const one = Effect.map(sample(sampling, n), (tokens) => void sampled.set(n, tokens))
-            // some are given up, before, while or after they are under way
+            // some are interrupted, before, during or after the request
             if (n % 4 === 0 && Option.isNone(yield* Effect.timeoutOption(one, n % 40))) given++
             if (n % 4 > 0) yield* one
           })
@@ -161,7 +161,7 @@ describe("a client whose connections are cut at random", () => {
         assert.isAbove(Math.min(sampled.size, given), 0)
         const { ended, partial, reset } = between.cuts
         assert.isAbove(Math.min(ended, partial, reset), 0, `${submitted} steps, ${JSON.stringify(between.cuts)}`)
-        // what the client has closed is closed at once; what it was answered by may take a moment
+        // connections close a moment after the client has closed them
         yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: () => between.open.size === 0 }))
         if (seconds > 10)
           yield* Effect.logInfo(`${submitted} steps, ${sampled.size} samples, ${ended + reset} connections cut`)

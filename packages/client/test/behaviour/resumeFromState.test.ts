@@ -42,7 +42,7 @@ describe("training from a saved state", () => {
         const fresh = yield* service.createTrainingClientFromState(saved.path)
         const [first, second] = yield* steps(fresh, 2)
         assert.deepStrictEqual(first, expected[0], "the weights are the same")
-        assert.notDeepEqual(second, expected[1], "the optimizer starts afresh")
+        assert.notDeepEqual(second, expected[1], "the optimizer is new")
       })
     )
   )

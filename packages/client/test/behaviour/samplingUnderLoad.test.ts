@@ -41,7 +41,7 @@ const seqIds = (simulator: Simulator.Simulator) =>
   )
 
 describe.each(ways)("over %s", (way) => {
-  /** A sampling client of a service of its own. */
+  /** A sampling client with a new session. */
   const connect = (simulator: Simulator.Simulator, key = "tml-test") =>
     Effect.gen(function* () {
       const context = yield* Layer.build(
@@ -68,8 +68,8 @@ describe.each(ways)("over %s", (way) => {
             assert.deepStrictEqual(yield* seqIds(simulator), range(count + 1))
             const [refused, ...others] = yield* sent(simulator)
             assert.strictEqual(refused!.status, 429)
-            assert.strictEqual(others.length, count + 1, "nothing was sent twice but what was turned away")
-            for (const { millis } of others) assert.isAtLeast(millis - refused!.millis, 1000, "all wait")
+            assert.strictEqual(others.length, count + 1, "only the rate-limited request was sent again")
+            for (const { millis } of others) assert.isAtLeast(millis - refused!.millis, 1000, "all samples wait")
           })
         )
       )
@@ -84,7 +84,11 @@ describe.each(ways)("over %s", (way) => {
             yield* sampleMany(client, count)
             assert.deepStrictEqual(yield* seqIds(simulator), range(count))
             const all = yield* sent(simulator)
-            assert.isAtLeast(all.filter(({ status }) => status === 200)[0]!.millis, 3000, "the hint is obeyed")
+            assert.isAtLeast(
+              all.filter(({ status }) => status === 200)[0]!.millis,
+              3000,
+              "the service's retry-after is respected"
+            )
           })
         )
       )
@@ -125,7 +129,7 @@ describe.each(ways)("over %s", (way) => {
           assert.strictEqual(yield* simulator.inFlight, 0)
           const fiber = yield* Effect.fork(sampleMany(client, 40))
           yield* Effect.sleep("5 seconds")
-          assert.strictEqual(yield* simulator.inFlight, 8, "no permit is lost, and none is there twice")
+          assert.strictEqual(yield* simulator.inFlight, 8, "each permit is released exactly once")
           assert.strictEqual((yield* Fiber.join(fiber)).length, 40)
         })
       )

@@ -29,7 +29,7 @@ const connect = (baseUrl: string) =>
     return yield* Effect.provide(ServiceClient.ServiceClient, context)
   })
 
-/** A listener over the checkpoints of a directory, which can be ended. */
+/** A server with the checkpoints of a directory, which can be stopped. */
 const listen = (directory: string) =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
@@ -55,9 +55,9 @@ describe("a service that stops during training", () => {
 
       yield* first.end
       const lost = yield* step(training).pipe(RetryPolicy.withRetryPolicy(RetryPolicy.never), Effect.exit)
-      assert.include(String(lost), "TransportError", "the step says that nobody answered")
+      assert.include(String(lost), "TransportError", "the step fails for lack of a response")
       const behind = yield* Effect.exit(step(training))
-      assert.include(String(behind), "ClientBroken", "and nothing follows it")
+      assert.include(String(behind), "ClientBroken", "and nothing is submitted after it")
 
       const second = yield* listen(directory)
       const again = yield* connect(second.url)

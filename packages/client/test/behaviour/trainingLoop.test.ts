@@ -48,7 +48,7 @@ for (const service of [scripted, embedded]) {
         })
 
         assert.deepStrictEqual(result.seqIds, [[1, 2], [3], [4]])
-        // the first chunk comes last, so that the service takes the whole batch at once
+        // the first chunk is sent last, so that the service has the whole batch by then
         const arrived = (yield* bodies(http, "/forward_backward")).map((body) => decodeTraining(body))
         assert.deepStrictEqual(
           arrived.map((pass) => pass.seq_id),
@@ -119,14 +119,14 @@ for (const service of [scripted, embedded]) {
           assert.strictEqual(request.headers["x-stainless-retry-count"], "0")
           keys.add(request.headers["x-idempotency-key"]!)
         }
-        assert.strictEqual(keys.size, requests.length, "each call has an idempotency key of its own")
+        assert.strictEqual(keys.size, requests.length, "each call has its own idempotency key")
         const polls = yield* http.requestsTo("/retrieve_future")
         assert.includeMembers(
           polls.map((poll) => poll.headers["x-tinker-request-type"]),
           ["CreateModel", "ForwardBackward", "OptimStep", "SaveWeightsForSampler"]
         )
 
-        // two beats in 25 s, and none once the scope is closed
+        // two heartbeats in 25 s, and none after the scope has closed
         assert.strictEqual((yield* http.requestsTo("/session_heartbeat")).length, 2)
         yield* TestClock.adjust("10 minutes")
         assert.strictEqual((yield* http.requests).length, requests.length)

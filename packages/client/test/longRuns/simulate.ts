@@ -1,4 +1,4 @@
-/** `npm run simulate -- --seeds N --from K`: randomised programs in a simulated service, for as many seeds as one likes. */
+/** `npm run simulate -- --seeds N --from K`: runs random programs against a simulated service, for N seeds from K on. */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
 import { check, replay } from "../utils/randomProgram.ts"
@@ -30,7 +30,7 @@ console.log(
   `${count} seeds in ${seconds.toFixed(1)} s: ${totals.applied} operations applied, ${totals.requests} requests, ` +
     `${totals.faults} faults, ${totals.hours.toFixed(1)} h of virtual time`
 )
-console.log(`errors that programs were told of: ${JSON.stringify(errors)}`)
+console.log(`errors that programs received: ${JSON.stringify(errors)}`)
 if (totals.failed > 0) {
   console.log(`${totals.failed} seeds failed`)
   process.exitCode = 1

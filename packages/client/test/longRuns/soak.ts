@@ -1,6 +1,6 @@
 /**
- * `npm run soak -- --steps N --seed K`: one long training run in a simulated service with faults. It fails where a step is
- * lost, doubled or out of order, or where memory grows.
+ * `npm run soak -- --steps N --seed K`: a long training run against a simulated service with faults. It fails if a step is
+ * lost, repeated or out of order, or if memory grows.
  */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
@@ -23,7 +23,7 @@ const every = Math.max(1, Math.floor(steps / 10))
 const gc = (globalThis as { readonly gc?: () => void }).gc
 if (gc === undefined) throw new Error("run it with --expose-gc")
 
-/** What each step gives depends on all those before it. */
+/** The loss of each step depends on all steps before it. */
 const train = (weather: Weather.Weather, way: Way, report: (step: number, heap: number) => void) =>
   Effect.gen(function* () {
     const simulator = yield* Simulator.make({ seed, weather, engine: { vocabularySize: 16 }, record: false })
@@ -83,8 +83,8 @@ const expected = run("no faults", { ...Weather.fair, latency: ["1 millis", "2 mi
 const problems: Array<string> = []
 
 /**
- * By how much a line through the heap rises behind the first third, when all that is held for a while has been held once,
- * as a part of the heap.
+ * The growth of the heap after the first third of the run, when caches are filled: the rise of a line that is fitted to
+ * it, as a fraction of its mean.
  */
 const growthOf = (heaps: ReadonlyArray<number>): number => {
   const settled = heaps.slice(Math.floor(heaps.length / 3))

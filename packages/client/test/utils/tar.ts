@@ -6,7 +6,7 @@ export interface Entry {
   readonly content?: Uint8Array | string
   readonly type?: string
   readonly prefix?: string
-  /** what the header says, where that is not the truth */
+  /** overrides the size in the header */
   readonly size?: number | Uint8Array
   readonly checksum?: number
 }

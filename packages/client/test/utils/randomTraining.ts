@@ -1,0 +1,208 @@
+/** A training program that chooses its operations at random, and logs them. */
+import * as Datum from "@effect-tinker/api/Datum"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
+import type * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import type * as TinkerFuture from "@effect-tinker/client/TinkerFuture"
+import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import { Effect, Exit, Fiber } from "effect"
+import type { PCGRandom } from "effect/Utils"
+import { type ModelLog, type Submitted, tokensOf } from "./appliedOperations.ts"
+
+type Future = TinkerFuture.TinkerFuture<unknown>
+
+/** One program, and what it has submitted. */
+interface Program {
+  readonly training: TrainingClient.TrainingClient
+  readonly chance: PCGRandom
+  readonly log: ModelLog
+  readonly problems: Array<string>
+  /** operations whose futures are not awaited yet */
+  readonly pending: Array<readonly [Submitted, Future]>
+  /** saved states */
+  readonly paths: Array<string>
+  nextTag: number
+}
+
+/** Awaits a future, and logs its exit. */
+const settle = ([submitted, future]: readonly [Submitted, Future]) =>
+  Effect.map(Fiber.await(future), (exit) => {
+    submitted.exit = exit
+    return exit
+  })
+
+/** Logs an operation, and then submits it. */
+const submit = (
+  program: Program,
+  kind: string,
+  changesTraining: boolean,
+  datums: number,
+  make: (tag: number) => Effect.Effect<Future, unknown>
+) =>
+  Effect.suspend(() => {
+    const submitted: Submitted = {
+      kind,
+      tag: program.nextTag++,
+      datums,
+      changesTraining,
+      seqIds: undefined,
+      exit: undefined
+    }
+    program.log.submitted.push(submitted)
+    return Effect.tap(Effect.uninterruptible(Effect.either(make(submitted.tag))), (made) =>
+      Effect.sync(() => {
+        if (made._tag === "Left") {
+          program.problems.push(`${kind} ${submitted.tag} was rejected: ${String(made.left)}`)
+          return
+        }
+        submitted.seqIds = made.right.seqIds
+        program.pending.push([submitted, made.right])
+      })
+    )
+  })
+
+const dataFor = (tag: number, count: number) =>
+  Array.from({ length: count }, (_, i) => Datum.fromPromptCompletion(tokensOf(tag), [i, 1, 2].slice(0, 1 + (i % 3))))
+
+const pass = (program: Program, method: "forward" | "forwardBackward") =>
+  Effect.suspend(() => {
+    const count = 1 + program.chance.integer(3)
+    return submit(
+      program,
+      method === "forward" ? "Forward" : "ForwardBackward",
+      method === "forwardBackward",
+      count,
+      (tag) => program.training[method](dataFor(tag, count), "cross_entropy")
+    )
+  })
+
+const step = (program: Program) =>
+  Effect.andThen(
+    pass(program, "forwardBackward"),
+    submit(program, "OptimStep", true, 0, (tag) => program.training.optimStep({ learning_rate: tag / 2 ** 20 }))
+  )
+
+const lastPending = ({ pending }: Program) => pending[pending.length - 1]!
+
+const saveState = (program: Program) =>
+  Effect.gen(function* () {
+    yield* submit(program, "SaveWeights", false, 0, (tag) => program.training.saveState(`state-${tag}`))
+    const exit = yield* settle(lastPending(program))
+    if (Exit.isSuccess(exit)) program.paths.push((exit.value as { readonly path: string }).path)
+  })
+
+const loadState = (program: Program) =>
+  Effect.suspend(() =>
+    program.paths.length === 0
+      ? Effect.void
+      : submit(program, "LoadWeights", true, 0, () => program.training.loadStateWithOptimizer(program.paths[0]!))
+  )
+
+/** A caller that is interrupted before, during or after its submission. */
+const interruptedStep = (program: Program) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(step(program))
+    yield* Effect.repeatN(Effect.yieldNow(), program.chance.integer(4))
+    yield* Fiber.interrupt(fiber)
+  })
+
+/** A caller that stops waiting for its result. */
+const abandonedStep = (program: Program) =>
+  Effect.gen(function* () {
+    yield* step(program)
+    const [, future] = lastPending(program)
+    yield* Effect.timeoutOption(Effect.exit(Fiber.join(future)), 1 + program.chance.integer(3000))
+  })
+
+const sample = (client: SamplingClient.SamplingClient, n: number, limit: number) =>
+  client
+    .sample(ModelInput.fromTokens(tokensOf(n)), { sampling_params: { max_tokens: 1 + n, seed: n } })
+    .pipe(Effect.timeoutOption(limit), Effect.exit)
+
+/** Samples from the current weights; some callers stop waiting. */
+const saveAndSample = ({ chance, log, problems, training }: Program) =>
+  Effect.gen(function* () {
+    const submitted: Submitted = {
+      kind: "SaveWeightsForSampler",
+      tag: 0,
+      datums: 0,
+      changesTraining: false,
+      seqIds: undefined,
+      exit: undefined
+    }
+    log.submitted.push(submitted)
+    const exit = yield* Effect.exit(training.saveWeightsAndGetSamplingClient())
+    submitted.exit = exit
+    if (Exit.isFailure(exit)) return
+    const samples = yield* Effect.forEach(
+      Array.from({ length: 1 + chance.integer(4) }, (_, n) => n),
+      (n) => sample(exit.value, n, chance.integer(3) === 0 ? 500 : 3_600_000),
+      { concurrency: "unbounded" }
+    )
+    for (const [n, result] of samples.entries()) {
+      if (Exit.isSuccess(result) && result.value._tag === "Some") {
+        const tokens = result.value.value.sequences[0]!.tokens.length
+        if (tokens > 1 + n) problems.push(`sample ${n} has ${tokens} tokens, more than requested`)
+      }
+    }
+  })
+
+/** A step, after which only the last operations may stay pending. */
+const stepAhead = (program: Program) =>
+  Effect.gen(function* () {
+    const { chance, pending } = program
+    yield* step(program)
+    if (chance.integer(2) === 0) yield* Effect.forEach(pending.splice(0, pending.length - 2), settle)
+  })
+
+const runOperation = (program: Program): Effect.Effect<unknown> => {
+  switch (program.chance.integer(10)) {
+    case 0:
+      return pass(program, "forward")
+    case 1:
+      return saveState(program)
+    case 2:
+      return loadState(program)
+    case 3:
+      return interruptedStep(program)
+    case 4:
+      return abandonedStep(program)
+    case 5:
+      return Effect.sleep(program.chance.integer(15_000))
+    case 6:
+      return saveAndSample(program)
+    default:
+      return stepAhead(program)
+  }
+}
+
+/** A successful pass has one output per datum. */
+const checkOutputs = ({ pending, problems }: Program) => {
+  for (const [{ datums, exit, kind }, future] of pending) {
+    if (!Exit.isSuccess(exit!) || !kind.startsWith("Forward")) continue
+    const outputs = (exit.value as { readonly loss_fn_outputs: ReadonlyArray<unknown> }).loss_fn_outputs.length
+    if (outputs !== datums) problems.push(`${future.method} of ${datums} datums has ${outputs} outputs`)
+  }
+}
+
+/** Trains one model with a number of random operations. */
+export const trainingProgram = (
+  service: ServiceClient.Service,
+  chance: PCGRandom,
+  operations: number,
+  models: Array<ModelLog>,
+  problems: Array<string>
+) =>
+  Effect.gen(function* () {
+    const training = yield* service.createLoraTrainingClient({
+      base_model: TestEngine.baseModel,
+      rank: 1 + chance.integer(8)
+    })
+    const log: ModelLog = { modelId: training.modelId, submitted: [] }
+    models.push(log)
+    const program: Program = { training, chance, log, problems, pending: [], paths: [], nextTag: 1 }
+    for (let i = 0; i < operations; i++) yield* runOperation(program)
+    yield* Effect.forEach(program.pending, settle)
+    checkOutputs(program)
+  })
