@@ -67,7 +67,7 @@ const lossOf = (datum: Datum.Datum, lossFn: string, config: LossFn.LossFnConfig)
   const inputs = datum.loss_fn_inputs
   const floats = (name: string) => Float32Array.from(inputs[name]!.data as ArrayLike<number | bigint>, Number)
   if (lossFn === "cross_entropy") return losses.crossEntropy(floats("weights"))
-  const policy: losses.PolicyInputs = {
+  return losses.policyLoss(lossFn, {
     samplingLogprobs: floats("logprobs"),
     advantages: floats("advantages"),
     threshold: (side, fallback) => {
@@ -77,17 +77,7 @@ const lossOf = (datum: Datum.Datum, lossFn: string, config: LossFn.LossFnConfig)
         : new Float32Array(inputs["target_tokens"]!.data.length).fill(config[name] ?? fallback)
     },
     beta: config["beta"] ?? 0.05
-  }
-  switch (lossFn) {
-    case "importance_sampling":
-      return losses.importanceSampling(policy)
-    case "ppo":
-      return losses.ppo(policy)
-    case "cispo":
-      return losses.cispo(policy)
-    default:
-      return losses.dro(policy)
-  }
+  })
 }
 
 /**

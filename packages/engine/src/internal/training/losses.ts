@@ -54,8 +54,8 @@ export const crossEntropy = (weights: Float32Array): Loss => ({
   elementwise: (p) => fromIndices(p.length, (i) => (weights[i] === 0 ? 0 : -weights[i]! * p[i]!))
 })
 
-/** The inputs of a policy-gradient loss, a value per target each. @internal */
-export interface PolicyInputs {
+/** The inputs of a policy-gradient loss, a value per target each. */
+interface PolicyInputs {
   readonly samplingLogprobs: Float32Array
   readonly advantages: Float32Array
   /** the thresholds of the ratio: per token, or of the config, or the default of the loss */
@@ -90,8 +90,7 @@ class PolicyLoss {
   }
 }
 
-/** @internal */
-export const importanceSampling = (inputs: PolicyInputs): Loss => {
+const importanceSampling = (inputs: PolicyInputs): Loss => {
   const policy = new PolicyLoss(inputs)
   return {
     grad: { clipped: policy.negativeAdvantages, old_logprobs: policy.oldLogprobs },
@@ -99,8 +98,7 @@ export const importanceSampling = (inputs: PolicyInputs): Loss => {
   }
 }
 
-/** @internal */
-export const ppo = (inputs: PolicyInputs): Loss => {
+const ppo = (inputs: PolicyInputs): Loss => {
   const policy = new PolicyLoss(inputs)
   const { advantages } = inputs
   const low = inputs.threshold("low", 0.8)
@@ -119,8 +117,7 @@ export const ppo = (inputs: PolicyInputs): Loss => {
   }
 }
 
-/** @internal */
-export const cispo = (inputs: PolicyInputs): Loss => {
+const cispo = (inputs: PolicyInputs): Loss => {
   const policy = new PolicyLoss(inputs)
   const low = inputs.threshold("low", 0)
   const high = inputs.threshold("high", 4)
@@ -130,8 +127,7 @@ export const cispo = (inputs: PolicyInputs): Loss => {
   }
 }
 
-/** @internal */
-export const dro = ({ advantages, beta, samplingLogprobs }: PolicyInputs): Loss => {
+const dro = ({ advantages, beta, samplingLogprobs }: PolicyInputs): Loss => {
   const { length } = advantages
   return {
     grad: {
@@ -143,3 +139,14 @@ export const dro = ({ advantages, beta, samplingLogprobs }: PolicyInputs): Loss 
       fromIndices(length, (i) => 0.5 * beta * (p[i]! - samplingLogprobs[i]!) ** 2 - p[i]! * advantages[i]!)
   }
 }
+
+const policyLosses: { readonly [name in Exclude<Name, "cross_entropy">]: (inputs: PolicyInputs) => Loss } = {
+  importance_sampling: importanceSampling,
+  ppo,
+  cispo,
+  dro
+}
+
+/** A policy-gradient loss by a name that `problem` accepts. @internal */
+export const policyLoss = (name: string, inputs: PolicyInputs): Loss =>
+  policyLosses[name as keyof typeof policyLosses](inputs)
