@@ -12,31 +12,17 @@ import type * as Hub from "@effect-tinker/tokenizers/Hub"
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { type Caller, reference, withCaller } from "./internal/effect/runtime.ts"
-import { Budget } from "./internal/limits/budget.ts"
-import * as sessionLimits from "./internal/limits/sessionLimits.ts"
-import * as progress from "./internal/polling/progress.ts"
-import { make as makeCompletions } from "./internal/sampling/completedFutures.ts"
-import {
-  checkOptions,
-  type ClientOptions,
-  invalid,
-  readSamplingParams,
-  type SampleOptions
-} from "./internal/sampling/options.ts"
-import { type Sampler, SampleOperation, type SampleSettings } from "./internal/sampling/sampleOperation.ts"
+import { withCaller } from "./internal/effect/runtime.ts"
+import { type ClientOptions, invalid, type SampleOptions } from "./internal/sampling/options.ts"
+import { SampleOperation, type SampleSettings } from "./internal/sampling/sampleOperation.ts"
+import { type MakeOptions, makeSampler, makeSettings } from "./internal/sampling/sampler.ts"
 import { instrumentDetached, type OperationRecord } from "./internal/telemetry/instrument.ts"
-import { promptBytes } from "./internal/limits/requestSize.ts"
-import { millis } from "./internal/util/duration.ts"
 import * as QueueState from "./QueueState.ts"
-import * as RetryPolicy from "./RetryPolicy.ts"
 import type * as Session from "./Session.ts"
 import type * as TinkerClient from "./TinkerClient.ts"
-import * as TinkerFuture from "./TinkerFuture.ts"
 
 export type { ClientOptions, SampleOptions } from "./internal/sampling/options.ts"
 
@@ -73,58 +59,6 @@ export interface SamplingClient {
  * @category tags
  */
 export const SamplingClient = Context.GenericTag<SamplingClient>("@effect-tinker/client/SamplingClient")
-
-type MakeOptions = {
-  readonly client: TinkerClient.Service
-  readonly session: Session.Service
-  readonly samplingSessionId: string
-} & ClientOptions
-
-const makeSampler = (options: MakeOptions, queueState: QueueState.Observer): Sampler => {
-  const { client, samplingSessionId, session } = options
-  const limits = sessionLimits.of(session)
-  const completions = session.clientConfig.sample_use_retrieve_futures ? makeCompletions(options) : undefined
-  return {
-    client,
-    samplingSessionId,
-    queueState,
-    limits,
-    completions,
-    // where one poll serves all samples, they need no limit
-    inFlight: Budget.count(
-      options.maxConcurrent ?? (completions === undefined ? limits.maxSamples : Number.MAX_SAFE_INTEGER)
-    ),
-    progress: progress.make(),
-    resubmitFirst: millis(options.resubmitFirst ?? "500 millis"),
-    resubmitCap: millis(options.resubmitCap ?? "10 seconds"),
-    nextSeqId: 0
-  }
-}
-
-/** Validates the arguments of a sample, and reads the references of its caller. */
-const makeSettings =
-  (flags: Session.Service["clientConfig"], { resubmit }: ClientOptions) =>
-  (
-    method: SampleSettings["method"],
-    prompt: ModelInput.ModelInput,
-    options: SampleOptions,
-    caller: Caller
-  ): Either.Either<SampleSettings, TinkerError.InvalidInput> => {
-    const problem = checkOptions(prompt, options)
-    if (problem !== undefined) return Either.left(problem)
-    return Either.map(readSamplingParams(options.sampling_params), (samplingParams) => ({
-      method,
-      prompt,
-      options,
-      samplingParams,
-      policy: reference(caller, RetryPolicy.CurrentRetryPolicy),
-      noProgressLimit: flags.sample_enable_stuck_detection
-        ? reference(caller, TinkerFuture.NoProgressLimit)
-        : Duration.infinity,
-      resubmit: resubmit ?? !(flags.sample_no_retries && method === "sample"),
-      bytes: promptBytes(prompt)
-    }))
-  }
 
 /**
  * A client for an existing sampling session. When the service throttles one, all samplers of the session slow down.

@@ -13,7 +13,7 @@ export interface RequestParts {
   readonly url: string
   /** names are in lower case */
   readonly headers: { readonly [name: string]: string }
-  /** `undefined` also for a body that is a stream or a form, which cannot be replaced */
+  /** `undefined` also for a body that is a stream, which is sent as it is */
   readonly body: Uint8Array | string | undefined
 }
 
