@@ -3,9 +3,9 @@
  * Runs the embedded service behind plain promises. This module is not part of the bundle, so it may import another copy
  * of a library than its caller, and no Effect may cross the boundary.
  */
+import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
-import * as NodeWorkerEngine from "@effect-tinker/engine/NodeWorkerEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -51,7 +51,7 @@ const layerOf = (options: Options) =>
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
     Layer.provide([
-      NodeWorkerEngine.layer({ models: options.models }),
+      Embedded.layerEngine({ models: options.models }),
       CheckpointStore.layerFileSystem(options.checkpoints)
     ]),
     Layer.provide(NodeContext.layer),
