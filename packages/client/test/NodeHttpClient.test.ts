@@ -273,7 +273,7 @@ describe("NodeHttpClient", () => {
             const responses = yield* Effect.all(Array.from({ length: 20 }, () => read))
             yield* Effect.asVoid(client.get(`${url}/unread`))
             yield* collectGarbage.pipe(
-              Effect.zipRight(Effect.sleep("10 millis")),
+              Effect.andThen(Effect.sleep("10 millis")),
               Effect.repeat({ until: () => Effect.map(Deferred.poll(closed), Option.isSome) })
             )
             // the last one may still be referenced from the stack

@@ -457,7 +457,7 @@ describe("sessions", () => {
         ]
       })
       yield* TestClock.adjust("65 seconds").pipe(
-        Effect.zipRight(ServiceClient.ServiceClient),
+        Effect.flatMap(() => ServiceClient.ServiceClient),
         Effect.provide(connect(http))
       )
       const times = (yield* http.requestsTo("/session_heartbeat")).map(({ time }) => time / 1000)

@@ -1,7 +1,8 @@
 import * as Future from "@effect-tinker/api/Future"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Either, FastCheck, Schema } from "effect"
+import { Arbitrary, Either, Schema } from "effect"
+import * as FastCheck from "fast-check"
 import * as shortCodecs from "../../../src/internal/codec/fastJson.ts"
 
 const parse = (text: string | undefined): unknown => (text === undefined ? undefined : JSON.parse(text))
