@@ -20,8 +20,8 @@ const sourceConditions = dist ? [] : ["effect-tinker-source"]
 // each as an application imports it; `export *` keeps tree-shaking from hiding an import
 const entries = {
   client: "@effect-tinker/client",
-  JaxEngine: "@effect-tinker/engine/JaxEngine",
-  embedded: "@effect-tinker/embedded"
+  embedded: "@effect-tinker/embedded",
+  JaxEngine: "@effect-tinker/engine/JaxEngine"
 }
 
 const builtin = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]))
