@@ -1,6 +1,8 @@
 /** `tinker billing`. */
 import { command, group } from "../definition/command.ts"
-import { argument, optionalText } from "../definition/options.ts"
+import { argument, flag, optionalText } from "../definition/options.ts"
+
+const rawCsv = flag("raw-csv", "Write CSV as Python does, without escaping cells that a spreadsheet would run")
 
 /** @internal */
 export const billing = group("billing", "View billing usage.", [
@@ -14,7 +16,8 @@ export const billing = group("billing", "View billing usage.", [
       sessionsCsv: optionalText(
         "sessions-csv",
         "Write session_id and user_metadata of each session as CSV to this path ('-' for stdout)"
-      )
+      ),
+      rawCsv
     },
     () => import("../handlers/billing.ts").then((m) => m.usage)
   ),
@@ -23,7 +26,8 @@ export const billing = group("billing", "View billing usage.", [
     "Show the storage that checkpoints use now, and its monthly cost.",
     {
       projectId: optionalText("project-id", "Only show storage in this project"),
-      csv: optionalText("csv", "Write rows as CSV to this path instead ('-' for stdout)")
+      csv: optionalText("csv", "Write rows as CSV to this path instead ('-' for stdout)"),
+      rawCsv
     },
     () => import("../handlers/billing.ts").then((m) => m.checkpointStorage)
   )

@@ -74,19 +74,24 @@ const print = (format: output.Format, title: string, json: unknown, rows: Readon
     : output.print(format, { json, table: tableOf(title, rows) })
 
 /** Writes to a file, or to standard output for `-`. Succeeds with the files written, for the JSON document. */
-const writeCsv = (rows: ReadonlyArray<Row>, path: string) =>
+const writeCsv = (rows: ReadonlyArray<Row>, path: string, raw: boolean) =>
   Effect.gen(function* () {
     const io = yield* Io.Io
-    if (path === "-") return yield* Effect.as(io.out(csv.write(rows)), [])
-    yield* files.write(path, csv.write(rows))
+    const text = csv.write(rows, { raw })
+    if (path === "-") return yield* Effect.as(io.out(text), [])
+    yield* files.write(path, text)
     yield* io.err(`Wrote ${rows.length} row(s) to ${path}\n`)
     return [{ path, rows: rows.length }]
   })
 
-interface UsageOptions extends Global {
+interface CsvOptions extends Global {
+  readonly csv: Option.Option<string>
+  readonly rawCsv: boolean
+}
+
+interface UsageOptions extends CsvOptions {
   readonly startingOn: string
   readonly endingBefore: string
-  readonly csv: Option.Option<string>
   readonly sessionsCsv: Option.Option<string>
 }
 
@@ -97,8 +102,10 @@ const writeUsage = Effect.fnUntraced(function* (options: UsageOptions, response:
     user_metadata: user_metadata === undefined ? null : JSON.stringify(user_metadata)
   }))
   const written = [
-    ...(Option.isSome(options.sessionsCsv) ? yield* writeCsv(sessions, options.sessionsCsv.value) : []),
-    ...(Option.isSome(options.csv) ? yield* writeCsv(response.data.map(event).map(flat), options.csv.value) : [])
+    ...(Option.isSome(options.sessionsCsv) ? yield* writeCsv(sessions, options.sessionsCsv.value, options.rawCsv) : []),
+    ...(Option.isSome(options.csv)
+      ? yield* writeCsv(response.data.map(event).map(flat), options.csv.value, options.rawCsv)
+      : [])
   ]
   // a JSON document must not follow CSV on standard output
   const isOnOutput = [options.csv, options.sessionsCsv].some(Option.contains("-"))
@@ -129,9 +136,7 @@ export const usage = (options: UsageOptions) =>
   })
 
 /** @internal */
-export const checkpointStorage = (
-  options: Global & { readonly projectId: Option.Option<string>; readonly csv: Option.Option<string> }
-) =>
+export const checkpointStorage = (options: CsvOptions & { readonly projectId: Option.Option<string> }) =>
   Effect.gen(function* () {
     const response = yield* withRest(
       Effect.flatMap(RestClient.RestClient, (rest) =>
@@ -151,7 +156,7 @@ export const checkpointStorage = (
     }))
     const rows = data.map((row) => ({ effective_rate_usd_per_gigabyte_month, ...row }))
     if (Option.isSome(options.csv)) {
-      const written = yield* writeCsv(rows, options.csv.value)
+      const written = yield* writeCsv(rows, options.csv.value, options.rawCsv)
       if (options.format === "json" && options.csv.value !== "-") yield* output.json({ written })
       return
     }

@@ -73,6 +73,37 @@ layer(ServiceLive, { excludeTestServices: true })("tinker billing", (it) => {
     })
   )
 
+  it.scoped("writes no CSV that a spreadsheet runs, unless --raw-csv is set", () =>
+    Effect.gen(function* () {
+      const TINKER_BASE_URL = yield* stubServer((request, response) => {
+        const body = request.url!.includes("/usage/events")
+          ? { ...usage, data: [{ ...usage.data[0], user_name: "=1+1" }], sessions: { "@s": {} } }
+          : {
+              data: [
+                {
+                  user_name: '=cmd|"x"',
+                  checkpoint_count: 1,
+                  size_bytes: 1,
+                  size_gigabytes: 1,
+                  estimated_monthly_cost_usd: -0.5
+                }
+              ]
+            }
+        response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body))
+      })
+      const env = { TINKER_BASE_URL }
+      const events = ["billing", "usage", ...window, "--csv", "-"]
+      const sessions = ["billing", "usage", ...window, "--sessions-csv", "-"]
+      const storage = ["billing", "checkpoint-storage", "--csv", "-"]
+      assert.include(ok(yield* tinker(events, { env })), ",'=1+1,")
+      assert.include(ok(yield* tinker([...events, "--raw-csv"], { env })), ",=1+1,")
+      assert.include(ok(yield* tinker(sessions, { env })), "\r\n'@s,\r\n")
+      assert.include(ok(yield* tinker([...sessions, "--raw-csv"], { env })), "\r\n@s,\r\n")
+      assert.include(ok(yield* tinker(storage, { env })), `,"'=cmd|""x""",1,1,1,-0.5\r\n`)
+      assert.include(ok(yield* tinker([...storage, "--raw-csv"], { env })), ',"=cmd|""x""",1,1,1,-0.5\r\n')
+    })
+  )
+
   it.effect("usage and checkpoint-storage print no rows for a service that bills nothing", () =>
     Effect.gen(function* () {
       assert.strictEqual(ok(yield* tinker(["billing", "usage", ...window])), "No billing usage in this window\n")
