@@ -73,7 +73,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
   const sampler = makeSampler(options, queueState)
   const settingsOf = makeSettings(session.clientConfig, options)
   const abandon = ({ requestId }: OperationRecord) =>
-    requestId === undefined ? Effect.void : session.abandon(requestId)
+    requestId === undefined ? Effect.void : session.cancelSample(requestId)
 
   const sampleAs = (method: SampleSettings["method"], prompt: ModelInput.ModelInput, given: SampleOptions) =>
     withCaller((caller): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> => {

@@ -39,7 +39,7 @@ export interface Service {
   /** the scope of the session's background fibers */
   readonly scope: Scope.Scope
   /** Cancels a sample in the background, if the service supports that (`sample_cancel_enabled`). */
-  readonly abandon: (request_id: string) => Effect.Effect<void>
+  readonly cancelSample: (request_id: string) => Effect.Effect<void>
   /** numbers the models of the session from 0 */
   readonly nextModelSeqId: Effect.Effect<number>
   /** numbers the session's samplers from 0 */
@@ -110,7 +110,7 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
       clientConfig,
       dynamicConfig: Ref.get(config),
       scope: yield* Effect.scope,
-      abandon: yield* cancellations.make(client, Ref.get(config)),
+      cancelSample: yield* cancellations.make(client, Ref.get(config)),
       nextModelSeqId: yield* makeCounter,
       nextSamplingSeqId: yield* makeCounter
     }

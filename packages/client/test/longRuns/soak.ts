@@ -105,7 +105,7 @@ for (const way of ways) {
   }
   if (left > 0) problems.push(`${name}: fibers or timers are left`)
   const growth = growthOf(heaps)
-  console.log(`${name}: the heap grew by ${(growth * 100).toFixed(2)} % behind the first third`)
+  console.log(`${name}: the heap grew by ${(growth * 100).toFixed(2)} % after the first third`)
   if (growth > 0.01) problems.push(`${name}: memory is not flat`)
 }
 

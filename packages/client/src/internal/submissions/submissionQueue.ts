@@ -68,7 +68,7 @@ interface State extends results.Context {
   readonly breakage: Breakage
   readonly waiting: Array<Submission>
   nextSeqId: number
-  /** resumes the fiber that submits, if that waits for a submission */
+  /** resumes the fiber that submits; defined while it waits for a submission */
   wake: (() => void) | undefined
 }
 
@@ -136,7 +136,7 @@ const submitGroup = <B, E>(
     )
   })
 
-/** Takes a place at the end of the queue. What runs is synchronous, so that places and numbers follow the calls. */
+/** Takes a place at the end of the queue. It is synchronous, so that sequence numbers follow the order of calls. */
 const enqueue = <B, E>(
   state: State,
   reservation: Reservation<B, E>,
