@@ -11,6 +11,8 @@ import * as circles from "./check-source/circles.mjs"
 import * as docs from "./check-source/docs.mjs"
 import * as globals from "./check-source/globals.mjs"
 import * as layout from "./check-source/layout.mjs"
+import * as packages from "./check-source/packages.mjs"
+import * as platforms from "./check-source/platforms.mjs"
 import * as publicModules from "./check-source/publicModules.mjs"
 import * as rooms from "./check-source/rooms.mjs"
 import { shortPath } from "./check-source/sources.mjs"
@@ -18,8 +20,8 @@ import * as tests from "./check-source/tests.mjs"
 import * as unused from "./check-source/unused.mjs"
 
 const asked = (flag) => process.argv.includes(flag)
-const enforced = [globals, publicModules, circles, tests]
-const notYet = [layout, rooms, unused, docs]
+const enforced = [globals, publicModules, circles, tests, packages, platforms, layout]
+const notYet = [rooms, unused, docs]
 
 const checks = asked("--unused") ? [unused] : asked("--house") ? [...enforced, ...notYet] : enforced
 const options = { write: asked("--write"), everything: asked("--unused") }

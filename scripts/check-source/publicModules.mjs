@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { needsNode } from "./rooms.mjs"
+import { needsNode } from "./platforms.mjs"
 import { packages, parse, placeOf, resolveSpecifier } from "./sources.mjs"
 
 const checkModule = (report, path) => {

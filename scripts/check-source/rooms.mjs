@@ -1,160 +1,204 @@
 /**
- * What may import what: packages other packages, rooms (the folders below `internal/`) other rooms and public modules of
- * their package, and which files may import what only Node has. The tables are the rule; change them with the code.
+ * Which rooms, the folders below `internal/`, may import which. The table is the rule: a new room, or a new import between
+ * two, is a change of the table.
  */
-import { builtinModules } from "node:module"
-import { circlesOf, graphOf } from "./circles.mjs"
-import { edges, packages, parse, placeOf, resolveSpecifier, shortPath } from "./sources.mjs"
-
-/** The workspaces that the sources of each package may import. Tests may import any. */
-export const allowedPackages = {
-  api: [],
-  tokenizers: [],
-  client: ["api", "tokenizers"],
-  server: ["api"],
-  engine: ["api", "server", "tokenizers"],
-  testing: ["api", "client", "server"],
-  embedded: ["api", "client", "engine", "server"],
-  cookbook: ["api", "client", "embedded", "engine", "server", "tokenizers"],
-  cli: ["api", "client", "cookbook", "embedded", "engine", "server", "tokenizers"]
-}
+import { edges, packages, placeOf, shortPath } from "./sources.mjs"
 
 /**
- * What each room may import of its own package: rooms by the names of their folders, public modules by theirs, and "*"
- * for any public module. Public modules may import every room of their package.
+ * What each room imports of its own package: rooms by the names of their folders, then public modules by theirs. The rooms
+ * of a package are in order: each imports only rooms above it. Public modules may import every room of their package.
  */
-export const allowedRooms = {}
-
-/** The files that may import Node's modules, undici and @effect/platform-node; browsers never load them. */
-const nodeFiles = [
-  /^packages\/cli\/src\//,
-  /^packages\/\w+\/src\/Node\w*\.ts$/,
-  /^packages\/\w+\/src\/internal\/(?:\w+\/)*(?:undici|worker|node)\//,
-  /^packages\/\w+\/src\/internal\/(?:\w+\/)*node[A-Z]\w*\.ts$/
-]
-
-const builtin = new Set(builtinModules)
-
-/** Whether only Node has what a specifier names. */
-export const isNodeSpecifier = (specifier) =>
-  specifier.startsWith("node:") ||
-  builtin.has(specifier) ||
-  /^(?:undici|@effect\/platform-node)(?:\/|$)/.test(specifier)
-
-/** Whether a file, or what it imports statically under the conditions of browsers, needs Node. */
-export const needsNode = (path, seen = new Set()) => {
-  if (seen.has(path)) return false
-  seen.add(path)
-  return parse(path).imports.some(
-    ({ dynamic, isType, specifier }) =>
-      !dynamic &&
-      !isType &&
-      (isNodeSpecifier(specifier) || resolveSpecifier(path, specifier, true).some((target) => needsNode(target, seen)))
-  )
+export const allowedRooms = {
+  api: {
+    effect: [],
+    protobuf: ["Datum", "LossFn", "ModelInput", "Sampling", "TensorData", "Training"],
+    zstd: [],
+    schemas: ["effect"],
+    tensor: ["effect"],
+    arbitraries: ["tensor"],
+    datum: ["schemas", "LossFn", "ModelInput", "TensorData"],
+    endpoints: [
+      "schemas",
+      "Audit",
+      "Auth",
+      "Billing",
+      "Checkpoint",
+      "CustomLoss",
+      "Future",
+      "Model",
+      "Pagination",
+      "Sampling",
+      "Session",
+      "SessionSearch",
+      "Telemetry",
+      "Training",
+      "TrainingRun",
+      "Weights"
+    ],
+    errors: ["schemas", "Future"],
+    weights: ["schemas", "Model"],
+    modelInput: ["effect", "schemas", "tensor", "arbitraries"]
+  },
+  tokenizers: {
+    chat: [],
+    util: [],
+    hub: ["util"],
+    tokenizer: ["chat", "util"],
+    models: ["hub", "tokenizer"]
+  },
+  client: {
+    platform: [],
+    util: [],
+    effect: ["util"],
+    limits: ["util", "Session"],
+    session: ["util", "ClientFlags", "RetryPolicy", "TinkerClient"],
+    auth: ["effect", "ClientFlags", "Credentials", "RetryPolicy"],
+    codec: ["effect"],
+    telemetry: ["platform", "util", "effect"],
+    polling: ["util", "effect", "limits", "codec", "telemetry", "QueueState", "RetryPolicy", "TinkerClient"],
+    rest: ["util", "codec", "RetryPolicy", "TinkerClient"],
+    transport: ["platform", "util", "effect", "auth", "codec", "RetryPolicy", "Telemetry", "TinkerConfig"],
+    download: ["util", "rest", "RestClient", "RetryPolicy"],
+    sampling: [
+      "util",
+      "effect",
+      "limits",
+      "codec",
+      "telemetry",
+      "polling",
+      "transport",
+      "QueueState",
+      "RetryPolicy",
+      "Session",
+      "TinkerClient",
+      "TinkerFuture"
+    ],
+    submissions: ["util", "limits", "telemetry", "polling", "QueueState", "TinkerClient", "TinkerFuture"],
+    training: ["limits", "codec", "submissions", "CustomLoss", "QueueState", "RetryPolicy", "Session", "TinkerClient"],
+    models: [
+      "util",
+      "limits",
+      "codec",
+      "telemetry",
+      "polling",
+      "training",
+      "QueueState",
+      "Session",
+      "TinkerClient",
+      "TinkerFuture",
+      "TrainingClient"
+    ]
+  },
+  server: {
+    effect: [],
+    safetensors: [],
+    util: [],
+    auth: ["util"],
+    checkpoints: ["effect", "util", "auth", "CheckpointStore", "Engine", "SafeTensors"],
+    http: ["auth", "TinkerService"],
+    records: ["auth"],
+    transfers: ["effect", "util", "auth", "checkpoints", "http", "records", "TinkerService"],
+    work: ["effect", "util", "auth", "records", "CheckpointStore", "Engine"],
+    endpoints: ["util", "auth", "http", "transfers", "TinkerService"],
+    sampling: ["effect", "util", "auth", "checkpoints", "work", "Engine"],
+    models: ["effect", "util", "auth", "checkpoints", "work", "sampling", "CheckpointStore", "Engine"],
+    queries: ["util", "auth", "checkpoints", "records", "work", "sampling", "models", "CheckpointStore"],
+    commands: ["util", "auth", "checkpoints", "work", "queries", "Engine"]
+  },
+  engine: {
+    effect: [],
+    util: [],
+    onnx: ["util"],
+    worker: ["effect", "util", "JaxEngine", "ModelDirectory"],
+    executors: ["effect", "util", "onnx"],
+    model: ["util", "executors", "ModelConfig", "ModelDirectory"],
+    lora: ["util", "executors", "model", "ModelConfig"],
+    programs: ["executors", "model", "ModelConfig"],
+    generation: ["util", "executors", "model", "programs"],
+    training: ["util", "executors", "model", "lora", "programs"],
+    engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"]
+  },
+  testing: {
+    effect: [],
+    engine: [],
+    simulator: [],
+    util: [],
+    network: ["effect", "Fault", "Weather"],
+    scripted: ["effect"],
+    simulation: ["effect"]
+  },
+  embedded: {
+    engine: []
+  },
+  cookbook: {
+    effect: []
+  },
+  cli: {
+    effect: [],
+    errors: [],
+    auth: ["errors"],
+    util: ["errors"],
+    terminal: ["effect", "errors", "util"],
+    checkpoints: ["errors", "terminal"],
+    definition: ["terminal"],
+    service: ["effect", "errors", "util", "terminal"],
+    doctor: ["errors", "util", "terminal", "service"],
+    huggingFace: ["errors", "terminal", "definition"],
+    sampling: ["errors", "terminal", "checkpoints", "definition", "service"],
+    training: ["errors", "util", "definition", "service"],
+    handlers: [
+      "effect",
+      "errors",
+      "auth",
+      "util",
+      "terminal",
+      "checkpoints",
+      "definition",
+      "service",
+      "doctor",
+      "huggingFace",
+      "sampling",
+      "training"
+    ],
+    commands: ["definition", "handlers"]
+  }
 }
 
-const packageName = (specifier) =>
-  specifier
-    .split("/")
-    .slice(0, specifier.startsWith("@") ? 2 : 1)
-    .join("/")
+const table = "scripts/check-source/rooms.mjs"
 
-const declared = ({ dependencies, optionalDependencies, peerDependencies }) =>
-  new Set(Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }))
-
-const checkPackages = (report) => {
-  for (const { directory, manifest, name, sources } of packages) {
-    const allowed = allowedPackages[name]
-    if (allowed === undefined) {
-      report(directory, 0, "has no entry in scripts/check-source/rooms.mjs")
-      continue
-    }
-    const dependencies = declared(manifest)
-    for (const other of Object.keys(manifest.dependencies ?? {}).filter((other) =>
-      other.startsWith("@effect-tinker/")
-    )) {
-      if (!allowed.includes(other.slice("@effect-tinker/".length))) report(directory, 0, `may not depend on ${other}`)
-    }
-    for (const path of sources) {
-      for (const { line, specifier } of parse(path).imports) {
-        if (specifier === undefined) {
-          report(path, line, "imports what bundlers cannot see: name the module in the import itself")
-          continue
-        }
-        if (/^[.#]/.test(specifier) || specifier.startsWith("node:")) continue
-        const imported = packageName(specifier)
-        // the one file that runs in this repository alone
-        if (imported === "tsx" && path.endsWith("FromSources.mjs")) continue
-        if (!dependencies.has(imported)) report(path, line, `imports ${imported}, which package.json does not name`)
-        const own = /^@effect-tinker\/([^/]+)/.exec(specifier)?.[1]
-        if (own !== undefined && !allowed.includes(own)) report(path, line, `may not import @effect-tinker/${own}`)
-      }
+/** Each room of the table imports only rooms above it. */
+const checkOrder = (report) => {
+  for (const { directory, name } of packages) {
+    const order = Object.keys(allowedRooms[name] ?? {})
+    for (const [i, room] of order.entries()) {
+      const below = allowedRooms[name][room].filter((other) => order.indexOf(other) >= i)
+      if (below.length > 0) report(directory, 0, `internal/${room} comes before ${below.join(", ")} in ${table}`)
     }
   }
 }
 
 const checkRooms = (report) => {
+  const actual = actualRooms()
   for (const { from, line, to } of edges()) {
     const [source, target] = [placeOf(from), placeOf(to)]
     if (source?.room === undefined || source.package !== target?.package || source.room === target.room) continue
     const allowed = allowedRooms[source.package]?.[source.room]
     if (allowed === undefined) continue
-    if (
-      target.room !== undefined
-        ? allowed.includes(target.room)
-        : allowed.includes("*") || allowed.includes(target.module)
-    ) {
-      continue
-    }
-    report(from, line, `internal/${source.room} may not import ${shortPath(to)}`)
+    if (allowed.includes(target.room ?? target.module)) continue
+    report(from, line, `internal/${source.room} may not import ${shortPath(to)}: see ${table}`)
   }
   for (const { directory, name, sources } of packages) {
     const rooms = new Set(sources.map((path) => placeOf(path).room).filter(Boolean))
     for (const room of rooms) {
       if (allowedRooms[name]?.[room] === undefined) {
-        report(directory, 0, `internal/${room} has no entry in scripts/check-source/rooms.mjs`)
+        report(directory, 0, `internal/${room} has no entry in ${table}`)
       }
     }
-    for (const room of Object.keys(allowedRooms[name] ?? {})) {
-      if (!rooms.has(room)) report(directory, 0, `internal/${room} is in scripts/check-source/rooms.mjs, but not here`)
-    }
-  }
-}
-
-/** Rooms form no circles, also where no circle of files runs through them. */
-const checkRoomCircles = (report) => {
-  const between = edges()
-    .map(({ from, line, to }) => ({ from, line, source: placeOf(from), target: placeOf(to), to }))
-    .filter(
-      ({ source, target }) =>
-        source.room !== undefined &&
-        target.room !== undefined &&
-        source.package === target.package &&
-        source.room !== target.room
-    )
-  const nameOf = (place) => `${place.package}/${place.room}`
-  for (const circle of circlesOf(graphOf(between.map(({ source, target }) => [nameOf(source), nameOf(target)])))) {
-    for (const { from, line, source, target, to } of between) {
-      if (circle.includes(nameOf(source)) && circle.includes(nameOf(target))) {
-        report(from, line, `imports ${shortPath(to)}, so that rooms are in a circle: ${circle.join(", ")}`)
-      }
-    }
-  }
-}
-
-const checkNode = (report) => {
-  for (const { name, sources } of packages) {
-    for (const path of sources) {
-      const isAllowed = nodeFiles.some((pattern) => pattern.test(shortPath(path)))
-      for (const { isType, line, specifier } of parse(path).imports) {
-        if (!isAllowed && specifier !== undefined && isNodeSpecifier(specifier) && !isType) {
-          report(path, line, `imports ${specifier}, which belongs in a module named Node…`)
-        }
-      }
-      const { module } = placeOf(path)
-      if (name !== "cli" && module !== undefined && !/^Node|^index$/.test(module) && needsNode(path)) {
-        report(path, 0, "needs Node, so its name begins with Node")
-      }
+    for (const [room, allowed] of Object.entries(allowedRooms[name] ?? {})) {
+      const unused = allowed.filter((other) => !actual[name]?.[room]?.includes(other))
+      if (!rooms.has(room)) report(directory, 0, `has no internal/${room}: remove it from ${table}`)
+      else if (unused.length > 0)
+        report(directory, 0, `internal/${room} does not import ${unused.join(", ")}: remove it from ${table}`)
     }
   }
 }
@@ -188,8 +232,6 @@ export const actualRooms = () => {
 }
 
 export const check = (report) => {
-  checkPackages(report)
+  checkOrder(report)
   checkRooms(report)
-  checkRoomCircles(report)
-  checkNode(report)
 }
