@@ -34,7 +34,12 @@ const problemWith = (span) => {
     return undefined
   }
   if (!isThere(path)) return "no such file"
-  if (name !== undefined && !new RegExp(`\\b${name}\\b`).test(read(path))) return `there is no ${name} in it`
+  if (name === undefined) return undefined
+  const declaration = new RegExp(
+    `\\b(?:const|function\\*?|class|interface|type) ${name}\\b|^ +(?:static |readonly |async |get )*#?${name}[(<:?]`,
+    "m"
+  )
+  return declaration.test(read(path)) ? undefined : `${name} is not declared there`
 }
 
 export const check = (report) => {

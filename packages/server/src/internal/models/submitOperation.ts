@@ -29,8 +29,8 @@ export interface Operation {
 // the largest signed 32-bit integer
 const maxSeqId = 2 ** 31 - 1
 
-/** Whether a client may use this `seq_id`; 0 creates the model. @internal */
-export const isSeqId = (seqId: unknown): seqId is number =>
+/** Whether a client may use this `seq_id`; 0 creates the model. */
+const isSeqId = (seqId: unknown): seqId is number =>
   typeof seqId === "number" && Number.isInteger(seqId) && seqId >= 1 && seqId <= maxSeqId
 
 /**
