@@ -1,6 +1,6 @@
 /**
- * The result of a submitted operation. A future is a `Fiber`: `Fiber.join`, `Fiber.await`, `Fiber.poll` and `Fiber.all`
- * work on it, and `yield*` joins it. Any number of fibers may join it, any number of times.
+ * The result of a submitted operation. A future is a `Fiber`, so `Fiber.join`, `Fiber.await` and `Fiber.poll` work on it. Any
+ * number of fibers may join it, any number of times.
  *
  * ```ts
  * const forward = yield* training.forwardBackward(batch, "cross_entropy")

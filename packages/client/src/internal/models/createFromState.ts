@@ -3,6 +3,7 @@ import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Weights from "@effect-tinker/api/Weights"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as TrainingClient from "../../TrainingClient.ts"
@@ -103,7 +104,7 @@ const createThenLoad = (
       user_metadata
     })
     const load = isWithOptimizer(method) ? training.loadStateWithOptimizer : training.loadState
-    yield* yield* load(path, { weights_access_token })
+    yield* Fiber.join(yield* load(path, { weights_access_token }))
     return training
   })
 

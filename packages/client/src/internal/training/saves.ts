@@ -4,6 +4,7 @@ import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Weights from "@effect-tinker/api/Weights"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { type Context, submitRequest } from "./context.ts"
 import { sendSave } from "./lostSaves.ts"
@@ -161,7 +162,8 @@ export const saveForSamplingSession = (
       { method, type: "SaveWeightsForSampler", schema: SavedUnnamed, changesTraining: false },
       (seq_id, options) => callSaveForSampler(context, { sampling_session_seq_id }, seq_id, {}, options)
     )
-    return (yield* future).sampling_session_id
+    const { sampling_session_id } = yield* Fiber.join(future)
+    return sampling_session_id
   })
 
 /** @internal */
