@@ -41,8 +41,18 @@ export type {
 } from "./internal/rest/options.ts"
 
 /**
- * All operations. They are declared by concern, each beside its implementation: training runs, checkpoints, their
- * weights and files, sessions, and the account.
+ * All operations. Each part is declared beside its implementation in `internal/rest/`:
+ *
+ * - `TrainingRuns`: `getTrainingRun`, `listTrainingRuns`, `streamTrainingRuns`
+ * - `Checkpoints`: `listCheckpoints`, `listUserCheckpoints`, `streamUserCheckpoints`, `searchCheckpoints`,
+ *   `streamCheckpointSearch`, `getCheckpoint`, `publishCheckpoint`, `unpublishCheckpoint`, `setCheckpointTtl`,
+ *   `deleteCheckpoint`, `deleteCheckpoints`
+ * - `CheckpointWeights`: `getWeightsInfo`, `getCheckpointArchiveUrl`, `getExternalWeightsUrls`, `copyWeights`,
+ *   `uploadExternalWeights`
+ * - `Sessions`: `getSession`, `listSessions`, `streamSessions`, `searchSessions`, `streamSessionSearch`, `finishSession`,
+ *   `assignSessionProject`, `exportSessionTrace`, `getSampler`
+ * - `Account`: `getServerCapabilities`, `getAuditLog`, `getBillingUsage`, `streamBillingUsage`, `getCheckpointStorage`,
+ *   `whoami`, `getApiKey`, `deleteApiKey`
  *
  * @since 0.1.0
  * @category models

@@ -107,7 +107,7 @@ describe("a download", () => {
             const saved = yield* Effect.gen(function* () {
               const service = yield* ServiceClient.ServiceClient
               const training = yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 4 })
-              return yield* yield* training.saveState("a")
+              return yield* Fiber.join(yield* training.saveState("a"))
             }).pipe(Effect.scoped, Effect.provide(ServiceClient.layer({ apiKey, baseUrl })))
             const seen: Array<number> = []
             const { files, received } = yield* CheckpointDownload.download(saved.path, {

@@ -51,8 +51,8 @@ const crossEntropy: CustomLoss.CustomLoss<Target> = (data, logprobs) => {
 
 const logprobsAfter = (training: TrainingClient.TrainingClient) =>
   Effect.gen(function* () {
-    yield* yield* training.optimStep({ learning_rate: 0.1 })
-    const output = yield* yield* training.forward(data, "cross_entropy")
+    yield* Fiber.join(yield* training.optimStep({ learning_rate: 0.1 }))
+    const output = yield* Fiber.join(yield* training.forward(data, "cross_entropy"))
     return output.loss_fn_outputs.map((item) => Array.from(item["logprobs"]!.data as Float32Array))
   })
 

@@ -49,13 +49,13 @@ const trained = Effect.gen(function* () {
   const service = yield* ServiceClient.ServiceClient
   const first = yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 4 })
   const second = yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 8 })
-  const a = yield* yield* first.saveState("a")
+  const a = yield* Fiber.join(yield* first.saveState("a"))
   yield* TestClock.adjust("1 minute")
-  const b = yield* yield* first.saveState("b")
+  const b = yield* Fiber.join(yield* first.saveState("b"))
   yield* TestClock.adjust("1 minute")
-  const c = yield* yield* first.saveWeightsForSampler("c")
+  const c = yield* Fiber.join(yield* first.saveWeightsForSampler("c"))
   yield* TestClock.adjust("1 minute")
-  const d = yield* yield* second.saveState("d")
+  const d = yield* Fiber.join(yield* second.saveState("d"))
   return {
     session: service.sessionId,
     runs: [first.modelId, second.modelId],
@@ -280,7 +280,7 @@ describe("an adapter", () => {
         const service = yield* ServiceClient.ServiceClient
         const http = yield* HttpClient.HttpClient
         const training = yield* service.createTrainingClientFromState(paths[0]!)
-        const external = yield* yield* training.saveWeightsExternal("out")
+        const external = yield* Fiber.join(yield* training.saveWeightsExternal("out"))
         const { urls } = yield* rest.getExternalWeightsUrls(external.path!)
         const files = yield* Effect.all(
           Record.map(urls, (url) =>

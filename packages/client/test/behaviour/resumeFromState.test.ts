@@ -34,7 +34,7 @@ describe("training from a saved state", () => {
       Effect.gen(function* () {
         const whole = yield* service.createLoraTrainingClient({ base_model: embedded.baseModel, rank: 4, seed: 1 })
         yield* steps(whole, 2)
-        const saved = yield* yield* whole.saveState("halfway")
+        const saved = yield* Fiber.join(yield* whole.saveState("halfway"))
         const expected = yield* steps(whole, 3)
         const resumed = yield* service.createTrainingClientFromStateWithOptimizer(saved.path)
         assert.notStrictEqual(resumed.modelId, whole.modelId)

@@ -161,7 +161,7 @@ for (const service of [scripted, embedded]) {
         const program = Effect.gen(function* () {
           const client = yield* ServiceClient.ServiceClient
           const training = yield* client.createLoraTrainingClient({ base_model: service.baseModel })
-          return yield* yield* training.optimStep()
+          return yield* Fiber.join(yield* training.optimStep())
         })
         yield* Effect.forEach(
           sides,

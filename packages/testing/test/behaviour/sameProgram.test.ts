@@ -30,7 +30,7 @@ const program = Effect.gen(function* () {
     const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
     losses.push(output.metrics["loss:sum"])
   }
-  const saved = yield* yield* training.saveState("state")
+  const saved = yield* Fiber.join(yield* training.saveState("state"))
   const sampling = yield* training.saveWeightsAndGetSamplingClient()
   const reply = yield* sampling.sample(ModelInput.fromTokens([1, 2]), {
     num_samples: 2,
