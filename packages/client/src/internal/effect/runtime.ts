@@ -9,6 +9,7 @@ import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import type * as MetricLabel from "effect/MetricLabel"
 import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 
 /** The fiber that called an operation. Work that callbacks do for it runs with its context and its FiberRefs. @internal */
@@ -75,3 +76,7 @@ export const makeDeferred = <A, E>(): Deferred.Deferred<A, E> => Deferred.unsafe
 /** Completes a deferred from a callback. @internal */
 export const completeDeferred = <A, E>(deferred: Deferred.Deferred<A, E>, result: Effect.Effect<A, E>): void =>
   Deferred.unsafeDone(deferred, result)
+
+/** A stream for platforms, which runs with the caller's context. @internal */
+export const toAsyncIterable = <A, E>(stream: Stream.Stream<A, E>): Effect.Effect<AsyncIterable<A>> =>
+  Effect.map(Effect.runtime<never>(), (runtime) => Stream.toAsyncIterableRuntime(stream, runtime))

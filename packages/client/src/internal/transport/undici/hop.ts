@@ -6,10 +6,10 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Stream from "effect/Stream"
 import { Readable } from "node:stream"
 import type * as Undici from "undici"
 import { requestError } from "../../effect/httpErrors.ts"
+import { toAsyncIterable } from "../../effect/runtime.ts"
 import { acceptEncoding } from "./decoders.ts"
 import type { TransformRequest } from "./transformRequest.ts"
 
@@ -45,9 +45,7 @@ const formDataBody = (request: HttpClientRequest.HttpClientRequest, formData: Fo
   })
 
 const streamBody = (stream: HttpBody.Stream["stream"]): Effect.Effect<Body> =>
-  Effect.map(Effect.runtime<never>(), (runtime) => ({
-    content: Readable.from(Stream.toAsyncIterableRuntime(stream, runtime))
-  }))
+  Effect.map(toAsyncIterable(stream), (iterable) => ({ content: Readable.from(iterable) }))
 
 /** The body as undici takes it; an effect where it must be encoded first. @internal */
 export const bodyOf = (
