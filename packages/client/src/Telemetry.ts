@@ -1,6 +1,7 @@
 /**
  * What a client reports to the service: that a session started and ended, and which requests failed and how. Events hold
- * statuses, tags and the service's own messages; never a prompt, a header or a key. `TINKER_TELEMETRY=0` turns it off.
+ * types of errors, statuses and request ids; never a prompt, a path, a header, a key, or the text of an error, as services
+ * echo requests there. `docs/telemetry.md` shows a batch. `TINKER_TELEMETRY=0` turns it off.
  *
  * @since 0.1.0
  */
@@ -25,7 +26,10 @@ export type Severity = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL"
  */
 export interface Telemetry {
   readonly enabled: boolean
-  /** Reports an event, with data that JSON can hold. It never waits and never fails. */
+  /**
+   * Reports an event, with data that JSON can hold, of at most 10,000 characters. The data is sent as it is, without keys
+   * and tokens. It never waits and never fails.
+   */
   readonly event: (name: string, data?: { readonly [key: string]: unknown }, severity?: Severity) => Effect.Effect<void>
   /** Reports why a program ended: a user's error as such, and anything else as an unhandled exception. */
   readonly failure: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
@@ -85,7 +89,7 @@ export const make = (
     let started: DateTime.Utc | undefined
     const event: Telemetry["event"] = (event_name, data = {}, severity = "INFO") =>
       Effect.suspend(() =>
-        queue.push({ event: "GENERIC_EVENT", event_name, event_data: events.redactKeys(data) }, severity)
+        queue.push({ event: "GENERIC_EVENT", event_name, event_data: events.eventData(data) }, severity)
       )
     return {
       enabled: true,

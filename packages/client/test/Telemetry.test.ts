@@ -141,6 +141,28 @@ describe("telemetry", () => {
     })
   )
 
+  it.scoped("takes any data: what JSON cannot hold and what is too large is named, not sent", () =>
+    Effect.gen(function* () {
+      const sent: Array<unknown> = []
+      const telemetry = yield* Telemetry.make(({ events }) => Effect.sync(() => void sent.push(...events)))
+      const circle: { self?: unknown } = {}
+      circle.self = circle
+      for (const data of [circle, { big: 1n }, { long: "x".repeat(20_000) }, { fine: 1 }]) {
+        yield* telemetry.event("mine", data)
+      }
+      yield* telemetry.flush
+      assert.deepStrictEqual(
+        sent.map((event) => (event as { event_data: unknown }).event_data),
+        [
+          { dropped: "JSON cannot hold it" },
+          { dropped: "JSON cannot hold it" },
+          { dropped: "more than 10000 characters" },
+          { fine: 1 }
+        ]
+      )
+    })
+  )
+
   it.scoped("ends with the first 404, as the service accepts none", () =>
     Effect.gen(function* () {
       const none = new TinkerError.NotFound({ method: "sendTelemetry", status: 404, detail: "" })

@@ -59,8 +59,8 @@ export const scripted: TestService = {
   make: (overrides) => ScriptedHttpClient.make({ ...script, ...overrides })
 }
 
-// as a gateway does that serves the contract below another path
-const forwardTo =
+/** Forwards requests as a gateway does that serves the contract below another path. */
+export const forwardTo =
   (client: HttpClient.HttpClient): ScriptedHttpClient.Step =>
   (recorded) =>
     client

@@ -18,24 +18,47 @@ export const timedelta = (millis: number): string => {
 /** @internal */
 export const isUserError = (error: TinkerError.TinkerError): boolean => error.category === "user"
 
-/** @internal */
-export const nameOf = (error: unknown): string =>
-  Predicate.hasProperty(error, "_tag") && typeof error._tag === "string"
-    ? error._tag
-    : error instanceof Error
-      ? error.name
-      : typeof error
+const maxNameLength = 100
+
+/** The name of an error's class. A program can write anything there, so what is no name is left out. @internal */
+export const nameOf = (error: unknown): string => {
+  const name =
+    Predicate.hasProperty(error, "_tag") && typeof error._tag === "string"
+      ? error._tag
+      : error instanceof Error
+        ? error.name
+        : typeof error
+  return name.length <= maxNameLength && /^[\w$./@:-]+$/.test(name) ? name : "Error"
+}
+
+/** A request id, unless a proxy has put something else there. */
+const requestIdOf = ({ requestId }: TinkerError.TinkerError): string | undefined =>
+  requestId !== undefined && /^[\w.:-]{1,128}$/.test(requestId) ? requestId : undefined
+
+/** What went wrong, in words of this library. The service's own text is left out: services echo prompts in it. */
+const kindOf = (error: TinkerError.TinkerError): string => (error._tag === "TransportError" ? error.reason : error._tag)
 
 /** @internal */
 export const describe = (error: TinkerError.TinkerError): { readonly [key: string]: unknown } => ({
   exception_type: error._tag,
-  exception: "detail" in error ? error.detail : error._tag === "TransportError" ? error.reason : error._tag,
+  exception: kindOf(error),
   status_code: "status" in error ? error.status : error._tag === "TransportError" ? 0 : undefined,
-  request_id: error.requestId,
+  request_id: requestIdOf(error),
   is_retryable: error.isRetryable,
   is_user_error: isUserError(error)
 })
 
 /** The message of an unhandled exception. What a program's own errors say stays with it. @internal */
-export const messageOf = (error: unknown): string =>
-  TinkerError.isTinkerError(error) ? String(redactKeys(describe(error)["exception"])) : ""
+export const messageOf = (error: unknown): string => (TinkerError.isTinkerError(error) ? kindOf(error) : "")
+
+const maxDataLength = 10_000
+
+/** Data as JSON holds it, without keys and tokens; only why, if JSON cannot hold it or it is too large. @internal */
+export const eventData = (data: { readonly [key: string]: unknown }): { readonly [key: string]: unknown } => {
+  try {
+    if (JSON.stringify(data).length <= maxDataLength) return redactKeys(data)
+    return { dropped: `more than ${maxDataLength} characters` }
+  } catch {
+    return { dropped: "JSON cannot hold it" }
+  }
+}
