@@ -2,8 +2,8 @@
  * Installs the packages as a user does, from tarballs in a project of their own, and imports what they export. It needs
  * `npm run build` and a registry, so `.ci/nightly` runs it.
  *
- * Without undici and @effect/platform-node, which are optional, all but the modules named Node… must work, and those must
- * fail by naming the package to install. With them, everything must work.
+ * Without undici and @effect/platform-node, which are optional, every index must load, and the modules that need them must
+ * fail by naming the package to install. With them, everything must work: the embedded service trains for one step.
  */
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -12,7 +12,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const names = ["api", "tokenizers", "client", "server", "testing"]
+const names = ["api", "tokenizers", "client", "server", "engine", "testing", "embedded", "cookbook"]
 const versions = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).devDependencies
 const optional = { undici: versions.undici, "@effect/platform-node": versions["@effect/platform-node"] }
 // what needs which of the optional packages
@@ -36,6 +36,23 @@ for (const problem of problems) console.error(problem)
 process.exitCode = problems.length
 `
 
+const training = `
+import * as Datum from "@effect-tinker/api/Datum"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as Embedded from "@effect-tinker/embedded/Embedded"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { Effect, Fiber, Layer } from "effect"
+
+const program = Effect.gen(function* () {
+  const service = yield* ServiceClient.ServiceClient
+  const training = yield* service.createLoraTrainingClient({ base_model: "effect-tinker/nano", rank: 4 })
+  const forward = yield* training.forwardBackward([Datum.fromPromptCompletion([1, 2], [3, 4])], "cross_entropy")
+  return (yield* Fiber.join(forward)).metrics["loss:sum"]
+})
+const ServiceLive = Embedded.layerServiceClient().pipe(Layer.provide(NodeContext.layer))
+console.log("loss", await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(ServiceLive))))
+`
+
 for (const name of names) {
   if (existsSync(join(root, "packages", name, "dist", "index.js"))) continue
   console.error(`packages/${name} is not built: run npm run build`)
@@ -53,8 +70,9 @@ try {
   const manifest = { private: true, type: "module", dependencies: { ...peers, ...Object.fromEntries(tarballs) } }
   writeFileSync(join(scratch, "package.json"), JSON.stringify(manifest))
   writeFileSync(join(scratch, "main.mjs"), program)
+  writeFileSync(join(scratch, "training.mjs"), training)
   const run = (which) => {
-    npm("install", "--no-audit", "--no-fund")
+    npm("install", "--no-audit", "--no-fund", "--omit=optional")
     execFileSync("node", ["main.mjs", which], { cwd: scratch, stdio: "inherit" })
     console.log(`${names.length} packages import, ${which}`)
   }
@@ -62,6 +80,7 @@ try {
   Object.assign(manifest.dependencies, optional)
   writeFileSync(join(scratch, "package.json"), JSON.stringify(manifest))
   run("complete")
+  execFileSync("node", ["training.mjs"], { cwd: scratch, stdio: "inherit", timeout: 120_000 })
 } catch (error) {
   console.error(error.message)
   process.exitCode = 1
