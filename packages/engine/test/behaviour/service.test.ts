@@ -38,6 +38,11 @@ const clientOf = (http: HttpClient.HttpClient) => {
   }
 }
 
+const targetsOf = (data: ReadonlyArray<number>) => ({
+  target_tokens: { data, dtype: "int64", shape: [data.length] },
+  weights: { data: data.map(() => 1), dtype: "float32", shape: [data.length] }
+})
+
 describe("A TinkerServer over JaxEngine", () => {
   it.scoped("trains, saves a checkpoint and samples from it, while the test clock stands still", () =>
     Effect.gen(function* () {
@@ -48,10 +53,7 @@ describe("A TinkerServer over JaxEngine", () => {
       const text = [20, 40, 60, 80, 100, 120]
       const datum = {
         model_input: { chunks: [{ type: "encoded_text", tokens: text.slice(0, -1) }] },
-        loss_fn_inputs: {
-          target_tokens: { data: text.slice(1), dtype: "int64", shape: [5] },
-          weights: { data: [1, 1, 1, 1, 1], dtype: "float32", shape: [5] }
-        }
+        loss_fn_inputs: targetsOf(text.slice(1))
       }
       const losses: Array<number> = []
       for (let step = 0; step < 50; step++) {
@@ -87,6 +89,42 @@ describe("A TinkerServer over JaxEngine", () => {
       })
       assert.strictEqual(failed.category, "user")
       assert.include(failed.error, "the vocabulary of test/tiny has 259 tokens")
+    })
+  )
+
+  it.scoped("samples the new weights after a sampler of the same name was deleted and saved again", () =>
+    Effect.gen(function* () {
+      const http = yield* InProcessHttpClient.make(service(fixtures.path("tiny-qwen3")))
+      const { post, run } = clientOf(http)
+      const { session_id } = yield* post("/create_session", { tags: [], user_metadata: {}, sdk_version: "test" })
+      const create = { session_id, model_seq_id: 0, base_model: "test/tiny", lora_config: { rank: 4, seed: 1 } }
+      const { model_id } = yield* run("/create_model", create)
+      const tokens = [20, 40, 60]
+      const data = [
+        { model_input: { chunks: [{ type: "encoded_text", tokens }] }, loss_fn_inputs: targetsOf([40, 60, 80]) }
+      ]
+      const score = (model_path: string) =>
+        Effect.map(
+          run("/asample", {
+            model_path,
+            prompt: data[0]!.model_input,
+            prompt_logprobs: true,
+            sampling_params: { max_tokens: 1 }
+          }),
+          (sampled) => sampled.prompt_logprobs
+        )
+      const { path } = yield* run("/save_weights_for_sampler", { model_id, path: "x" })
+      const before = yield* score(path)
+      for (let step = 0; step < 3; step++) {
+        yield* run("/forward_backward", { model_id, forward_backward_input: { data, loss_fn: "cross_entropy" } })
+        yield* run("/optim_step", { model_id, adam_params: { learning_rate: 1e-2 } })
+      }
+      const other = yield* run("/save_weights_for_sampler", { model_id, path: "y" })
+      const expected = yield* score(other.path)
+      assert.notDeepEqual(expected, before)
+      yield* http.del(`http://tinker.test/api/v1/training_runs/${model_id}/checkpoints/sampler_weights/x`)
+      yield* run("/save_weights_for_sampler", { model_id, path: "x" })
+      assert.deepStrictEqual(yield* score(path), expected)
     })
   )
 })

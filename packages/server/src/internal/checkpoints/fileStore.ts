@@ -71,7 +71,7 @@ const save = Effect.fnUntraced(function* (
   if (options.overwrite !== true && existing !== undefined && infos.isLive(existing.info, now)) {
     return yield* new model.CheckpointExists({ path })
   }
-  const info = infos.make(options, now)
+  const info = yield* infos.make(options, now)
   yield* Effect.mapError(writeCheckpoint(root, directory, options, info), storedInfo.toStoreError(options.path))
   return info
 })

@@ -2,11 +2,20 @@
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as ids from "../util/ids.ts"
 import * as adapterFiles from "./adapterFiles.ts"
 import { type Change, CheckpointNotFound, type Info, type SaveOptions } from "./model.ts"
 
-/** The metadata of a checkpoint that is saved now. @internal */
-export const make = (options: SaveOptions, now: number): Info => ({
+/** The metadata of a checkpoint that is saved now, under a new revision. @internal */
+export const make = (options: SaveOptions, now: number): Effect.Effect<Info> =>
+  Effect.map(ids.uuid, (revision) => ({ ...describe(options, now), revision }))
+
+/** The revision of a checkpoint: equal for the same save, and for no other. @internal */
+export const revisionOf = ({ created_at, revision, size_bytes }: Info): string =>
+  // stores before revisions existed recorded these
+  revision ?? `${created_at}-${size_bytes}`
+
+const describe = (options: SaveOptions, now: number): Info => ({
   ...options.path,
   base_model: options.adapter.base_model,
   lora_config: options.adapter.lora_config,

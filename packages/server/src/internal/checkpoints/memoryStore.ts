@@ -15,15 +15,16 @@ const save = (
   checkpoints: Checkpoints,
   options: model.SaveOptions
 ): Effect.Effect<model.Info, model.CheckpointExists> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const info = yield* infos.make(options, now)
     const path = TinkerPath.format(options.path)
     const existing = checkpoints.get(path)
     if (options.overwrite !== true && existing !== undefined && infos.isLive(existing.info, now)) {
-      return new model.CheckpointExists({ path })
+      return yield* new model.CheckpointExists({ path })
     }
-    const info = infos.make(options, now)
     checkpoints.set(path, structuredClone({ info, adapter: options.adapter, optimizer: options.optimizer }))
-    return Effect.succeed(info)
+    return info
   })
 
 const update = (checkpoints: Checkpoints, path: TinkerPath.TinkerPath, change: model.Change) =>

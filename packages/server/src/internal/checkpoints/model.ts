@@ -68,6 +68,8 @@ export const Info = Schema.Struct({
   user_metadata: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { exact: true }),
   /** milliseconds since the epoch */
   created_at: Schema.Int,
+  /** another one for each save, so that weights that were saved again under a path can be told from those before */
+  revision: Schema.optionalWith(Schema.String, { exact: true }),
   /** milliseconds since the epoch; absent if the checkpoint does not expire */
   expires_at: Schema.optionalWith(Schema.Int, { exact: true }),
   /** size of the tensors */

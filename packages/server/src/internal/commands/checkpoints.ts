@@ -8,14 +8,11 @@ import * as responses from "../util/responses.ts"
 
 /** @internal */
 export const deleteCheckpoint = Effect.fnUntraced(function* (
-  { auditLog, models, store }: ServiceState,
+  { auditLog, store }: ServiceState,
   path: TinkerPath.TinkerPath
 ): Effect.fn.Return<void, responses.OperationRejection> {
   const { owner } = yield* access.findOwned(store, path)
   yield* access.orNotFound(store.remove(path))
-  // the model may save a checkpoint of that name again
-  const record = models.all().find(({ id }) => id === path.training_run_id)
-  record?.names.delete(TinkerPath.checkpointId(path))
   yield* auditLog.record(owner, "checkpoint_deleted", path)
 })
 

@@ -34,7 +34,7 @@ export interface ModelRecord extends ModelConfig {
   readonly resources: Scope.CloseableScope
   /** milliseconds since the epoch */
   lastRequest: number
-  /** `<kind>/<name>` of checkpoints that are saved or will be */
+  /** `<kind>/<name>` of checkpoints that queued operations will save */
   readonly names: Set<string>
   state: ModelState
 }

@@ -39,7 +39,7 @@ const badName = (name: string) =>
 const nameTaken = (path: TinkerPath.TinkerPath) =>
   responses.conflict(`there is a checkpoint ${TinkerPath.format(path)} already`)
 
-/** The name of a checkpoint to be saved: reserved when the operation is queued, released if the save fails. */
+/** The name of a checkpoint to be saved: reserved while the operation is queued or runs. Later the store knows it. */
 class CheckpointName {
   private readonly record: ModelRecord
   private readonly kind: TinkerPath.Kind
@@ -113,7 +113,7 @@ export const saveWeights = (
         const optimizer = yield* model.optimizer
         yield* save(environment, record, { path, adapter, optimizer, overwrite, ttl_seconds, user_metadata })
         return outcomes.done({ json: () => encodeSaved({ path: TinkerPath.format(path), type: "save_weights" }) })
-      }).pipe(Effect.onError(() => checkpoint.release(seqId)))
+      }).pipe(Effect.ensuring(checkpoint.release(seqId)))
   }
 }
 
@@ -147,7 +147,7 @@ const saveSamplerCheckpoint = (
         yield* save(environment, record, { path, adapter, ttl_seconds, user_metadata })
         const body = { path: TinkerPath.format(path), type: "save_weights_for_sampler" } as const
         return outcomes.done({ json: () => encodeSampler(body) })
-      }).pipe(Effect.onError(() => checkpoint.release(seqId)))
+      }).pipe(Effect.ensuring(checkpoint.release(seqId)))
   }
 }
 
@@ -209,6 +209,6 @@ export const saveWeightsExternal = (
         const { size_bytes } = yield* save(environment, record, { path, adapter, ttl_seconds })
         const body = { path: TinkerPath.format(path), size_bytes, type: "save_weights_external" } as const
         return outcomes.done({ json: () => encodeExternal(body) })
-      }).pipe(Effect.onError(() => checkpoint.release(seqId)))
+      }).pipe(Effect.ensuring(checkpoint.release(seqId)))
   }
 }

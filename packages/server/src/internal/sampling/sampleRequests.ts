@@ -16,8 +16,9 @@ import { overloaded } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
 import { addCompletion } from "./sampleCompletions.ts"
-import { maxRemembered, type SamplerRecord, type Samplers, type Source } from "./samplers.ts"
+import { maxRemembered, type SamplerRecord, type Samplers } from "./samplers.ts"
 import { findSampler } from "./samplingSessions.ts"
+import type { Source } from "./sources.ts"
 
 /** A sample request on its way into the engine. */
 interface SampleSubmission {
@@ -121,11 +122,9 @@ const start = (samplers: Samplers, submission: SampleSubmission): Effect.Effect<
   )
 }
 
-const addFuture = (
-  { environment: { futures, settings } }: Samplers,
-  { clock, load, record, request, seqId }: SampleSubmission
-): futures.Entry => {
-  const id = `${record.id}:${seqId ?? `unnumbered-${record.unnumbered++}`}`
+const addFuture = (samplers: Samplers, { clock, load, record, request, seqId }: SampleSubmission): futures.Entry => {
+  const { futures, settings } = samplers.environment
+  const id = `${record.id}:${seqId ?? `unnumbered-${samplers.unnumbered++}`}`
   const sample_sequence_ids = Array.from({ length: request.num_samples }, (_, index) => `${id}:${index}`)
   const entry: futures.Entry = futures.add({
     receipt: { id, envelope: { sample_sequence_ids } },
@@ -152,7 +151,7 @@ const sampleInEngine = (
   const { num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs } = request
   return Effect.suspend(() => {
     entry.started = currentMillisUnsafe(clock)
-    return samplers.engineSampler(record.id)
+    return samplers.engineSampler(record)
   }).pipe(
     Effect.flatMap((sampler) =>
       sampler.sample({ num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs })

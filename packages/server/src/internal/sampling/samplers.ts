@@ -3,6 +3,8 @@ import type * as Sampling from "@effect-tinker/api/Sampling"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Hash from "effect/Hash"
 import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
@@ -13,15 +15,26 @@ import type { Environment } from "../work/environment.ts"
 import * as futures from "../work/futures.ts"
 import type * as outcomes from "../work/outcomes.ts"
 import type * as sessions from "../work/sessions.ts"
+import { createEngineSampler, type Source } from "./sources.ts"
 
-/** What is sampled from: a base model, alone or with an adapter, which is in memory or in the store. @internal */
-export interface Source {
-  readonly base_model: string
-  readonly adapter?: Engine.Adapter | undefined
-  readonly path?: TinkerPath.TinkerPath | undefined
+/** The key of an engine's sampler: equal for equal ids. */
+class SamplerKey implements Equal.Equal {
+  readonly id: string
+  /** what a lookup creates the sampler from; absent in keys that only remove one */
+  readonly source: Source | undefined
+  constructor(id: string, source: Source | undefined) {
+    this.id = id
+    this.source = source
+  }
+  [Hash.symbol](): number {
+    return Hash.string(this.id)
+  }
+  [Equal.symbol](that: Equal.Equal): boolean {
+    return that instanceof SamplerKey && that.id === this.id
+  }
 }
 
-/** A sampling session, or a model that samples name directly. @internal */
+/** A sampling session, or a model that a sample names directly. @internal */
 export interface SamplerRecord {
   readonly id: string
   /** absent for samples that name a base model or a path */
@@ -30,8 +43,6 @@ export interface SamplerRecord {
   readonly fingerprint: string | undefined
   /** sample requests by `seq_id` */
   readonly requests: Map<number, { readonly fingerprint: string; readonly receipt: futures.Receipt }>
-  /** how many samples had no `seq_id` */
-  unnumbered: number
   /** clients that joined, besides the one that created the session, which is number 0 */
   joined: number
   /** by the number of the client */
@@ -39,6 +50,8 @@ export interface SamplerRecord {
   /** absent until the save that creates it has run */
   source: Source | undefined
 }
+
+type RecordOptions = Pick<SamplerRecord, "id" | "session" | "fingerprint" | "source">
 
 /** The completed samples of one client, in order of completion. @internal */
 export interface Completions {
@@ -52,13 +65,17 @@ export interface Completions {
 /** How many requests of a sampling session are deduplicated, and how many completions are listed. @internal */
 export const maxRemembered = 10_000
 
+type EngineSamplers = RcMap.RcMap<SamplerKey, Engine.EngineSampler, outcomes.Failure>
+
 /** @internal */
 export class Samplers {
   readonly environment: Environment
   readonly records: Map<string, SamplerRecord>
   /** for the requests that the engine works on at a time */
   readonly permits: Semaphore
-  private readonly engineSamplers: RcMap.RcMap<string, Engine.EngineSampler, outcomes.Failure>
+  /** how many samples had no `seq_id` */
+  unnumbered = 0
+  private readonly engineSamplers: EngineSamplers
   private readonly descriptions = new Map<string, Description>()
   private readonly idsBySession = new Map<string, Array<string>>()
   private readonly loadsByUser = new Map<string | undefined, futures.SessionLoad>()
@@ -67,7 +84,7 @@ export class Samplers {
     readonly environment: Environment
     readonly records: Map<string, SamplerRecord>
     readonly permits: Semaphore
-    readonly engineSamplers: RcMap.RcMap<string, Engine.EngineSampler, outcomes.Failure>
+    readonly engineSamplers: EngineSamplers
   }) {
     this.environment = options.environment
     this.records = options.records
@@ -75,19 +92,17 @@ export class Samplers {
     this.engineSamplers = options.engineSamplers
   }
 
-  register(options: Pick<SamplerRecord, "id" | "session" | "fingerprint" | "source">): SamplerRecord {
-    const record: SamplerRecord = {
-      ...options,
-      requests: new Map(),
-      unnumbered: 0,
-      joined: 0,
-      completions: new Map()
-    }
-    this.records.set(record.id, record)
-    if (record.session !== undefined) {
-      record.session.samplers.add(record.id)
-      if (record.source !== undefined) this.describeAs(record.session, record.id, record.source)
-    }
+  makeRecord(options: RecordOptions): SamplerRecord {
+    return { ...options, requests: new Map(), joined: 0, completions: new Map() }
+  }
+
+  /** Adds the record of a sampling session. */
+  register(options: RecordOptions & { readonly session: sessions.Session }): SamplerRecord {
+    const { id, session, source } = options
+    const record = this.makeRecord(options)
+    this.records.set(id, record)
+    session.samplers.add(id)
+    if (source !== undefined) this.describeAs(session, id, source)
     return record
   }
 
@@ -107,8 +122,8 @@ export class Samplers {
   }
 
   /** The engine's sampler of a record: created on demand, released when idle. */
-  engineSampler(id: string): Effect.Effect<Engine.EngineSampler, outcomes.Failure, Scope.Scope> {
-    return RcMap.get(this.engineSamplers, id)
+  engineSampler({ id, source }: SamplerRecord): Effect.Effect<Engine.EngineSampler, outcomes.Failure, Scope.Scope> {
+    return RcMap.get(this.engineSamplers, new SamplerKey(id, source))
   }
 
   /** The load of a user's samples outside of sessions. */
@@ -121,8 +136,8 @@ export class Samplers {
   }
 
   /** Sets what a sampler samples from, which stays known after the end of its session. */
-  describeAs(session: sessions.Session, id: string, { base_model, path }: Source): void {
-    const model_path = path === undefined ? undefined : TinkerPath.format(path)
+  describeAs(session: sessions.Session, id: string, { base_model, stored }: Source): void {
+    const model_path = stored === undefined ? undefined : TinkerPath.format(stored.path)
     this.descriptions.set(id, { owner: session.record.owner, sampler_id: id, base_model, model_path })
     const ids = this.idsBySession.get(session.id)
     if (ids === undefined) this.idsBySession.set(session.id, [id])
@@ -142,7 +157,9 @@ export class Samplers {
   release({ samplers }: sessions.Session): Effect.Effect<void> {
     return Effect.suspend(() => {
       for (const id of samplers) this.records.delete(id)
-      return Effect.forEach(samplers, (id) => RcMap.invalidate(this.engineSamplers, id), { discard: true })
+      return Effect.forEach(samplers, (id) => RcMap.invalidate(this.engineSamplers, new SamplerKey(id, undefined)), {
+        discard: true
+      })
     })
   }
 }
@@ -159,17 +176,8 @@ export const make = (environment: Environment): Effect.Effect<Samplers, never, S
     const records = new Map<string, SamplerRecord>()
     const permits = yield* makeSemaphore(Math.max(1, sampleConcurrency))
     const engineSamplers = yield* RcMap.make({
-      lookup: (id: string) => createEngineSampler(environment, records.get(id)!),
+      lookup: ({ source }: SamplerKey) => createEngineSampler(environment, source!),
       idleTimeToLive: samplerIdle
     })
     return new Samplers({ environment, records, permits, engineSamplers })
   })
-
-const createEngineSampler = Effect.fnUntraced(function* (
-  { engine, store }: Environment,
-  { source }: SamplerRecord
-): Effect.fn.Return<Engine.EngineSampler, outcomes.Failure, Scope.Scope> {
-  const { adapter, base_model, path } = source!
-  const loaded = adapter ?? (path === undefined ? undefined : (yield* store.load(path)).adapter)
-  return yield* engine.createSampler({ base_model, adapter: loaded })
-})

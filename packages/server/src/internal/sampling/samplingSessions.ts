@@ -1,15 +1,11 @@
 /** Sampling sessions: created by a request or by a save, joined by further clients. */
 import type * as Sampling from "@effect-tinker/api/Sampling"
-import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as checkpoints from "../checkpoints/access.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as responses from "../util/responses.ts"
-import { requireBaseModel } from "../work/baseModels.ts"
-import type { Environment } from "../work/environment.ts"
 import type * as sessions from "../work/sessions.ts"
-import type { SamplerRecord, Samplers, Source } from "./samplers.ts"
+import { type SamplerRecord, type Samplers } from "./samplers.ts"
+import { checkSource, resolveSource, type Source, sourceId } from "./sources.ts"
 
 /** The id of a sampling session that a save will fill. @internal */
 export interface Reservation {
@@ -72,44 +68,20 @@ export const joinSamplingSession = (
   id: string
 ): Effect.Effect<number, responses.OperationRejection> => Effect.map(samplers.find(id), (record) => ++record.joined)
 
-/** The sampler of a request: its sampling session, or one that all samples from the same model share. @internal */
+/**
+ * The sampler of a request: its sampling session, or one that is made for it from a base model or a checkpoint. A session
+ * is rejected when its checkpoint is gone, or was replaced, or can no longer be read.
+ *
+ * @internal
+ */
 export const findSampler = (
   samplers: Samplers,
   request: Sampling.SampleRequest
 ): Effect.Effect<SamplerRecord, responses.OperationRejection> =>
   request.sampling_session_id === undefined
-    ? Effect.map(resolveSource(samplers.environment, request), (source) => {
-        const id = source.path === undefined ? `base:${source.base_model}` : TinkerPath.format(source.path)
-        return samplers.records.get(id) ?? samplers.register({ id, session: undefined, fingerprint: undefined, source })
-      })
-    : samplers.find(request.sampling_session_id)
-
-/** Resolves what a request samples from. Rejects what does not exist, or what the user may not read. */
-const resolveSource = Effect.fnUntraced(function* (
-  environment: Environment,
-  request: { readonly base_model?: string | undefined; readonly model_path?: string | undefined }
-): Effect.fn.Return<Source, responses.OperationRejection> {
-  const { base_model, model_path } = request
-  if (base_model !== undefined) yield* requireBaseModel(environment.engine, base_model)
-  if (model_path === undefined) {
-    return base_model === undefined
-      ? yield* responses.badRequest("give base_model or model_path, so that there is something to sample from")
-      : { base_model }
-  }
-  const parsed = TinkerPath.parse(model_path)
-  if (Option.isNone(parsed)) {
-    return yield* responses.badRequest(`model_path ${JSON.stringify(model_path)} is not a checkpoint path`)
-  }
-  const path = parsed.value
-  if (path.kind !== "sampler_weights") {
-    return yield* responses.badRequest(
-      `${model_path} holds no sampler weights: pass the path that save_weights_for_sampler returned`
-    )
-  }
-  const info = yield* checkpoints.findReadable(environment.store, path)
-  if (base_model !== undefined && base_model !== info.base_model) {
-    return yield* responses.badRequest(`${model_path} is of base model ${info.base_model}, not of ${base_model}`)
-  }
-  yield* requireBaseModel(environment.engine, info.base_model)
-  return { base_model: info.base_model, path }
-})
+    ? Effect.map(resolveSource(samplers.environment, request), (source) =>
+        samplers.makeRecord({ id: sourceId(source), session: undefined, fingerprint: undefined, source })
+      )
+    : Effect.tap(samplers.find(request.sampling_session_id), ({ id, source }) =>
+        checkSource(samplers.environment, id, source!)
+      )
