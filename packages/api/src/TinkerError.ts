@@ -24,6 +24,7 @@ export { type ErrorTrait, TypeId } from "./internal/errors/trait.ts"
  */
 export type TinkerError =
   | clientErrors.InvalidInput
+  | clientErrors.CredentialCommandFailed
   | clientErrors.TransportError
   | responseErrors.BadRequest
   | responseErrors.Unauthorized

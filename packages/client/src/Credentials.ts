@@ -1,16 +1,35 @@
 /**
  * Where the key comes from. The sources, in this order: a given key (an option, or `TINKER_API_KEY`), the output of a
- * command (`TINKER_CREDENTIAL_CMD`), the default key that `tinker auth login` stored in `~/.tinker/credentials.json`.
+ * command (`TINKER_CREDENTIAL_CMD`), the default key that `tinker auth login` stored in `~/.tinker/credentials.json`
+ * (`CredentialsFile`).
  *
- * A credential is a key (`tml-…`) or a token (`eyJ…`), and is always `Redacted`. To take credentials from elsewhere, such
- * as a vault, implement `Credentials` and give it to `TinkerConfig`.
+ * A credential is a key (`tml-…`) or a token (`eyJ…`), and is always `Redacted`. It is one line of visible ASCII; what is
+ * not is refused before it is put in a header. No error and no log line shows it, or the command.
+ *
+ * The rules for a command:
+ *
+ * - It must exit with 0 within a minute, and print one credential and nothing else. Otherwise the error is
+ *   `CredentialCommandFailed`, which names the exit code and the reason, and is retryable.
+ * - It runs when a credential is first needed. It runs again when a minute or half of a token's lifetime is left, whichever
+ *   is less, every five minutes for a plain key, and when the service has rejected the credential.
+ * - All requests share one run. Interrupting one of them does not interrupt the run.
+ * - While the credential at hand is valid, no failure of the command fails a request. The failure is logged as a warning,
+ *   and the command runs again with the next request after 1 s, then 2 s, up to a minute. A request waits at most 5 s for a
+ *   better credential than a valid one.
+ * - A wrong clock does no harm: where the clock contradicts a token's claims (`iat`, `exp`), the token is used for its whole
+ *   lifetime, and the service decides. A given token that has expired by the clock is refused.
+ *
+ * The same rules hold for the access tokens that a service may exchange credentials for.
+ *
+ * To take credentials from elsewhere, such as a vault, implement `Credentials` and give it to `TinkerConfig`.
  *
  * @since 0.1.0
  */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { check, commandCredential, invalid, notExpired, storedKey } from "./internal/auth/credentialSources.ts"
+import { check, invalid, unexpired } from "./internal/auth/credential.ts"
+import { commandCredential, storedKey } from "./internal/auth/credentialSources.ts"
 import * as jwt from "./internal/auth/jwt.ts"
 
 /**
@@ -18,8 +37,8 @@ import * as jwt from "./internal/auth/jwt.ts"
  * @category models
  */
 export interface Credentials {
-  /** The credential for the next request. */
-  readonly get: (request: Request) => Effect.Effect<Redacted.Redacted, TinkerError.InvalidInput>
+  /** The credential for the next request. A retryable error is retried under the request's `RetryPolicy`. */
+  readonly get: (request: Request) => Effect.Effect<Redacted.Redacted, TinkerError.TinkerError>
 }
 
 /**
@@ -31,6 +50,8 @@ export interface Request {
   readonly commandFirst: boolean
   /** the last credential was rejected: get another one, if there can be one */
   readonly fresh: boolean
+  /** with `fresh`, the one that was rejected; another that is at hand by now is used */
+  readonly rejected?: Redacted.Redacted | undefined
 }
 
 /**
@@ -39,7 +60,7 @@ export interface Request {
  */
 export interface Sources {
   readonly apiKey?: Redacted.Redacted | undefined
-  /** a shell command that prints the credential */
+  /** a shell command that prints the credential and exits with 0 */
   readonly command?: string | undefined
   /** the path of a file with stored keys */
   readonly file?: string | undefined
@@ -65,11 +86,11 @@ export const make = (sources: Sources): Effect.Effect<Credentials, TinkerError.I
           ? yield* storedKey(sources.file)
           : undefined
     if (key === undefined && command === undefined) return yield* invalid("apiKey", missing)
-    const given = key === undefined ? undefined : notExpired("apiKey", key)
+    const given = key === undefined ? undefined : unexpired("apiKey", key)
     return {
-      get: ({ commandFirst, fresh }) =>
-        given === undefined || (commandFirst && command !== undefined && !jwt.isToken(Redacted.value(key!)))
-          ? command!(fresh)
+      get: (request) =>
+        given === undefined || (request.commandFirst && command !== undefined && !jwt.isToken(Redacted.value(key!)))
+          ? command!(request)
           : given
     }
   })

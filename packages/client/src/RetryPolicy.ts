@@ -4,6 +4,7 @@
  * | failure | retried |
  * |---|---|
  * | no response (connection, timeout), 408, 429, 5xx | yes |
+ * | `TINKER_CREDENTIAL_CMD` fails, and no credential is valid | yes |
  * | 400 without a body, which an edge proxy sends | yes, at most 16 times more often than requests succeed |
  * | 402 | after 5 s, for as long as the service's flags allow |
  * | 409 and every other status | no: the same request would get the same response |

@@ -116,7 +116,7 @@ export const make = (options: Options): Effect.Effect<Service, TinkerError.Inval
  * @category layers
  */
 export const layer = (options: Options): Layer.Layer<TinkerConfig, TinkerError.InvalidInput> =>
-  Layer.effect(TinkerConfig, make(options))
+  Layer.scoped(TinkerConfig, make(options))
 
 const nonEmpty = (name: string) =>
   Config.option(Config.string(name)).pipe(
@@ -184,4 +184,4 @@ export const fromConfig = (options: Options = {}): Effect.Effect<Service, Tinker
  * @category layers
  */
 export const layerConfig = (options: Options = {}): Layer.Layer<TinkerConfig, TinkerError.InvalidInput> =>
-  Layer.effect(TinkerConfig, fromConfig(options))
+  Layer.scoped(TinkerConfig, fromConfig(options))

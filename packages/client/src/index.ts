@@ -1,6 +1,7 @@
 export * as CheckpointDownload from "./CheckpointDownload.ts"
 export * as ClientMetrics from "./ClientMetrics.ts"
 export * as Credentials from "./Credentials.ts"
+export * as CredentialsFile from "./CredentialsFile.ts"
 export * as CustomLoss from "./CustomLoss.ts"
 export * as ClientFlags from "./ClientFlags.ts"
 export * as Pipeline from "./Pipeline.ts"

@@ -7,13 +7,13 @@ import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Encoding, Fiber, Layer, Logger, LogLevel, Redacted, TestClock } from "effect"
+import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, LogLevel, Redacted, TestClock } from "effect"
+import * as commands from "./utils/commands.ts"
+import { withWarnings } from "./utils/logs.ts"
 import { over, ways } from "./utils/services.ts"
 
 const { json } = ScriptedHttpClient
-
-const token = (claims: Record<string, unknown>) =>
-  `eyJhbGciOiJub25lIn0.${Encoding.encodeBase64Url(JSON.stringify(claims))}.c2ln`
+const { token } = commands
 
 const fromEnvironment = (env: Record<string, string>, options: TinkerConfig.Options = {}) =>
   TinkerConfig.fromConfig(options).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))))
@@ -76,7 +76,8 @@ describe("credentials", () => {
       assert.deepStrictEqual(yield* Effect.all([rejected, rejected], { concurrency: "unbounded" }), ["tml-2", "tml-2"])
       const silent = yield* fromEnvironment({ TINKER_CREDENTIAL_CMD: "exit 3" })
       const failed = yield* Effect.flip(asked(silent))
-      assert.strictEqual(failed.path, "TINKER_CREDENTIAL_CMD")
+      assert.strictEqual(failed._tag, "CredentialCommandFailed")
+      assert.include(failed.message, "TINKER_CREDENTIAL_CMD")
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
@@ -98,6 +99,186 @@ describe("credentials", () => {
         Effect.flip
       )
       assert.include(noExecutor.message, "CommandExecutor")
+    })
+  )
+})
+
+/** Credentials of a command; `step` gets the number of its run, from 0. */
+const ofCommand = (step: (run: number) => commands.Run | Effect.Effect<commands.Run>) =>
+  Effect.gen(function* () {
+    const command = yield* commands.make((run) => {
+      const done = step(run)
+      return Effect.isEffect(done) ? done : Effect.succeed(done)
+    })
+    const credentials = yield* Effect.provide(Credentials.make({ command: "any" }), command.layer)
+    const get = Effect.map(credentials.get(plain), Redacted.value)
+    return { get, credentials, count: Effect.map(command.runs, (runs) => runs.length), runs: command.runs }
+  })
+
+const seconds = (from: number, to: number, n = 0) => token({ iat: from, exp: to, n })
+const failing: commands.Run = { output: "tml-not-this", exitCode: 1 }
+
+/** Gets the credential again and again, so many times in as much time. */
+const many = <A, E>(get: Effect.Effect<A, E>, times: number, pause: `${number} seconds`) =>
+  Effect.forEach(Array.from({ length: times }), () => Effect.tap(get, () => TestClock.adjust(pause)))
+
+describe("the credential of a command", () => {
+  it.effect("is kept until it expires when the command fails, which is logged and tried again ever more rarely", () =>
+    Effect.gen(function* () {
+      const first = seconds(0, 600)
+      const second = seconds(570, 1200)
+      const { count, get } = yield* ofCommand((run) =>
+        run === 0 ? { output: first } : run < 5 ? failing : { output: second }
+      )
+      assert.strictEqual(yield* get, first)
+      yield* TestClock.adjust("545 seconds")
+      const { lines, value } = yield* withWarnings(many(get, 20, "1 seconds"))
+      assert.include(value, first)
+      assert.strictEqual(value.at(-1), second, "before the first has expired")
+      assert.strictEqual(yield* count, 6, "and not once a call")
+      assert.strictEqual(lines.length, 4)
+      assert.match(lines[0]!, /TINKER_CREDENTIAL_CMD.*exit 1.*as long as it is valid/)
+      assert.notInclude(lines.join(), "tml-not-this")
+    })
+  )
+
+  it.effect("is kept without end if it is a plain key, and replaced once the command prints another", () =>
+    Effect.gen(function* () {
+      const { count, get } = yield* ofCommand((run) =>
+        run === 0 ? { output: "tml-1" } : run < 4 ? failing : { output: "tml-2" }
+      )
+      assert.strictEqual(yield* get, "tml-1")
+      yield* TestClock.adjust("4 minutes")
+      yield* get
+      assert.strictEqual(yield* count, 1)
+      yield* TestClock.adjust("2 minutes")
+      assert.deepStrictEqual(new Set(yield* many(get, 5, "0 seconds")), new Set(["tml-1"]))
+      assert.strictEqual(yield* count, 2)
+      yield* many(get, 3, "3600 seconds")
+      assert.strictEqual(yield* get, "tml-2")
+      assert.strictEqual(yield* count, 5)
+    })
+  )
+
+  it.effect("that has expired is not used: the failure of the command is a retryable error", () =>
+    Effect.gen(function* () {
+      const { get } = yield* ofCommand((run) =>
+        run === 0 ? { output: seconds(0, 600) } : run === 1 ? failing : { output: seconds(600, 1200) }
+      )
+      yield* get
+      yield* TestClock.adjust("601 seconds")
+      const error = yield* Effect.flip(get)
+      assert.strictEqual(error._tag, "CredentialCommandFailed")
+      assert.isTrue(error.isRetryable)
+      assert.strictEqual(yield* get, seconds(600, 1200), "a call that tries again gets it")
+    })
+  )
+
+  it.effect("that lives under a minute is not fetched for every call", () =>
+    Effect.gen(function* () {
+      const { count, get } = yield* ofCommand(() =>
+        Effect.map(
+          Effect.clockWith((clock) => clock.currentTimeMillis),
+          (now) => ({
+            output: seconds(Math.floor(now / 1000), Math.floor(now / 1000) + 30)
+          })
+        )
+      )
+      yield* many(get, 14, "1 seconds")
+      assert.strictEqual(yield* count, 1)
+      yield* many(get, 60, "1 seconds")
+      assert.isAtMost(yield* count, 6)
+    })
+  )
+
+  it.effect.each([
+    ["an hour ahead", 3600],
+    ["almost an hour ahead", 3595],
+    ["an hour behind", -3600]
+  ] as const)("is fetched once for many calls when the clock is %s", ([, ahead]) =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("2 hours")
+      const { count, get } = yield* ofCommand(() =>
+        Effect.map(
+          Effect.clockWith((clock) => clock.currentTimeMillis),
+          (now) => ({
+            output: seconds(now / 1000 - ahead, now / 1000 - ahead + 3600)
+          })
+        )
+      )
+      yield* withWarnings(many(get, 20, "0 seconds"))
+      assert.strictEqual(yield* count, 1)
+      yield* withWarnings(many(get, 20, "1 seconds"))
+      assert.isAtMost(yield* count, 3)
+    })
+  )
+
+  it.effect("that is expired is an error, unless the clock may be wrong: then the service decides, once", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("30 days")
+      const now = 30 * 86_400
+      for (const claims of [{ exp: now - 60 }, { iat: now - 90_000, exp: now - 86_401 }]) {
+        const { get } = yield* ofCommand(() => ({ output: token(claims) }))
+        assert.include((yield* Effect.flip(get)).message, "printed an expired token")
+      }
+      const expired = seconds(now - 3660, now - 60)
+      const { credentials, get } = yield* ofCommand(() => ({ output: expired }))
+      const { lines, value } = yield* withWarnings(get)
+      assert.strictEqual(value, expired)
+      assert.match(lines.join(), /expired by this machine's clock/)
+      const rejected = credentials.get({ commandFirst: false, fresh: true, rejected: Redacted.make(expired) })
+      assert.include((yield* Effect.flip(rejected)).message, "an expired token again")
+      const stale = yield* ofCommand((run) => ({ output: run === 0 ? seconds(now, now + 120) : expired }))
+      yield* stale.get
+      yield* TestClock.adjust("90 seconds")
+      assert.strictEqual(yield* stale.get, seconds(now, now + 120), "the clock is right if the one at hand is valid")
+    })
+  )
+
+  it.effect("is fetched once for all calls, and an interrupted call leaves it to the others", () =>
+    Effect.gen(function* () {
+      const open = yield* Deferred.make<void>()
+      const { count, get } = yield* ofCommand(() => Effect.as(Deferred.await(open), { output: "tml-1" }))
+      const first = yield* Effect.fork(get)
+      yield* TestClock.adjust("1 second")
+      const others = yield* Effect.fork(Effect.all([get, get, get], { concurrency: "unbounded" }))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(first)
+      yield* Deferred.succeed(open, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(others), ["tml-1", "tml-1", "tml-1"])
+      assert.strictEqual(yield* count, 1)
+    })
+  )
+
+  it.effect("at hand is used after five seconds when the command hangs, and the command ends after a minute", () =>
+    Effect.gen(function* () {
+      const { count, get } = yield* ofCommand((run) =>
+        run === 0 ? { output: "tml-1" } : run === 1 ? Effect.never : { output: "tml-2" }
+      )
+      yield* get
+      yield* TestClock.adjust("6 minutes")
+      const waiting = yield* Effect.fork(get)
+      yield* TestClock.adjust("4 seconds")
+      assert.isNull(yield* Fiber.poll(waiting).pipe(Effect.map((exit) => (exit._tag === "None" ? null : exit))))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(waiting), "tml-1")
+      assert.strictEqual(yield* get, "tml-1", "the next one does not wait at all")
+      const { lines } = yield* withWarnings(TestClock.adjust("55 seconds"))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* get, "tml-2")
+      assert.strictEqual(yield* count, 3)
+      assert.isAtMost(lines.length, 1)
+    })
+  )
+
+  it.effect("is replaced once for requests that were rejected with the same one, also one after another", () =>
+    Effect.gen(function* () {
+      const { count, credentials, get } = yield* ofCommand((run) => ({ output: `tml-${run}` }))
+      const old = yield* get
+      const replaced = credentials.get({ commandFirst: false, fresh: true, rejected: Redacted.make(old) })
+      const values = yield* many(Effect.map(replaced, Redacted.value), 5, "1 seconds")
+      assert.deepStrictEqual(new Set(values), new Set(["tml-1"]))
+      assert.strictEqual(yield* count, 2)
     })
   )
 })
@@ -219,6 +400,104 @@ describe.each(ways)("a client over %s", (way) => {
           assert.strictEqual(failed._tag, "Unauthorized")
           assert.deepStrictEqual(yield* keys(revoked.http, "/get_server_capabilities"), [first, second])
         })
+    )
+
+    it.scoped.each([
+      ["an hour ahead", 3600],
+      ["an hour behind", -3600]
+    ] as const)("are exchanged once for many calls when the clock is %s", ([, ahead]) =>
+      Effect.gen(function* () {
+        yield* TestClock.adjust("2 hours")
+        const now = 7200 - ahead
+        const { ask, http } = yield* start({
+          "/client/config": exchanging,
+          "/auth/token": json({ jwt: token({ iat: now, exp: now + 3600 }) })
+        })
+        yield* many(ask, 20, "1 seconds")
+        assert.strictEqual((yield* http.requestsTo("/auth/token")).length, 1)
+      })
+    )
+
+    it.scoped("that live under a minute are not exchanged for every call", () =>
+      Effect.gen(function* () {
+        const { ask, http } = yield* start({
+          "/client/config": exchanging,
+          "/auth/token": ({ time }) => json({ jwt: token({ iat: time / 1000, exp: time / 1000 + 50 }) })
+        })
+        yield* many(ask, 20, "1 seconds")
+        assert.strictEqual((yield* http.requestsTo("/auth/token")).length, 1)
+        yield* many(ask, 60, "1 seconds")
+        assert.isAtMost((yield* http.requestsTo("/auth/token")).length, 5)
+      })
+    )
+
+    it.scoped("are used to their end when exchanges fail, which are not repeated for every call, then calls fail", () =>
+      Effect.gen(function* () {
+        const { ask, http } = yield* start({
+          "/client/config": exchanging,
+          "/auth/token": [json({ jwt: token({ iat: 0, exp: 100 }) }), unauthorized]
+        })
+        yield* ask
+        yield* TestClock.adjust("70 seconds")
+        const before = (yield* http.requestsTo("/auth/token")).length
+        yield* many(ask, 29, "1 seconds")
+        assert.isAtMost((yield* http.requestsTo("/auth/token")).length - before, 6)
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual((yield* Effect.flip(ask))._tag, "Unauthorized")
+      })
+    )
+
+    it.scoped("are exchanged once for all calls, and an interrupted call leaves the exchange to the others", () =>
+      Effect.gen(function* () {
+        const { ask, http } = yield* start({
+          "/client/config": exchanging,
+          "/auth/token": ScriptedHttpClient.after("10 seconds", json({ jwt: first }))
+        })
+        const interrupted = yield* Effect.fork(ask)
+        yield* TestClock.adjust("1 second")
+        const other = yield* Effect.fork(ask)
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(interrupted)
+        yield* TestClock.adjust("10 seconds")
+        assert.isTrue(Exit.isSuccess(yield* Fiber.await(other)))
+        assert.strictEqual((yield* http.requestsTo("/auth/token")).length, 1)
+      })
+    )
+
+    it.scoped("are exchanged for the command's next credential where the service rejects the one at hand", () =>
+      Effect.gen(function* () {
+        const { credentials } = yield* ofCommand((run) => ({ output: `tml-${run}` }))
+        const { ask, http } = yield* start(
+          {
+            "/client/config": exchanging,
+            "/auth/token": ({ headers }) => (headers["x-api-key"] === "tml-1" ? json({ jwt: first }) : unauthorized)
+          },
+          { credentials }
+        )
+        yield* ask
+        assert.deepStrictEqual(yield* keys(http, "/auth/token"), ["tml-0", "tml-1"])
+        assert.deepStrictEqual(yield* keys(http, "/get_server_capabilities"), [first])
+      })
+    )
+
+    it.scoped("and credentials of a program's own that a header cannot hold are refused, and not shown", () =>
+      Effect.gen(function* () {
+        const own = (text: string) => ({ credentials: { get: () => Effect.succeed(Redacted.make(text)) } })
+        for (const text of ["", "tml-secret\nx: y", "tml-s\u00e9cret-secret"]) {
+          const { ask, http } = yield* start({ "/client/config": json({}) }, own(text))
+          const error = yield* Effect.flip(ask)
+          assert.strictEqual(error._tag, "InvalidInput")
+          assert.notInclude(error.message + JSON.stringify(error), "secret")
+          assert.deepStrictEqual(yield* http.requests, [])
+        }
+        const { ask } = yield* start({
+          "/client/config": exchanging,
+          "/auth/token": json({ jwt: "eyJ-secret\r\nx: y" })
+        })
+        const error = yield* Effect.flip(ask)
+        assert.strictEqual(error._tag, "DecodeError")
+        assert.notInclude(error.message + JSON.stringify(error), "secret")
+      })
     )
 
     it.scoped("cannot be fetched with an unknown key: every request fails with Unauthorized", () =>

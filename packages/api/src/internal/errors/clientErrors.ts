@@ -19,6 +19,27 @@ export class InvalidInput extends withTrait(
 ) {}
 
 /**
+ * `TINKER_CREDENTIAL_CMD` gave no credential, and none that it gave before is still valid. Nothing was sent. A command may
+ * succeed the next time, so the request is retried. `exitCode` is there if the command ended with another one than 0.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CredentialCommandFailed extends withTrait(
+  Schema.TaggedError<CredentialCommandFailed>(id("CredentialCommandFailed"))("CredentialCommandFailed", {
+    ...commonFields,
+    path: Schema.String,
+    reason: Schema.String,
+    exitCode: optionalKey(Schema.Number)
+  }),
+  {
+    category: "user",
+    isRetryable: () => true,
+    message: ({ method, path, reason }) => `${method}: ${path} ${reason}. Nothing was sent.`
+  }
+) {}
+
+/**
  * No response arrived. It is not known whether the service received the request.
  *
  * @since 0.1.0

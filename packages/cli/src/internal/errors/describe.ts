@@ -26,6 +26,8 @@ const titleOf = (error: TinkerError.TinkerError): string => {
       return "Internal server error"
     case "TransportError":
       return error.reason === "Timeout" ? "Request timeout" : "Connection failed"
+    case "CredentialCommandFailed":
+      return "Credential command failed"
     case "InvalidInput":
       return error.method === "TinkerConfig" || error.method === "Credentials" ? "Configuration error" : "Invalid input"
     default:

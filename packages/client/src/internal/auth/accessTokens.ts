@@ -1,19 +1,23 @@
 /** What requests send as their key: the credential, or an access token that it is exchanged for. */
-import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as ClientFlags from "../../ClientFlags.ts"
 import type { Credentials } from "../../Credentials.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
-import { makeSemaphore } from "../effect/runtime.ts"
-import * as jwt from "./jwt.ts"
+import { checkHeader, headerProblem } from "./credential.ts"
+import * as lease from "./lease.ts"
+import { type Known, Renewal } from "./renewal.ts"
 
-// a token is exchanged for a new one when less than this is left of it
-const minLifetimeMillis = 60_000
 const retryMillis = 60_000
+const minRetryMillis = 1_000
+// timers cannot be longer by much
+const maxDelayMillis = 24 * 60 * 60 * 1000
 
 type Key = Effect.Effect<Redacted.Redacted, TinkerError.TinkerError>
 
@@ -32,31 +36,41 @@ export interface Options {
   readonly scope: Scope.Scope
 }
 
-interface Token {
-  readonly value: Redacted.Redacted
-  readonly expiresAt: number
+const isCommandFirst = (flags: ClientFlags.ClientConfig) => flags.credential_default_source === "credential_cmd"
+
+/** Half the lifetime. Both of its ends are by the service's clock, so that a wrong clock here does not matter. */
+const refreshDelay = (token: Redacted.Redacted): Effect.Effect<number> => {
+  const lifetime = lease.lifetimeOf(Redacted.value(token))
+  return lifetime === undefined
+    ? Effect.succeed(retryMillis)
+    : Effect.map(Random.nextRange(0.45, 0.55), (fraction) =>
+        Math.min(Math.max(lifetime * fraction, minRetryMillis), maxDelayMillis)
+      )
 }
 
-const isUsable = (token: Token, now: number) => token.expiresAt - now > minLifetimeMillis
+const accepted = new WeakSet<Redacted.Redacted>()
 
-const logRefreshFailed = (error: TinkerError.TinkerError) =>
-  Effect.logWarning(`the access token could not be refreshed: ${error.message}`)
-
-const isCommandFirst = (flags: ClientFlags.ClientConfig) => flags.credential_default_source === "credential_cmd"
+/** A credential that a header can hold; sources that a program adds may return any text. */
+const checked = (key: Key): Key =>
+  Exit.isExit(key) && Exit.isSuccess(key) && accepted.has(key.value as Redacted.Redacted)
+    ? key
+    : Effect.tap(
+        Effect.flatMap(key, (credential) => checkHeader("credentials", credential)),
+        (credential) => Effect.sync(() => accepted.add(credential))
+      )
 
 /** @internal */
 export class AccessTokens {
   /** the credential itself */
   readonly plain: Key
   private readonly options: Options
-  private readonly lock: Effect.Semaphore
-  private token: Token | undefined = undefined
+  private readonly tokens: Renewal
   private isRefreshing = false
 
-  constructor(options: Options, lock: Effect.Semaphore) {
+  constructor(options: Options) {
     this.options = options
-    this.lock = lock
-    this.plain = options.credentials.get({ commandFirst: false, fresh: false })
+    this.plain = checked(options.credentials.get({ commandFirst: false, fresh: false }))
+    this.tokens = new Renewal({ name: "the access token", fetch: (known) => this.fetch(known) })
   }
 
   /** A token, where the service exchanges credentials for tokens; else the credential itself. */
@@ -69,86 +83,87 @@ export class AccessTokens {
   /** Another key in place of a rejected one. Requests that were rejected with the same key share one exchange. */
   replace(rejected: Redacted.Redacted): Key {
     return Effect.flatMap(this.options.flags, (flags) =>
-      flags.pjwt_auth_enabled
-        ? this.lock.withPermits(1)(
-            Effect.suspend(() =>
-              this.token !== undefined && Redacted.value(this.token.value) !== Redacted.value(rejected)
-                ? Effect.succeed(this.token.value)
-                : this.fetch(RetryPolicy.standard)
-            )
-          )
-        : this.options.credentials.get({ commandFirst: isCommandFirst(flags), fresh: true })
+      flags.pjwt_auth_enabled ? this.tokens.replace(rejected) : this.replaceCredential(flags, rejected)
     )
   }
+
+  /** Interrupts an exchange that is under way. */
+  readonly interrupt: Effect.Effect<void> = Effect.suspend(() => this.tokens.interrupt)
 
   private currentUnder(flags: ClientFlags.ClientConfig): Key {
-    return flags.pjwt_auth_enabled
-      ? this.usableToken
-      : this.options.credentials.get({ commandFirst: isCommandFirst(flags), fresh: false })
+    return flags.pjwt_auth_enabled ? this.tokens.get : this.credential(flags)
   }
 
-  private readonly usableToken: Key = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    this.token !== undefined && isUsable(this.token, now) ? Effect.succeed(this.token.value) : this.exchangeOnce
-  )
+  private credential(flags: ClientFlags.ClientConfig): Key {
+    return checked(this.options.credentials.get({ commandFirst: isCommandFirst(flags), fresh: false }))
+  }
 
-  /** Exchanges under the lock. If that fails, a token that still lives is used to its end. */
-  private readonly exchangeOnce: Key = Effect.suspend(() =>
-    this.lock.withPermits(1)(
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const { token } = this
-        if (token === undefined || token.expiresAt <= now) return this.fetch(RetryPolicy.standard)
-        if (isUsable(token, now)) return Effect.succeed(token.value)
-        return Effect.catchAll(this.fetch(RetryPolicy.never), (error) =>
-          error._tag === "Unauthorized" ? Effect.fail(error) : Effect.as(logRefreshFailed(error), token.value)
-        )
-      })
-    )
-  )
+  private replaceCredential(flags: ClientFlags.ClientConfig, rejected: Redacted.Redacted): Key {
+    return checked(this.options.credentials.get({ commandFirst: isCommandFirst(flags), fresh: true, rejected }))
+  }
 
-  private fetch(policy: RetryPolicy.RetryPolicy): Key {
-    const { credentials, exchange, flags, scope } = this.options
+  private fetch({ held }: Known): Effect.Effect<lease.Lease, TinkerError.TinkerError> {
+    const policy = held === undefined ? RetryPolicy.standard : RetryPolicy.never
     return Effect.gen(this, function* () {
-      const credential = yield* credentials.get({ commandFirst: isCommandFirst(yield* flags), fresh: true })
-      const text = yield* exchange(credential, policy)
-      const token = { value: Redacted.make(text), expiresAt: jwt.expiresAt(text) }
-      this.token = token
+      const flags = yield* this.options.flags
+      const token = yield* this.exchange(flags, policy)
+      const { held } = this.tokens
+      const issued = lease.ofIssuedToken(token, yield* Clock.currentTimeMillis, held)
       if (!this.isRefreshing) {
         this.isRefreshing = true
-        yield* Effect.forkIn(Effect.interruptible(this.refresh), scope)
+        yield* Effect.forkIn(Effect.interruptible(this.refresh(token)), this.options.scope)
       }
-      return token.value
+      return issued
     })
   }
 
-  /** Half the lifetime. Both of its ends are by the service's clock, so that a wrong clock here does not matter. */
-  private readonly refreshDelay = Effect.suspend(() => {
-    const { exp, iat } = jwt.claims(Redacted.value(this.token!.value)) ?? {}
-    return exp === undefined || iat === undefined || exp <= iat
-      ? Effect.succeed(retryMillis)
-      : Effect.map(Random.nextRange(0.45, 0.55), (fraction) => (exp - iat) * 1000 * fraction)
-  })
+  /** Exchanges the credential. If the service rejects it, and there is another one by now, that one is exchanged. */
+  private exchange(flags: ClientFlags.ClientConfig, policy: RetryPolicy.RetryPolicy): Key {
+    return Effect.gen(this, function* () {
+      const credential = yield* this.credential(flags)
+      const token = yield* Effect.catchTag(this.options.exchange(credential, policy), "Unauthorized", (error) =>
+        Effect.flatMap(this.replaceCredential(flags, credential), (other) =>
+          Redacted.value(other) === Redacted.value(credential)
+            ? Effect.fail(error)
+            : this.options.exchange(other, policy)
+        )
+      )
+      const problem = headerProblem(token)
+      if (problem !== undefined) {
+        return yield* new TinkerError.DecodeError({ method: "authToken", reason: `jwt: ${problem}` })
+      }
+      return Redacted.make(token)
+    })
+  }
 
-  private readonly refresh: Effect.Effect<void> = Effect.gen(this, function* () {
-    let delay = yield* this.refreshDelay
-    while (true) {
-      yield* Effect.sleep(delay)
-      const fetched = yield* Effect.either(this.lock.withPermits(1)(this.fetch(RetryPolicy.never)))
-      if (fetched._tag === "Right") {
-        delay = yield* this.refreshDelay
-        continue
+  /** Renews tokens at half their lifetime until one has expired: the next request that needs one starts it again. */
+  private refresh(first: Redacted.Redacted): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      let token = first
+      let delay = yield* refreshDelay(token)
+      while (true) {
+        yield* Effect.sleep(delay)
+        const { held } = this.tokens
+        const isReplaced = held !== undefined && held.value !== token
+        const renewed = isReplaced ? Either.right(held.value) : yield* Effect.either(this.tokens.renew)
+        if (Either.isRight(renewed)) {
+          token = renewed.right
+          delay = yield* refreshDelay(token)
+        } else if (held === undefined || held.expiresAt <= (yield* Clock.currentTimeMillis)) {
+          this.isRefreshing = false
+          return
+        } else {
+          delay = retryMillis
+        }
       }
-      delay = retryMillis
-      yield* logRefreshFailed(fetched.left)
-      const left = this.token!.expiresAt - (yield* Clock.currentTimeMillis)
-      if (fetched.left._tag === "Unauthorized" && left <= minLifetimeMillis + retryMillis) {
-        // the next request that needs a token fetches it, and fails with the reason if there is none
-        this.isRefreshing = false
-        return
-      }
-    }
-  })
+    })
+  }
 }
 
-/** @internal */
+/** The exchange ends with the scope. @internal */
 export const make = (options: Options): Effect.Effect<AccessTokens> =>
-  Effect.map(makeSemaphore(1), (lock) => new AccessTokens(options, lock))
+  Effect.gen(function* () {
+    const tokens = new AccessTokens(options)
+    yield* Scope.addFinalizer(options.scope, tokens.interrupt)
+    return tokens
+  })
