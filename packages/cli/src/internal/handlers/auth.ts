@@ -1,6 +1,7 @@
 /** Handlers of `tinker auth`. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Credentials from "@effect-tinker/client/Credentials"
+import * as CredentialsFile from "@effect-tinker/client/CredentialsFile"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
 import * as Effect from "effect/Effect"
@@ -17,10 +18,10 @@ const consoleUrl = "https://tinker.thinkingmachines.ai"
 
 /** Runs a request with this key, whatever credentials the environment names. */
 const withKey = <A>(
-  key: string,
+  key: Redacted.Redacted,
   request: (rest: RestClient.Service) => Effect.Effect<A, TinkerError.TinkerError>
 ): Effect.Effect<A, TinkerError.TinkerError> =>
-  Effect.flatMap(Credentials.make({ apiKey: Redacted.make(key) }), (credentials) =>
+  Effect.flatMap(Credentials.make({ apiKey: key }), (credentials) =>
     withRest(Effect.flatMap(RestClient.RestClient, request), { credentials })
   )
 
@@ -33,14 +34,14 @@ const promptForKey = Effect.gen(function* () {
   yield* io.err("\n")
   if (key === "") return yield* new CliError({ title: "The API key must not be empty" })
   yield* io.redact(key)
-  return key
+  return Redacted.make(key)
 })
 
 /** @internal */
 export const login = (options: Global) =>
   Effect.gen(function* () {
     const stored = yield* credentialsFile.read
-    if (credentialsFile.defaultKey(stored) !== undefined) {
+    if (CredentialsFile.defaultKey(stored) !== undefined) {
       return yield* new CliError({ title: "Already logged in", details: "Run 'tinker auth logout' first" })
     }
     const key = yield* promptForKey
@@ -64,7 +65,7 @@ export const login = (options: Global) =>
   })
 
 /** Deletes a key on the server. `name` and `page` tell the user what to do if that fails. */
-const deleteOnServer = (key: string, name: string, page: string) =>
+const deleteOnServer = (key: Redacted.Redacted, name: string, page: string) =>
   Effect.mapError(
     withKey(key, (rest) => rest.deleteApiKey),
     (cause) =>
@@ -80,7 +81,7 @@ export const logout = (options: Global) =>
   Effect.gen(function* () {
     const io = yield* Io.Io
     const stored = yield* credentialsFile.read
-    const found = credentialsFile.defaultKey(stored)
+    const found = CredentialsFile.defaultKey(stored)
     if (found === undefined) {
       return yield* new CliError({
         title: "No default credential is stored",
@@ -88,13 +89,14 @@ export const logout = (options: Global) =>
       })
     }
     const { id, record } = found
-    const name = record.name ?? id
-    yield* io.redact(record.key)
+    const name = typeof record["name"] === "string" ? record["name"] : id
+    yield* io.redact(Redacted.value(record.key))
     const { [id]: _removed, ...keys } = stored.keys
-    yield* credentialsFile.write({ version: stored.version, keys })
+    const { default: _default, ...others } = stored
+    yield* credentialsFile.write({ ...others, keys })
     const page = `${consoleUrl}/keys/${encodeURIComponent(id)}`
     // a generated key was created for this machine only
-    const isGenerated = record.type === "generated"
+    const isGenerated = record["type"] === "generated"
     if (isGenerated) yield* deleteOnServer(record.key, name, page)
     yield* output.text(options.format, {
       json: { key_id: id, name, deleted: isGenerated },

@@ -1,6 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { directory, stubServer } from "../../utils/fixtures.ts"
 import { type Result, run } from "../../utils/tinker.ts"
@@ -112,6 +121,53 @@ describe("tinker auth", () => {
       const broken = yield* tinker(["auth", "logout"], service.url)
       failedAfterPrompt(broken, "does not hold stored keys")
       assert.notInclude(broken.stderr, key)
+    })
+  )
+
+  it.scopedLive("login and logout keep a symbolic link and unknown fields, and tighten loose permissions", () =>
+    Effect.gen(function* () {
+      const service = yield* makeService
+      const HOME = yield* directory
+      const file = join(HOME, "dotfiles.json")
+      const link = join(HOME, ".tinker", "credentials.json")
+      const content = { version: 1, theme: "dark", keys: { 2: { type: "manual", key: "tml-other", name: "other" } } }
+      mkdirSync(join(HOME, ".tinker"))
+      writeFileSync(file, JSON.stringify(content))
+      chmodSync(file, 0o644)
+      symlinkSync("../dotfiles.json", link)
+      const tinker = (args: ReadonlyArray<string>, input = "") =>
+        run(args, { env: { HOME, TINKER_BASE_URL: service.url }, input })
+
+      const login = yield* tinker(["auth", "login"], `${key}\n`)
+      assert.strictEqual(login.code, 0, login.stderr)
+      assert.include(login.stderr, `warn: ${link} is open to other users of this machine`)
+      assert.strictEqual(readlinkSync(link), "../dotfiles.json")
+      assert.strictEqual(statSync(file).mode & 0o777, 0o600)
+      const after = JSON.parse(readFileSync(file, "utf8"))
+      assert.deepInclude(after, { theme: "dark", default: "12" })
+      assert.deepStrictEqual(after.keys[2], content.keys[2])
+
+      const logout = yield* tinker(["auth", "logout"])
+      assert.strictEqual(logout.stderr, "")
+      assert.strictEqual(readlinkSync(link), "../dotfiles.json")
+      assert.deepStrictEqual(JSON.parse(readFileSync(file, "utf8")), content)
+    })
+  )
+
+  it.scopedLive("reads and changes no file of another version, and says which it is", () =>
+    Effect.gen(function* () {
+      const service = yield* makeService
+      const HOME = yield* directory
+      const file = join(HOME, ".tinker", "credentials.json")
+      const content = JSON.stringify({ version: 2, default: "1", keys: { 1: { key, name: "made" } } })
+      mkdirSync(join(HOME, ".tinker"))
+      writeFileSync(file, content)
+      for (const command of ["login", "logout", "status", "whoami"]) {
+        const result = yield* run(["auth", command], { env: { HOME, TINKER_BASE_URL: service.url }, input: `${key}\n` })
+        assert.include(result.stderr, "is of version 2, and this release knows version 1")
+        assert.strictEqual(result.code, 1)
+      }
+      assert.strictEqual(readFileSync(file, "utf8"), content)
     })
   )
 
