@@ -52,7 +52,7 @@ export const allowedRooms = {
     effect: ["util"],
     limits: ["util", "Session"],
     session: ["util", "ClientFlags", "RetryPolicy", "TinkerClient"],
-    auth: ["effect", "ClientFlags", "Credentials", "RetryPolicy"],
+    auth: ["effect", "platform", "util", "ClientFlags", "Credentials", "RetryPolicy"],
     codec: ["effect"],
     telemetry: ["platform", "util", "effect"],
     polling: ["util", "effect", "limits", "codec", "telemetry", "QueueState", "RetryPolicy", "TinkerClient"],
