@@ -1,4 +1,4 @@
-/** One sample from its call to its result. Its first attempt runs on callbacks; all that follows a failure is Effects. */
+/** One sample, from its call to its result. The first attempt runs on callbacks; retries and slow polls run as Effects. */
 import type * as Future from "@effect-tinker/api/Future"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Sampling from "@effect-tinker/api/Sampling"
@@ -52,7 +52,7 @@ type Sampled = Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError>
 type Retrieval = RetrieveOptions<Sampling.SampleResponse, typeof Sampling.SampleResponse.Encoded>
 type Submitted = Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
 
-/** One object for each sample, since thousands are in flight. What only a failure needs is made after the failure. @internal */
+/** It is one object, since thousands are in flight; what only failures need is allocated when one happens. @internal */
 export class SampleOperation implements CallHandler {
   private readonly sampler: Sampler
   private readonly settings: SampleSettings
@@ -62,7 +62,7 @@ export class SampleOperation implements CallHandler {
   // of the current submission
   private seqId = 0
   private submittedMillis = 0
-  /** ends the callbacks with what the caller's fiber does next */
+  /** hands over from the callbacks to the caller's fiber, with the effect that it continues with */
   private resume: (rest: Sampled) => void = () => {}
 
   constructor(sampler: Sampler, settings: SampleSettings, record: OperationRecord, caller: Caller) {
@@ -78,7 +78,7 @@ export class SampleOperation implements CallHandler {
     return this.record.clock.unsafeCurrentTimeMillis()
   }
 
-  /** An interruption releases what the operation's record holds, and with it the request. */
+  /** Starts the callbacks. On interruption `instrumentDetached` releases the record, and with it the request. */
   run(): Sampled {
     return Effect.async<Sampling.SampleResponse, TinkerError.TinkerError>((resume) => {
       this.resume = resume
@@ -180,7 +180,7 @@ export class SampleOperation implements CallHandler {
     return this.sampler.client.call(TinkerApi.asample, this.request, this.callOptions)
   }
 
-  /** Releases the room for the submission; what the wait for the result needs. */
+  /** Releases the room for the submission. Returns the options for waiting for the result. */
   private accepted({ request_id, sample_sequence_ids }: Future.FutureEnvelope): Retrieval {
     const { record, sampler } = this
     this.releaseRoom()
@@ -214,11 +214,11 @@ export class SampleOperation implements CallHandler {
     return millis(this.settings.policy.total) > 0
   }
 
-  /** After a failed attempt: fails, or waits for room again if the service asked to slow down, which is no failure. */
+  /** Fails with the error of an attempt; but a 429 pauses all samplers, and the attempt is repeated after the pause. */
   private onAttemptFailed(error: TinkerError.TinkerError): Submitted {
     this.record.noteRetry()
     const isThrottled = error._tag === "RateLimited" && this.mayRetry && error.shouldRetry !== false
-    // before the room is released, since others would go ahead at once
+    // before the room is released, since that admits the next samples at once
     if (isThrottled) this.sampler.limits.samples.pause(this.now, this.settings.bytes, error.retryAfter)
     this.releaseRoom()
     return isThrottled ? Effect.flatMap(this.checkProgress, () => this.attemptWithRoom()) : Effect.fail(error)
@@ -234,7 +234,7 @@ export class SampleOperation implements CallHandler {
     )
   }
 
-  /** Sends the same submission again after its first attempt failed, as the retry policy says. */
+  /** Retries the submission after its first attempt failed, under the retry policy. */
   private retrySubmission(first: TinkerError.TinkerError): Submitted {
     return Effect.catchAll(this.onAttemptFailed(first), (error) => {
       if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
@@ -245,7 +245,7 @@ export class SampleOperation implements CallHandler {
     })
   }
 
-  /** Submits the sample again, as a new request, if its result is gone or it could not be submitted. */
+  /** Resubmits the sample, as a new request, if its result has expired or it could not be submitted. */
   private resubmitting(sampled: Sampled, resubmissions: number): Sampled {
     return Effect.catchAll(sampled, (error) => {
       const mayResubmit = error._tag === "FutureExpired" || error.isRetryable

@@ -1,4 +1,4 @@
-/** A call of an endpoint. The first attempt runs on callbacks; all else that a call may need runs as Effects. */
+/** A call of an endpoint. The first attempt runs on callbacks; retries, redirects and token exchanges run as Effects. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -27,7 +27,7 @@ const nothingToRelease: Releasable = { release: () => {} }
 const policyOf = (options: AnyCallOptions, caller: Caller): RetryPolicy.RetryPolicy =>
   options.policy ?? reference(caller, RetryPolicy.CurrentRetryPolicy)
 
-/** Sends a request with its body compressed, where that is asked for. */
+/** Sends a request, after compressing its body if the options ask for it. */
 const sendEncoded = (transport: Transport, pending: PendingRequest, options: AnyCallOptions): Response =>
   options.body?.compress === true
     ? Effect.flatMap(transport.zstd.compress(options.body.bytes), (body) =>
@@ -35,7 +35,7 @@ const sendEncoded = (transport: Transport, pending: PendingRequest, options: Any
       )
     : send(transport, pending)
 
-/** The value of a response, or of the one that a redirect leads to. */
+/** Decodes a response, after following redirects. */
 const readOrFollow = (
   transport: Transport,
   endpoint: Endpoint,
@@ -48,7 +48,7 @@ const readOrFollow = (
       )
     : readResponse(endpoint, options, response)
 
-/** The token of a request that can be sent at once; `undefined` where an effect must run before. */
+/** The token for a request that can be sent at once; `undefined` if an effect must run first. */
 const tokenAtHand = (
   transport: Transport,
   { credential }: PendingRequest,
@@ -167,7 +167,7 @@ export const call = (transport: Transport, endpoint: Endpoint, payload: unknown,
     })
   )
 
-/** Calls an endpoint for its response as it is. @internal */
+/** Calls an endpoint, and returns the response before it is decoded. @internal */
 export const request = (
   transport: Transport,
   endpoint: Endpoint,

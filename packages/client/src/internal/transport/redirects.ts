@@ -1,4 +1,4 @@
-/** Follows the redirects of a GET. The key and the client's headers go no further than to the service itself. */
+/** Follows the redirects of a GET. Only the service itself is sent the key and the client's headers. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
 import { type Caller, reference, withCaller } from "../effect/runtime.ts"
@@ -26,7 +26,7 @@ const getRequest = (url: URL, headers: HeaderList, isForeign: boolean): Prepared
   isForeign
 })
 
-/** From the service itself, with its credential and headers. */
+/** Requests a URL of the service itself, with the credential and the client's headers. */
 const getFromService = (
   transport: Transport,
   url: URL,
@@ -44,7 +44,7 @@ const getFromService = (
     span: undefined
   })
 
-/** From another origin. */
+/** Requests a URL of another origin. */
 const getFromElsewhere = (
   transport: Transport,
   url: URL,

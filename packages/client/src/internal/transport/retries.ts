@@ -1,4 +1,4 @@
-/** Attempts of a request until there is a success, under its retry policy. */
+/** Retries a request under its policy, and pauses it after a 402. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -42,7 +42,7 @@ const pauseAndRetry = (transport: Transport, pending: PendingRequest, error: Tin
       : Effect.fail(error)
   )
 
-/** Retries after the first failure, as the policy says. */
+/** Retries under the policy, starting from the first failure. */
 const retry = (transport: Transport, pending: PendingRequest, first: TinkerError.TinkerError): Response =>
   failingFirst(first, () => attempt(transport, pending)).pipe(
     Effect.tapError((error) => reportTelemetry(transport, pending, error)),
