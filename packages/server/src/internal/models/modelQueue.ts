@@ -39,6 +39,15 @@ interface QueuedOperation {
   readonly work: Effect.Effect<outcomes.Outcome>
 }
 
+/** The end of a queue: no later operation runs. */
+interface Closing extends QueuedOperation {
+  /** operations up to this `seq_id` run before it */
+  readonly after: number
+  /** of every later operation */
+  readonly outcome: outcomes.Failed
+  started: boolean
+}
+
 /** The wait for a missing `seq_id`. */
 interface Gap {
   readonly fiber: Fiber.Fiber<void>
@@ -63,6 +72,7 @@ export class ModelQueue {
   private running = false
   private ended: string | undefined
   private gap: Gap | undefined
+  private closing: Closing | undefined
 
   constructor(options: Options) {
     this.options = options
@@ -93,12 +103,38 @@ export class ModelQueue {
     ).pipe(Effect.uninterruptible)
   }
 
+  /**
+   * Runs one last operation, which has no `seq_id`, after those that have arrived. All later operations fail at once with
+   * the given outcome. A queue that is closed again returns the receipt of the first time.
+   */
+  close(last: {
+    readonly entry: () => futures.Entry
+    readonly work: Effect.Effect<outcomes.Outcome>
+    readonly outcome: outcomes.Failed
+  }): Effect.Effect<futures.Receipt, responses.OperationRejection> {
+    return Effect.suspend((): Effect.Effect<futures.Receipt, responses.OperationRejection> => {
+      if (this.ended !== undefined) return responses.notFound(this.ended)
+      if (this.closing !== undefined) return Effect.succeed(this.closing.entry.receipt)
+      const { outcome, work } = last
+      const entry = last.entry()
+      this.closing = { entry, work, outcome, after: this.highest, started: false }
+      return Effect.as(this.advance, entry.receipt)
+    }).pipe(Effect.uninterruptible)
+  }
+
+  /** Whether an operation with this `seq_id`, or the next free one, comes after the last operation of a closed queue. */
+  isClosedTo(seqId: number | undefined): boolean {
+    return this.closing !== undefined && (seqId === undefined || seqId > this.closing.after)
+  }
+
   /** Fails the queued operations and rejects all later ones. */
   end(reason: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.ended = reason
       this.used.clear()
-      return this.failQueued(outcomes.failed(reason, "server"))
+      const outcome = outcomes.failed(reason, "server")
+      const last = this.closing === undefined ? Effect.void : this.options.futures.complete(this.closing.entry, outcome)
+      return Effect.flatMap(this.failQueued(outcome), () => last)
     })
   }
 
@@ -124,7 +160,7 @@ export class ModelQueue {
   ): Effect.Effect<futures.Receipt, responses.OperationRejection> {
     const before = this.lookUp(number, fingerprint)
     if (before !== undefined) return isRejection(before) ? Effect.fail(before) : Effect.succeed(before)
-    const rejection = check?.(number)
+    const rejection = this.isClosedTo(number) ? undefined : check?.(number)
     if (rejection !== undefined) {
       const consumed = requested === undefined ? Effect.void : this.consumeSeqId(requested, fingerprint, rejection)
       return Effect.flatMap(consumed, () => Effect.fail(rejection))
@@ -156,6 +192,9 @@ export class ModelQueue {
     this.used.set(seqId, use)
     // a request that is repeated after more than that many others is rejected as too late
     this.used.delete(seqId - maxUsedSeqIds)
+    if (this.closing !== undefined && this.isClosedTo(seqId)) {
+      return operation === undefined ? Effect.void : this.options.futures.complete(operation.entry, this.closing.outcome)
+    }
     this.queued.set(seqId, operation)
     return this.advance
   }
@@ -172,7 +211,8 @@ export class ModelQueue {
         this.running = true
         return Effect.flatMap(stop, () => this.fork(this.run))
       }
-      if (queued.size === 0 || this.gap !== undefined) return stop
+      if (queued.size === 0) return Effect.flatMap(stop, () => this.runLast)
+      if (this.gap !== undefined) return stop
       return stop.pipe(
         Effect.flatMap(() => this.fork(this.expireGap(next))),
         Effect.map((fiber) => {
@@ -204,15 +244,32 @@ export class ModelQueue {
       queued.delete(next)
       this.next++
       if (operation === undefined) return this.drain
-      const { entry, work } = operation
-      return Effect.clockWith((clock) => {
-        entry.started = currentMillisUnsafe(clock)
-        return outcomes.settle(work, (outcome) => this.options.futures.complete(entry, outcome))
-      }).pipe(
+      return this.complete(operation).pipe(
         // fibers that await the result get their turn before the next operation
         Effect.flatMap(() => Effect.yieldNow()),
         Effect.flatMap(() => this.drain)
       )
+    })
+  }
+
+  /** Runs the last operation of a closed queue, once. */
+  private get runLast(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { closing } = this
+      if (closing === undefined || closing.started) return Effect.void
+      closing.started = true
+      this.running = true
+      const finish = Effect.sync(() => {
+        this.running = false
+      })
+      return Effect.asVoid(this.fork(Effect.ensuring(this.complete(closing), finish)))
+    })
+  }
+
+  private complete({ entry, work }: QueuedOperation): Effect.Effect<void> {
+    return Effect.clockWith((clock) => {
+      entry.started = currentMillisUnsafe(clock)
+      return outcomes.settle(work, (outcome) => this.options.futures.complete(entry, outcome))
     })
   }
 
@@ -225,7 +282,7 @@ export class ModelQueue {
       this.next = this.highest + 1
       const seconds = Duration.toSeconds(gapTimeout)
       const reason = `${name}: seq_id ${missing} did not arrive within ${seconds} s, so nothing after it can run`
-      return this.failQueued(outcomes.failed(reason, "user"))
+      return Effect.flatMap(this.failQueued(outcomes.failed(reason, "user")), () => this.advance)
     }).pipe(Effect.uninterruptible, Effect.delay(gapTimeout))
   }
 

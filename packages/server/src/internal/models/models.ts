@@ -94,16 +94,16 @@ export class Models {
   }
 }
 
-/** The future of a model's operation. @internal */
+/** The future of a model's operation. An unload has no `seq_id`. @internal */
 export const addFuture = (
   models: Models,
   record: ModelRecord,
   type: Future.RequestType,
-  seqId: number
+  seqId: number | undefined
 ): futures.Entry =>
   models.environment.futures.add({
     event: { name: type, target: record.id, seq_id: seqId, queued: record.lastRequest },
-    receipt: { id: `${record.id}:${seqId}`, envelope: { model_id: record.id } },
+    receipt: { id: `${record.id}:${seqId ?? "unload"}`, envelope: { model_id: record.id } },
     touch: record.session.touch,
     load: record.session.load,
     state: () => {

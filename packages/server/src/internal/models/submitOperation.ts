@@ -57,7 +57,7 @@ export const submitOperation = Effect.fnUntraced(function* (
   // an operation that others wait for is always admitted, or they would never run
   const rejection = record.queue.isAwaited(seqId) ? undefined : overloaded(models.environment, record.session.load)
   if (rejection !== undefined) return yield* rejection
-  if (validate !== undefined) {
+  if (validate !== undefined && !record.queue.isClosedTo(seqId)) {
     yield* Effect.tapError(validate, (rejection) =>
       seqId === undefined ? Effect.void : record.queue.consumeSeqId(seqId, hash, rejection)
     )
@@ -86,7 +86,7 @@ const runOnModel = (
       case "Failed":
         return Effect.succeed(outcomes.failed(`model ${id} could not be created: ${state.reason}`, state.category))
       case "Unloaded":
-        return Effect.succeed(outcomes.failed(`model ${id} was unloaded`, "user"))
+        return Effect.succeed(unloaded(id))
       case "Waiting":
         return Effect.succeed(outcomes.failed(`model ${id} was not created`, "server"))
     }
@@ -94,20 +94,30 @@ const runOnModel = (
 
 const encodeUnloaded = Schema.encodeSync(Model.UnloadModelResponse)
 
-/** Releases the engine's model after the operations that are queued. @internal */
-export const unloadModel = (models: Models, id: string): Effect.Effect<futures.Receipt, responses.OperationRejection> =>
-  Effect.flatMap(models.find(id), (record) =>
-    submitOperation(models, record, {
-      type: "UnloadModel",
-      seqId: undefined,
-      identity: undefined,
-      run: () =>
-        Effect.as(
-          Effect.uninterruptible(Scope.close(record.resources, Exit.void)),
-          outcomes.done({ json: () => encodeUnloaded({ model_id: id, type: "unload_model" }) })
-        )
-    })
+const unloaded = (id: string): outcomes.Failed => outcomes.failed(`model ${id} was unloaded`, "user")
+
+/**
+ * Releases the engine's model after the operations that are queued. It has no `seq_id`. What arrives later fails at once.
+ *
+ * @internal
+ */
+export const unloadModel = Effect.fnUntraced(function* (
+  models: Models,
+  id: string
+): Effect.fn.Return<futures.Receipt, responses.OperationRejection> {
+  const record = yield* models.find(id)
+  record.lastRequest = yield* Clock.currentTimeMillis
+  const parent = yield* outcomes.currentParentSpan
+  const release = Effect.as(
+    Effect.uninterruptible(Scope.close(record.resources, Exit.void)),
+    outcomes.done({ json: () => encodeUnloaded({ model_id: id, type: "unload_model" }) })
   )
+  return yield* record.queue.close({
+    entry: () => addFuture(models, record, "UnloadModel", undefined),
+    work: outcomes.runOperation("UnloadModel", parent, { model_id: id }, release),
+    outcome: unloaded(id)
+  })
+})
 
 /**
  * Uses up the `seq_id` of a request that could not be decoded, if model and `seq_id` can be read, so that the operations
