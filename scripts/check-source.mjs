@@ -8,6 +8,7 @@
  */
 import * as circles from "./check-source/circles.mjs"
 import * as docs from "./check-source/docs.mjs"
+import * as effect4 from "./check-source/effect4.mjs"
 import * as globals from "./check-source/globals.mjs"
 import * as layout from "./check-source/layout.mjs"
 import * as packages from "./check-source/packages.mjs"
@@ -19,7 +20,7 @@ import * as tests from "./check-source/tests.mjs"
 import * as unused from "./check-source/unused.mjs"
 
 const asked = (flag) => process.argv.includes(flag)
-const rules = [globals, publicModules, layout, tests, packages, platforms, rooms, circles, unused, docs]
+const rules = [globals, publicModules, layout, tests, packages, platforms, rooms, circles, effect4, unused, docs]
 
 const checks = asked("--unused") ? [unused] : rules
 const options = { write: asked("--write"), everything: asked("--unused") }

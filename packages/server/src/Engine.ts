@@ -15,6 +15,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { optionalKey } from "./internal/effect/optionalKey.ts"
 
 /**
  * An operation failed. `category` says who has to fix it; `reason` is the message that the client gets.
@@ -25,7 +26,7 @@ import type * as Scope from "effect/Scope"
 export class EngineError extends Schema.TaggedError<EngineError>("@effect-tinker/server/EngineError")("EngineError", {
   reason: Schema.String,
   category: Schema.Literal("user", "server", "unknown"),
-  cause: Schema.optionalWith(Schema.Defect, { exact: true })
+  cause: optionalKey(Schema.Defect)
 }) {
   override get message(): string {
     return this.reason

@@ -3,6 +3,7 @@ import * as Model from "@effect-tinker/api/Model"
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
+import { optionalKey } from "../effect/optionalKey.ts"
 
 /**
  * A checkpoint of that path exists.
@@ -43,7 +44,7 @@ export class CheckpointStoreError extends Schema.TaggedError<CheckpointStoreErro
 )("CheckpointStoreError", {
   path: Schema.String,
   reason: Schema.String,
-  cause: Schema.optionalWith(Schema.Defect, { exact: true })
+  cause: optionalKey(Schema.Defect)
 }) {
   override get message(): string {
     return `${this.path}: ${this.reason}`
@@ -64,20 +65,20 @@ export const Info = Schema.Struct({
   lora_config: Model.LoraConfig,
   lora_alpha: Schema.Finite,
   /** steps that the optimizer had taken; absent if its state was not saved */
-  optimizer_step: Schema.optionalWith(Schema.Int, { exact: true }),
-  user_metadata: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { exact: true }),
+  optimizer_step: optionalKey(Schema.Int),
+  user_metadata: optionalKey(Schema.Record({ key: Schema.String, value: Schema.String })),
   /** milliseconds since the epoch */
   created_at: Schema.Int,
   /** another one for each save, so that weights that were saved again under a path can be told from those before */
   revision: Schema.optionalWith(Schema.String, { exact: true }),
   /** milliseconds since the epoch; absent if the checkpoint does not expire */
-  expires_at: Schema.optionalWith(Schema.Int, { exact: true }),
+  expires_at: optionalKey(Schema.Int),
   /** size of the tensors */
   size_bytes: Schema.Int,
   /** the user who owns it; absent if every user of the service does */
-  owner: Schema.optionalWith(Schema.String, { exact: true }),
+  owner: optionalKey(Schema.String),
   /** whether every user may read it; absent means no */
-  public: Schema.optionalWith(Schema.Boolean, { exact: true })
+  public: optionalKey(Schema.Boolean)
 })
 
 /**

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import * as directories from "./directories.ts"
 import * as layout from "./layout.ts"
 import * as model from "./model.ts"
+import { optionalKey } from "../effect/optionalKey.ts"
 
 const Checksums = Schema.Record({
   key: Schema.String,
@@ -20,7 +21,7 @@ export type Checksums = typeof Checksums.Type
 
 const StoredInfo = Schema.Struct({
   ...model.Info.fields,
-  files: Schema.optionalWith(Checksums, { exact: true })
+  files: optionalKey(Checksums)
 })
 
 /** @internal */
