@@ -70,7 +70,7 @@ export const Info = Schema.Struct({
   /** milliseconds since the epoch */
   created_at: Schema.Int,
   /** another one for each save, so that weights that were saved again under a path can be told from those before */
-  revision: Schema.optionalWith(Schema.String, { exact: true }),
+  revision: optionalKey(Schema.String),
   /** milliseconds since the epoch; absent if the checkpoint does not expire */
   expires_at: optionalKey(Schema.Int),
   /** size of the tensors */
