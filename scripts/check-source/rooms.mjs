@@ -143,7 +143,7 @@ export const allowedRooms = {
     definition: ["terminal"],
     service: ["effect", "errors", "util", "terminal"],
     doctor: ["errors", "util", "terminal", "service"],
-    huggingFace: ["errors", "terminal", "definition"],
+    huggingFace: ["effect", "errors", "terminal", "definition"],
     sampling: ["errors", "terminal", "checkpoints", "definition", "service"],
     training: ["errors", "util", "definition", "service"],
     handlers: [

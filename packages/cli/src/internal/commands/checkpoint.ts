@@ -72,13 +72,15 @@ const pushHf = command(
     repo: optionalText("repo", "Repository, such as you/my-adapter (default: named after the run)").pipe(
       Options.withAlias("r")
     ),
-    public: flag("public", "Make a new repository public (default: private)"),
+    public: flag("public", "Create a public repository (default: private), or agree that an existing one is public"),
     revision: optionalText("revision", "Branch to upload to; created if it does not exist"),
     commitMessage: optionalText("commit-message", "Commit message"),
     createPr: flag("create-pr", "Open a pull request instead of uploading to the branch"),
-    allowPattern: text("allow-pattern", "Upload only files whose names match; can be repeated").pipe(Options.repeated),
+    allowPattern: text("allow-pattern", "Upload only files whose names match, such as '*.json'; can be repeated").pipe(
+      Options.repeated
+    ),
     ignorePattern: text("ignore-pattern", "Skip files whose names match; can be repeated").pipe(Options.repeated),
-    noModelCard: flag("no-model-card", "Do not write a README.md")
+    noModelCard: flag("no-model-card", "Leave README.md as it is (default: create it, or add a block to yours)")
   },
   () => import("../handlers/checkpoint/pushHf.ts").then((m) => m.pushHf)
 )

@@ -1,6 +1,7 @@
 /** Effects that start outside of an Effect: from callbacks, and at the top of the program. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 
 /** Forks an effect from a callback. @internal */
@@ -22,3 +23,16 @@ export const startMain = <A, E>(effect: Effect.Effect<A, E>, onExit: (exit: Exit
   fiber.addObserver(onExit)
   return { interrupt: () => fiber.unsafeInterruptAsFork(fiber.id()) }
 }
+
+/** Runs an effect for a library that awaits promises. The promise rejects with the error itself. @internal */
+export type RunPromise = <A, E>(effect: Effect.Effect<A, E>, signal: AbortSignal | undefined) => Promise<A>
+
+/** A `RunPromise` with the references and the logger of the calling fiber. @internal */
+export const makeRunPromise: Effect.Effect<RunPromise> = Effect.map(
+  Effect.runtime<never>(),
+  (runtime) => async (effect, signal) => {
+    const exit = await Runtime.runPromiseExit(runtime)(effect, signal === undefined ? {} : { signal })
+    if (Exit.isSuccess(exit)) return exit.value
+    throw Cause.squash(exit.cause)
+  }
+)

@@ -1,12 +1,15 @@
 /** A client of the Hugging Face hub. Its errors say what to do, and never contain the token. */
 import * as Hub from "@effect-tinker/tokenizers/Hub"
 import type * as hub from "@huggingface/hub"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Environment } from "../definition/global.ts"
 import { CliError } from "../errors/cliError.ts"
 import * as Io from "../terminal/io.ts"
+import * as failures from "./failures.ts"
+import * as request from "./request.ts"
 
 type Library = typeof hub
 
@@ -14,83 +17,96 @@ type Library = typeof hub
 export interface Access {
   readonly accessToken: string
   readonly hubUrl: string
-  readonly fetch: typeof fetch
+  readonly fetch: request.Fetch
 }
+
+/** A failed call of the library, for callers that go on after some statuses. @internal */
+export class CallFailure extends Data.TaggedError("CallFailure")<{
+  /** The status of the response; undefined if there was none. */
+  readonly status: number | undefined
+  readonly error: CliError
+}> {}
 
 /** @internal */
-export interface Client {
-  readonly library: Library
-  readonly endpoint: string
-  readonly token: string
+export interface Client extends failures.Hub {
+  readonly fetch: request.Fetch
 }
 
-const loginHint = "Set HF_TOKEN to a token with write access, or run 'hf auth login'"
+/** Checks the URL of a hub. Succeeds with it, without the slashes at its end. */
+const parseEndpoint = (text: string): Effect.Effect<string, CliError> => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === "" && url.search + url.hash === ""
+    ? Effect.succeed(url.href.replace(/\/+$/, ""))
+    : new CliError({
+        title: "Configuration error",
+        details: "HF_ENDPOINT must be the URL of a hub, such as https://huggingface.co"
+      })
+}
+
+/** Users' tokens begin with hf_, those of organizations with api_org_, and other hubs have their own. */
+const checkToken = (token: string): Effect.Effect<string, CliError> =>
+  /^[\x21-\x7e]+$/.test(token)
+    ? Effect.succeed(token)
+    : new CliError({
+        title: "HF_TOKEN is not a Hugging Face token: it has spaces, line breaks or characters that are not ASCII",
+        details: failures.loginHint
+      })
+
+const notePause = (io: Io.Service, endpoint: string) => (seconds: number, status: number) =>
+  io.err(`${endpoint} asks to wait ${seconds} seconds (status ${status})\n`)
 
 /** Loads the library, and the token from the environment. @internal */
 export const make: Effect.Effect<Client, CliError, Environment> = Effect.gen(function* () {
-  const { endpoint = "https://huggingface.co", token } = yield* Effect.mapError(
+  const options = yield* Effect.mapError(
     Hub.fromConfig(),
     (cause) => new CliError({ title: "Configuration error", details: String(cause), cause })
   )
-  if (token === undefined) {
-    return yield* new CliError({ title: "Not logged in to Hugging Face", details: loginHint })
+  if (options.token === undefined) {
+    return yield* new CliError({ title: "Not logged in to Hugging Face", details: failures.loginHint })
   }
-  const secret = Redacted.value(token)
-  yield* Effect.flatMap(Io.Io, ({ redact }) => redact(secret))
-  if (!secret.startsWith("hf_")) {
-    return yield* new CliError({
-      title: "HF_TOKEN is not a Hugging Face token: these start with hf_",
-      details: loginHint
-    })
-  }
+  const io = yield* Io.Io
+  const secret = Redacted.value(options.token)
+  yield* io.redact(secret)
+  const token = yield* checkToken(secret)
+  const endpoint = yield* parseEndpoint(options.endpoint ?? "https://huggingface.co")
   const library = yield* Effect.promise(() => import("@huggingface/hub"))
-  return { library, endpoint, token: secret }
+  const send = yield* request.makeFetch({ endpoint, token, onPause: notePause(io, endpoint) }, fetch)
+  return { library, endpoint, token, fetch: send }
 })
 
-const toCliError = ({ endpoint, library }: Client, cause: unknown): CliError => {
-  if (!(cause instanceof library.HubApiError)) {
-    const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
-    return new CliError({
-      title: `${endpoint} cannot be reached`,
-      details: `${inner instanceof Error ? inner.message : String(inner)}. Check HF_ENDPOINT and the network`,
-      cause
-    })
-  }
-  const { message, requestId, statusCode } = cause
-  const details = `${message}${requestId === undefined || message.includes(requestId) ? "" : ` (request ${requestId})`}`
-  if (statusCode === 401)
-    return new CliError({ title: "Not logged in to Hugging Face", details: `${loginHint}: ${details}` })
-  if (statusCode === 403) {
-    return new CliError({
-      title: "Permission denied by Hugging Face",
-      details: `The token has no write access there. ${loginHint}: ${details}`
-    })
-  }
-  return new CliError({ title: `Hugging Face responded with status ${statusCode}`, details, cause })
-}
-
-const accessOf = ({ endpoint, token }: Client, signal: AbortSignal): Access => ({
-  accessToken: token,
+/** The requests end when the signal aborts, or when the library ends them. */
+const accessOf = ({ endpoint, fetch }: Client, signal: AbortSignal): Access => ({
+  accessToken: request.placeholder,
   hubUrl: endpoint,
-  fetch: (input, init) => fetch(input, { ...init, signal })
+  fetch: (input, init) =>
+    fetch(input, { ...init, signal: init?.signal ? AbortSignal.any([signal, init.signal]) : signal })
 })
+
+const toCallFailure = (client: Client) => (cause: unknown) =>
+  new CallFailure({ status: failures.statusOf(client, cause), error: failures.toCliError(client, cause) })
+
+/** Calls the library. Interruption aborts the requests. Failures carry the status. @internal */
+export const attempt = <A>(
+  client: Client,
+  f: (library: Library, access: Access) => Promise<A>
+): Effect.Effect<A, CallFailure> =>
+  Effect.tryPromise({
+    try: (signal) => f(client.library, accessOf(client, signal)),
+    catch: toCallFailure(client)
+  })
 
 /** Calls the library. Interruption aborts the requests. @internal */
 export const call = <A>(
   client: Client,
   f: (library: Library, access: Access) => Promise<A>
-): Effect.Effect<A, CliError> =>
-  Effect.tryPromise({
-    try: (signal) => f(client.library, accessOf(client, signal)),
-    catch: (cause) => toCliError(client, cause)
-  })
+): Effect.Effect<A, CliError> => Effect.mapError(attempt(client, f), ({ error }) => error)
 
 /** Drives a generator of the library to its result, and reports each event. @internal */
-export const drain = <Event, A, E, R>(
+export const drain = <Event, A, R>(
   client: Client,
   open: (library: Library, access: Access, signal: AbortSignal) => AsyncGenerator<Event, A>,
-  onEvent: (event: Event) => Effect.Effect<void, E, R>
-): Effect.Effect<A, CliError | E, R> =>
+  onEvent: (event: Event) => Effect.Effect<void, never, R>
+): Effect.Effect<A, CallFailure, R> =>
   Effect.scoped(
     Effect.gen(function* () {
       const signal = yield* scopedSignal
@@ -98,7 +114,7 @@ export const drain = <Event, A, E, R>(
       for (;;) {
         const next = yield* Effect.tryPromise({
           try: () => events.next(),
-          catch: (cause) => toCliError(client, cause)
+          catch: toCallFailure(client)
         })
         if (next.done === true) return next.value
         yield* onEvent(next.value)

@@ -10,9 +10,13 @@ import * as Option from "effect/Option"
 import { parsePath } from "../../checkpoints/path.ts"
 import type { Global } from "../../definition/global.ts"
 import { CliError } from "../../errors/cliError.ts"
-import { card, checkpointOf } from "../../huggingFace/card.ts"
+import * as card from "../../huggingFace/card.ts"
+import { confirmPublic } from "../../huggingFace/confirmPublic.ts"
 import * as hub from "../../huggingFace/hub.ts"
+import * as names from "../../huggingFace/names.ts"
 import * as patterns from "../../huggingFace/patterns.ts"
+import * as repository from "../../huggingFace/repository.ts"
+import * as uploads from "../../huggingFace/upload.ts"
 import { withRest } from "../../service/rest.ts"
 import * as format from "../../terminal/format.ts"
 import * as output from "../../terminal/output.ts"
@@ -30,134 +34,166 @@ interface Options extends Global {
   readonly noModelCard: boolean
 }
 
-/** A repository, and the branch in it; the default branch if undefined. */
-interface Destination {
-  readonly repo: string
-  readonly branch: string | undefined
+/** What is pushed where. */
+interface Plan {
+  readonly options: Options
+  readonly checkpoint: TinkerPath.TinkerPath
+  readonly destination: repository.Destination
+  /** The user or the organization of the token, and the organizations of the user. */
+  readonly owners: ReadonlyArray<string>
+  /** undefined if the README.md stays as it is. */
+  readonly card: card.Card | undefined
+  readonly allowed: ReadonlyArray<patterns.Matcher>
+  readonly ignored: ReadonlyArray<patterns.Matcher>
 }
 
-/** Downloads the adapter into a directory. Succeeds with what the service knows about the weights, if it responds. */
-const exportAdapter = (checkpoint: TinkerPath.TinkerPath, directory: string, form: output.Format) =>
-  withRest(
-    Effect.gen(function* () {
-      const bar = yield* progress.make(form, "Downloading", undefined, format.size)
-      yield* CheckpointDownload.exportPeft(checkpoint, {
-        directory,
-        onProgress: ({ file, received, total }) => bar.update(received, total, file)
-      })
-      const rest = yield* RestClient.RestClient
-      // only the model card needs it
-      return yield* Effect.option(rest.getWeightsInfo(checkpoint))
-    }).pipe(Effect.scoped)
-  )
+const readmeFile = "README.md"
+
+/** Checks the values of the options, before anything is sent. */
+const parseOptions = (options: Options) =>
+  Effect.gen(function* () {
+    const checkpoint = yield* parsePath(options.path)
+    if (Option.isSome(options.repo)) yield* names.parseRepo(options.repo.value)
+    if (Option.isSome(options.revision)) yield* names.parseBranch(options.revision.value)
+    const allowed = yield* Effect.forEach(options.allowPattern, (one) => patterns.compile("allow-pattern", one))
+    const ignored = yield* Effect.forEach(options.ignorePattern, (one) => patterns.compile("ignore-pattern", one))
+    return { checkpoint, allowed, ignored }
+  })
 
 /** Chooses the repository and the branch, from the options or the names of the checkpoint. */
 const destinationOf = (
   options: Options,
-  user: string,
+  account: string,
   checkpoint: TinkerPath.TinkerPath,
   weights: Option.Option<Weights.WeightsInfoResponse>
-): Destination => {
+): repository.Destination => {
   const model = Option.match(weights, {
     onNone: () => "adapter",
     onSome: ({ base_model }) => base_model.split("/").pop()!
   })
-  const name = Option.getOrElse(options.repo, () => patterns.nameOf(`tinker-${model}-${checkpoint.training_run_id}`))
+  const name = Option.getOrElse(options.repo, () => names.nameOf(`tinker-${model}-${checkpoint.training_run_id}`))
   // a repository that is named after the run may hold several of its checkpoints, each on its own branch
   const branch = Option.orElse(options.revision, () =>
     Option.isNone(options.repo) && !options.createPr
-      ? Option.some(patterns.nameOf(`${checkpoint.kind}-${checkpoint.name}`))
+      ? Option.some(names.nameOf(`${checkpoint.kind}-${checkpoint.name}`))
       : Option.none<string>()
   )
-  return { repo: name.includes("/") ? name : `${user}/${name}`, branch: Option.getOrUndefined(branch) }
+  return { repo: name.includes("/") ? name : `${account}/${name}`, branch: Option.getOrUndefined(branch) }
 }
 
-/** Creates the repository and the branch where they do not exist. */
-const createDestination = (client: hub.Client, { branch, repo }: Destination, isPublic: boolean) =>
-  Effect.gen(function* () {
-    yield* hub.call(client, ({ createRepo, HubApiError }, access) =>
-      createRepo({ ...access, repo, visibility: isPublic ? "public" : "private" }).catch((error: unknown) => {
-        // 409: it exists
-        if (!(error instanceof HubApiError) || error.statusCode !== 409) throw error
-      })
-    )
-    if (branch === undefined) return
-    const exists = yield* hub.call(client, ({ repoExists }, access) =>
-      repoExists({ ...access, repo, revision: branch })
-    )
-    if (!exists) yield* hub.call(client, ({ createBranch }, access) => createBranch({ ...access, repo, branch }))
-  })
-
-/** Fails if the README at the destination names another checkpoint. */
-const checkDestination = (client: hub.Client, { branch, repo }: Destination, tinkerPath: string) =>
-  Effect.gen(function* () {
-    const readme = yield* hub.call(client, async ({ downloadFile }, access) => {
-      const revision = branch === undefined ? {} : { revision: branch }
-      const file = await downloadFile({ ...access, repo, path: "README.md", ...revision })
-      return file?.text()
-    })
-    const other = checkpointOf(readme)
-    if (other !== undefined && other !== tinkerPath) {
-      return yield* new CliError({
-        title: `${repo} holds another checkpoint`,
-        details: `Its README names ${other}: give another --repo or --revision`
-      })
-    }
-  })
-
-/** Commits the files. Succeeds with the URL of the pull request, if one was opened. */
-const upload = (
+/** Finds out who the token belongs to, and what the card can say about the weights. */
+const makePlan = (
   client: hub.Client,
-  { branch, repo }: Destination,
-  options: {
-    readonly directory: string
-    readonly files: ReadonlyArray<string>
-    readonly title: string
-    readonly createPr: boolean
-    readonly format: output.Format
-  }
+  options: Options,
+  parsed: Effect.Effect.Success<ReturnType<typeof parseOptions>>
 ) =>
   Effect.gen(function* () {
-    const { join, toFileUrl } = yield* Path.Path
-    const urls = yield* Effect.forEach(options.files, (name) => toFileUrl(join(options.directory, name)))
-    const bar = yield* progress.make(options.format, "Uploading", 1, (share) => `${Math.round(share * 100)} %`)
-    const committed = yield* hub.drain(
-      client,
-      ({ commitIter }, access, abortSignal) =>
-        commitIter({
-          ...access,
-          repo,
-          title: options.title,
-          operations: options.files.map((path, i) => ({ operation: "addOrUpdate", path, content: urls[i]! })),
-          isPullRequest: options.createPr,
-          ...(branch === undefined ? {} : { branch }),
-          abortSignal
-        }),
-      (event) => (event.event === "fileProgress" ? bar.update(event.progress, 1, event.path) : Effect.void)
+    const { checkpoint } = parsed
+    // a user, an organization or an application: the name is where new repositories go
+    const account = yield* hub.call(client, ({ whoAmI }, access) => whoAmI(access))
+    const weights = yield* withRest(
+      Effect.flatMap(RestClient.RestClient, (rest) => Effect.option(rest.getWeightsInfo(checkpoint)))
     )
-    return committed?.pullRequestUrl
-  }).pipe(Effect.scoped)
+    const destination = destinationOf(options, account.name, checkpoint, weights)
+    const plan: Plan = {
+      ...parsed,
+      options,
+      destination,
+      owners: [account.name, ...(account.type === "user" ? (account.orgs ?? []).map(({ name }) => name) : [])],
+      card: options.noModelCard
+        ? undefined
+        : { ...destination, path: TinkerPath.format(checkpoint), weights: Option.getOrUndefined(weights) }
+    }
+    return plan
+  })
 
-const printResult = (options: Options, { branch, repo }: Destination, pullRequest: string | undefined) =>
-  output.print(options.format, {
+/** Downloads the adapter into a directory. */
+const exportAdapter = ({ checkpoint, options }: Plan, directory: string) =>
+  withRest(
+    Effect.gen(function* () {
+      const bar = yield* progress.make(options.format, "Downloading", undefined, format.size)
+      yield* CheckpointDownload.exportPeft(checkpoint, {
+        directory,
+        onProgress: ({ file, received, total }) => bar.update(received, total, file)
+      })
+    }).pipe(Effect.scoped)
+  )
+
+/** The README.md at a commit of the destination. Fails if it was written for another checkpoint. */
+const readmeAt = (client: hub.Client, { checkpoint, destination }: Plan, commit: string | undefined) =>
+  Effect.gen(function* () {
+    const readme = yield* repository.readme(client, destination.repo, commit)
+    const other = card.otherCheckpoint(readme, TinkerPath.format(checkpoint))
+    if (other === undefined) return readme
+    return yield* new CliError({
+      title: `${destination.repo} holds another checkpoint`,
+      details: `Its README names ${other}: give another --repo or --revision`
+    })
+  })
+
+/** Whether the default branch holds another checkpoint, so that a new branch must not start from it. */
+const isOccupied = (client: hub.Client, plan: Plan) =>
+  Effect.map(
+    repository.readme(client, plan.destination.repo, undefined),
+    (readme) => card.otherCheckpoint(readme, TinkerPath.format(plan.checkpoint)) !== undefined
+  )
+
+/** Checks what is at the destination, without a change to it. Succeeds with how to create what is missing. */
+const checkDestination = (client: hub.Client, plan: Plan) =>
+  Effect.gen(function* () {
+    const { destination, options } = plan
+    const state = yield* repository.lookUp(client, destination)
+    if (state === undefined) return { isPublic: options.public, isEmpty: false }
+    yield* confirmPublic(destination.repo, state, options.public)
+    if (state.head === undefined && destination.branch !== undefined) {
+      return { isPublic: state.isPublic, isEmpty: yield* isOccupied(client, plan) }
+    }
+    yield* readmeAt(client, plan, state.head)
+    return { isPublic: state.isPublic, isEmpty: false }
+  })
+
+/** Writes the model card for the newest commit at the destination. Succeeds with that commit. */
+const writeCard = (client: hub.Client, plan: Plan, directory: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { join } = yield* Path.Path
+    const newest = yield* repository.lookUp(client, plan.destination)
+    const readme = yield* readmeAt(client, plan, newest?.head)
+    if (plan.card !== undefined) yield* fs.writeFileString(join(directory, readmeFile), card.write(readme, plan.card))
+    return newest?.head
+  })
+
+const printResult = (plan: Plan, { isPublic }: repository.State, pullRequest: string | undefined) => {
+  const { branch, repo } = plan.destination
+  return output.print(plan.options.format, {
     json: {
-      checkpoint_path: options.path,
+      checkpoint_path: plan.options.path,
       repo_id: repo,
       ...(branch === undefined ? {} : { revision: branch }),
-      public: options.public,
+      public: isPublic,
       ...(pullRequest === undefined ? {} : { pull_request_url: pullRequest })
     },
     table: {
-      title: `Checkpoint Hub Upload: ${options.path}`,
+      title: `Checkpoint Hub Upload: ${plan.options.path}`,
       columns: ["Property", "Value"],
       rows: [
-        ["Checkpoint Path", options.path],
+        ["Checkpoint Path", plan.options.path],
         ["Repo ID", repo],
         ...(branch === undefined ? [] : [["Revision", branch]]),
-        ["Public", format.bool(options.public)],
+        ["Public", format.bool(isPublic)],
         ...(pullRequest === undefined ? [] : [["Pull Request", pullRequest]])
       ]
     }
+  })
+}
+
+/** The files to upload; README.md is written later, on the basis of the one at the destination. */
+const selectFiles = ({ allowed, card, ignored }: Plan, directory: string) =>
+  Effect.gen(function* () {
+    const found = yield* uploads.regularFiles(directory)
+    const files = patterns.select([...found, ...(card === undefined ? [] : [readmeFile])], allowed, ignored)
+    if (files.length > 0) return files
+    return yield* new CliError({ title: "Nothing to upload", details: "The patterns exclude all files" })
   })
 
 /** @internal */
@@ -165,27 +201,21 @@ export const pushHf = (options: Options) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { join } = yield* Path.Path
-    const checkpoint = yield* parsePath(options.path)
-    const tinkerPath = TinkerPath.format(checkpoint)
+    const parsed = yield* parseOptions(options)
     const client = yield* hub.make
-    const user = yield* hub.call(client, ({ whoAmI }, access) => whoAmI(access))
+    const plan = yield* makePlan(client, options, parsed)
+    const missing = yield* checkDestination(client, plan)
 
     const directory = join(yield* fs.makeTempDirectoryScoped({ prefix: "tinker-push-" }), "adapter")
-    const weights = yield* exportAdapter(checkpoint, directory, options.format)
-    const destination = destinationOf(options, user.name, checkpoint, weights)
-    if (!options.noModelCard) {
-      const text = card({ path: tinkerPath, repo: destination.repo, weights: Option.getOrUndefined(weights) })
-      yield* fs.writeFileString(join(directory, "README.md"), text)
-    }
-    const files = patterns.select(yield* fs.readDirectory(directory), options.allowPattern, options.ignorePattern)
-    if (files.length === 0) {
-      return yield* new CliError({ title: "Nothing to upload", details: "The patterns exclude all files" })
-    }
+    yield* exportAdapter(plan, directory)
+    const files = yield* selectFiles(plan, directory)
 
-    yield* createDestination(client, destination, options.public)
-    yield* checkDestination(client, destination, tinkerPath)
-    const title = Option.getOrElse(options.commitMessage, () => `Upload ${tinkerPath}`)
-    const { createPr, format } = options
-    const pullRequest = yield* upload(client, destination, { directory, files, title, createPr, format })
-    yield* printResult(options, destination, pullRequest)
+    const state = yield* repository.ensure(client, plan.destination, { ...missing, owners: plan.owners })
+    // somebody may have created it meanwhile, or an organization may decide on its own
+    if (!missing.isPublic) yield* confirmPublic(plan.destination.repo, state, options.public)
+    const title = Option.getOrElse(options.commitMessage, () => `Upload ${TinkerPath.format(parsed.checkpoint)}`)
+    const upload = { directory, files, title, createPr: options.createPr, format: options.format }
+    const prepare = writeCard(client, plan, directory)
+    const pullRequest = yield* uploads.upload(client, plan.destination, upload, prepare)
+    yield* printResult(plan, state, pullRequest)
   }).pipe(Effect.scoped)

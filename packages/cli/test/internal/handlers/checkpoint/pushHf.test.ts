@@ -1,24 +1,11 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readdirSync } from "node:fs"
-import { failed } from "../../../utils/command.ts"
 import { directory } from "../../../utils/fixtures.ts"
 import { type Commit, makeHub, token } from "../../../utils/hub.ts"
+import { failedWithoutToken, push } from "../../../utils/push.ts"
 import { layer as ServiceLive, Service } from "../../../utils/service.ts"
-import { type Result, run, start } from "../../../utils/tinker.ts"
-
-/** Asserts that a command failed, without the token in its message. */
-const failedWithoutToken = (result: Result, message: string): void => {
-  failed(result, message)
-  assert.notInclude(result.stderr, token)
-}
-
-const push = (hub: { readonly url: string }, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
-  Effect.flatMap(Service, (service) =>
-    run(["-f", "json", "checkpoint", "push-hf", ...args], {
-      env: { ...service.env, HF_ENDPOINT: hub.url, HF_TOKEN: token, ...env }
-    })
-  )
+import { start } from "../../../utils/tinker.ts"
 
 layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (it) => {
   it.scoped("uploads an adapter with a model card to a private repository named after the run", () =>
@@ -73,11 +60,15 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
         "hello",
         "--no-model-card"
       ])
-      assert.deepStrictEqual(JSON.parse(named.stdout), { checkpoint_path: path, repo_id: "team/adapter", public: true })
+      assert.deepStrictEqual(JSON.parse(named.stdout), {
+        checkpoint_path: path,
+        repo_id: "team/adapter",
+        public: true
+      })
       assert.strictEqual(hub.repos.get("team/adapter")!.visibility, "public")
       const some = ["--allow-pattern", "*.json", "--allow-pattern", "README.*", "--ignore-pattern", "ad*er_config.json"]
-      assert.strictEqual((yield* push(hub, [path, "-r", "team/adapter", ...some])).code, 0)
-      const opened = yield* push(hub, [path, "-r", "team/adapter", "--create-pr"])
+      assert.strictEqual((yield* push(hub, [path, "-r", "team/adapter", "--public", ...some])).code, 0)
+      const opened = yield* push(hub, [path, "-r", "team/adapter", "--public", "--create-pr"])
       assert.strictEqual(JSON.parse(opened.stdout).pull_request_url, "https://hub/team/adapter/discussions/1")
       assert.deepStrictEqual(
         hub.commits.map(({ branch, files, pullRequest, title }) => [
@@ -93,11 +84,12 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
         ]
       )
       failedWithoutToken(
-        yield* push(hub, [path, "-r", "team/adapter", "--allow-pattern", "nothing"]),
+        yield* push(hub, [path, "-r", "team/adapter", "--public", "--allow-pattern", "nothing"]),
         "Nothing to upload"
       )
       // the README there names another checkpoint
-      failedWithoutToken(yield* push(hub, [`tinker://${id}/sampler_weights/final`, "-r", "team/adapter"]), path)
+      const other = `tinker://${id}/sampler_weights/final`
+      failedWithoutToken(yield* push(hub, [other, "-r", "team/adapter", "--public"]), path)
       assert.strictEqual(hub.commits.length, 3)
     })
   )
@@ -112,12 +104,12 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: "hf_another" }), "Not logged in to Hugging Face")
       failedWithoutToken(yield* push({ url: "http://127.0.0.1:9" }, [path]), "http://127.0.0.1:9 cannot be reached")
       failedWithoutToken(yield* push(hub, ["tinker://nobody/weights/x"]), "Resource not found")
-      const forbiddingHub = yield* makeHub((_, path) => (path === "/api/repos/create" ? 403 : undefined))
+      const forbiddingHub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? 403 : undefined) })
       const forbidden = yield* push(forbiddingHub, [path])
       failedWithoutToken(forbidden, "Permission denied by Hugging Face")
       assert.include(forbidden.stderr, "hub-7")
-      const broken = yield* makeHub((method) => (method === "PUT" ? 503 : undefined))
-      failedWithoutToken(yield* push(broken, [path]), "Hugging Face responded with status 503")
+      const broken = yield* makeHub({ faultOf: (method) => (method === "PUT" ? 503 : undefined) })
+      failedWithoutToken(yield* push(broken, [path]), "The storage of Hugging Face responded with status 503")
       assert.strictEqual(broken.commits.length, 0)
     })
   )
@@ -128,10 +120,12 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       const path = `tinker://${yield* Effect.orDie(train())}/weights/first`
       let resolve = () => undefined as void
       const requested = new Promise<void>((done) => (resolve = done))
-      const hub = yield* makeHub((method) => {
-        if (method !== "PUT") return undefined
-        resolve()
-        return "hang"
+      const hub = yield* makeHub({
+        faultOf: (method) => {
+          if (method !== "PUT") return undefined
+          resolve()
+          return "hang"
+        }
       })
       const tmp = yield* directory
       const running = yield* start(["checkpoint", "push-hf", path], {

@@ -1,0 +1,167 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { trained } from "../utils/command.ts"
+import { addRepo, commitTo, filesAt, makeHub, token } from "../utils/hub.ts"
+import { failedWithoutToken, push, pushed } from "../utils/push.ts"
+import { layer as ServiceLive } from "../utils/service.ts"
+
+const adapter = ["adapter_config.json", "adapter_model.safetensors"]
+
+const checkpoint = Effect.map(trained(), (id) => `tinker://${id}/weights/first`)
+
+layer(ServiceLive, { excludeTestServices: true })("the destination of tinker checkpoint push-hf", (it) => {
+  it.scoped("is a repository that exists, also where the token may not create any", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? 403 : undefined) })
+      addRepo(hub.state, "team/adapter", "private")
+      assert.deepStrictEqual(pushed(yield* push(hub, [path, "-r", "team/adapter"])), {
+        checkpoint_path: path,
+        repo_id: "team/adapter",
+        public: false
+      })
+      // and somebody else's repository, by a pull request
+      addRepo(hub.state, "bob/adapter", "public")
+      const opened = pushed(yield* push(hub, [path, "-r", "bob/adapter", "--create-pr", "--public"]))
+      assert.strictEqual(opened.pull_request_url, "https://hub/bob/adapter/discussions/1")
+      assert.isTrue(opened.public)
+    })
+  )
+
+  it.scoped("is a repository that appears only when its creation is rejected", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub({
+        faultOf: (_, path) => {
+          if (path !== "/api/repos/create") return undefined
+          addRepo(hub.state, "team/adapter", "private")
+          return 403
+        }
+      })
+      pushed(yield* push(hub, [path, "-r", "team/adapter"]))
+      assert.sameMembers(Object.keys(filesAt(hub.state, "team/adapter")!), [...adapter, "README.md"])
+    })
+  )
+
+  it.scoped("is rejected with the accounts of the token where it may create nothing", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? 403 : undefined) })
+      failedWithoutToken(yield* push(hub, [path, "-r", "other/adapter"]), "The token belongs to ada, team.")
+    })
+  )
+
+  it.scoped("is shown with the visibility of the repository, and a public one needs a confirmation", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub()
+      addRepo(hub.state, "ada/open", "public")
+      addRepo(hub.state, "ada/closed", "private")
+      failedWithoutToken(yield* push(hub, [path, "-r", "ada/open"]), /ada\/open is public.*--public/)
+      assert.isEmpty(hub.requests.filter((request) => /^PUT|preupload|commit|create/.test(request)))
+      assert.isTrue(pushed(yield* push(hub, [path, "-r", "ada/open", "--public"])).public)
+      // a private one stays private
+      assert.isFalse(pushed(yield* push(hub, [path, "-r", "ada/closed", "--public"])).public)
+      assert.strictEqual(hub.repos.get("ada/closed")!.visibility, "private")
+    })
+  )
+
+  it.scoped("is not used if it turns out public only after its creation", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub({
+        faultOf: (_, path) => {
+          if (path !== "/api/repos/create") return undefined
+          addRepo(hub.state, "team/adapter", "public")
+          return 409
+        }
+      })
+      failedWithoutToken(yield* push(hub, [path, "-r", "team/adapter"]), "team/adapter is public")
+      assert.isEmpty(hub.commits)
+      assert.isEmpty(hub.state.blobs)
+    })
+  )
+
+  it.scoped("belongs to the organization of an organization's token", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const secret = "api_org_secretOfTheTests"
+      const hub = yield* makeHub({ token: secret, account: { type: "org", name: "team" } })
+      const { repo_id } = pushed(yield* push(hub, [path], { HF_TOKEN: secret }))
+      assert.match(repo_id, /^team\/tinker-/)
+    })
+  )
+
+  it.scoped("is a branch that is created, with a model card that names it", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub()
+      addRepo(hub.state, "ada/adapter", "private", { LICENSE: "MIT" })
+      const args = [path, "-r", "ada/adapter", "--revision", "feature/x+y"]
+      assert.strictEqual(pushed(yield* push(hub, args)).revision, "feature/x+y")
+      const files = filesAt(hub.state, "ada/adapter", "feature/x+y")!
+      assert.sameMembers(Object.keys(files), [...adapter, "README.md", "LICENSE"])
+      assert.include(files["README.md"]!, ', "ada/adapter", revision="feature/x+y")')
+      assert.sameMembers(Object.keys(filesAt(hub.state, "ada/adapter")!), ["LICENSE"])
+    })
+  )
+
+  it.scoped("is an empty new branch where the default branch holds another checkpoint", () =>
+    Effect.gen(function* () {
+      const id = yield* trained()
+      const hub = yield* makeHub()
+      pushed(yield* push(hub, [`tinker://${id}/weights/first`, "-r", "ada/adapter"]))
+      commitTo(hub.state, "ada/adapter", { "logs.txt": "of the first" })
+      const other = `tinker://${id}/sampler_weights/final`
+      failedWithoutToken(yield* push(hub, [other, "-r", "ada/adapter"]), "holds another checkpoint")
+      pushed(yield* push(hub, [other, "-r", "ada/adapter", "--revision", "final"]))
+      assert.sameMembers(Object.keys(filesAt(hub.state, "ada/adapter", "final")!), [...adapter, "README.md"])
+    })
+  )
+
+  it.scoped("keeps the README of a person, and gets a block in it or none", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub()
+      const mine = "---\nlicense: mit\n---\n\n# Mine\n\nBy hand.\n"
+      addRepo(hub.state, "ada/adapter", "private", { "README.md": mine })
+      pushed(yield* push(hub, [path, "-r", "ada/adapter", "--no-model-card"]))
+      assert.strictEqual(filesAt(hub.state, "ada/adapter")!["README.md"], mine)
+      pushed(yield* push(hub, [path, "-r", "ada/adapter"]))
+      const added = filesAt(hub.state, "ada/adapter")!["README.md"]!
+      assert.isTrue(added.startsWith(mine))
+      assert.include(added, path)
+      commitTo(hub.state, "ada/adapter", { "README.md": `${added}\nMore by hand.\n` })
+      pushed(yield* push(hub, [path, "-r", "ada/adapter"]))
+      assert.strictEqual(filesAt(hub.state, "ada/adapter")!["README.md"], `${added}\nMore by hand.\n`)
+    })
+  )
+
+  it.scoped("is checked before anything is sent: wrong options end with exit code 2", () =>
+    Effect.gen(function* () {
+      const path = "tinker://run/weights/first"
+      const hub = yield* makeHub()
+      for (const [option, value] of [
+        ["--allow-pattern", "adapter[ab"],
+        ["--ignore-pattern", "[z-a]"],
+        ["--repo", "a/b/c"],
+        ["--repo", "https://huggingface.co/a/b"],
+        ["--revision", "a..b"]
+      ] as const) {
+        failedWithoutToken(yield* push(hub, [path, option, value]), option, 2)
+      }
+      assert.isEmpty(hub.requests)
+    })
+  )
+
+  it.scoped("is reached through an endpoint with slashes at its end, and not through one that is no URL", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub()
+      pushed(yield* push({ url: `${hub.url}//` }, [path, "-r", "ada/adapter"]))
+      assert.isEmpty(hub.requests.filter((request) => request.includes("//")))
+      failedWithoutToken(yield* push({ url: hub.url.slice("http://".length) }, [path]), "HF_ENDPOINT")
+      failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: `${token}\nhf_x` }), "HF_TOKEN")
+    })
+  )
+})
