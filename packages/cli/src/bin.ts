@@ -10,7 +10,7 @@ import * as Tinker from "./Tinker.ts"
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
-// the reader of the output has gone away
+// the reader of the output has closed the pipe
 process.stdout.on("error", () => process.exit(1))
 process.stderr.on("error", () => undefined)
 

@@ -19,8 +19,8 @@ type Filled<Defaults, Response> = {
 export type ClientConfig = Filled<typeof Api.clientDefaults, Api.ClientConfigResponse>
 
 /**
- * The flags that a running client requests again and again: how often (seconds), whether it cancels abandoned samples,
- * and how many at a time.
+ * The flags that a running client refreshes: the interval (seconds), whether it cancels abandoned samples, and how many
+ * at a time.
  *
  * @since 0.1.0
  * @category models

@@ -3,17 +3,17 @@
  * The `HttpClient` for Node, over undici's `dispatch`. Use it where many requests are in flight at once: the clients of
  * this package then send their requests by undici's callbacks, without a fiber for each.
  *
- * - Small responses are buffered before they are given to the caller. Large ones, and those of unknown length, are given
- *   with their head; their body is read at once, or as a stream with back-pressure.
+ * - Small responses are buffered before they are returned. Large ones, and those of unknown length, are returned once
+ *   their head has arrived; their body is then read at once, or as a stream with back-pressure.
  * - The dispatcher keeps the timeouts of `TinkerClient`'s policies.
  * - Interruption aborts the request, also while its body is read.
- * - Redirects are followed, for GET and HEAD, unless `FetchHttpClient.RequestInit` says otherwise. Credentials do not go
- *   to another origin.
+ * - Redirects of GET and HEAD are followed, unless `FetchHttpClient.RequestInit` has `redirect: "manual"`. Credentials are
+ *   not sent to another origin.
  * - Compressed responses are decompressed.
  *
- * To add headers or a base path, or to log requests, give a `transformRequest`; to use a proxy, give a `dispatcher`. A
- * client that is wrapped in the ordinary way (`HttpClient.mapRequest` and the like) works as well, and each of its
- * requests runs through the wrapper; that costs a fiber for each request, about 1.8 times the CPU for a sample.
+ * To add headers or a base path, or to log requests, set `transformRequest`; to use a proxy, give its dispatcher to
+ * `fromDispatcher`. A client that is wrapped in the ordinary way (`HttpClient.mapRequest` and the like) is correct as
+ * well: each request runs through the wrapper. That takes a fiber for each request, about 1.8 times the CPU for a sample.
  *
  * ```ts
  * const HttpLive = NodeHttpClient.layerWith({
@@ -48,8 +48,8 @@ export interface RequestOptions {
   /** until a response's head, and between two parts of its body, where a request has no other timeout; 5 min */
   readonly timeout?: DurationInput | undefined
   /**
-   * Changes each request before it is sent: headers, URL, body. It does not run for a redirect to another origin, and
-   * the headers that it adds do not go there.
+   * Changes each request before it is sent: headers, URL, body. It does not run for a redirect to another origin, which
+   * does not get the headers that it adds.
    */
   readonly transformRequest?: TransformRequest | undefined
 }
@@ -63,7 +63,7 @@ export interface Options extends RequestOptions {
   readonly connections?: number | undefined
   /** how long connecting may take; 10 s */
   readonly connectTimeout?: DurationInput | undefined
-  /** how long an idle connection is kept where the server does not say; 4 s, which is shorter than servers keep it */
+  /** how long an idle connection is kept, unless the server sets a time; 4 s, which is shorter than servers keep it */
   readonly keepAlive?: DurationInput | undefined
 }
 

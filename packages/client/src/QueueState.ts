@@ -1,6 +1,6 @@
 /**
- * The state of the service's queue, which says why a result is not ready yet. It is a value and a stream, so that a program
- * can show it or react to it.
+ * The state of the service's queue: why a result is not ready yet. It is a value and a stream, so that a program can
+ * show it or react to it.
  *
  * @since 0.1.0
  */
@@ -56,8 +56,8 @@ const isSame = (a: QueueState, b: QueueState) => a.state === b.state && a.reason
 
 const logIntervalMillis = 60_000
 
-/** What an observer remembers. */
-interface Memory {
+/** The last state, and what its log lines need. */
+interface ObserverState {
   readonly description: string
   readonly annotations: { readonly [name: string]: unknown }
   readonly ref: SubscriptionRef.SubscriptionRef<QueueState>
@@ -70,7 +70,7 @@ const countClients = ({ state }: QueueState, by: number): Effect.Effect<void> =>
   state === "active" ? Effect.void : Metric.modify(Metric.tagged(ClientMetrics.queueState, "state", state), by)
 
 /** Publishes a change of the state. */
-const publish = ({ ref }: Memory, before: QueueState, state: QueueState): Effect.Effect<void> =>
+const publish = ({ ref }: ObserverState, before: QueueState, state: QueueState): Effect.Effect<void> =>
   isSame(before, state)
     ? Effect.void
     : SubscriptionRef.set(ref, state).pipe(
@@ -79,22 +79,22 @@ const publish = ({ ref }: Memory, before: QueueState, state: QueueState): Effect
       )
 
 /** Logs that work is paused, at most once a minute. */
-const logPaused = (memory: Memory, { reason, state }: QueueState): Effect.Effect<void> =>
+const logPaused = (observer: ObserverState, { reason, state }: QueueState): Effect.Effect<void> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    if (now - memory.lastLogMillis < logIntervalMillis) return Effect.void
-    memory.lastLogMillis = now
+    if (now - observer.lastLogMillis < logIntervalMillis) return Effect.void
+    observer.lastLogMillis = now
     return Effect.annotateLogs(
-      Effect.logWarning(`${memory.description} is waiting: ${reason ?? state}`),
-      memory.annotations
+      Effect.logWarning(`${observer.description} is waiting: ${reason ?? state}`),
+      observer.annotations
     )
   })
 
-const observe = (memory: Memory, state: QueueState): Effect.Effect<void> =>
+const observe = (observer: ObserverState, state: QueueState): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const before = memory.last
-    memory.last = state
-    const published = publish(memory, before, state)
-    return state.state === "active" ? published : Effect.andThen(published, logPaused(memory, state))
+    const before = observer.last
+    observer.last = state
+    const published = publish(observer, before, state)
+    return state.state === "active" ? published : Effect.andThen(published, logPaused(observer, state))
   })
 
 /**
@@ -109,10 +109,16 @@ export const make = (
   annotations: { readonly [name: string]: unknown } = {}
 ): Effect.Effect<Observer> =>
   Effect.map(SubscriptionRef.make(active), (ref) => {
-    const memory: Memory = { description, annotations, ref, last: active, lastLogMillis: Number.NEGATIVE_INFINITY }
+    const observer: ObserverState = {
+      description,
+      annotations,
+      ref,
+      last: active,
+      lastLogMillis: Number.NEGATIVE_INFINITY
+    }
     return {
-      current: Effect.sync(() => memory.last),
+      current: Effect.sync(() => observer.last),
       changes: Stream.changesWith(ref.changes, isSame),
-      observe: (state) => observe(memory, state)
+      observe: (state) => observe(observer, state)
     }
   })

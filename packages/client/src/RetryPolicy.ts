@@ -111,7 +111,7 @@ export const apply =
   (policy: RetryPolicy, onRetry?: (error: TinkerError.TinkerError) => Effect.Effect<void>) =>
   <A, R>(self: Effect.Effect<A, TinkerError.TinkerError, R>): Effect.Effect<A, TinkerError.TinkerError, R> => {
     if (millis(policy.total) === 0) return self
-    // most requests succeed at once, and need no schedule
+    // most requests succeed on the first attempt, and need no schedule
     return Effect.catchAll(self, (first) => {
       if (!(policy.isRetryable?.(first) ?? first.isRetryable)) return Effect.fail(first)
       const schedule = toSchedule(policy)

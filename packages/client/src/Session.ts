@@ -27,7 +27,7 @@ import * as TinkerClient from "./TinkerClient.ts"
  */
 export interface Service {
   readonly sessionId: string
-  /** the settings that the service has for its clients, with defaults filled in */
+  /** the service's settings for its clients, with defaults filled in */
   readonly clientConfig: ClientFlags.ClientConfig
   /** the latest settings that may change during a session */
   readonly dynamicConfig: Effect.Effect<ClientFlags.DynamicConfig>

@@ -36,7 +36,7 @@ export interface Telemetry {
   /** Reports the start of the session that later events belong to. */
   readonly startSession: (sessionId: string) => Effect.Effect<void>
   readonly endSession: Effect.Effect<void>
-  /** Sends the events that wait. */
+  /** Sends the queued events. */
   readonly flush: Effect.Effect<void>
 }
 

@@ -52,12 +52,15 @@ export {
  */
 export interface Service {
   readonly config: TinkerConfig.Service
-  /** What the service wants of its clients. It is requested once, when it is first needed; a service may have none. */
+  /**
+   * The settings that the service has for its clients. They are requested once, when first needed; a service may have
+   * none.
+   */
   readonly clientConfig: Effect.Effect<ClientFlags.ClientConfig, TinkerError.TinkerError>
   /** The claims of the token that is sent; `undefined` where a plain key is sent. */
   readonly claims: Effect.Effect<Auth.Claims | undefined, TinkerError.TinkerError>
   readonly telemetry: Telemetry.Telemetry
-  /** Sends one request, and retries it as the policy says, under one idempotency key. */
+  /** Sends one request, and retries it under the policy, with one idempotency key. */
   readonly call: <E extends HttpApiEndpoint.HttpApiEndpoint.Any>(
     endpoint: E,
     payload: HttpApiEndpoint.HttpApiEndpoint.Payload<E>,
@@ -109,14 +112,14 @@ const requestToken = Effect.fnUntraced(function* (
   return jwt
 })
 
-interface Flags {
+interface CachedFlags {
   /** once they have been requested */
   known: ClientFlags.ClientConfig | undefined
   /** requests them once */
   readonly get: Effect.Effect<ClientFlags.ClientConfig, TinkerError.TinkerError>
 }
 
-const makeFlags = (call: Service["call"]): Effect.Effect<Flags> =>
+const makeFlags = (call: Service["call"]): Effect.Effect<CachedFlags> =>
   Effect.map(makeSemaphore(1), (lock) => {
     const request = Effect.suspend(() => call(TinkerApi.clientConfig, { sdk_version: version })).pipe(
       Effect.catchTag("NotFound", () => Effect.succeed({})),
@@ -124,7 +127,7 @@ const makeFlags = (call: Service["call"]): Effect.Effect<Flags> =>
     )
     const knownOr = <E>(other: Effect.Effect<ClientFlags.ClientConfig, E>) =>
       Effect.suspend(() => (flags.known === undefined ? other : Effect.succeed(flags.known)))
-    const flags: Flags = { known: undefined, get: knownOr(lock.withPermits(1)(knownOr(request))) }
+    const flags: CachedFlags = { known: undefined, get: knownOr(lock.withPermits(1)(knownOr(request))) }
     return flags
   })
 
@@ -154,7 +157,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       basePath: `${base.pathname.replace(/\/+$/, "")}${TinkerApi.prefix}`,
       commonHeaders: headers.common(exchange.headers, config),
       idempotencyPrefix: `effect-tinker-${yield* uuid}`,
-      // a platform's own where there is one
+      // the platform's implementation, if there is one
       zstd: Option.getOrUndefined(yield* Effect.serviceOption(Zstd.Zstd)) ?? (yield* Zstd.make),
       accessTokens: tokens,
       telemetry: config.telemetry

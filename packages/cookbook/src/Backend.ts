@@ -48,7 +48,7 @@ export class Backend extends Context.Tag("@effect-tinker/cookbook/Backend")<Back
 export const layerRemote = (description: string): Layer.Layer<Backend> =>
   Layer.succeed(Backend, { description, directoryOf: () => Option.none() })
 
-// the shipped model needs no settings where the service offers it
+// the model that ships with the engine needs no settings if the service offers it
 const layerBaseModel = Layer.unwrapEffect(
   Effect.gen(function* () {
     const service = yield* ServiceClient.ServiceClient

@@ -1,6 +1,6 @@
 /**
- * The interface between the service and what computes: an `Engine` trains and samples, and knows nothing of HTTP requests.
- * The service keeps the sessions, queues, futures and checkpoints. It runs one operation of a model at a time.
+ * The interface between the service and the computation: an `Engine` trains and samples, and knows nothing of HTTP. The
+ * service keeps the sessions, queues, futures and checkpoints. It runs one operation of a model at a time.
  *
  * @since 0.1.0
  */
@@ -18,7 +18,7 @@ import type * as Scope from "effect/Scope"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
 
 /**
- * An operation failed. `category` says who has to fix it; `reason` is the message that the client gets.
+ * An operation failed. `category` is `user` if the request has to change; `reason` is the message that the client gets.
  *
  * @since 0.1.0
  * @category errors

@@ -59,7 +59,7 @@ export interface Options {
   readonly inlineLimit?: number | undefined
   /** how long the engine's samplers may be idle before they are released; 1 minute */
   readonly samplerIdle?: DurationInput | undefined
-  /** how many sample requests the engine works on at a time; 8 */
+  /** how many sample requests the engine runs at a time; 8 */
   readonly sampleConcurrency?: number | undefined
   /** how many operations of a session may be queued or running; more get 429 with `Retry-After`; 4,096 */
   readonly maxPending?: number | undefined

@@ -8,9 +8,9 @@
  * Fault.any.chance(0.05).loseRequest
  * ```
  *
- * A selection picks requests; its last member says what happens to them. Of several faults that select a request, the
- * first in the list acts. Requests are counted from 1, and each attempt and each poll is a request. Endpoints are named as
- * in the URL, below `/api/v1/`.
+ * A selection picks requests; its last member defines the fault. Of several faults that select a request, the first in
+ * the list applies. Requests are counted from 1, and each attempt and each poll is a request. Endpoints are named as in
+ * the URL, below `/api/v1/`.
  *
  * @since 0.1.0
  */
@@ -36,7 +36,7 @@ export interface Request {
 }
 
 /**
- * What happens to a request. With `silent`, the client gets no error: it waits until it gives up.
+ * What happens to a request. With `silent`, the client gets no error, and waits until its timeout.
  *
  * @since 0.1.0
  * @category models
@@ -73,7 +73,7 @@ export type Action =
   | { readonly _tag: "EndSession" }
 
 /**
- * A fault: which requests, and what happens to them. Each simulator counts the requests by itself.
+ * A fault: which requests, and what happens to them. Each simulator has its own count of requests.
  *
  * @since 0.1.0
  * @category models
@@ -84,9 +84,9 @@ export interface Fault {
   readonly where: ReadonlyArray<(request: Request) => boolean>
   /** milliseconds since the simulator was made, `[from, to)` */
   readonly during: readonly [number, number] | undefined
-  /** whether the fault acts on the n-th of the requests that match all of the above */
+  /** whether the fault applies to the n-th request that matches all of the above */
   readonly counts: (n: number) => boolean
-  /** the probability with which it acts on one of those */
+  /** the probability with which it applies to such a request */
   readonly chance: number
   readonly action: Action
 }
@@ -99,14 +99,14 @@ export interface Fault {
  */
 export interface ResponseOptions {
   readonly headers?: { readonly [name: string]: string } | undefined
-  /** a string as it is, anything else as JSON; by default JSON with the status in its `detail` */
+  /** a string unchanged, anything else as JSON; by default JSON with the status in its `detail` */
   readonly body?: unknown
   /** sent as the header `retry-after-ms` */
   readonly retryAfter?: DurationInput | undefined
 }
 
 /**
- * The requests that a fault acts on. Some members narrow the selection, the others complete the fault.
+ * The requests that a fault applies to. Some members narrow the selection, the others complete the fault.
  *
  * @since 0.1.0
  * @category models
@@ -129,11 +129,11 @@ export interface Selection {
 
   /** The connection breaks before the request reaches the service. */
   readonly loseRequest: Fault
-  /** The request does not reach the service, and the client gets no error: it waits until it gives up. */
+  /** The request does not reach the service, and the client gets no error: it waits until its timeout. */
   readonly swallow: Fault
   /** The service handles the request, then the connection breaks. */
   readonly loseResponse: Fault
-  /** The service handles the request, and the client waits for the response until it gives up. */
+  /** The service handles the request, and the client waits for the response until its timeout. */
   readonly silence: Fault
   /** Responds with this status in place of the service. */
   readonly respond: (status: number, options?: ResponseOptions) => Fault

@@ -1,7 +1,7 @@
 /**
- * Runs a program in virtual time: as fast as the machine can, with the same outcome for the same seed. The report lists
- * the fibers and timers that outlived the program. Nothing needs to adjust the clock: whenever all fibers wait, the time
- * moves to the next timer.
+ * Runs a program in virtual time: without waiting in real time, with the same outcome for the same seed. The report
+ * lists the fibers and timers that outlived the program. Nothing needs to adjust the clock: whenever all fibers wait,
+ * the time moves to the next timer.
  *
  * ```ts
  * const report = yield* Simulation.run(program, { seed: 7 })
@@ -48,7 +48,7 @@ export interface Report<A, E> {
   readonly millis: number
   /**
    * `"stuck"`: all fibers waited and there was no timer; `"late"`: the limit passed. In both cases the program was
-   * interrupted. `"spinning"`: fibers ran on while the time did not move; the program was abandoned.
+   * interrupted. `"spinning"`: fibers ran without end while the time did not move; the program was abandoned.
    */
   readonly ended: "done" | "stuck" | "late" | "spinning"
   /** what outlived the program */
@@ -74,7 +74,7 @@ export const counting = <A, E, R>(
   })
 
 /**
- * Runs a program to its end, in virtual time. It never fails: the report says how the program ended.
+ * Runs a program to its end, in virtual time. It never fails: the report has the program's exit.
  *
  * @since 0.1.0
  * @category running

@@ -91,7 +91,7 @@ export interface Delivery {
   readonly endpoint: string
   /** milliseconds since the simulator was made */
   readonly millis: number
-  /** the fault that it met with */
+  /** the fault that was applied to it */
   readonly fault: Fault.Action["_tag"] | undefined
   readonly outcome: "waiting" | "responded" | "failed" | "interrupted"
   readonly status: number | undefined

@@ -35,11 +35,11 @@ export type Kind =
  * @category models
  */
 export interface Weather {
-  /** the probability that a request meets with a fault */
+  /** the probability of a fault for each request */
   readonly rate: number
   /** the relative frequency of each kind of fault */
   readonly kinds: { readonly [K in Kind]?: number }
-  /** the least and the most time that a request takes, and its response */
+  /** the shortest and the longest time that a request takes, and its response */
   readonly latency: readonly [DurationInput, DurationInput]
 }
 
@@ -52,7 +52,7 @@ export interface Weather {
 export const fair: Weather = { rate: 0, kinds: {}, latency: [0, 0] }
 
 /**
- * A tenth of the requests meets with a transient fault: a program that retries loses nothing but time.
+ * One request in ten has a transient fault: a program that retries loses nothing but time.
  *
  * @since 0.1.0
  * @category constants

@@ -22,7 +22,7 @@ export const baseModel = optionalText("model", "Base model (default: TINKER_BASE
 
 /** @internal */
 export const connection = {
-  embedded: flag("embedded", "Use the embedded service, whatever the environment says"),
+  embedded: flag("embedded", "Use the embedded service, even if the environment names another"),
   modelDir,
   checkpoints,
   tokenizer: optionalText("tokenizer", "Directory with the model's tokenizer.json (default: from the Hugging Face hub)")

@@ -1,4 +1,4 @@
-/** Plain text out of styled text, and line wrapping. */
+/** Strips styles from text, and wraps lines. */
 
 const escapes = /\p{Control}\[[0-9;]*m/gu
 

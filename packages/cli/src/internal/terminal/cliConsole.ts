@@ -4,14 +4,14 @@ import * as Effect from "effect/Effect"
 import * as ansi from "./ansi.ts"
 import type * as Io from "./io.ts"
 
-// sentences that @effect/cli adds to every option, and that the usage line already says
+// sentences that @effect/cli adds to every option, although the usage line already has them
 const boilerplate =
   /^ +(?:A user-defined piece of text.*|An? (?:integer|floating point number|true or false value)\.|This setting is optional\.|This option may be repeated.*|One of the following: .*)\n(?:\n|$)/gm
 
-/** The width of help where neither a terminal nor `COLUMNS` says it. */
+/** The width of help if neither a terminal nor `COLUMNS` sets it. */
 const defaultColumns = 80
 
-/** Help as the terminal takes it: with the full name of the command, without boilerplate, wrapped. */
+/** Formats help: with the full name of the command, without boilerplate, wrapped. */
 const presentHelp = (io: Io.Service, commandPrefix: string, styled: string): string => {
   // the usage line of a subcommand starts with the subcommand's name
   const text = styled.replace(/^\$ (?!tinker\b)/m, commandPrefix).replace(boilerplate, "")

@@ -42,7 +42,7 @@ const fastCodecs = new Map<
   [TinkerApi.retrieveFuture, { encode: fastJson.encodeRetrieveFuture }]
 ])
 
-/** The fast codec where it can do it, else the schema's. */
+/** The fast codec, or the schema's for values that the fast one does not support. */
 const fastOr = <I, A>(
   fast: ((input: I) => A | undefined) | undefined,
   bySchema: (input: I) => Either.Either<A, ParseError>

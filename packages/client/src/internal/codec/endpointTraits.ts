@@ -23,7 +23,7 @@ const background = new Set([
   "cancelFuture"
 ])
 
-/** Whether no method that a user calls makes this request, or its failures are reported elsewhere. @internal */
+/** Whether the client makes this request in the background, or reports its failures elsewhere. @internal */
 export const isBackground = (endpoint: string): boolean => background.has(endpoint)
 
 const owners: { readonly [endpoint: string]: string } = {

@@ -1,7 +1,7 @@
 /**
- * JSON codecs for the messages of a sample, without the intermediate objects of schemas, which are most of what a program
- * allocates while thousands of samples are in flight. They write and read what the schemas do. `undefined` means that the
- * schema must do it.
+ * JSON codecs for the messages of a sample, without the intermediate objects of schemas, which are most of what a
+ * program allocates while thousands of samples are in flight. They write and read what the schemas do. `undefined`
+ * means: use the schema.
  */
 import type * as Future from "@effect-tinker/api/Future"
 import type * as Sampling from "@effect-tinker/api/Sampling"

@@ -54,7 +54,7 @@ const download = (
     onProgress: (received, total) => onProgress({ file: name, received, total })
   })
 
-/** Asks for the URL of one file. The first time it is among the URLs that are known already. */
+/** Requests the URL of one file. The first time, it is among the URLs that were returned before. */
 const urlOfFile = (
   { method, path }: Options,
   rest: RestClient.Service,

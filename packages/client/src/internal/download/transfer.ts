@@ -18,7 +18,7 @@ import { fileError } from "./fileErrors.ts"
 interface Transfer {
   readonly method: string
   readonly file: string
-  /** asks for a signed URL; used again when the last one has expired or is rejected */
+  /** requests a signed URL; called again when the last one has expired or is rejected */
   readonly url: Effect.Effect<{ readonly url: string; readonly expires: DateTime.Utc }, TinkerError.TinkerError>
   readonly maxSize: number
   readonly onProgress: (received: number, total: number | undefined) => Effect.Effect<void>

@@ -25,7 +25,7 @@ class Deadline implements Releasable {
 /** The deadlines on one clock. */
 class ClockDeadlines {
   readonly #clock: Clock.Clock
-  /** by timeout, for those of one timeout pass in the order in which they were added */
+  /** by timeout: deadlines with the same timeout pass in the order in which they were added */
   readonly #queues = new Map<number, Set<Deadline>>()
   #sleeper: Forked | undefined = undefined
   #wakesAt = Number.POSITIVE_INFINITY
@@ -71,7 +71,7 @@ class ClockDeadlines {
     this.#sleeper = sleeper
   }
 
-  /** Calls those whose time has come, and sleeps until the next. */
+  /** Calls the deadlines that have passed, and sleeps until the next one. */
   #wake(caller: Caller) {
     const now = this.#clock.unsafeCurrentTimeMillis()
     let next = Number.POSITIVE_INFINITY
@@ -91,10 +91,10 @@ class ClockDeadlines {
 
 /** @internal */
 export class Deadlines {
-  // one, but for programs that run parts of themselves on clocks of their own
+  // usually one; more if parts of the program run with other clocks
   readonly #byClock = new WeakMap<Clock.Clock, ClockDeadlines>()
 
-  /** Calls `onTimeout` once that much time has passed on the caller's clock, unless it is released before. */
+  /** Calls `onTimeout` after that time on the caller's clock, unless it is released before. */
   add(caller: Caller, timeoutMillis: number, onTimeout: () => void): Releasable {
     const clock = clockOf(caller)
     let deadlines = this.#byClock.get(clock)

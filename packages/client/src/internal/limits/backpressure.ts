@@ -15,7 +15,7 @@ const cautionFactor = 20
 const cautiousSubmissions = 10
 const submissions = 400
 
-/** Gets the permits of its submission, which it must release. @internal */
+/** Holds the permits of its submission, and must release them. @internal */
 export interface SubmissionHolder {
   submission: Releasable | undefined
 }
@@ -76,7 +76,7 @@ export class SampleThrottle {
     )
   }
 
-  /** Acquires room after any pause. A pause that begins while it waits for room is waited for as well. */
+  /** Waits for any pause to end, and acquires room. If a pause begins meanwhile, waits for its end as well. */
   admission(bytes: number, holder: SubmissionHolder): Effect.Effect<void> {
     return Effect.flatMap(this.resumed, () =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Releasable } from "../util/releasable.ts"
 
-/** A part of a budget, which is held or waited for. */
+/** A part of a budget: granted, or waiting in the queue. */
 class Permit {
   readonly budget: Budget
   readonly cost: number
@@ -54,7 +54,7 @@ export class Budget {
     return this.#queue.size
   }
 
-  // in the order of the queue, also where the cost of a later one would fit
+  // in the order of the queue, even if a later one would fit
   #admit() {
     for (const permit of this.#queue) {
       if (this.#balance < this.#least) return

@@ -1,4 +1,4 @@
-/** What may be under way at once between one session and its service. */
+/** The limits on the requests, results and samples that one session has in flight. */
 import type * as Session from "../../Session.ts"
 import { SampleThrottle } from "./backpressure.ts"
 import { Budget } from "./budget.ts"

@@ -1,4 +1,4 @@
-/** The platform that a program runs on, for Node and what is like it: Bun and Deno. */
+/** The platform that a program runs on: Node, Bun or Deno. */
 import type { Platform } from "./platform.ts"
 
 interface Globals {

@@ -1,4 +1,4 @@
-/** The platform that a program runs on, for browsers and all that is not like Node. */
+/** The platform that a program runs on: a browser, or any other runtime but Node, Bun and Deno. */
 import type { Platform } from "./platform.ts"
 
 const { navigator } = globalThis as { readonly navigator?: { readonly userAgent?: string } }

@@ -1,4 +1,4 @@
-/** Polls until an operation has ended, for what the first poll did not settle. */
+/** Polls until an operation has ended, if the first poll did not bring its result. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -143,7 +143,7 @@ class PollLoop<A, I> {
         return this.backOff(error)
       case "BadRequest":
         if (error.status !== 400 && !error.isRetryable) return Effect.fail(error)
-        // some servers say by a 400 that the operation failed
+        // some servers respond with 400 when the operation failed
         return this.backOffIfAmbiguous(
           error,
           operationFailed(this.options, error.detail || "no reason given", undefined, error)
@@ -165,7 +165,7 @@ class PollLoop<A, I> {
     return this.backOff(error)
   }
 
-  /** However the operation ends, its client's queue is then active again. */
+  /** Resets the state of the client's queue to active once the operation has ended. */
   private resettingQueueState(step: Step<A>): Step<A> {
     const { queue, record } = this.options
     if (this.resetsQueueState || queue === undefined) return step

@@ -1,10 +1,10 @@
-/** When a poll is repeated, and how often one that may have failed is. */
+/** The timing of polls, and how many ambiguous failures are tolerated. */
 import * as RetryPolicy from "../../RetryPolicy.ts"
 
-/** One poll. The service holds it for as long as it likes, but for less than this timeout. @internal */
+/** One poll, which the service must not hold for as long as this timeout. @internal */
 export const pollPolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "45 seconds" }
 
-/** How many responses that may be a failure or a garbled result are polled again. @internal */
+/** How many ambiguous failures are polled again: responses that may be a failure or a garbled result. @internal */
 export const maxAmbiguousFailures = 3
 
 /** A poll that the service held for at least this long is repeated at once; milliseconds. @internal */

@@ -21,7 +21,7 @@ const decodePending = Schema.decodeUnknownOption(Schema.Struct(Future.TryAgain.f
 const decodeMetadata = Schema.decodeUnknownOption(Future.CompleteMetadata)
 const decodeJson = Schema.decodeUnknownOption(Schema.parseJson())
 
-// how services say that there is no result yet; a result has no `status`
+// the statuses by which services report that there is no result yet; a result has no `status`
 const pendingStatuses = new Set(["pending", "queued", "running", "processing", "in_progress", "not_ready"])
 
 const decoders = new WeakMap<object, Decoder<unknown>>()
@@ -59,7 +59,7 @@ export const operationFailed = (
     ...(cause === undefined ? {} : { cause })
   })
 
-/** Passes on the reason for which a result is pending, where a body gives one. */
+/** Reports to the queue observer why a result is pending, if the body has the reason. */
 const observeQueue = ({ queue }: Pick<Options<never, never>, "queue">, body: unknown): Effect.Effect<void> => {
   if (queue === undefined) return Effect.void
   const pending = decodePending(body)

@@ -11,8 +11,8 @@ import type { Options } from "./options.ts"
 import { decodedResult, finish, nextPoll, payload } from "./poll.ts"
 
 /**
- * Sends the first poll, and calls `then` once: with the result, which most first polls bring, or with the effect that
- * polls on.
+ * Sends the first poll, and calls `then` once: with the result, which most first polls bring, or with an effect that
+ * continues to poll.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** Asks for the signed URL of a checkpoint's archive, and waits while the service builds the archive. */
+/** Requests the signed URL of a checkpoint's archive, and waits while the service builds the archive. */
 import * as Checkpoint from "@effect-tinker/api/Checkpoint"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"

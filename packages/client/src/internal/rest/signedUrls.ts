@@ -7,7 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-/** A signed URL without its query, which is the permission to use it and must not show in errors. @internal */
+/** A signed URL without its query, which grants access and must not appear in errors. @internal */
 export const withoutSignature = (url: string): string => url.split("?")[0]!
 
 /** Sends a request, and fails unless the response is successful. Its body is not read yet. @internal */

@@ -1,4 +1,4 @@
-/** Long polls for all samples of a sampling session at once, where the service wants that. */
+/** Long polls for all samples of a sampling session at once, where the service enables them. */
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Deferred from "effect/Deferred"
@@ -18,7 +18,7 @@ import { jittered } from "../util/backoff.ts"
 const method = "sample"
 const acknowledgePolicy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "5 seconds", billingPause: false }
 
-// samples whose acceptance is lost, or on its way
+// results of samples whose acceptance is lost, or has not arrived yet
 const maxUnclaimed = 10_000
 const watchEvery = Duration.minutes(1)
 
@@ -100,7 +100,7 @@ class CompletedFutures implements Completions {
     this.waiters.clear()
   }
 
-  /** Polls while anybody waits, and acknowledges the last results. */
+  /** Polls while samples wait for results, and acknowledges the last ones. */
   private readonly loop: Effect.Effect<void> = Effect.gen(this, function* () {
     this.ambiguousFailures = this.failures = 0
     while (this.waiters.size > 0) {
@@ -114,7 +114,7 @@ class CompletedFutures implements Completions {
       for (const { request_id, response_payload_uncompressed_size } of response.right.completions) {
         this.complete(request_id, response_payload_uncompressed_size)
       }
-      // lets the waiters run, which decide whether another poll is needed
+      // lets the waiters run; whether another poll is needed depends on them
       yield* Effect.yieldNow()
     }
     if (this.retrieved.length > 0) yield* Effect.ignore(this.poll(acknowledgePolicy, 0))

@@ -31,14 +31,14 @@ export interface SampleOptions {
 }
 
 /**
- * How a sample is resubmitted that the service dropped, or that could not be submitted within the time of the retry
- * policy. It is a new request each time, until the client makes no progress any more (`TinkerFuture.NoProgressLimit`).
+ * If the service drops a sample, or it cannot be submitted within the time of the retry policy, the client submits it
+ * again as a new request, until it makes no progress any more (`TinkerFuture.NoProgressLimit`).
  *
  * @since 0.1.0
  * @category models
  */
 export interface ClientOptions {
-  /** `false`: such a sample fails. By default the service decides; it is `true` unless the service says otherwise. */
+  /** `false`: such a sample fails. By default the service decides; without its flag it is `true`. */
   readonly resubmit?: boolean | undefined
   /** the first pause before a sample is resubmitted, which doubles; 0.5 s by default */
   readonly resubmitFirst?: DurationInput | undefined

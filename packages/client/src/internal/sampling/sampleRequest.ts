@@ -1,4 +1,4 @@
-/** The request of a sample as it is on the wire. */
+/** The request of a sample in the form of the wire. */
 import type * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import type { SampleOptions } from "./options.ts"

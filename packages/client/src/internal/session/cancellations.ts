@@ -1,4 +1,4 @@
-/** Cancels samples whose results nobody waits for. */
+/** Cancels abandoned samples on the service. */
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -7,7 +7,7 @@ import type * as ClientFlags from "../../ClientFlags.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import { cancellation } from "./policies.ts"
 
-// if more are waiting, the oldest are dropped: the service ends those by itself
+// beyond this the oldest are dropped: the service ends abandoned samples anyway
 const maxWaiting = 10_000
 
 const cancelBatch = (
@@ -28,7 +28,7 @@ const cancelBatch = (
     )
   })
 
-/** Returns a function that has a sample cancelled in the background, if the service wants to know. @internal */
+/** Returns a function that cancels a sample in the background, if the service supports it. @internal */
 export const make = (
   client: TinkerClient.Service,
   dynamicConfig: Effect.Effect<ClientFlags.DynamicConfig>

@@ -10,7 +10,7 @@ import { singleAttempt } from "./policies.ts"
 
 const limit = Duration.seconds(5)
 
-/** Runs an effect for at most the limit, although the scope is closing. Failures do not matter any more. */
+/** Runs an effect for at most the limit, although the scope is closing. Failures are ignored. */
 const withinLimit = (effect: Effect.Effect<unknown, TinkerError.TinkerError>): Effect.Effect<void> =>
   effect.pipe(Effect.interruptible, Effect.timeoutOption(limit), Effect.ignore)
 

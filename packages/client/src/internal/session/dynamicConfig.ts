@@ -17,7 +17,7 @@ export const refresh = (
 ): Effect.Effect<void> =>
   client.call(TinkerApi.clientDynamicConfig, { sdk_version: version }, { policy: singleAttempt }).pipe(
     Effect.flatMap((response) => Ref.set(config, ClientFlags.fromDynamicConfig(response))),
-    Effect.catchAll((error) => Effect.logDebug(`the dynamic configuration stays as it is: ${error.message}`))
+    Effect.catchAll((error) => Effect.logDebug(`the dynamic configuration is unchanged: ${error.message}`))
   )
 
 /** Refreshes the configuration forever, at the interval that it sets itself. @internal */

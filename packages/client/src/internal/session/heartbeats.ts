@@ -36,7 +36,7 @@ const endSession = (
     yield* Deferred.fail(lost, event)
   })
 
-/** A missed heartbeat is no failure by itself. After two minutes without one, each miss logs a warning. */
+/** A missed heartbeat is no failure. After two minutes without one, each miss logs a warning. */
 const onMissed = (state: State, error: TinkerError.TinkerError): Effect.Effect<void> =>
   Effect.gen(function* () {
     // a 404 means that the session is gone only if the service has known it

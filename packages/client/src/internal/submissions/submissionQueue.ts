@@ -30,7 +30,7 @@ type Submit<B, E> = Effect.Effect<Effect.Effect<B, TinkerError.TinkerError | E>,
 export interface Group {
   /** Submits an operation of the group, and returns the effect that waits for its result. */
   readonly submit: <A, I, B>(operation: Operation<A, I, B>) => Submit<B, never>
-  /** Runs code of the user. A submission to the same client in it fails, where it would wait for itself. */
+  /** Runs the user's code. A submission to the same client inside it fails, since it would wait for itself. */
   readonly runUserCode: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 

@@ -51,7 +51,7 @@ export class EventQueue {
     this.lock = lock
   }
 
-  /** Adds an event, or drops it where too many wait. It never fails. */
+  /** Adds an event, or drops it if the queue is full. It never fails. */
   push(event: Event, severity: Api.Event["severity"]): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       if (this.isUnsupported) return
@@ -74,7 +74,7 @@ export class EventQueue {
     })
   }
 
-  /** Sends the events that wait. */
+  /** Sends the queued events. */
   readonly flush: Effect.Effect<void> = Effect.suspend(() =>
     this.lock.withPermits(1)(
       Effect.whileLoop({
@@ -87,7 +87,7 @@ export class EventQueue {
     )
   )
 
-  /** Sends what waits at the end, unless the service has not taken the last batch. */
+  /** Sends the remaining events when the scope closes, unless a batch was dropped. */
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
     this.hasDropped || this.waiting.length === 0
       ? Effect.void

@@ -48,7 +48,7 @@ export const describe = (error: TinkerError.TinkerError): { readonly [key: strin
   is_user_error: isUserError(error)
 })
 
-/** The message of an unhandled exception. What a program's own errors say stays with it. @internal */
+/** The message of an unhandled exception. The messages of the program's own errors are not reported. @internal */
 export const messageOf = (error: unknown): string => (TinkerError.isTinkerError(error) ? kindOf(error) : "")
 
 const maxDataLength = 10_000

@@ -26,9 +26,9 @@ export class OperationRecord {
   bytes = 0
   requestId: string | undefined = undefined
   // released at the end of the operation, however it ends
-  /** its place among the operations in flight */
+  /** its permit to be in flight */
   place: Releasable | undefined = undefined
-  /** its room among those that are being submitted */
+  /** its permits to be submitted */
   submission: Releasable | undefined = undefined
   /** the request that is in flight on callbacks */
   request: Releasable | undefined = undefined

@@ -40,7 +40,7 @@ export const queueTime = MetricKey.histogram(
   "seconds from the call of an operation until the service has accepted it"
 )
 
-// A metric of a key that has its tags is looked up at once; one that is tagged at each update is searched for.
+// Each metric is made once, with its tags in its key: a metric that is tagged at each update is looked up each time.
 const makeMetrics = (operation: string) => {
   const of = <Type extends MetricKeyType.MetricKeyType.Untyped>(
     key: MetricKey.MetricKey<Type>,

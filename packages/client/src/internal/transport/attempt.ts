@@ -1,4 +1,4 @@
-/** One attempt of a request: the credential, the exchange, and another token where the service rejects one. */
+/** One attempt of a request: the credential, the exchange, and a new token if the service rejects the first. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -13,7 +13,7 @@ import type { Transport } from "./transport.ts"
 
 type Response = Effect.Effect<RawResponse, TinkerError.TinkerError>
 
-/** The request with what this attempt adds. */
+/** The request with the headers of this attempt. */
 const withAttemptHeaders = (pending: PendingRequest, key: Redacted.Redacted | undefined): PreparedRequest => {
   const { body, common, headers, isForeign, method, origin, path } = pending.template
   const retries = String(pending.attempts++)

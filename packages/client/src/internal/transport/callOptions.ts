@@ -1,4 +1,4 @@
-/** What a caller of the transport gives and gets: options, bodies, raw responses, callbacks. */
+/** The arguments and results of the transport: options, bodies, raw responses, callbacks. */
 import type * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
@@ -81,7 +81,7 @@ export interface RawResponse extends BufferedResponse {
 export interface CallHandler {
   /** the first attempt succeeded, and this is the decoded response */
   readonly onValue: (value: unknown) => void
-  /** the effect does what is left: it retries, fetches a token, follows a redirect, or fails */
+  /** what remains to be done: the effect retries, fetches a token, follows a redirect, or fails */
   readonly onRest: (rest: Effect.Effect<unknown, TinkerError.TinkerError>) => void
 }
 

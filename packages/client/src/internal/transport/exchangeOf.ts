@@ -1,4 +1,4 @@
-/** Chooses the exchange of an HttpClient: its own where it has one, else an adapter over it. */
+/** Chooses the exchange of an HttpClient: the one registered with it, else an adapter over it. */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type { Exchange } from "./exchange.ts"
 import * as httpClientExchange from "./httpClientExchange.ts"
@@ -7,7 +7,7 @@ import * as httpClientExchange from "./httpClientExchange.ts"
 // never bypassed.
 const exchanges = new WeakMap<HttpClient.HttpClient, Exchange>()
 
-/** Makes `exchange` the way to send the requests of `client`; both must send them alike. @internal */
+/** Sends the requests of `client` by `exchange`; both must send them in the same way. @internal */
 export const register = (client: HttpClient.HttpClient, exchange: Exchange): HttpClient.HttpClient => {
   exchanges.set(client, exchange)
   return client

@@ -79,7 +79,7 @@ const encodeBody = (
   )
 }
 
-/** The headers of this request, before those that the caller gives. */
+/** The headers that the client sets for this request; the caller's override them. */
 const ownHeaders = (
   transport: Transport,
   endpoint: Endpoint,

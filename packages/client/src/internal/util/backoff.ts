@@ -1,4 +1,4 @@
-/** Delays between attempts, and retries that start from a failure that has happened. */
+/** Delays between attempts, and retries that continue after a first failure. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -37,8 +37,8 @@ export const failingFirst = <A, E, R>(error: E, next: () => Effect.Effect<A, E, 
 }
 
 /**
- * Sends a request again whose response could not be read. The service knows the request by its number, and sends the same
- * response.
+ * Sends a request again if its response could not be read. The service recognizes its sequence number, and sends the
+ * same response.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** Durations as programs write them, and in milliseconds. */
+/** The input form of durations, and durations in milliseconds. */
 import * as Duration from "effect/Duration"
 
 /** @internal */

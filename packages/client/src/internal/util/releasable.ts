@@ -1,4 +1,4 @@
-/** What is held until it is released. */
+/** Anything that is acquired and must be released, such as a permit or a request in flight. */
 
 /** A second release does nothing. @internal */
 export interface Releasable {

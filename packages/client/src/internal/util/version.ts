@@ -1,4 +1,4 @@
-/** The version of the client, as it names itself to the service. */
+/** The version of the client, and the user agent that it sends. */
 
 /** @internal */
 export const version = "0.1.0"

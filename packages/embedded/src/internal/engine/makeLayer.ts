@@ -1,4 +1,4 @@
-/** What the engines of all platforms have in common. */
+/** The options and the constructor that the engines of all platforms share. */
 import type * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import type * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import type * as Engine from "@effect-tinker/server/Engine"

@@ -1,4 +1,4 @@
-/** The engine on Node, Bun and Deno: on a worker thread, unless the options say otherwise. */
+/** The engine on Node, Bun and Deno: on a worker thread by default. */
 import * as NodeWorkerEngine from "@effect-tinker/engine/NodeWorkerEngine"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,4 +1,4 @@
-/** The parts of Effect's runtime that the engine reaches into, so that a port to another version changes one file. */
+/** The parts of Effect's runtime that change with Effect 4, in one place. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"

@@ -1,10 +1,10 @@
-/** The interface between the model and what computes it: programs written with jax-js, and executors that run them. */
+/** The interface between the model and its executors: programs written with jax-js, and executors that run them. */
 import type * as Engine from "@effect-tinker/server/Engine"
 import type { numpy } from "@jax-js/jax"
 import type * as Effect from "effect/Effect"
 
 /**
- * An array of jax-js, or a tracer that stands for one while a program is traced. Every use consumes a reference; `.ref`
+ * An array of jax-js, or a tracer in place of one while a program is traced. Every use consumes a reference; `.ref`
  * adds one.
  *
  * @internal

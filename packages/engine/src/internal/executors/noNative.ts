@@ -1,4 +1,4 @@
-/** The place of the native executor in browsers, where there is no ONNX Runtime for Node. */
+/** Replaces the native executor in browsers, where there is no ONNX Runtime for Node. */
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

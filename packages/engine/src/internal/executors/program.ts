@@ -1,4 +1,4 @@
-/** What all executors do with a program: trace it, and check the inputs of a run. */
+/** Traces programs and checks the inputs of a run, for all executors. */
 import type { numpy } from "@jax-js/jax"
 import { sizeOf } from "../util/shape.ts"
 import type { Inputs, Program, StoredTensor, TensorSpec, TensorValues, Traced } from "./executor.ts"

@@ -27,7 +27,7 @@ export class Graph {
   private readonly constants = new Map<string, Constant>()
   private readonly producers = new Map<string, Node>()
   private readonly replacements = new Map<string, string>()
-  /** names by a key of what they stand for, to merge equal constants and nodes */
+  /** names by a key of the constant or node, to merge equal ones */
   private readonly known = new Map<string, string>()
   private count = 0
 

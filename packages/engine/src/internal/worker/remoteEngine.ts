@@ -1,4 +1,4 @@
-/** An engine whose models and samplers live in a thread. A thread that is lost is replaced for new ones. */
+/** An engine whose models and samplers live in a thread. If the thread is lost, new ones get a new thread. */
 import type * as Model from "@effect-tinker/api/Model"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"

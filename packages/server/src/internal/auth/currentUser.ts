@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 export interface User {
   /** `undefined` is the user of a service without API keys, and the service itself */
   readonly id: string | undefined
-  /** another user, whose weights access token lets this one read that user's checkpoints */
+  /** another user, whose checkpoints this one may read: the request carries that user's weights access token */
   readonly delegatedReadAs?: string | undefined
 }
 

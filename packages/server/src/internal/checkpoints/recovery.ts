@@ -1,4 +1,4 @@
-/** Cleans up a store: what an interrupted save left behind, and checkpoints that have expired. */
+/** Cleans up a store: removes the remains of interrupted saves, and expired checkpoints. */
 import * as Effect from "effect/Effect"
 import * as directories from "./directories.ts"
 import { isLive } from "./info.ts"

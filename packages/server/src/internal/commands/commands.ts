@@ -1,4 +1,4 @@
-/** Every command of the service as a method: what the endpoints outside the model queues change. */
+/** Every command of the service as a method: the changes that endpoints make outside of the model queues. */
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as Weights from "@effect-tinker/api/Weights"
 import type { Query, ServiceState } from "../queries/serviceState.ts"

@@ -4,7 +4,7 @@ import type { Query, ServiceState } from "../queries/serviceState.ts"
 import { getOwnRecord } from "../queries/sessions.ts"
 import * as responses from "../util/responses.ts"
 
-/** Assigns a session to a project, once and for all. @internal */
+/** Assigns a session to a project. It cannot be moved again. @internal */
 export const assignProject = (state: ServiceState, id: string, project: string): Query<void> =>
   Effect.flatMap(getOwnRecord(state, id), (record): Query<void> => {
     if (record.project_id !== undefined && record.project_id !== project) {

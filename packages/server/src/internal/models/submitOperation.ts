@@ -21,7 +21,7 @@ export interface Operation {
   /** the contents of the request, by which a repeated one is recognized */
   readonly identity: unknown
   readonly validate?: Effect.Effect<void, responses.OperationRejection> | undefined
-  /** the last chance to reject; runs in the same step in which the `seq_id` is taken */
+  /** the final check, which may reject; runs in the same synchronous step that takes the `seq_id` */
   readonly check?: ((seqId: number) => responses.OperationRejection | undefined) | undefined
   readonly run: (model: Engine.EngineModel, seqId: number) => Effect.Effect<outcomes.Done, outcomes.Failure>
 }

@@ -1,4 +1,4 @@
-/** Every query of the service as a method: what the endpoints that only read respond with. */
+/** Every query of the service as a method: the responses of the endpoints that only read. */
 import type * as Audit from "@effect-tinker/api/Audit"
 import type * as Billing from "@effect-tinker/api/Billing"
 import type * as Checkpoint from "@effect-tinker/api/Checkpoint"

@@ -31,7 +31,7 @@ export const add = ({ events }: Trace, event: Event): void => {
   if (events.length > maxEvents) events.splice(0, maxEvents / 10)
 }
 
-/** Names the two tracks of a target: one for running operations, one for those that wait. */
+/** Names the two tracks of a target: one for running operations, one for waiting operations. */
 const trackNames = (target: string, index: number): ReadonlyArray<object> =>
   [target, `${target} (waiting)`].map((name, i) => ({
     ph: "M",

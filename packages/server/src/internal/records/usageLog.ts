@@ -31,7 +31,7 @@ export interface UsageLog {
   readonly events: (from: number, to: number) => Effect.Effect<ReadonlyArray<UsageEvent>>
 }
 
-/** Totals by the start of the hour, then by a key of what they count. */
+/** Totals by the start of the hour, then by owner, session, base model and type. */
 type HourlyTotals = Map<number, Map<string, UsageTotal>>
 
 const hourMillis = 60 * 60 * 1000

@@ -23,7 +23,7 @@ const removeOldest = (completions: Completions, count: number): void => {
   completions.removed += completions.entries.splice(0, count).length
 }
 
-/** Lists a completed sample, and wakes those who await completions. @internal */
+/** Lists a completed sample, and wakes the requests that await completions. @internal */
 export const addCompletion = (
   record: SamplerRecord,
   seqId: number | undefined,

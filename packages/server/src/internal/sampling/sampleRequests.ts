@@ -1,4 +1,4 @@
-/** Sample requests: deduplicated, admitted, and sampled by the engine, a few at a time. */
+/** Sample requests: deduplicates and admits them, and runs a few at a time on the engine. */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Sampling from "@effect-tinker/api/Sampling"

@@ -52,7 +52,7 @@ interface DownloadContext {
 
 const archiveName = ({ name }: TinkerPath.TinkerPath): string => `${name}.tar`
 
-// readers take an archive without it for truncated
+// without it, readers consider the archive truncated
 const archiveEnd = ["checkpoint_complete", new Uint8Array(0)] as const
 
 const fileOf = (path: TinkerPath.TinkerPath, name: string): string =>

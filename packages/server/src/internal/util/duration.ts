@@ -1,4 +1,4 @@
-/** What Effect accepts as a duration: the one place of this package that names Effect's type. */
+/** An alias for Effect's input type of durations, which Effect 4 renames. The rest of the package uses the alias. */
 import * as Duration from "effect/Duration"
 
 /** @internal */

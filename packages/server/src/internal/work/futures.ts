@@ -60,7 +60,7 @@ export interface Entry {
   readonly result: Deferred.Deferred<outcomes.Outcome>
   /** keeps the session of the operation alive */
   readonly touch: Effect.Effect<void>
-  /** interrupts the operation; absent if it cannot be cancelled by itself */
+  /** interrupts the operation; absent if it cannot be cancelled */
   cancel?: Effect.Effect<void>
 }
 

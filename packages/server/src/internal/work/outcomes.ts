@@ -101,7 +101,7 @@ export const runOperation = (
   )
 
 /**
- * Completes an operation whatever happens to its work: interruptions and defects become failed outcomes too.
+ * Completes an operation however its work ends: interruptions and defects become failed outcomes too.
  *
  * @internal
  */

@@ -17,7 +17,7 @@ import * as futures from "./futures.ts"
 /** `active` until the session ends, then how it ended. @internal */
 export type Status = Extract<SessionSearch.SessionStatus, { readonly type: "active" | "cancelled" | "client_finished" }>
 
-/** What stays known of a session after its end. @internal */
+/** What is remembered of a session after its end. @internal */
 export interface SessionRecord {
   readonly id: string
   readonly owner: string | undefined

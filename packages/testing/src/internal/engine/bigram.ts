@@ -7,7 +7,7 @@ import type * as TensorData from "@effect-tinker/api/TensorData"
 import type * as Training from "@effect-tinker/api/Training"
 
 /**
- * The weights of an adapter, `[size, size]`: what is added to the base model's logit of each next token (column) after each
+ * The weights of an adapter, `[size, size]`: added to the base model's logit of each next token (column) after each
  * token (row).
  *
  * @internal

@@ -33,10 +33,10 @@ export interface Options {
   /** the service */
   readonly inner: HttpClient.HttpClient
   readonly faults: FaultPlan
-  /** the least and the most, in milliseconds each way */
+  /** the shortest and the longest, in milliseconds each way */
   readonly latency: readonly [number, number]
   readonly random: PCGRandom
-  /** the scope of the service, where it works on requests whose client is gone */
+  /** the scope of the service, in which it handles requests whose client has gone */
   readonly scope: Scope.Scope
   readonly record: (delivery: Delivery) => void
 }

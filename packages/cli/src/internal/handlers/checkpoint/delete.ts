@@ -55,7 +55,7 @@ const makePlan = (rest: RestClient.Service, selected: selection.Selection) =>
     return planOfRun(found, yield* Clock.currentTimeMillis)
   })
 
-/** Asks on standard error whether to go ahead, and reads the answer from standard input. */
+/** Asks for confirmation on standard error, and reads the reply from standard input. */
 const confirm = ({ lines, targets: { length: count } }: Plan) =>
   Effect.gen(function* () {
     const io = yield* Io.Io

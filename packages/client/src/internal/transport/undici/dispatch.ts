@@ -9,7 +9,7 @@ import type { HeaderRecord, Hop } from "./hop.ts"
 import { abortError, IncomingBody } from "./incomingBody.ts"
 import { UndiciResponse } from "./response.ts"
 
-// a response up to this size is buffered before it is given to the caller
+// a response up to this size is buffered before it is returned
 const bufferedBytes = 64 * 1024
 // how much of a larger body may wait for its reader
 const maxUnreadBytes = 256 * 1024
@@ -21,7 +21,7 @@ class ResponseHandler implements Undici.Dispatcher.DispatchHandler {
   #resume: ((exit: Effect.Effect<UndiciResponse, HttpClientError.RequestError>) => void) | undefined
   // an interruption may come before there is a connection
   #cancelled = false
-  // until it is given away, for what the body reaches must not reach the response, which would never be collected
+  // cleared once the caller has it: a reference from the body would keep the response from being garbage-collected
   #response: UndiciResponse | undefined = undefined
 
   constructor(hop: Hop, resume: (exit: Effect.Effect<UndiciResponse, HttpClientError.RequestError>) => void) {
@@ -86,7 +86,7 @@ class ResponseHandler implements Undici.Dispatcher.DispatchHandler {
     const response = this.#response!
     this.#response = undefined
     this.#incoming.abortWith(response)
-    // not within undici's parser, which is not done yet
+    // not inside undici's parser, which has not finished yet
     queueMicrotask(() => resume(Effect.succeed(response)))
   }
 }

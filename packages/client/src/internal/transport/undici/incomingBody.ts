@@ -55,7 +55,7 @@ export class IncomingBody {
     this.#settle()
     this.reader?.onError(cause)
   }
-  // nothing is left to abort
+  // the request has ended, and can no longer be aborted
   #settle() {
     this.controller = undefined
     abandoned.unregister(this)

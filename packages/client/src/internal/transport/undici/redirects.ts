@@ -1,5 +1,5 @@
 /// <reference types="node" />
-/** Follows redirects. Credentials, and the headers of a `transformRequest`, do not go to another origin. */
+/** Follows redirects. Another origin gets neither credentials nor the headers of a `transformRequest`. */
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
 import type * as Undici from "undici"
@@ -42,7 +42,7 @@ const withoutSecrets = (headers: HeaderRecord): HeaderRecord => {
 export interface Redirects {
   readonly dispatcher: Undici.Dispatcher
   readonly timeoutMillis: number
-  /** the headers before `transformRequest`, which alone go to another origin */
+  /** the headers before `transformRequest`; another origin gets only these */
   readonly plainHeaders: HeaderRecord
 }
 

@@ -1,5 +1,5 @@
 /// <reference types="node" />
-/** A response of undici as an HttpClientResponse, whose body is read once it is asked for. */
+/** A response of undici as an HttpClientResponse, whose body is read on demand. */
 import * as Cookies from "@effect/platform/Cookies"
 import type * as Headers from "@effect/platform/Headers"
 import type * as HttpClientError from "@effect/platform/HttpClientError"

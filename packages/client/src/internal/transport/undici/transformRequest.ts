@@ -2,7 +2,7 @@
 import type { HeaderList, PreparedRequest } from "../exchange.ts"
 
 /**
- * What a `transformRequest` is given and returns.
+ * The argument and the result of a `transformRequest`.
  *
  * @since 0.1.0
  * @category models
@@ -13,7 +13,7 @@ export interface RequestParts {
   readonly url: string
   /** names are in lower case */
   readonly headers: { readonly [name: string]: string }
-  /** `undefined` also for a body that is a stream, which is sent as it is */
+  /** `undefined` also for a body that is a stream, which cannot be transformed */
   readonly body: Uint8Array | string | undefined
 }
 
@@ -37,7 +37,7 @@ const toList = (headers: RequestParts["headers"]): HeaderList => {
   return list
 }
 
-/** The transformed request; `undefined` where the URL that the transform gave is not valid. @internal */
+/** The transformed request; `undefined` if its URL is not valid. @internal */
 export const transformPrepared = (
   transform: TransformRequest,
   request: PreparedRequest
