@@ -19,9 +19,9 @@
  * - **Gradients** accumulate until `optimStep`. A `forwardBackward` that fails or is interrupted adds nothing. A step
  *   without a gradient uses zeros: moments and weight decay still apply. A step fails if the gradient is not finite; it
  *   then drops the gradient and changes nothing else.
- * - **Samplers** use the weights at the time of their creation. Sequence `i` of a request is sampled with the seed plus
- *   `i`, independently of other sequences. Logprobs are of the model's distribution, before temperature, `top_k` and
- *   `top_p`. A sequence includes the token that ends it. Sequences end at the model's end-of-text tokens and at those
+ * - **Samplers** use the weights at the time of their creation. The random numbers of sequence `i` of a request come from
+ *   a hash of the seed and `i`: neighbouring seeds share no sequences, and other sequences make no difference. Logprobs
+ *   are of the model's distribution, before temperature, `top_k` and `top_p`. A sequence includes the token that ends it. Sequences end at the model's end-of-text tokens and at those
  *   of `stop`; with an empty `stop`, they end only at `max_tokens`.
  * - **Determinism**: equal data, seeds and calls give results that are equal to the bit, on the same executor.
  *

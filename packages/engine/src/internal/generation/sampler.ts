@@ -10,9 +10,9 @@ import * as prompts from "./prompt.ts"
 import * as sequences from "./sequence.ts"
 import * as stopCondition from "./stopCondition.ts"
 
-/** Sequence `i` has a stream of random numbers that depends only on the seed plus `i`. */
+/** Sequence `i` has a stream of random numbers that depends only on a hash of the seed and `i`. */
 const makeSequences = (seed: number, count: number): ReadonlyArray<sequences.Sequence> =>
-  Array.from({ length: count }, (_, i) => sequences.make(random.streamKey(seed + i, "sample")))
+  Array.from({ length: count }, (_, i) => sequences.make(random.streamKey(seed, `sample ${i}`)))
 
 const toResponse = (
   sampled: ReadonlyArray<sequences.Sequence>,

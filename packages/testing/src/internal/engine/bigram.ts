@@ -152,6 +152,16 @@ export const adamStep = (table: Table, gradient: Float32Array, adam: Adam, param
   return norm
 }
 
+const mix = (value: number): number => {
+  const hash = Math.imul(value ^ (value >>> 16), 0x85ebca6b)
+  const next = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return next ^ (next >>> 16)
+}
+
+/** The seed of sequence `index` of a request: a hash, so that neighbouring seeds share no sequences. @internal */
+export const streamSeed = (seed: number, index: number): number =>
+  mix(mix(mix(seed | 0) + (Math.floor(seed / 2 ** 32) | 0)) + Math.imul(index + 1, 0x9e3779b1))
+
 const generator = (seed: number) => {
   let state = seed | 0
   return (): number => {

@@ -18,7 +18,7 @@ export const sample = Effect.fnUntraced(function* (
   const scored = bigram.promptLogprobs(table, prompt, options.topk_prompt_logprobs)
   return {
     sequences: Array.from({ length: options.num_samples }, (_, index) =>
-      bigram.sample(table, prompt, options.sampling_params, count, (seed ?? 0) + index)
+      bigram.sample(table, prompt, options.sampling_params, count, bigram.streamSeed(seed ?? 0, index))
     ),
     ...(options.prompt_logprobs ? { prompt_logprobs: scored.logprobs } : {}),
     ...(options.topk_prompt_logprobs > 0 ? { topk_prompt_logprobs: scored.top } : {}),
