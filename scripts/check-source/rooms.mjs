@@ -41,8 +41,9 @@ export const allowedRooms = {
   },
   tokenizers: {
     chat: [],
+    hash: [],
     util: [],
-    hub: ["util"],
+    hub: ["hash", "util"],
     tokenizer: ["chat", "util"],
     models: ["hub", "tokenizer"]
   },
@@ -123,6 +124,7 @@ export const allowedRooms = {
     engine: [],
     simulator: [],
     util: [],
+    hub: ["effect", "util"],
     network: ["effect", "Fault", "Weather"],
     scripted: ["effect"],
     simulation: ["effect"]

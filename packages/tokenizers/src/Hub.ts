@@ -27,8 +27,9 @@ export { HubError, type Options, type Ref, type Snapshot } from "./internal/hub/
  */
 export interface Service {
   /**
-   * The tokenizer files of a repository, downloaded if the cache does not contain them. If the hub cannot be reached, the
-   * cached files of the revision are used, with a warning. Concurrent callers share one download.
+   * The tokenizer files of a repository, downloaded if the cache does not contain them. If the hub does not respond within
+   * 5 seconds or rejects the request, the cached files of the revision are used, with a warning. A commit whose files the
+   * cache contains needs no request. Concurrent callers share one download.
    */
   readonly tokenizerFiles: (ref: Ref) => Effect.Effect<Snapshot, HubError>
 }
@@ -75,9 +76,10 @@ export const layer = (
   Layer.scoped(Hub, make(options))
 
 /**
- * The options in the environment, by the names that the tools of Hugging Face use: the cache is `HF_HUB_CACHE`, or a
- * directory of `HF_HOME` (`~/.cache/huggingface` by default); the token is `HF_TOKEN`, or the one that `hf auth login`
- * saved; `HF_ENDPOINT`; `HF_HUB_OFFLINE`. The given options take precedence.
+ * The options in the environment, by the names that the tools of Hugging Face use: the cache is `HF_HUB_CACHE` or
+ * `HUGGINGFACE_HUB_CACHE`, else a directory of `HF_HOME` (`~/.cache/huggingface` by default); the token is `HF_TOKEN`, or
+ * the one that `hf auth login` saved to `HF_TOKEN_PATH`; `HF_ENDPOINT`; `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`. The
+ * given options take precedence. An endpoint or a token that is malformed fails when it is used, with reason `Invalid`.
  *
  * @since 0.1.0
  * @category constructors

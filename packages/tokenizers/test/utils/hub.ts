@@ -1,91 +1,104 @@
-/** A fake Hugging Face hub behind an HttpClient, which records its requests. */
-import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as Deferred from "effect/Deferred"
+/** A hub service over a fake hub: its cache, its clock, and disks with faults. */
+import * as FakeHub from "@effect-tinker/testing/FakeHub"
+import * as PlatformError from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { createHash } from "node:crypto"
+import * as TestClock from "effect/TestClock"
+import * as Hub from "../../src/Hub.ts"
 
-export const endpoint = "https://hub.test"
-export const commit = "0123456789abcdef0123456789abcdef01234567"
+export const ref = { repo: "org/model" }
 
-export interface File {
-  readonly content: string
-  /** the hub redirects to another host for large files */
-  readonly large?: boolean
+/** A file of the storage host. */
+export const tokenizerJson = `{"model": ${JSON.stringify("ü".repeat(1000))}}`
+
+export const files: FakeHub.Files = {
+  "config.json": "{}",
+  "tokenizer_config.json": '{"eos_token": "</s>"}',
+  "chat_template.jinja": "{{ messages }}",
+  "tokenizer.json": { content: tokenizerJson, large: true },
+  "../../evil.json": "{}",
+  "model.safetensors": { content: "large", large: true }
 }
 
-/** The options of a fake hub with one repository. */
-export interface Options {
-  readonly repo?: string
-  readonly files: { readonly [name: string]: File }
-  /** replaces a response: "lost" for none, "cut" for a changed body */
-  readonly instead?: (request: { readonly url: string; readonly count: number }) => Replacement | undefined
-  /** delays all responses until it completes */
-  readonly gate?: Deferred.Deferred<void>
-}
+export const makeHub = (options: Partial<FakeHub.Options> = {}) =>
+  FakeHub.make({ repositories: { "org/model": { files } }, ...options })
 
-type Replacement = "lost" | "cut" | { readonly status: number; readonly headers?: Record<string, string> }
+export const withCache = <A, E, R>(run: (cache: string) => Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    return yield* run(yield* fs.makeTempDirectoryScoped())
+  }).pipe(Effect.provide(NodeContext.layer))
 
-export interface RecordedRequest {
-  readonly url: string
-  readonly authorization: string | undefined
-  readonly headers: ReadonlyArray<string>
-}
+export const layer = (
+  hub: Pick<FakeHub.FakeHub, "layer">,
+  options: Hub.Options,
+  disk: Layer.Layer<FileSystem.FileSystem> = Layer.empty as never
+) =>
+  Hub.layer({ endpoint: "https://hub.test", ...options }).pipe(
+    Layer.provide([hub.layer, disk]),
+    Layer.provide(NodeContext.layer)
+  )
 
-const gitBlob = (content: string) =>
-  createHash("sha1")
-    .update(`blob ${Buffer.byteLength(content)}\0`)
-    .update(content)
-    .digest("hex")
+const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
-export const make = (options: Options) => {
-  const requests: Array<RecordedRequest> = []
-  const repo = options.repo ?? "org/model"
-  const respond = (url: URL): Response => {
-    if (url.href.startsWith(`${endpoint}/api/models/${repo}/revision/`)) {
-      return Response.json({
-        id: repo,
-        sha: commit,
-        siblings: Object.entries(options.files).map(([rfilename, { content, large }]) => ({
-          rfilename,
-          size: Buffer.byteLength(content),
-          blobId: gitBlob(content),
-          ...(large === true ? { lfs: { sha256: createHash("sha256").update(content).digest("hex") } } : {})
-        }))
-      })
-    }
-    const held = url.pathname.startsWith(`/${repo}/resolve/${commit}/`) || url.origin === "https://storage.test"
-    const file = held ? options.files[url.pathname.split("/").at(-1)!] : undefined
-    if (file === undefined) return new Response("Not Found", { status: 404 })
-    if (file.large === true && url.origin === endpoint) {
-      const location = `https://storage.test/${url.pathname.split("/").at(-1)}?signature=x`
-      return new Response(null, { status: 302, headers: { location } })
-    }
-    return new Response(file.content)
+/** Waits until nothing reads or writes files any more, which takes real time. */
+const diskIsIdle = Effect.gen(function* () {
+  for (let idle = 0; idle < 3;) {
+    yield* turn
+    idle = process.getActiveResourcesInfo().some((name) => name.startsWith("FSReq")) ? 0 : idle + 1
   }
-  const execute = (request: HttpClientRequest.HttpClientRequest, url: URL) =>
-    Effect.gen(function* () {
-      requests.push({
-        url: url.href,
-        authorization: request.headers["authorization"],
-        headers: Object.keys(request.headers)
-      })
-      const count = requests.filter((each) => each.url === url.href).length
-      if (options.gate !== undefined) yield* Deferred.await(options.gate)
-      const instead = options.instead?.({ url: url.href, count })
-      if (instead === "lost") {
-        return yield* new HttpClientError.RequestError({ request, reason: "Transport", cause: new Error("ECONNRESET") })
-      }
-      if (instead === "cut") return HttpClientResponse.fromWeb(request, new Response("{"))
-      const response =
-        instead === undefined
-          ? respond(url)
-          : new Response("", { status: instead.status, headers: instead.headers ?? {} })
-      return HttpClientResponse.fromWeb(request, response)
-    })
-  const layer = Layer.succeed(HttpClient.HttpClient, HttpClient.make(execute))
-  return { requests, layer }
+})
+
+/** Moves the clock by half seconds until a fiber is done. It stands still while the disk works. */
+export const advance = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+  Effect.gen(function* () {
+    for (;;) {
+      yield* diskIsIdle
+      if ((yield* Fiber.status(fiber))._tag === "Done") return yield* Fiber.join(fiber)
+      yield* TestClock.adjust("500 millis")
+    }
+  })
+
+/** Loads the files in a fiber of its own, as a process with nothing in memory would. */
+export const load = (
+  hub: Pick<FakeHub.FakeHub, "layer">,
+  options: Hub.Options,
+  wanted: Hub.Ref = ref,
+  disk?: Layer.Layer<FileSystem.FileSystem>
+) =>
+  Effect.flatMap(Hub.Hub, ({ tokenizerFiles }) => tokenizerFiles(wanted)).pipe(
+    Effect.provide(layer(hub, options, disk)),
+    Effect.fork,
+    Effect.flatMap(advance)
+  )
+
+/** The URLs of the requests, without their protocol. */
+export const urls = (hub: FakeHub.FakeHub) =>
+  Effect.map(hub.requests, (requests) => requests.map(({ url }) => url.replace(/^https:\/\//, "")))
+
+export const denied = (method: string) =>
+  Effect.fail(
+    new PlatformError.SystemError({ module: "FileSystem", method, reason: "PermissionDenied", pathOrDescriptor: "" })
+  )
+
+/** A disk that can only be read. It calls back for each attempt to write. */
+export const readOnlyDisk = (onWrite: () => void = () => {}): Layer.Layer<FileSystem.FileSystem> => {
+  const refuse = (method: string) => () => Effect.flatMap(Effect.sync(onWrite), () => denied(method))
+  return Layer.effect(
+    FileSystem.FileSystem,
+    Effect.map(FileSystem.FileSystem, (fs) => ({
+      ...fs,
+      open: refuse("open"),
+      writeFile: refuse("writeFile"),
+      writeFileString: refuse("writeFileString"),
+      makeDirectory: refuse("makeDirectory"),
+      rename: refuse("rename"),
+      remove: refuse("remove"),
+      symlink: refuse("symlink"),
+      copyFile: refuse("copyFile")
+    }))
+  ).pipe(Layer.provide(NodeContext.layer))
 }

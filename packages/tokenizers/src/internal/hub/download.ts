@@ -1,111 +1,127 @@
-/** Downloads the files of a tokenizer into the cache, and checks their hashes. */
+/** Downloads the files of a tokenizer into the cache, and checks their sizes and hashes. */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import * as hashes from "../util/hashes.ts"
+import * as Stream from "effect/Stream"
+import * as blobs from "./blobs.ts"
 import * as cache from "./cache.ts"
-import { type HubError, makeError, type Snapshot, type Target } from "./model.ts"
+import { type Disk, exists, mapDiskError, temporaryName } from "./disk.ts"
+import * as layout from "./layout.ts"
+import { type HubError, makeError, type Remote, type Snapshot } from "./model.ts"
+import { type FileInfo, fetchInfo } from "./repositoryInfo.ts"
 import * as request from "./request.ts"
+import type { Patience } from "./retries.ts"
 
 /** Access to the hub and to the disk. @internal */
-export interface Context extends cache.Disk {
+export interface Context extends Disk {
   readonly http: HttpClient.HttpClient
 }
 
-// Downloaded in this order, so that a snapshot with a tokenizer.json is complete.
-const tokenizerFileNames = [
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "chat_template.jinja",
-  "chat_template.json",
-  "tokenizer.json"
-]
-
-const fileAttempts = 5
-
-const RepositoryInfo = Schema.Struct({
-  sha: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{40}$/)),
-  siblings: Schema.Array(
-    Schema.Struct({
-      rfilename: Schema.String,
-      blobId: Schema.optional(Schema.NullOr(Schema.String)),
-      lfs: Schema.optional(
-        Schema.NullOr(Schema.Struct({ sha256: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)) }))
-      )
-    })
-  )
-})
-
-type RepositoryFile = (typeof RepositoryInfo.Type)["siblings"][number]
-
-const fetchInfo = (http: HttpClient.HttpClient, target: Target, attempts: number) => {
-  const { endpoint, repo, revision } = target
-  const url = `${endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`
-  return request.get(http, target, url, attempts, (response) =>
-    response.json.pipe(
-      Effect.flatMap(Schema.decodeUnknown(RepositoryInfo)),
-      Effect.mapError((cause) => {
-        const detail = `${endpoint} does not respond like a Hugging Face hub: check HF_ENDPOINT`
-        return makeError(target, "Unreachable", detail, { status: 200, cause })
-      })
-    )
-  )
+/** How long to wait for metadata, and for files. @internal */
+export interface Plan {
+  readonly info: Patience
+  readonly files: Patience
 }
 
-interface Blob {
-  readonly hash: string
-  readonly bytes: Uint8Array
+/** The largest file whose size the hub does not announce, in bytes. */
+const largestUnannounced = 1024 ** 3
+
+/** A file to download. */
+interface Download {
+  readonly name: string
+  readonly info: FileInfo
+  readonly patience: Patience
 }
 
-const readBlob = (
-  target: Target,
-  file: RepositoryFile,
-  response: HttpClientResponse.HttpClientResponse
-): Effect.Effect<Blob, HubError> =>
+const wrongSize = (target: Remote, name: string, size: number | undefined) =>
+  makeError(
+    target,
+    "Corrupt",
+    size === undefined
+      ? `${name} is larger than ${largestUnannounced} bytes`
+      : `${name} does not have the ${size} bytes that ${target.endpoint} announced`
+  )
+
+/** Writes a response to disk part by part, and flushes it. Succeeds with the number of bytes. */
+const writeBody = (
+  context: Context,
+  target: Remote,
+  { info, name, patience }: Download,
+  response: HttpClientResponse.HttpClientResponse,
+  temporary: string
+): Effect.Effect<number, HubError> =>
   Effect.gen(function* () {
-    const body = response.arrayBuffer.pipe(
-      Effect.mapError((error) =>
-        makeError(target, "Unreachable", `the response of ${target.endpoint} broke off: ${error.message}`)
-      ),
-      Effect.timeoutFail({
-        duration: "10 minutes",
-        onTimeout: () => makeError(target, "Unreachable", `${file.rfilename} did not arrive within 10 minutes`)
-      })
-    )
-    const bytes = new Uint8Array(yield* body)
-    const hash = yield* file.lfs == null ? hashes.gitBlob(bytes) : hashes.sha256(bytes)
-    const announced = file.lfs?.sha256 ?? file.blobId ?? undefined
-    if (announced !== undefined && announced !== hash) {
-      const detail = `${file.rfilename} does not match the hash that ${target.endpoint} announced`
-      return yield* makeError(target, "Corrupt", detail)
-    }
-    return { hash, bytes }
+    const disk = mapDiskError(target)
+    const handle = yield* disk(context.fs.open(temporary, { flag: "wx" }))
+    const limit = info.size ?? largestUnannounced
+    let length = 0
+    yield* Stream.runForEach(request.bodyOf(target, response, name, patience), (bytes) => {
+      length += bytes.length
+      return length > limit ? wrongSize(target, name, info.size) : disk(handle.writeAll(bytes))
+    })
+    if (info.size !== undefined && length !== info.size) return yield* wrongSize(target, name, info.size)
+    yield* disk(handle.sync)
+    return length
+  }).pipe(Effect.scoped)
+
+/** Stores the body of a response as a blob, if it has the announced hash. Succeeds with the name of the blob. */
+const storeBlob = (
+  context: Context,
+  target: Remote,
+  download: Download,
+  response: HttpClientResponse.HttpClientResponse
+): Effect.Effect<string, HubError> =>
+  Effect.gen(function* () {
+    const disk = mapDiskError(target)
+    const { hash, size } = download.info
+    const directory = layout.blobDirectory(context, target)
+    const temporary = yield* temporaryName(context, context.path.join(directory, hash ?? download.name))
+    yield* disk(context.fs.makeDirectory(directory, { recursive: true }))
+    return yield* Effect.gen(function* () {
+      const length = yield* writeBody(context, target, download, response, temporary)
+      const actual = yield* disk(blobs.hashFile(context, temporary, blobs.kindOf(hash) ?? "git", length))
+      if (hash !== undefined && actual !== hash) {
+        const detail = `${download.name} does not match the hash that ${target.endpoint} announced`
+        return yield* makeError(target, "Corrupt", size === undefined ? detail : `${detail} (it has ${size} bytes)`)
+      }
+      yield* disk(context.fs.rename(temporary, context.path.join(directory, actual)))
+      return actual
+    }).pipe(Effect.onError(() => Effect.ignore(context.fs.remove(temporary, { force: true }))))
   })
 
-const downloadFile = (context: Context, target: Target, commit: string, file: RepositoryFile) =>
+/** Makes sure that the snapshot contains a file of the commit. */
+const provideFile = (
+  context: Context,
+  target: Remote,
+  commit: string,
+  download: Download
+): Effect.Effect<void, HubError> =>
   Effect.gen(function* () {
-    const path = context.path.join(cache.snapshotDirectory(context, target, commit), file.rfilename)
-    if (yield* cache.mapDiskError(target)(context.fs.exists(path))) return
-    const url = `${target.endpoint}/${target.repo}/resolve/${commit}/${file.rfilename}`
-    const blob = yield* request.get(context.http, target, url, fileAttempts, (response) =>
-      readBlob(target, file, response)
-    )
-    yield* cache.writeBlob(context, target, { ...blob, file: path })
+    const { info, name, patience } = download
+    const file = context.path.join(layout.snapshotDirectory(context, target, commit), name)
+    const isHeld =
+      (yield* exists(context, file)) && (yield* Effect.orElseSucceed(blobs.isIntact(context, file, info), () => false))
+    if (isHeld) return
+    const url = `${target.endpoint}/${target.repo}/resolve/${commit}/${name}`
+    const blob = (yield* blobs.holds(context, target, info))
+      ? info.hash!
+      : yield* request.get(context.http, target, url, patience, (response) =>
+          storeBlob(context, target, download, response)
+        )
+    yield* mapDiskError(target)(blobs.link(context, target, blob, file))
   })
 
 /** Resolves the revision and downloads what the cache does not contain yet. @internal */
-export const downloadSnapshot = (
-  context: Context,
-  target: Target,
-  infoAttempts: number
-): Effect.Effect<Snapshot, HubError> =>
+export const downloadSnapshot = (context: Context, target: Remote, plan: Plan): Effect.Effect<Snapshot, HubError> =>
   Effect.gen(function* () {
-    const { sha: commit, siblings } = yield* fetchInfo(context.http, target, infoAttempts)
-    for (const name of tokenizerFileNames) {
-      const file = siblings.find(({ rfilename }) => rfilename === name)
-      if (file !== undefined) yield* downloadFile(context, target, commit, file)
+    const { commit, files } = yield* fetchInfo(context.http, target, plan.info)
+    yield* blobs.removeAbandoned(context, target)
+    for (const name of cache.tokenizerFileNames) {
+      const info = files.get(name)
+      yield* info === undefined
+        ? cache.markAbsent(context, target, commit, name)
+        : provideFile(context, target, commit, { name, info, patience: plan.files })
     }
-    if (target.revision !== commit) yield* cache.writeRef(context, target, commit)
-    return { commit, directory: cache.snapshotDirectory(context, target, commit) }
+    yield* cache.writeRef(context, target, commit)
+    return { commit, directory: layout.snapshotDirectory(context, target, commit) }
   })

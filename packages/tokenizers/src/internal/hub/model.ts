@@ -6,25 +6,39 @@ import { optionalKey } from "../util/optionalKey.ts"
 /**
  * The files of a repository could not be fetched.
  *
- * - `Unauthorized`: the token is missing or invalid, or the repository does not exist
+ * - `Invalid`: the name of the repository or of the revision, the endpoint or the token is malformed; nothing was sent
+ * - `Unauthorized`: the token is missing, invalid or lacks the permission, or the repository does not exist
  * - `Gated`: the account has no access to the repository
  * - `NotFound`: the repository or the revision does not exist
  * - `NotCached`: the hub is offline, and the cache does not contain the files
- * - `Unreachable`: the hub did not respond, or not as a hub does
- * - `Corrupt`: a file does not match the hash that the hub announced
+ * - `Unreachable`: the hub did not respond, or what did respond is not a hub, such as a proxy
+ * - `Corrupt`: a file does not have the size or the hash that the hub announced
  * - `Cache`: the cache on disk cannot be read or written
  *
  * @since 0.1.0
  * @category errors
  */
 export class HubError extends Schema.TaggedError<HubError>("@effect-tinker/tokenizers/Hub/HubError")("HubError", {
-  reason: Schema.Literal("Unauthorized", "Gated", "NotFound", "NotCached", "Unreachable", "Corrupt", "Cache"),
+  reason: Schema.Literal(
+    "Invalid",
+    "Unauthorized",
+    "Gated",
+    "NotFound",
+    "NotCached",
+    "Unreachable",
+    "Corrupt",
+    "Cache"
+  ),
   repo: Schema.String,
   revision: Schema.String,
   /** what happened and what to do */
   detail: Schema.String,
   status: optionalKey(Schema.Number),
   requestId: optionalKey(Schema.String),
+  /** what the hub calls the failure (`x-error-code`), such as `RevisionNotFound` */
+  code: optionalKey(Schema.String),
+  /** how long the hub asked to wait, in seconds */
+  retryAfter: optionalKey(Schema.Number),
   cause: optionalKey(Schema.Defect)
 }) {
   /** whether the same request may succeed later */
@@ -68,9 +82,9 @@ export interface Snapshot {
 export interface Options {
   /** the directory of the cache, such as `~/.cache/huggingface/hub` */
   readonly cache: string
-  /** an access token, for private and gated repositories; sent to the endpoint only */
+  /** an access token, for private and gated repositories; it is sent to the endpoint only */
   readonly token?: Redacted.Redacted | undefined
-  /** `https://huggingface.co` by default */
+  /** the URL of the hub; `https://huggingface.co` by default */
   readonly endpoint?: string | undefined
   /** use the cache only; false by default */
   readonly offline?: boolean | undefined
@@ -80,32 +94,43 @@ export interface Options {
 export interface Target {
   readonly repo: string
   readonly revision: string
-  /** without a slash at its end */
-  readonly endpoint: string
   readonly options: Options
 }
 
+/** A target whose options were checked, so that requests can be sent. @internal */
+export interface Remote extends Target {
+  /** a URL without a slash at its end */
+  readonly endpoint: string
+  readonly token: Redacted.Redacted | undefined
+}
+
 /** @internal */
-export const makeTarget = ({ repo, revision = "main" }: Ref, options: Options): Target => ({
-  repo,
-  revision,
-  endpoint: (options.endpoint ?? "https://huggingface.co").replace(/\/+$/, ""),
-  options
-})
+export const makeTarget = ({ repo, revision = "main" }: Ref, options: Options): Target => ({ repo, revision, options })
+
+/** What is known of an error beside its reason. @internal */
+export interface ErrorDetails {
+  readonly status?: number
+  readonly requestId?: string | undefined
+  readonly code?: string | undefined
+  readonly retryAfter?: number | undefined
+  readonly cause?: unknown
+}
 
 /** @internal */
 export const makeError = (
   { repo, revision }: Target,
   reason: HubError["reason"],
   detail: string,
-  more: { readonly status?: number; readonly requestId?: string | undefined; readonly cause?: unknown } = {}
+  { cause, code, requestId, retryAfter, status }: ErrorDetails = {}
 ): HubError =>
   new HubError({
     reason,
     repo,
     revision,
     detail,
-    ...(more.status === undefined ? {} : { status: more.status }),
-    ...(more.requestId === undefined ? {} : { requestId: more.requestId }),
-    ...(more.cause === undefined ? {} : { cause: more.cause })
+    ...(status === undefined ? {} : { status }),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(code === undefined ? {} : { code }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(cause === undefined ? {} : { cause })
   })
