@@ -22,6 +22,7 @@ import * as Http from "node:http"
 import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
 import * as apiErrors from "./internal/http/apiErrors.ts"
+import * as webPages from "./internal/http/webPages.ts"
 import * as TinkerServer from "./TinkerServer.ts"
 import * as TinkerService from "./TinkerService.ts"
 
@@ -40,6 +41,21 @@ export class ExposedWithoutKeys extends Schema.TaggedError<ExposedWithoutKeys>(
 }
 
 /**
+ * An origin in `allowOrigins` is not one that browsers send.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidOrigin extends Schema.TaggedError<InvalidOrigin>("@effect-tinker/server/NodeServer/InvalidOrigin")(
+  "InvalidOrigin",
+  { origin: Schema.String }
+) {
+  override get message(): string {
+    return `${JSON.stringify(this.origin)} is not an origin: give scheme, host and port only, as in https://example.com`
+  }
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -50,9 +66,12 @@ export interface Options extends TinkerServer.Options {
   readonly port?: number | undefined
   /** largest size of a request body in bytes; 1 GiB by default */
   readonly maxBodySize?: number | undefined
+  /**
+   * Origins whose web pages may call the service, such as `https://example.com`; none by default. Requests from pages of
+   * other origins get 403. A service without `apiKeys` also rejects every `Host` but those of the loopback address (421).
+   */
+  readonly allowOrigins?: ReadonlyArray<string> | undefined
 }
-
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
 
 const makeHttpServer = Effect.sync(() => {
   const server = Http.createServer()
@@ -72,22 +91,49 @@ const close = (server: Http.Server): Effect.Effect<void> =>
     Effect.andThen(Effect.sync(() => server.closeAllConnections()))
   )
 
-/** Rejects bodies larger than `maxBodySize`. Once `isStopping`, responses close their connection. */
-const makeMiddleware = (maxBodySize: number, isStopping: () => boolean) => {
-  const tooLarge = apiErrors.toResponse({ status: 413, detail: `the body is larger than ${maxBodySize} bytes` })
-  // a client that polls would keep its connection open for ever
-  const closeConnection = HttpApp.appendPreResponseHandler((_, response) =>
-    Effect.succeed(isStopping() ? HttpServerResponse.setHeader(response, "connection", "close") : response)
-  )
-  return (app: HttpApp.Default): HttpApp.Default =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      Number(request.headers["content-length"] ?? 0) > maxBodySize
-        ? Effect.succeed(tooLarge)
-        : Effect.flatMap(closeConnection, () =>
-            HttpIncomingMessage.withMaxBodySize(app, Option.some(FileSystem.Size(maxBodySize)))
-          )
-    )
+interface ListenerPolicy extends webPages.Policy {
+  readonly maxBodySize: number
+  /** Once it is, responses close their connection: a client that polls would keep it open for ever. */
+  readonly isStopping: () => boolean
 }
+
+/** Rejects what other origins' pages send, and bodies larger than `maxBodySize`. */
+const makeMiddleware = (policy: ListenerPolicy) => {
+  const { isStopping, maxBodySize } = policy
+  const tooLarge = apiErrors.toResponse({ status: 413, detail: `the body is larger than ${maxBodySize} bytes` })
+  const withHeaders = (
+    request: HttpServerRequest.HttpServerRequest,
+    response: HttpServerResponse.HttpServerResponse
+  ) => {
+    const readable = webPages.withCors(policy, request, response)
+    return isStopping() ? HttpServerResponse.setHeader(readable, "connection", "close") : readable
+  }
+  const addHeaders = HttpApp.appendPreResponseHandler((request, response) =>
+    Effect.succeed(withHeaders(request, response))
+  )
+  const rejectionOf = (request: HttpServerRequest.HttpServerRequest) =>
+    webPages.objectionTo(policy, request) ??
+    webPages.preflight(policy, request) ??
+    (Number(request.headers["content-length"] ?? 0) > maxBodySize ? tooLarge : undefined)
+  return (app: HttpApp.Default): HttpApp.Default =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const rejection = rejectionOf(request)
+      if (rejection !== undefined) return Effect.succeed(withHeaders(request, rejection))
+      return Effect.flatMap(addHeaders, () =>
+        HttpIncomingMessage.withMaxBodySize(app, Option.some(FileSystem.Size(maxBodySize)))
+      )
+    })
+}
+
+const hasKeys = ({ apiKeys = [] }: Options): boolean => apiKeys.length > 0
+
+/** Rejects options with which the service would be open to others than its users. */
+const validate = Effect.fnUntraced(function* (options: Options) {
+  const host = options.host ?? "127.0.0.1"
+  if (!hasKeys(options) && !webPages.isLoopback(host)) return yield* new ExposedWithoutKeys({ host })
+  const invalid = options.allowOrigins?.find((origin) => !webPages.isOrigin(origin))
+  if (invalid !== undefined) return yield* new InvalidOrigin({ origin: invalid })
+})
 
 const listen = (options: Options, server: Http.Server) =>
   Effect.map(TinkerService.TinkerService, ({ stopWaiting }) => {
@@ -98,9 +144,15 @@ const listen = (options: Options, server: Http.Server) =>
         return Effect.andThen(stopWaiting, close(server))
       })
     )
+    const policy: ListenerPolicy = {
+      hasKeys: hasKeys(options),
+      allowOrigins: options.allowOrigins ?? [],
+      maxBodySize: options.maxBodySize ?? 2 ** 30,
+      isStopping: () => stopping
+    }
     // layers are released in reverse order: responses are sent before the service and its handlers stop
     return Layer.scopedDiscard(stop).pipe(
-      Layer.provideMerge(HttpApiBuilder.serve(makeMiddleware(options.maxBodySize ?? 2 ** 30, () => stopping))),
+      Layer.provideMerge(HttpApiBuilder.serve(makeMiddleware(policy))),
       Layer.provide(TinkerServer.layerHandlers(options)),
       Layer.provideMerge(
         NodeHttpServer.layer(() => server, { host: options.host ?? "127.0.0.1", port: options.port ?? 0 })
@@ -119,13 +171,12 @@ export const layer = (
   options: Options = {}
 ): Layer.Layer<
   HttpServer.HttpServer | TinkerService.TinkerService,
-  ExposedWithoutKeys | HttpServerError.ServeError,
+  ExposedWithoutKeys | InvalidOrigin | HttpServerError.ServeError,
   Engine.Engine | CheckpointStore.CheckpointStore
 > =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
-      const host = options.host ?? "127.0.0.1"
-      if ((options.apiKeys ?? []).length === 0 && !isLoopback(host)) return yield* new ExposedWithoutKeys({ host })
+      yield* validate(options)
       return Layer.unwrapEffect(listen(options, yield* makeHttpServer))
     })
   ).pipe(Layer.provideMerge(TinkerService.layer(options)))
@@ -150,7 +201,7 @@ export const serve = (
   options: Options = {}
 ): Effect.Effect<
   never,
-  ExposedWithoutKeys | HttpServerError.ServeError,
+  ExposedWithoutKeys | InvalidOrigin | HttpServerError.ServeError,
   Engine.Engine | CheckpointStore.CheckpointStore
 > =>
   Layer.launch(

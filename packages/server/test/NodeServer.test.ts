@@ -14,8 +14,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import * as Net from "node:net"
 import * as client from "./utils/client.ts"
+import { rawExchange } from "./utils/rawHttp.ts"
 
 const services = Layer.merge(TestEngine.layer(), CheckpointStore.layerMemory)
 
@@ -35,17 +35,6 @@ const listen = (options: NodeServer.Options = {}) =>
   Effect.gen(function* () {
     const context = yield* Layer.build(NodeServer.layer(options).pipe(Layer.provide(services)))
     return Layer.succeed(HttpClient.HttpClient, yield* redirected(context))
-  })
-
-/** Sends text over a socket, and returns all that the server sends. */
-const raw = (port: number, text: string) =>
-  Effect.async<string>((resume) => {
-    let received = ""
-    const socket = Net.connect(port, "127.0.0.1", () => socket.write(text))
-    socket.on("data", (chunk) => {
-      received += chunk.toString()
-    })
-    socket.on("close", () => resume(Effect.succeed(received)))
   })
 
 describe("NodeServer", () => {
@@ -82,9 +71,9 @@ describe("NodeServer", () => {
       const context = yield* Layer.build(NodeServer.layer({ maxBodySize: 1000 }).pipe(Layer.provide(services)))
       const port = Number(new URL(yield* Effect.provide(NodeServer.baseUrl, context)).port)
       const request = (line: string, body: string, type = "application/json") =>
-        raw(
+        rawExchange(
           port,
-          `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+          `${line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
         )
       const cases = [
         [422, yield* request("POST /api/v1/create_session", "{")],

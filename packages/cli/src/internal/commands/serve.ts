@@ -18,6 +18,10 @@ export const serve = command(
     ),
     modelDir,
     checkpoints,
+    allowOrigin: text(
+      "allow-origin",
+      "Let web pages of this origin, such as https://example.com, call the service; can be repeated"
+    ).pipe(Options.repeated),
     key: text("key", "Accept only requests with this API key; can be repeated").pipe(Options.repeated)
   },
   () => import("../handlers/serve.ts").then((m) => m.serve)

@@ -12,6 +12,7 @@ interface Options extends Global {
   readonly port: number
   readonly modelDir: ReadonlyArray<string>
   readonly checkpoints: string
+  readonly allowOrigin: ReadonlyArray<string>
   readonly key: ReadonlyArray<string>
 }
 
@@ -39,6 +40,7 @@ export const serve = (options: Options) =>
         port: options.port,
         models: yield* models.directories(options.modelDir),
         checkpoints: options.checkpoints,
+        allowOrigins: options.allowOrigin,
         keys
       })
       yield* printEnvironment(options.format, url, keys.length > 0)

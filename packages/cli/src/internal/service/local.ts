@@ -29,6 +29,8 @@ export interface Options {
   readonly checkpoints: string
   /** The API keys to accept; any key if empty. */
   readonly keys: ReadonlyArray<string>
+  /** Origins whose web pages may call the service. */
+  readonly allowOrigins?: ReadonlyArray<string> | undefined
   readonly log: (line: string) => void
 }
 
@@ -48,6 +50,7 @@ const layerOf = (options: Options) =>
   NodeServer.layer({
     host: options.host,
     port: options.port,
+    allowOrigins: options.allowOrigins,
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
     Layer.provide([

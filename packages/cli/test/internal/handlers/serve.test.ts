@@ -8,13 +8,19 @@ describe("tinker serve", () => {
   it.scopedLive("prints the environment variables that a client needs, and stops on SIGINT", () =>
     Effect.gen(function* () {
       const cwd = yield* directory
-      const serving = yield* start(["serve", "--port", "0"], { cwd, local: true })
+      const origin = "https://app.test"
+      const serving = yield* start(["serve", "--port", "0", "--allow-origin", origin], { cwd, local: true })
       const [, url, key] = yield* serving.until(
         /^export TINKER_BASE_URL=(http:\/\/127\.0\.0\.1:\d+)\nexport TINKER_API_KEY=(\S+)\n$/
       )
       const env = { TINKER_BASE_URL: url, TINKER_API_KEY: key }
       const models = yield* run(["-f", "json", "model", "list"], { env })
       assert.strictEqual(JSON.parse(models.stdout).models[0].model_name, "effect-tinker/nano")
+      const fetched = (headers: Record<string, string>) =>
+        Effect.promise(() => fetch(`${url}/api/v1/healthz`, { headers }))
+      const allowed = yield* fetched({ origin })
+      assert.strictEqual(allowed.headers.get("access-control-allow-origin"), origin)
+      assert.strictEqual((yield* fetched({ origin: "https://other.test" })).status, 403)
       const port = new URL(url!).port
       const taken = yield* run(["serve", "--port", port], { cwd, local: true })
       assert.strictEqual(taken.code, 1)

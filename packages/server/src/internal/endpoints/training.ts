@@ -12,7 +12,7 @@ import * as responses from "../util/responses.ts"
 
 /** Decodes the body of forward_backward. A protobuf body may also request a forward pass only. */
 const decodeForwardBackward = (request: HttpServerRequest.HttpServerRequest) =>
-  ProtobufCodec.isProtobuf(request.headers["content-type"])
+  bodies.isProtobuf(request)
     ? request.arrayBuffer.pipe(
         Effect.flatMap((buffer) => ProtobufCodec.decodeForwardBackwardRequest(new Uint8Array(buffer))),
         Effect.orDie

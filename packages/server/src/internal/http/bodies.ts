@@ -7,6 +7,7 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ApiError } from "./apiErrors.ts"
+import * as mediaType from "./mediaType.ts"
 import * as serverRequest from "./serverRequest.ts"
 import * as signedPaths from "./signedPaths.ts"
 
@@ -18,10 +19,25 @@ export interface BodyLimits {
   readonly decompressed: number
 }
 
-const isJson = (type: string): boolean => type.toLowerCase().includes("application/json")
-
 /** Only forward and forward_backward take protobuf. */
 const takesProtobuf = (url: string): boolean => url.split("?")[0]!.endsWith("/forward_backward")
+
+/** Whether a request has a body, of known or unknown length. */
+const hasContent = ({ headers }: Request): boolean =>
+  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0
+
+/** Whether the header names exactly a type that the endpoint takes, and UTF-8 if it names a charset. */
+const isSupported = (header: string, url: string): boolean => {
+  const media = mediaType.parse(header)
+  if (media === undefined) return false
+  const charset = media.parameters.get("charset")?.toLowerCase() ?? "utf-8"
+  if (charset !== "utf-8" && charset !== "us-ascii") return false
+  return media.type === "application/json" || (media.type === ProtobufCodec.contentType && takesProtobuf(url))
+}
+
+/** Whether a body that `normalize` has passed is protobuf. @internal */
+export const isProtobuf = ({ headers }: Request): boolean =>
+  mediaType.typeOf(headers["content-type"]) === ProtobufCodec.contentType
 
 /** Why a body has the wrong type or encoding. */
 const unsupportedMediaType = (request: Request): string | undefined => {
@@ -31,10 +47,10 @@ const unsupportedMediaType = (request: Request): string | undefined => {
   if (encoding !== "identity" && encoding !== Zstd.contentEncoding) {
     return `content-encoding ${encoding} is not supported: send zstd or no encoding`
   }
-  const type = headers["content-type"] ?? "application/json"
-  return isJson(type) || (ProtobufCodec.isProtobuf(type) && takesProtobuf(url))
-    ? undefined
-    : `content-type ${type} is not supported: send application/json`
+  const type = headers["content-type"]
+  // web pages may send a body without a type, or with the type of a form or of text, to any service
+  if (type === undefined) return hasContent(request) ? "the body has no content-type: send application/json" : undefined
+  return isSupported(type, url) ? undefined : `content-type ${type} is not supported: send application/json`
 }
 
 /** Reads a compressed body, and replaces it with the decompressed one. */

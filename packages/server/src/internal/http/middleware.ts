@@ -1,5 +1,4 @@
 /** What every request passes through: authentication, decompression, and the conversion of failures to responses. */
-import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import type * as Zstd from "@effect-tinker/api/Zstd"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -38,7 +37,7 @@ const unauthorized = (credential: string | undefined): Response => {
 
 /** Consumes the `seq_id` of an operation whose body is malformed, so that later operations need not wait for it. */
 const rejectMalformed = (tinker: TinkerService.Service, request: Request, detail: string): Effect.Effect<void> =>
-  Effect.matchEffect(ProtobufCodec.isProtobuf(request.headers["content-type"]) ? Effect.void : request.json, {
+  Effect.matchEffect(bodies.isProtobuf(request) ? Effect.void : request.json, {
     onFailure: () => Effect.void,
     onSuccess: (body) =>
       typeof body === "object" && body !== null && "model_id" in body && "seq_id" in body
