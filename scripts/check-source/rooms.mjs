@@ -59,7 +59,7 @@ export const allowedRooms = {
     polling: ["util", "effect", "limits", "codec", "telemetry", "QueueState", "RetryPolicy", "TinkerClient"],
     rest: ["util", "codec", "RetryPolicy", "TinkerClient"],
     transport: ["platform", "util", "effect", "auth", "codec", "RetryPolicy", "Telemetry", "TinkerConfig"],
-    download: ["util", "rest", "RestClient", "RetryPolicy"],
+    download: ["platform", "util", "rest", "RestClient", "RetryPolicy"],
     sampling: [
       "util",
       "effect",

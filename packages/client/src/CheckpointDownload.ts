@@ -8,9 +8,13 @@
  * })
  * ```
  *
- * A transfer that loses its connection resumes where it was, with a new signed URL if the old one has expired. The
- * directory appears in one step once it is complete. A download that fails or is interrupted leaves nothing behind. Signed
- * URLs are requested without the API key.
+ * A transfer that loses its connection resumes where it was, with a new signed URL if the old one has expired. What a
+ * killed process left is resumed by the next download of the same checkpoint into the same directory, if the server still
+ * has the same file, and is removed otherwise. A download that fails or is interrupted leaves nothing behind.
+ *
+ * The directory appears in one step once it is complete and verified: by size, by the checksum that the server announces
+ * (`x-goog-hash`, `Repr-Digest`, `Content-MD5` and the like), and by what the files contain: the end of an archive, and the
+ * header of a safetensors file. Signed URLs are requested without the API key.
  *
  * @since 0.1.0
  */
@@ -52,7 +56,7 @@ export interface Downloaded {
   readonly directory: string
   /** all files below the directory in the order of their names, with their sizes in bytes */
   readonly files: ReadonlyArray<{ readonly name: string; readonly size: number }>
-  /** bytes downloaded: those of the archive, or of the files */
+  /** bytes downloaded, also by a killed process before: those of the archive, or of the files */
   readonly received: number
 }
 
@@ -73,19 +77,20 @@ const downloadInto = (
     const path = yield* parseTarget(method, target, "target")
     const { maxSize = maxSizeByDefault, onProgress = () => Effect.void, replace = false } = options
     const directory = resolve(options.directory)
-    return yield* buildDirectory({ method, directory, replace }, (fresh, archive) =>
+    const source = TinkerPath.format(path)
+    return yield* buildDirectory({ method, directory, replace, source }, (workplace) =>
       Effect.gen(function* () {
         const received = yield* files.downloadCheckpoint({
           method,
           path,
-          directory: fresh,
-          archive,
+          workplace,
+          shown: directory,
           maxSize,
           onProgress
         })
-        yield* convert(fresh, path)
-        const listed = yield* Effect.mapError(listFiles(fresh), fileError(method, directory))
-        return { tinker_path: TinkerPath.format(path), directory, files: listed, received }
+        yield* convert(workplace.fresh, path)
+        const listed = yield* Effect.mapError(listFiles(workplace.fresh), fileError(method, directory))
+        return { tinker_path: source, directory, files: listed, received }
       })
     )
   }).pipe(Effect.scoped, Effect.withSpan(`CheckpointDownload.${method}`))
@@ -93,8 +98,8 @@ const downloadInto = (
 /**
  * Downloads the files of a checkpoint as the service stores them.
  *
- * Fails with `FileError` if the directory exists or cannot be written, or if the archive is not safe to unpack: if it
- * contains links, names that lead out of the directory, or more than `maxSize` bytes.
+ * Fails with `FileError` if the directory exists or cannot be written, if the files are damaged or cut off, or if the
+ * archive is not safe to unpack: if it contains links, names that lead out of the directory, or more than `maxSize` bytes.
  *
  * @since 0.1.0
  * @category downloads

@@ -1,97 +1,26 @@
 import * as CheckpointDownload from "@effect-tinker/client/CheckpointDownload"
-import * as RestClient from "@effect-tinker/client/RestClient"
-import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
-import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import * as FileSystem from "@effect/platform/FileSystem"
+import type * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Redacted, Runtime } from "effect"
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
+import { Deferred, Effect, Fiber, Layer, Runtime } from "effect"
 import { gzipSync } from "node:zlib"
+import {
+  apiKey,
+  archive,
+  content,
+  cut,
+  download,
+  inDirectory,
+  listener,
+  path,
+  range,
+  whole,
+  withFiles
+} from "./utils/downloads.ts"
 import { tar } from "./utils/tar.ts"
-
-const apiKey = Redacted.make("tml-download-key")
-
-/** An HTTP server that records its requests. It has no client configuration, and accepts no telemetry. */
-const listener = (answer: (request: Http.IncomingMessage, response: Http.ServerResponse, count: number) => void) =>
-  Effect.gen(function* () {
-    const requests: Array<{ url: string; headers: Http.IncomingHttpHeaders }> = []
-    const server = yield* Effect.acquireRelease(
-      Effect.async<Http.Server>((resume) => {
-        const server = Http.createServer((request, response) => {
-          if (/\/(client\/config|telemetry)$/.test(request.url!)) {
-            response.writeHead(404, { "content-length": 2 }).end("{}")
-            return
-          }
-          requests.push({ url: request.url!, headers: request.headers })
-          answer(request, response, requests.filter(({ url }) => url === request.url).length)
-        }).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) =>
-        Effect.sync(() => {
-          server.closeAllConnections()
-          server.close()
-        })
-    )
-    return { requests, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
-  })
-
-const path = "tinker://run/weights/a"
-
-const inDirectory = <A, E>(
-  baseUrl: string,
-  program: (
-    directory: string,
-    fs: FileSystem.FileSystem
-  ) => Effect.Effect<A, E, RestClient.RestClient | Layer.Layer.Success<typeof services>>
-) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const directory = yield* fs.makeTempDirectoryScoped()
-    return yield* program(directory, fs)
-  }).pipe(
-    RetryPolicy.withRetryPolicy({ first: "10 millis", cap: "50 millis", timeout: "2 seconds" }),
-    Effect.provide(RestClient.layer({ apiKey, baseUrl })),
-    Effect.provide(services)
-  )
-
-const services = Layer.merge(FetchHttpClient.layer, NodeContext.layer)
-
-const content = Uint8Array.from({ length: 300_000 }, (_, index) => (index * 7919) % 251)
-const archive = tar({ name: "adapter_config.json", content: "{}" }, { name: "big.bin", content })
-
-/** A service whose archives are on another host; `serve` sends the file. */
-const withFiles = (
-  serve: (request: Http.IncomingMessage, response: Http.ServerResponse, count: number) => void,
-  expires = () => "Wed, 25 Nov 2099 12:00:00 GMT"
-) =>
-  Effect.gen(function* () {
-    const files = yield* listener(serve)
-    let urls = 0
-    const service = yield* listener((_, response) => {
-      response.writeHead(302, { location: `${files.url}/file?signature=${++urls}`, expires: expires() }).end()
-    })
-    return { files, service }
-  })
-
-const whole = (response: Http.ServerResponse, bytes: Uint8Array = archive) =>
-  response.writeHead(200, { "content-length": bytes.length }).end(bytes)
-
-/** Sends only `count` bytes, and closes the connection. */
-const cut = (response: Http.ServerResponse, from: number, count: number, headers: Record<string, string | number>) => {
-  response.writeHead(from === 0 ? 200 : 206, headers)
-  response.write(archive.subarray(from, from + count), () => setImmediate(() => response.destroy()))
-}
-
-const range = (request: Http.IncomingMessage) => Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0)
-
-const download = (directory: string, options: Partial<CheckpointDownload.Options> = {}) =>
-  CheckpointDownload.download(path, { directory: `${directory}/out`, ...options })
 
 describe("a download", () => {
   it.scopedLive("unpacks the archive of a checkpoint as it is, or as PEFT reads it", () =>

@@ -6,7 +6,9 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as RestClient from "../../RestClient.ts"
+import { checkContainers } from "./containers.ts"
 import { fileError } from "./fileErrors.ts"
+import type { Workplace } from "./intoDirectory.ts"
 import { downloadTo } from "./transfer.ts"
 import { safeSegments, unpack } from "./unpack.ts"
 
@@ -32,16 +34,18 @@ export type Environment = RestClient.RestClient | HttpClient.HttpClient | FileSy
 export interface Options {
   readonly method: string
   readonly path: TinkerPath.TinkerPath
-  /** an empty directory for the files */
-  readonly directory: string
-  /** where an archive is stored until it is unpacked */
-  readonly archive: string
+  readonly workplace: Workplace
+  /** the directory that errors name */
+  readonly shown: string
   readonly maxSize: number
   readonly onProgress: (progress: Progress) => Effect.Effect<void>
 }
 
+const archiveName = "archive of the checkpoint"
+
+/** Downloads one file; `name` is that of a file of the checkpoint, and absent for an archive. */
 const download = (
-  { maxSize, method, onProgress }: Options,
+  { maxSize, method, onProgress, shown, workplace: { parts } }: Options,
   file: string,
   name: string | undefined,
   url: Effect.Effect<RestClient.SignedUrl, TinkerError.TinkerError>
@@ -49,8 +53,11 @@ const download = (
   downloadTo({
     method,
     file,
+    shown: name === undefined ? shown : `${shown}/${name}`,
     url,
     maxSize,
+    earlier: parts.versionOf(name ?? archiveName),
+    onVersion: (version) => parts.remember(name ?? archiveName, version),
     onProgress: (received, total) => onProgress({ file: name, received, total })
   })
 
@@ -75,15 +82,15 @@ const urlOfFile = (
 
 const downloadFiles = (options: Options): Effect.Effect<number, TinkerError.TinkerError, Environment> =>
   Effect.gen(function* () {
-    const { directory, method, path } = options
+    const { method, path, shown, workplace } = options
     const fs = yield* FileSystem.FileSystem
     const { dirname, join } = yield* Path.Path
     const rest = yield* RestClient.RestClient
     const known = yield* rest.getExternalWeightsUrls(path)
     let received = 0
     for (const name of Object.keys(known.urls).sort()) {
-      const file = join(directory, ...(yield* safeSegments(method, name)))
-      yield* Effect.mapError(fs.makeDirectory(dirname(file), { recursive: true }), fileError(method, directory))
+      const file = join(workplace.fresh, ...(yield* safeSegments(method, name)))
+      yield* Effect.mapError(fs.makeDirectory(dirname(file), { recursive: true }), fileError(method, shown))
       received += yield* download(options, file, name, urlOfFile(options, rest, known, name))
     }
     return received
@@ -91,15 +98,27 @@ const downloadFiles = (options: Options): Effect.Effect<number, TinkerError.Tink
 
 const downloadArchive = (options: Options): Effect.Effect<number, TinkerError.TinkerError, Environment> =>
   Effect.gen(function* () {
-    const { archive, directory, maxSize, method, path } = options
+    const { maxSize, method, path, shown, workplace } = options
+    const { archive, fresh } = workplace
     const fs = yield* FileSystem.FileSystem
     const rest = yield* RestClient.RestClient
+    const toFileError = fileError(method, shown)
+    // a killed process may have unpacked a part of it
+    yield* Effect.mapError(fs.remove(fresh, { recursive: true }), toFileError)
+    yield* Effect.mapError(fs.makeDirectory(fresh), toFileError)
     const received = yield* download(options, archive, undefined, rest.getCheckpointArchiveUrl(path))
-    yield* unpack({ method, archive, target: directory, maxSize })
-    yield* Effect.mapError(fs.remove(archive), fileError(method, directory))
+    yield* unpack({ method, archive, shown, target: fresh, maxSize })
+    yield* Effect.mapError(fs.remove(archive), toFileError)
     return received
   })
 
-/** Downloads the files, and returns the number of bytes received. @internal */
+/** Downloads and verifies the files, and returns the number of bytes received. @internal */
 export const downloadCheckpoint = (options: Options): Effect.Effect<number, TinkerError.TinkerError, Environment> =>
-  options.path.kind === "external_weights" ? downloadFiles(options) : downloadArchive(options)
+  Effect.gen(function* () {
+    const { method, path, shown, workplace } = options
+    const received = yield* path.kind === "external_weights" ? downloadFiles(options) : downloadArchive(options)
+    yield* checkContainers(method, workplace.fresh, shown)
+    // what happens to the files from here on cannot be resumed
+    yield* workplace.parts.forget
+    return received
+  })

@@ -67,8 +67,11 @@ export class TarReader {
 
   /** Checks that the archive is complete. */
   end(): void {
-    if (this.#remaining > 0 || this.#headerFilled > 0 || this.#reading !== undefined) reject("it is cut off")
+    const isInEntry = this.#remaining > 0 || this.#headerFilled > 0 || this.#reading !== undefined
+    if (isInEntry) reject("it is cut off")
     if (this.#entries === 0) reject("it is empty")
+    // an archive that was cut off between two files has no end
+    if (!this.#ended) reject("it is cut off: its end is missing")
   }
 
   #readContents(rest: Uint8Array, out: Array<TarEvent>): number {

@@ -1,4 +1,4 @@
-/** Downloads a signed URL to a file, and resumes where a connection was lost. */
+/** Downloads a signed URL to a file, resumes where a connection was lost, and verifies the result. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -13,20 +13,30 @@ import * as Stream from "effect/Stream"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import { jittered } from "../util/backoff.ts"
 import * as signedUrls from "../rest/signedUrls.ts"
+import { type Checksum, checksumsOf, findMismatch } from "./checksums.ts"
 import { fileError } from "./fileErrors.ts"
+import { type FileVersion, isEncoded, isOtherVersion, readRange, validatorOf } from "./fileVersion.ts"
 
 interface Transfer {
   readonly method: string
   readonly file: string
+  /** the path that errors name */
+  readonly shown: string
   /** requests a signed URL; called again when the last one has expired or is rejected */
   readonly url: Effect.Effect<{ readonly url: string; readonly expires: DateTime.Utc }, TinkerError.TinkerError>
   readonly maxSize: number
+  /** the version of the bytes that an earlier run has written to the file */
+  readonly earlier: FileVersion | undefined
+  /** runs before the first byte of a version is written */
+  readonly onVersion: (version: FileVersion) => Effect.Effect<void, TinkerError.TinkerError>
   readonly onProgress: (received: number, total: number | undefined) => Effect.Effect<void>
 }
 
 // failures in a row without a byte in between
 const maxFailures = 8
 const maxRenewals = 2
+// downloads from the start of a file whose checksum was wrong
+const maxDownloads = 2
 
 interface State extends Transfer {
   readonly http: HttpClient.HttpClient
@@ -34,35 +44,14 @@ interface State extends Transfer {
   readonly out: FileSystem.File
   signed: { readonly url: string; readonly expires: DateTime.Utc }
   received: number
-  /** size of the file, where the server reports it */
-  total: number | undefined
-  /** identifies the version of the file that was received so far */
-  etag: string | undefined
+  /** of the bytes that were received so far */
+  version: FileVersion
+  checksums: ReadonlyArray<Checksum>
+  /** the next response is resumed from `received` if it breaks off */
+  isResumable: boolean
 }
 
-const contentLength = (response: HttpClientResponse.HttpClientResponse): number | undefined => {
-  const { "content-encoding": encoding = "identity", "content-length": length } = response.headers
-  return encoding === "identity" && length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
-}
-
-/** The offset of a response's bytes in the file, and the size of the file. */
-const readRange = (
-  response: HttpClientResponse.HttpClientResponse,
-  requestedOffset: number
-): { readonly offset: number; readonly total: number | undefined } => {
-  const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "")
-  // a server that does not support ranges sends the whole file
-  if (response.status !== 206 || range === null || Number(range[1]) !== requestedOffset) {
-    return { offset: 0, total: contentLength(response) }
-  }
-  return { offset: requestedOffset, total: range[2] === "*" ? undefined : Number(range[2]) }
-}
-
-/** A strong ETag; a weak one does not identify bytes. */
-const strongEtag = (response: HttpClientResponse.HttpClientResponse): string | undefined => {
-  const { etag } = response.headers
-  return etag?.startsWith("W/") === true ? undefined : etag
-}
+const fail = ({ method, shown }: Transfer, reason: string) => new TinkerError.FileError({ method, path: shown, reason })
 
 /** Whether a new signed URL may help. Some storage services report an expired signature as a bad request. */
 const mayBeExpired = ({ _tag }: TinkerError.TinkerError): boolean =>
@@ -80,13 +69,13 @@ const transportError = ({ method, signed }: State, reason: "Connection" | "Timeo
     ...(cause === undefined ? {} : { cause })
   })
 
-const tooLarge = ({ file, maxSize, method }: State) =>
-  new TinkerError.FileError({ method, path: file, reason: `would be larger than ${maxSize} bytes` })
+const tooLarge = (state: State) =>
+  fail(state, `would be larger than ${state.maxSize} bytes: set a larger maxSize if that is right`)
 
 /** Discards what was received. */
 const restart = (state: State): Effect.Effect<void, TinkerError.TinkerError> =>
   Effect.gen(function* () {
-    yield* Effect.mapError(state.out.truncate(0), fileError(state.method, state.file))
+    yield* Effect.mapError(state.out.truncate(0), fileError(state.method, state.shown))
     yield* state.out.seek(0, "start")
     state.received = 0
   })
@@ -95,12 +84,12 @@ const restart = (state: State): Effect.Effect<void, TinkerError.TinkerError> =>
 const requestRest = (
   state: State
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, TinkerError.TinkerError, Scope.Scope> => {
-  const { etag, http, method, policy, received, signed } = state
+  const { http, method, policy, received, signed, version } = state
   const request = HttpClientRequest.setHeaders(HttpClientRequest.get(signed.url), {
     // a compressed response could not be resumed
     "accept-encoding": "identity",
     ...(received > 0 ? { range: `bytes=${received}-` } : {}),
-    ...(received > 0 && etag !== undefined ? { "if-range": etag } : {})
+    ...(received > 0 && version.validator !== undefined ? { "if-range": version.validator } : {})
   })
   return Effect.timeoutFail(signedUrls.execute(http, method, request), {
     duration: policy.timeout,
@@ -119,21 +108,47 @@ const writeBody = (
     Stream.runForEach((bytes) =>
       Effect.gen(function* () {
         if (state.received + bytes.length > state.maxSize) return yield* tooLarge(state)
-        yield* Effect.mapError(state.out.writeAll(bytes), fileError(state.method, state.file))
+        yield* Effect.mapError(state.out.writeAll(bytes), fileError(state.method, state.shown))
         state.received += bytes.length
-        yield* state.onProgress(state.received, state.total)
+        yield* state.onProgress(state.received, state.version.total)
       })
     )
   )
 
 /** Fails unless as many bytes were received as were announced. */
 const checkComplete = (state: State): Effect.Effect<void, TinkerError.TinkerError> => {
-  const { method, received, total } = state
-  if (total === undefined || received === total) return Effect.void
-  return received < total
+  const { received, version } = state
+  if (version.total === undefined || received === version.total) return Effect.void
+  return received < version.total
     ? transportError(state, "Connection")
-    : new TinkerError.DecodeError({ method, reason: `received ${received} bytes where ${total} were announced` })
+    : fail(state, `is not written: ${received} bytes arrived where ${version.total} were announced. Download it again`)
 }
+
+/** Takes the bytes of a response; `false` if they do not continue those that are there. */
+const takeResponse = (
+  state: State,
+  response: HttpClientResponse.HttpClientResponse
+): Effect.Effect<boolean, TinkerError.TinkerError> =>
+  Effect.gen(function* () {
+    const range = readRange(response, state.received)
+    if (range === undefined || (range.offset > 0 && isOtherVersion(state.version, response, range.total))) {
+      yield* restart(state)
+      return false
+    }
+    const { offset, total } = range
+    if (offset === 0 && state.received > 0) yield* restart(state)
+    const validator = validatorOf(response) ?? (offset > 0 ? state.version.validator : undefined)
+    const checksums = checksumsOf(response.headers, response.status === 206)
+    state.checksums = offset > 0 ? [...state.checksums, ...checksums] : checksums
+    state.version = { total: total ?? (offset > 0 ? state.version.total : undefined), validator }
+    state.isResumable = !isEncoded(response)
+    if (total !== undefined && total > state.maxSize) return yield* tooLarge(state)
+    yield* state.onVersion(state.version)
+    yield* state.onProgress(state.received, total)
+    yield* writeBody(state, response)
+    yield* checkComplete(state)
+    return true
+  })
 
 /** One attempt: `true` when the file is complete, `false` when it has to start over because the file has changed. */
 const attempt = (state: State): Effect.Effect<boolean, TinkerError.TinkerError> =>
@@ -141,27 +156,17 @@ const attempt = (state: State): Effect.Effect<boolean, TinkerError.TinkerError> 
     if (DateTime.toEpochMillis(state.signed.expires) <= (yield* Clock.currentTimeMillis)) {
       state.signed = yield* state.url
     }
-    const response = yield* requestRest(state)
-    const { offset, total } = readRange(response, state.received)
-    if (offset > 0 && state.total !== undefined && total !== undefined && total !== state.total) {
-      yield* restart(state)
-      return false
-    }
-    if (offset === 0 && state.received > 0) yield* restart(state)
-    state.total = total
-    state.etag = strongEtag(response)
-    if (total !== undefined && total > state.maxSize) return yield* tooLarge(state)
-    yield* state.onProgress(state.received, total)
-    yield* writeBody(state, response)
-    yield* checkComplete(state)
-    return true
+    if (!state.isResumable && state.received > 0) yield* restart(state)
+    return yield* takeResponse(state, yield* requestRest(state))
   }).pipe(
     Effect.scoped,
     Effect.catchIf(
       (error) => error._tag === "BadRequest" && error.status === 416,
       // the range starts at the end of the file: it is complete, or it has changed
       () =>
-        state.received > 0 && state.received === state.total ? Effect.succeed(true) : Effect.as(restart(state), false)
+        state.received > 0 && state.received === state.version.total
+          ? Effect.succeed(true)
+          : Effect.as(restart(state), false)
     )
   )
 
@@ -178,10 +183,7 @@ const transfer = (state: State): Effect.Effect<void, TinkerError.TinkerError> =>
       if (result._tag === "Left") {
         yield* pauseBeforeRetry(state, result.left, failures)
       } else if (failures >= maxFailures) {
-        return yield* new TinkerError.DecodeError({
-          method: state.method,
-          reason: "the file kept changing while it was downloaded"
-        })
+        return yield* fail(state, "is not written: the file kept changing while it was downloaded. Try again later")
       }
     }
   })
@@ -201,24 +203,62 @@ const pauseBeforeRetry = (
     yield* Effect.sleep(error.retryAfter ?? delay)
   })
 
+/** Opens the file, and keeps what an earlier run has written to it if the server can tell whether that is still right. */
+const openFile = ({ earlier, file, method, shown }: Transfer) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const size = (yield* fs.exists(file)) ? Number((yield* fs.stat(file)).size) : 0
+    const { total = 0, validator } = earlier ?? {}
+    if (validator === undefined || size === 0 || size > total) {
+      return { out: yield* fs.open(file, { flag: "w" }), received: 0 }
+    }
+    const out = yield* fs.open(file, { flag: "r+" })
+    // of a complete file, the last byte is requested again, which asks whether it has changed
+    const received = Math.min(size, total - 1)
+    yield* out.truncate(received)
+    yield* out.seek(received, "start")
+    return { out, received }
+  }).pipe(Effect.mapError(fileError(method, shown)))
+
+/** Transfers the file, and once more from the start if its checksum is wrong. */
+const transferVerified = (state: State): Effect.Effect<void, TinkerError.TinkerError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const toFileError = fileError(state.method, state.shown)
+    for (let downloads = 1; ; downloads++) {
+      yield* transfer(state)
+      yield* Effect.mapError(state.out.sync, toFileError)
+      const wrong = yield* Effect.mapError(findMismatch(state.file, state.checksums), toFileError)
+      if (wrong === undefined) return
+      if (downloads === maxDownloads) {
+        return yield* fail(
+          state,
+          `is not written: its ${wrong.algorithm} is ${wrong.actual}, and the server announces ${wrong.value}. ` +
+            `Download it again; if that does not help, save the checkpoint again`
+        )
+      }
+      yield* restart(state)
+    }
+  })
+
 /** Downloads to a file, and returns its size. @internal */
 export const downloadTo = (
   options: Transfer
 ): Effect.Effect<number, TinkerError.TinkerError, FileSystem.FileSystem | HttpClient.HttpClient> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const toFileError = fileError(options.method, options.file)
+    const http = yield* HttpClient.HttpClient
+    const policy = yield* RetryPolicy.CurrentRetryPolicy
+    const { out, received } = yield* openFile(options)
     const state: State = {
       ...options,
-      http: yield* HttpClient.HttpClient,
-      policy: yield* RetryPolicy.CurrentRetryPolicy,
-      out: yield* Effect.mapError(fs.open(options.file, { flag: "w" }), toFileError),
+      http,
+      policy,
+      out,
+      received,
       signed: yield* options.url,
-      received: 0,
-      total: undefined,
-      etag: undefined
+      version: options.earlier ?? { total: undefined, validator: undefined },
+      checksums: [],
+      isResumable: true
     }
-    yield* transfer(state)
-    yield* Effect.mapError(state.out.sync, toFileError)
+    yield* transferVerified(state)
     return state.received
   }).pipe(Effect.scoped)

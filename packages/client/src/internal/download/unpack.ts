@@ -14,10 +14,15 @@ import { type TarEvent, TarReader } from "./tarReader.ts"
 const maxEntries = 10_000
 const chunkSize = 256 * 1024
 
-const archiveError = (method: string, path: string) => (cause: unknown) =>
-  cause instanceof ArchiveRejected
-    ? new TinkerError.FileError({ method, path, reason: `is not unpacked: ${cause.reason}` })
-    : new TinkerError.FileError({ method, path, reason: `cannot be read: ${String(cause)}`, cause })
+const archiveError = (method: string, path: string) => (cause: unknown) => {
+  const [reason, fields] = cause instanceof ArchiveRejected ? [cause.reason, {}] : [String(cause), { cause }]
+  return new TinkerError.FileError({
+    method,
+    path,
+    reason: `is not written, as what the service sent is not safe or not complete: ${reason}. Download it again`,
+    ...fields
+  })
+}
 
 /** The segments of a file name, unless it leads out of the target directory. @internal */
 export const safeSegments = (
@@ -80,7 +85,10 @@ const makeWriter = (fs: FileSystem.FileSystem, { dirname, join }: Path.Path, tar
       case "Data":
         return Effect.suspend(() => open!.file.writeAll(event.bytes))
       case "End":
-        return close
+        return Effect.andThen(
+          Effect.suspend(() => open!.file.sync),
+          close
+        )
     }
   }
   return { close, write }
@@ -91,29 +99,32 @@ export const unpack = ({
   archive,
   maxSize,
   method,
+  shown,
   target
 }: {
   readonly method: string
   readonly archive: string
+  /** the path that errors name */
+  readonly shown: string
   readonly target: string
   readonly maxSize: number
 }): Effect.Effect<void, TinkerError.TinkerError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const toFileError = fileError(method, archive)
+    const toFileError = fileError(method, shown)
     const bytes = Stream.mapError(fs.stream(archive, { chunkSize }), toFileError)
     const compressed = yield* Effect.mapError(isGzip(fs, archive), toFileError)
     const reader = new TarReader({ size: maxSize, entries: maxEntries })
     const writer = makeWriter(fs, path, target)
-    yield* (compressed ? gunzip(method, archive, bytes) : bytes).pipe(
+    yield* (compressed ? gunzip(method, shown, bytes) : bytes).pipe(
       Stream.runForEach((chunk) =>
         Effect.flatMap(
-          Effect.try({ try: () => reader.push(chunk), catch: archiveError(method, archive) }),
+          Effect.try({ try: () => reader.push(chunk), catch: archiveError(method, shown) }),
           Effect.forEach((event) => Effect.mapError(writer.write(event), toFileError), { discard: true })
         )
       ),
-      Effect.andThen(Effect.try({ try: () => reader.end(), catch: archiveError(method, archive) })),
+      Effect.andThen(Effect.try({ try: () => reader.end(), catch: archiveError(method, shown) })),
       Effect.ensuring(writer.close)
     )
   })

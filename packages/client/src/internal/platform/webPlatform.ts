@@ -9,5 +9,7 @@ export const platform: Platform = {
   arch: "unknown",
   runtime: navigator?.userAgent === undefined ? "unknown" : "browser",
   runtimeVersion: "unknown",
-  telemetrySystem: "Unknown"
+  telemetrySystem: "Unknown",
+  process: undefined,
+  makeHash: () => undefined
 }

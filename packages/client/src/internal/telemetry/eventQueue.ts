@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { platform } from "#platform"
 import { makeSemaphore } from "../effect/runtime.ts"
-import { uuid } from "../util/uuid.ts"
+import { processUuid, uuid } from "../util/uuid.ts"
 import { version } from "../util/version.ts"
 import { redactKeys } from "./events.ts"
 
@@ -16,11 +16,6 @@ const maxBatch = 100
 const flushEvery = "10 seconds"
 const attempts = 3
 const retryDelay = Schedule.spaced("1 second")
-
-let processUuid: string | undefined
-const getProcessUuid = Effect.suspend(() =>
-  processUuid === undefined ? Effect.tap(uuid, (made) => (processUuid ??= made)) : Effect.succeed(processUuid)
-)
 
 /** An event without what the queue adds. @internal */
 export type Event<A = Api.Event> = A extends Api.Event
@@ -103,7 +98,7 @@ export class EventQueue {
         platform: platform.telemetrySystem,
         sdk_version: version,
         session_id: this.sessionId,
-        process_uuid: yield* getProcessUuid
+        process_uuid: yield* processUuid
       })
       yield* this.send({ ...source, events }).pipe(
         Effect.retry({ times: attempts - 1, schedule: retryDelay, while: (error) => error.isRetryable }),

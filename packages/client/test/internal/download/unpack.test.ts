@@ -14,7 +14,9 @@ const unpacked = (bytes: Uint8Array, maxSize = 1e6) =>
     const target = `${around}/deep/target`
     yield* fs.makeDirectory(target, { recursive: true })
     yield* fs.writeFile(`${around}/archive`, bytes)
-    const result = yield* Effect.either(unpack({ method: "download", archive: `${around}/archive`, target, maxSize }))
+    const result = yield* Effect.either(
+      unpack({ method: "download", archive: `${around}/archive`, shown: target, target, maxSize })
+    )
     const files = yield* listFiles(target)
     const outside = (yield* listFiles(around)).filter(
       ({ name }) => name !== "archive" && !name.startsWith("deep/target/")
