@@ -32,7 +32,7 @@ export interface Options {
     credential: Redacted.Redacted,
     policy: RetryPolicy.RetryPolicy
   ) => Effect.Effect<string, TinkerError.TinkerError>
-  /** of the refreshes */
+  /** the fiber that refreshes tokens runs in it */
   readonly scope: Scope.Scope
 }
 

@@ -49,7 +49,7 @@ const readOrFollow = (
     : readResponse(endpoint, options, response)
 
 /** The token for a request that can be sent at once; `undefined` if an effect must run first. */
-const tokenAtHand = (
+const availableToken = (
   transport: Transport,
   { credential }: PendingRequest,
   options: AnyCallOptions
@@ -99,7 +99,7 @@ class FirstAttempt implements ResponseHandler {
 
   onFailure(failure: ExchangeFailure): void {
     const { pending } = this
-    this.goOn(transportError(urlOf(pending.template), pending.subject, failure))
+    this.continueWith(transportError(urlOf(pending.template), pending.subject, failure))
   }
 
   onDefect(cause: Cause.Cause<never>): void {
@@ -110,7 +110,7 @@ class FirstAttempt implements ResponseHandler {
     const { endpoint, handler, options, pending, token, transport } = this
     if (response.status !== 200 || "x-deprecation-note" in response.headers) {
       const raw = { url: urlOf(pending.template), ...response }
-      return this.goOn(Effect.suspend(() => classifyWithToken(transport, pending, token, raw)))
+      return this.continueWith(Effect.suspend(() => classifyWithToken(transport, pending, token, raw)))
     }
     noteSuccess(transport)
     const value = readResponse(endpoint, options, response)
@@ -118,7 +118,7 @@ class FirstAttempt implements ResponseHandler {
     else handler.onRest(value)
   }
 
-  private goOn(first: Response): void {
+  private continueWith(first: Response): void {
     const { endpoint, handler, options, pending, transport } = this
     handler.onRest(
       Effect.flatMap(send(transport, pending, first), (response) =>
@@ -143,7 +143,7 @@ export const start = (
     return nothingToRelease
   }
   const pending = prepared.right
-  const token = tokenAtHand(transport, pending, options)
+  const token = availableToken(transport, pending, options)
   if (token !== undefined) {
     return new FirstAttempt(transport, endpoint, options, pending, token, handler).start(caller)
   }

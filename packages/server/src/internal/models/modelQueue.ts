@@ -8,10 +8,10 @@ import * as responses from "../util/responses.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
 
-/** An operation that asks for a place in the queue. @internal */
+/** An operation to be queued. @internal */
 export interface Submission {
   readonly fingerprint: string
-  /** the last chance to reject; runs in the same step in which the `seq_id` is taken */
+  /** the final check, which may reject; runs in the same synchronous step that takes the `seq_id` */
   readonly check?: ((seqId: number) => responses.OperationRejection | undefined) | undefined
   readonly entry: (seqId: number) => futures.Entry
   readonly work: (seqId: number) => Effect.Effect<outcomes.Outcome>
@@ -245,7 +245,7 @@ export class ModelQueue {
       this.next++
       if (operation === undefined) return this.drain
       return this.complete(operation).pipe(
-        // fibers that await the result get their turn before the next operation
+        // fibers that await the result run before the next operation
         Effect.flatMap(() => Effect.yieldNow()),
         Effect.flatMap(() => this.drain)
       )

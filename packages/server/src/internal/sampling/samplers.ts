@@ -71,7 +71,7 @@ type EngineSamplers = RcMap.RcMap<SamplerKey, Engine.EngineSampler, outcomes.Fai
 export class Samplers {
   readonly environment: Environment
   readonly records: Map<string, SamplerRecord>
-  /** for the requests that the engine works on at a time */
+  /** permits for the requests that the engine runs at a time */
   readonly permits: Semaphore
   /** how many samples had no `seq_id` */
   unnumbered = 0
@@ -135,7 +135,7 @@ export class Samplers {
     return load
   }
 
-  /** Sets what a sampler samples from, which stays known after the end of its session. */
+  /** Sets what a sampler samples from, and remembers it after the end of its session. */
   describeAs(session: sessions.Session, id: string, { base_model, stored }: Source): void {
     const model_path = stored === undefined ? undefined : TinkerPath.format(stored.path)
     this.descriptions.set(id, { owner: session.record.owner, sampler_id: id, base_model, model_path })
