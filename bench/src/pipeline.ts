@@ -45,7 +45,7 @@ const awaited: Loop = (training) =>
   )
 
 const together: Loop = (training) =>
-  Effect.repeatN(Effect.zipRight(Effect.flatten(submit(training)), ownWork), steps - 1)
+  Effect.repeatN(Effect.andThen(Effect.flatten(submit(training)), ownWork), steps - 1)
 
 const pipelined: Loop = (training) =>
   Stream.range(1, steps).pipe(

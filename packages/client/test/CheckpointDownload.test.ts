@@ -187,7 +187,7 @@ describe("a download", () => {
       const { files, service } = yield* withFiles((_, response) => whole(response))
       const broken = yield* withFiles((_, response) => whole(response, archive.subarray(0, 100_000)))
       const old = (directory: string, fs: FileSystem.FileSystem) =>
-        Effect.zipRight(fs.makeDirectory(`${directory}/out`), fs.writeFileString(`${directory}/out/mine.txt`, "mine"))
+        Effect.andThen(fs.makeDirectory(`${directory}/out`), fs.writeFileString(`${directory}/out/mine.txt`, "mine"))
       yield* inDirectory(service.url, (directory, fs) =>
         Effect.gen(function* () {
           yield* old(directory, fs)

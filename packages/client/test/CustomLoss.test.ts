@@ -91,10 +91,10 @@ describe("a custom loss", () => {
   it.scoped("trains exactly like the built-in loss that it computes", () =>
     Effect.gen(function* () {
       const own = yield* run((training) =>
-        Effect.zipRight(Effect.flatten(training.forwardBackwardCustom(data, crossEntropy)), logprobsAfter(training))
+        Effect.andThen(Effect.flatten(training.forwardBackwardCustom(data, crossEntropy)), logprobsAfter(training))
       )
       const builtIn = yield* run((training) =>
-        Effect.zipRight(Effect.flatten(training.forwardBackward(data, "cross_entropy")), logprobsAfter(training))
+        Effect.andThen(Effect.flatten(training.forwardBackward(data, "cross_entropy")), logprobsAfter(training))
       )
       assert.deepStrictEqual(own.value, builtIn.value)
     })

@@ -21,7 +21,7 @@ describe("a session", () => {
     Effect.gen(function* () {
       const http = yield* scripted.make({ "/sessions/session-1/finish": json({}) })
       const run = <A, E>(program: Effect.Effect<A, E>) =>
-        ServiceClient.ServiceClient.pipe(Effect.zipRight(program), Effect.provide(connect(http)))
+        ServiceClient.ServiceClient.pipe(Effect.andThen(program), Effect.provide(connect(http)))
       yield* run(Effect.void)
       yield* Effect.exit(run(Effect.fail(new Error("mine"))))
       const fiber = yield* Effect.fork(run(Effect.never))
@@ -38,7 +38,7 @@ describe("a session", () => {
         "/telemetry": ScriptedHttpClient.silence
       })
       const fiber = yield* Effect.fork(
-        ServiceClient.ServiceClient.pipe(Effect.zipRight(Effect.fail("mine")), Effect.provide(connect(http)))
+        ServiceClient.ServiceClient.pipe(Effect.andThen(Effect.fail("mine")), Effect.provide(connect(http)))
       )
       yield* TestClock.adjust("5 seconds")
       assert.deepStrictEqual(yield* Fiber.await(fiber), Exit.fail("mine"))
@@ -90,7 +90,7 @@ describe("a session", () => {
         "/session_heartbeat": ({ time }) => (time > 165_000 ? json({}) : json({}, { status: 503 }))
       })
       yield* TestClock.adjust("4 minutes").pipe(
-        Effect.zipRight(ServiceClient.ServiceClient),
+        Effect.flatMap(() => ServiceClient.ServiceClient),
         Effect.provide(connect(http)),
         Effect.provide(Logger.replace(Logger.defaultLogger, logger))
       )

@@ -12,6 +12,7 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { optionalKey } from "./internal/effect/optionalKey.ts"
 import * as config from "./internal/model/config.ts"
 import * as files from "./internal/model/files.ts"
 import type { ModelConfig } from "./ModelConfig.ts"
@@ -55,7 +56,7 @@ export class ModelDirectoryError extends Schema.TaggedError<ModelDirectoryError>
   /** the file or directory that is invalid */
   path: Schema.String,
   reason: Schema.String,
-  cause: Schema.optionalWith(Schema.Defect, { exact: true })
+  cause: optionalKey(Schema.Defect)
 }) {
   override get message(): string {
     return `${this.path}: ${this.reason}`

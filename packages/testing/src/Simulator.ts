@@ -175,13 +175,3 @@ const makeServer = (options: Options, start: number, record: (applied: Applied) 
     }
   })
 }
-
-/**
- * @since 0.1.0
- * @category layers
- */
-export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient> =>
-  Layer.scoped(
-    HttpClient.HttpClient,
-    Effect.map(make(options), ({ client }) => client)
-  )

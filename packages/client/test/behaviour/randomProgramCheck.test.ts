@@ -35,7 +35,7 @@ const faults: { readonly [name: string]: () => (send: Send) => Send } = {
     const body = bodyOf(request)
     const seq_id = Number(body["seq_id"])
     return seq_id % 4 === 2
-      ? Effect.zipRight(send(withBody(request, { ...body, seq_id: seq_id + 1 })), send(request))
+      ? Effect.andThen(send(withBody(request, { ...body, seq_id: seq_id + 1 })), send(request))
       : send(request)
   },
   "sends other parameters than were submitted": () => (send) => (request) => {
@@ -55,7 +55,7 @@ const faults: { readonly [name: string]: () => (send: Send) => Send } = {
         : send(request),
   "cannot be interrupted": () => (send) => (request) =>
     pathOf(request) === "/optim_step"
-      ? Effect.uninterruptible(Effect.zipRight(Effect.sleep("3 hours"), send(request)))
+      ? Effect.uninterruptible(Effect.andThen(Effect.sleep("3 hours"), send(request)))
       : send(request)
 }
 

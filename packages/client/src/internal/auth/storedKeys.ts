@@ -2,6 +2,7 @@
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { optionalWithDefault } from "../effect/optionalWithDefault.ts"
 import { invalid } from "./credential.ts"
 
 const unknownFields = { key: Schema.String, value: Schema.Unknown }
@@ -16,9 +17,9 @@ export type StoredKey = typeof StoredKey.Type
 
 const StoredKeys = Schema.Struct(
   {
-    version: Schema.optionalWith(Schema.Literal(1), { default: () => 1 as const }),
+    version: optionalWithDefault(Schema.Literal(1), () => 1 as const),
     default: Schema.optional(Schema.NullOr(Schema.String)),
-    keys: Schema.optionalWith(Schema.Record({ key: Schema.String, value: StoredKey }), { default: () => ({}) })
+    keys: optionalWithDefault(Schema.Record({ key: Schema.String, value: StoredKey }), () => ({}))
   },
   unknownFields
 )

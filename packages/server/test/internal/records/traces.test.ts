@@ -18,7 +18,7 @@ describe("the trace of a session", () => {
             if (name !== "optimStep") return Effect.void
             const fails = (input as Training.AdamParams).learning_rate === 3
             const failure = new Engine.EngineError({ reason: "no", category: "user" })
-            return Effect.zipRight(Effect.sleep("2 seconds"), fails ? failure : Effect.void)
+            return Effect.andThen(Effect.sleep("2 seconds"), fails ? failure : Effect.void)
           }
         }
       )
