@@ -44,7 +44,7 @@ const refreshDelay = (token: Redacted.Redacted): Effect.Effect<number> => {
   return lifetime === undefined
     ? Effect.succeed(retryMillis)
     : Effect.map(Random.nextRange(0.45, 0.55), (fraction) =>
-        Math.min(Math.max(lifetime * fraction, minRetryMillis), maxDelayMillis)
+        Math.min(Math.max(Math.ceil(lifetime * fraction), minRetryMillis), maxDelayMillis)
       )
 }
 

@@ -98,7 +98,7 @@ export class Renewal {
 
   private renewPatiently(lease: Lease, now: number): Credential {
     return Effect.flatMap(this.runningOrNew(now, false), ({ result, startedAt }) => {
-      const patience = Math.min(patienceMillis - (now - startedAt), (lease.expiresAt - now) / 2)
+      const patience = Math.ceil(Math.min(patienceMillis - (now - startedAt), (lease.expiresAt - now) / 2))
       if (patience <= 0) return Effect.succeed(lease.value)
       // the renewal logs its failure
       return Effect.catchAll(Deferred.await(result), () => Effect.succeed(lease.value)).pipe(

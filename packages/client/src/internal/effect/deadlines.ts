@@ -61,7 +61,7 @@ class ClockDeadlines {
   #sleepUntil(caller: Caller, at: number) {
     this.#stop()
     this.#wakesAt = at
-    const sleep = this.#clock.sleep(Duration.millis(at - this.#clock.unsafeCurrentTimeMillis()))
+    const sleep = this.#clock.sleep(Duration.millis(Math.ceil(at - this.#clock.unsafeCurrentTimeMillis())))
     const sleeper = fork(caller, caller.currentContext, sleep, (exit) => {
       if (this.#sleeper !== sleeper) return
       this.#sleeper = undefined

@@ -41,4 +41,16 @@ describe("deadlines", () => {
       })
     )
   )
+
+  it.effect("calls back once for a timeout that no timer measures exactly", () =>
+    Effect.gen(function* () {
+      const deadlines = new Deadlines()
+      let calls = 0
+      yield* withCaller((caller) => Effect.sync(() => deadlines.add(caller, 1000.0000003, () => void calls++)))
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(calls, 0)
+      yield* TestClock.adjust("2 millis")
+      assert.strictEqual(calls, 1)
+    })
+  )
 })
