@@ -118,7 +118,7 @@ describe("a download", () => {
     })
   )
 
-  it.scopedLive("asks for a new signed URL when the old one has expired or is rejected", () =>
+  it.scopedLive("requests a new signed URL when the old one has expired or is rejected", () =>
     Effect.gen(function* () {
       let asked = 0
       const expired = yield* withFiles(
@@ -182,7 +182,7 @@ describe("a download", () => {
     })
   )
 
-  it.scopedLive("replaces a directory only if asked to, and in one step", () =>
+  it.scopedLive("replaces a directory only with the option `replace`, and in one step", () =>
     Effect.gen(function* () {
       const { files, service } = yield* withFiles((_, response) => whole(response))
       const broken = yield* withFiles((_, response) => whole(response, archive.subarray(0, 100_000)))

@@ -64,7 +64,7 @@ describe("credentials", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scopedLive("of a command are cached for a while, and fetched again when they are rejected", () =>
+  it.scopedLive("are cached if a command printed them, and fetched again when they are rejected", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const count = `${yield* fs.makeTempDirectoryScoped()}/count`
@@ -508,7 +508,7 @@ describe.each(ways)("a client over %s", (way) => {
       })
     )
 
-    it.scoped("and keys are in no log, error or span", () =>
+    it.scoped("never appear in a log, an error or a span; neither do keys", () =>
       Effect.gen(function* () {
         const lines: Array<string> = []
         const logger = Logger.make((entry) => void lines.push(JSON.stringify([entry.message, entry.annotations])))

@@ -346,7 +346,7 @@ describe("transformRequest", () => {
     })
   )
 
-  it.scopedLive("does not run for a redirect to another origin, where its headers do not go", () =>
+  it.scopedLive("does not run for a redirect to another origin, and its headers are not sent there", () =>
     Effect.gen(function* () {
       const elsewhere = yield* listen((_, response) => send(response, "there"))
       const { url } = yield* listen((_, response) =>
@@ -359,7 +359,7 @@ describe("transformRequest", () => {
     })
   )
 
-  it.scopedLive("fails with InvalidUrl if it gives an invalid URL", () =>
+  it.scopedLive("fails with InvalidUrl if it returns an invalid URL", () =>
     Effect.gen(function* () {
       const client = yield* NodeHttpClient.make({ transformRequest: (request) => ({ ...request, url: "nowhere" }) })
       const error = yield* Effect.flip(client.get("http://any.test/"))
@@ -378,7 +378,7 @@ describe("a client over NodeHttpClient", () => {
       )
     )
 
-  it.scopedLive("times out as its policy says", () =>
+  it.scopedLive("times out after the timeout of its policy", () =>
     Effect.gen(function* () {
       const server = yield* listen((request, response) => {
         if (request.url!.endsWith("/client/config")) send(response, "{}")

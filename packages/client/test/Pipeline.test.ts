@@ -30,7 +30,7 @@ const drain = <A, E>(stream: Stream.Stream<A, E>) =>
   })
 
 describe("a pipeline", () => {
-  it.effect("submits exactly as many steps ahead as it is told to", () =>
+  it.effect("submits exactly `ahead` steps beyond the one that is awaited", () =>
     Effect.gen(function* () {
       const { deliver, events, submit } = makeService()
       const exit = yield* drain(Stream.range(0, 4).pipe(Pipeline.steps({ submit, ahead: 2 }), Stream.tap(deliver)))

@@ -232,7 +232,7 @@ describe("a stream over pages", () => {
     })
   )
 
-  it.effect("sends no more concurrent requests than it is told to", () =>
+  it.effect("sends no more concurrent requests than its option allows", () =>
     Effect.gen(function* () {
       let now = 0
       let most = 0
@@ -390,7 +390,7 @@ describe("the URL of an archive", () => {
     })
   )
 
-  it.effect("is requested again while the archive is built, up to a limit", () =>
+  it.effect("is polled while the archive is built, up to a limit", () =>
     Effect.gen(function* () {
       const building = json({ detail: "building" }, { status: 503 })
       const soon = json({ detail: "building" }, { status: 503, headers: { "retry-after": "5" } })

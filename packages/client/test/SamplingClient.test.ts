@@ -59,7 +59,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
     }).pipe(Effect.scoped)
 
   describe("one sample", () => {
-    it.scoped("is retried under the same number after a 429, while all samplers of the session pause", () =>
+    it.scoped("is retried with the same sequence number after a 429, while all samplers of the session pause", () =>
       Effect.gen(function* () {
         const { http } = yield* run(
           { "/asample": [errorResponse(429), errorResponse(429, { "retry-after": "20" }), envelope] },
@@ -104,7 +104,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
       })
     )
 
-    it.scoped("keeps its number over retries, and gets a new one when its result has expired", () =>
+    it.scoped("keeps its sequence number over retries, and gets a new one when its result has expired", () =>
       Effect.gen(function* () {
         const { http, value } = yield* run(
           {
@@ -131,7 +131,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
       })
     )
 
-    it.scoped("is submitted once where the service or the program says so", () =>
+    it.scoped("is submitted only once if the service or the program turns resubmission off", () =>
       Effect.gen(function* () {
         const gone = { "/retrieve_future": errorResponse(410) }
         const byService = yield* run({ ...gone, "/client/config": json({ sample_no_retries: true }) }, (sampling) =>
@@ -269,7 +269,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
       })
     )
 
-    it.scoped("release their room for submission once the service has accepted them", () =>
+    it.scoped("release their permits to submit once the service has accepted them", () =>
       Effect.gen(function* () {
         const { http } = yield* run({ "/asample": envelope, "/retrieve_future": Effect.never }, (sampling) =>
           Effect.gen(function* () {
@@ -281,7 +281,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
       })
     )
 
-    it.scoped("pause as long as the service asks, also if they were queued before", () =>
+    it.scoped("pause for the delay of the service, also if they were queued before the 429", () =>
       Effect.gen(function* () {
         let count = 0
         const { http } = yield* run(
@@ -306,7 +306,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
       })
     )
 
-    it.scoped("are in flight as many as the service allows, and an interrupted one makes room for the next", () =>
+    it.scoped("are sent up to the limit of the service, and an interrupted one makes room for the next", () =>
       Effect.gen(function* () {
         const waiting = crowd("1 seconds")
         const { http } = yield* run(
@@ -365,7 +365,7 @@ describe.each(ways)("SamplingClient over %s", (way) => {
       }).pipe(Effect.scoped)
     )
 
-    it.scoped("all return despite faults, each under a number of its own", () =>
+    it.scoped("all return despite faults, each with a different sequence number", () =>
       Effect.gen(function* () {
         let count = 0
         const { http, value } = yield* run(

@@ -31,7 +31,7 @@ describe("a session", () => {
     })
   )
 
-  it.scoped("closes within five seconds whatever the service does, and keeps the program's error", () =>
+  it.scoped("closes within five seconds even if the service does not respond, and keeps the program's error", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({
         "/sessions/session-1/finish": ScriptedHttpClient.silence,

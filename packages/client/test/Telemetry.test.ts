@@ -71,7 +71,7 @@ describe("telemetry", () => {
     })
   )
 
-  it.scoped("is off if TINKER_TELEMETRY says so", () =>
+  it.scoped("is off unless TINKER_TELEMETRY is true", () =>
     Effect.gen(function* () {
       for (const [value, expected] of [
         ["0", 0],
@@ -123,7 +123,7 @@ describe("telemetry", () => {
     })
   )
 
-  it.scoped("drops the newest events with one warning when it is full, and gives up a batch after some attempts", () =>
+  it.scoped("drops the newest events with one warning when its queue is full, and a batch after three attempts", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => void lines.push(String(message)))
@@ -163,7 +163,7 @@ describe("telemetry", () => {
     })
   )
 
-  it.scoped("ends with the first 404, as the service accepts none", () =>
+  it.scoped("ends with the first 404, since the service has no telemetry endpoint", () =>
     Effect.gen(function* () {
       const none = new TinkerError.NotFound({ method: "sendTelemetry", status: 404, detail: "" })
       const { batches, telemetry } = yield* recorded(() => none)

@@ -107,7 +107,7 @@ describe.each(ways)("TinkerClient over %s", (way) => {
       })
     )
 
-    it.scoped("of its response that announce a deprecation are logged once", () =>
+    it.scoped("are logged once if they announce a deprecation in a response", () =>
       Effect.gen(function* () {
         const note = (text: string, level?: string) =>
           json(
@@ -175,7 +175,7 @@ describe.each(ways)("TinkerClient over %s", (way) => {
       })
     )
 
-    it.scoped("waits as long as the server asks, where that is above 0 and at most a minute", () =>
+    it.scoped("waits for the delay of the server, if that is above 0 and at most a minute", () =>
       Effect.gen(function* () {
         const waits = (headers: Record<string, string>) =>
           Effect.map(outcome(errorResponse(503, headers)), ({ delay }) => delay)
@@ -199,7 +199,7 @@ describe.each(ways)("TinkerClient over %s", (way) => {
       })
     )
 
-    it.scoped("retries a 400 without a body, sixteen times more often than requests succeed", () =>
+    it.scoped("retries 400s without a body, up to sixteen more than there are successful requests", () =>
       Effect.gen(function* () {
         const edge = ScriptedHttpClient.empty({ status: 400 })
         const { ask, attempts } = yield* start({
@@ -264,7 +264,7 @@ describe.each(ways)("TinkerClient over %s", (way) => {
       })
     )
 
-    it.scoped("lasts as long as the service's flags say, also under a policy without retries", () =>
+    it.scoped("lasts as long as the service's flags allow, also under a policy without retries", () =>
       Effect.gen(function* () {
         const { ask, attempts } = yield* start({
           "/client/config": json({ billing_exception_max_pause_duration_sec: 60 }),
@@ -280,7 +280,7 @@ describe.each(ways)("TinkerClient over %s", (way) => {
       })
     )
 
-    it.scoped("does not happen where the policy excludes it", () =>
+    it.scoped("is skipped if the policy excludes it", () =>
       Effect.gen(function* () {
         const { ask, attempts } = yield* start({ "/get_server_capabilities": errorResponse(402) })
         const exit = yield* settle(RetryPolicy.withRetryPolicy(ask(), { billingPause: false }))

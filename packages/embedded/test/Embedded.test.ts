@@ -111,7 +111,7 @@ describe("the engine of browsers", () => {
     Effect.map(offered(webEngine.layer({ models })), (names) => assert.include(names, base_model))
   )
 
-  it.live("fails when it is asked for a worker thread", () =>
+  it.live("fails with the option of a worker thread", () =>
     Effect.map(Effect.flip(offered(webEngine.layer({ models }, "worker"))), (error) => {
       assert.strictEqual(error._tag, "EngineError")
       assert.include(error.message, "no worker threads")

@@ -86,7 +86,7 @@ describe("Simulator", () => {
     )
   }
 
-  it.effect("records which request met with which fault", () =>
+  it.effect("records which fault was applied to which request", () =>
     Effect.gen(function* () {
       const { deliveries } = yield* run({ faults: [Fault.on("optim_step").nth(1).respond(503)] }, steps(1))
       const sent = deliveries.filter(({ endpoint }) => endpoint === "optim_step")
@@ -100,7 +100,7 @@ describe("Simulator", () => {
     })
   )
 
-  it.effect("expires results and ends sessions, which the program gets as errors", () =>
+  it.effect("expires results and ends sessions, and the program gets typed errors", () =>
     Effect.gen(function* () {
       const isOptim = (request: Fault.Request) => request.headers["x-tinker-request-type"] === "OptimStep"
       const expired = yield* run({ faults: [Fault.on("retrieve_future").where(isOptim).expire] }, (training) =>
@@ -127,7 +127,7 @@ describe("Simulator", () => {
     })
   )
 
-  it.effect("runs a forward pass and its optimizer step in one cycle, and the next ones in the next", () =>
+  it.effect("runs a forward pass and its optimizer step in one cycle, and the next pair in the next cycle", () =>
     Effect.gen(function* () {
       const { applied } = yield* run({ cycle: "10 seconds" }, (training) =>
         Effect.gen(function* () {

@@ -102,7 +102,7 @@ describe("bad input", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("is rejected in samples, for each invalid option", () =>
+  it.effect("of a sample is rejected for each invalid option", () =>
     Effect.gen(function* () {
       const http = yield* embedded.make()
       yield* Effect.gen(function* () {
@@ -126,7 +126,7 @@ describe("bad input", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("fails with the base models that the service offers", () =>
+  it.effect("is rejected in the name of a base model, with the models that the service offers", () =>
     Effect.gen(function* () {
       const http = yield* embedded.make()
       const error = yield* Effect.gen(function* () {

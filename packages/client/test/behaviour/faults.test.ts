@@ -111,35 +111,37 @@ describe("retries", () => {
   )
 })
 
-describe("an operation that cannot be submitted", () => {
-  it.scoped("breaks the client: nothing after it is sent, and each later future says why", () =>
-    Effect.gen(function* () {
-      const { http, value } = yield* run(
-        { "/forward_backward": errorResponse(422, { "x-request-id": "req-9" }) },
-        (training) =>
-          Effect.gen(function* () {
-            const forward = yield* training.forwardBackward([datum], "cross_entropy")
-            const update = yield* training.optimStep()
-            const saved = yield* training.saveState("a")
-            return yield* Effect.all([Fiber.await(forward), Fiber.await(update), Fiber.await(saved)])
-          })
-      )
-      const [forward, update, saved] = value.map((exit) => failureOf<unknown, unknown>(exit)) as Array<{
-        _tag: string
-        requestId?: string
-        message: string
-      }>
-      assert.strictEqual(forward!._tag, "BadRequest")
-      assert.strictEqual(forward!.requestId, "req-9")
-      assert.strictEqual(update!._tag, "ClientBroken")
-      assert.include(update!.message, "forwardBackward (seq_id 1)")
-      assert.strictEqual(saved!._tag, "ClientBroken")
-      assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 0)
-      assert.strictEqual((yield* http.requestsTo("/save_weights")).length, 0)
-    })
+describe("a submission", () => {
+  it.scoped(
+    "breaks the client when it fails: nothing after it is sent, and each later future fails with the reason",
+    () =>
+      Effect.gen(function* () {
+        const { http, value } = yield* run(
+          { "/forward_backward": errorResponse(422, { "x-request-id": "req-9" }) },
+          (training) =>
+            Effect.gen(function* () {
+              const forward = yield* training.forwardBackward([datum], "cross_entropy")
+              const update = yield* training.optimStep()
+              const saved = yield* training.saveState("a")
+              return yield* Effect.all([Fiber.await(forward), Fiber.await(update), Fiber.await(saved)])
+            })
+        )
+        const [forward, update, saved] = value.map((exit) => failureOf<unknown, unknown>(exit)) as Array<{
+          _tag: string
+          requestId?: string
+          message: string
+        }>
+        assert.strictEqual(forward!._tag, "BadRequest")
+        assert.strictEqual(forward!.requestId, "req-9")
+        assert.strictEqual(update!._tag, "ClientBroken")
+        assert.include(update!.message, "forwardBackward (seq_id 1)")
+        assert.strictEqual(saved!._tag, "ClientBroken")
+        assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 0)
+        assert.strictEqual((yield* http.requestsTo("/save_weights")).length, 0)
+      })
   )
 
-  it.scoped("does not break the client if it is a rejected save, which changes no training", () =>
+  it.scoped("does not break the client when it is a rejected save, which changes no training", () =>
     Effect.gen(function* () {
       const { value } = yield* run({ "/save_weights": errorResponse(409) }, (training) =>
         Effect.gen(function* () {
@@ -153,7 +155,7 @@ describe("an operation that cannot be submitted", () => {
     })
   )
 
-  it.scoped("is not given up when its caller is interrupted", () =>
+  it.scoped("is still sent when its caller is interrupted", () =>
     Effect.gen(function* () {
       const { http } = yield* run(
         {
@@ -192,7 +194,7 @@ describe("a forward or backward pass", () => {
         ])
     )
 
-  it.scoped("is sent as JSON, under the same number, to a service that rejects protobuf", () =>
+  it.scoped("is sent as JSON, with the same sequence number, to a service that rejects protobuf", () =>
     Effect.gen(function* () {
       const json = "application/json"
       const accept: ScriptedHttpClient.Step = (request) =>
@@ -303,7 +305,7 @@ describe("futures", () => {
     })
   )
 
-  it.scoped("are polled again at once after a poll timed out at the client", () =>
+  it.scoped("are polled again immediately after a poll that timed out in the client", () =>
     Effect.gen(function* () {
       const { http, value } = yield* run(
         {
@@ -369,7 +371,7 @@ describe("futures", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.scoped("of samples have typed results, and number their polls", () =>
+  it.scoped("have typed results for samples, and count their polls in a header", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({ "/create_sampling_session": json({ sampling_session_id: "sampler" }) })
       const replies = yield* Effect.gen(function* () {

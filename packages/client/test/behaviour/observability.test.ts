@@ -80,8 +80,8 @@ const figures = Effect.map(Metric.snapshot, (pairs) => {
 const datum = Datum.fromPromptCompletion([1, 2], [3])
 
 describe.each(ways)("a client over %s", (way) => {
-  describe("reports spans and metrics", () => {
-    it.scoped("with one span for each operation, from its call to its result", () =>
+  describe("an operation", () => {
+    it.scoped("has one span, from its call to its result", () =>
       Effect.gen(function* () {
         const { ended, layer, open } = recorder()
         const before = yield* figures
@@ -156,7 +156,7 @@ describe.each(ways)("a client over %s", (way) => {
       })
     )
 
-    it.scoped("and ends the spans of operations that its end interrupts", () =>
+    it.scoped("ends its span when the scope of its client closes", () =>
       Effect.gen(function* () {
         const { ended, layer, open } = recorder()
         const http = yield* scripted.make({

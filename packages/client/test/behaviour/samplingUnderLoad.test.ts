@@ -138,7 +138,7 @@ describe.each(ways)("over %s", (way) => {
 
   describe("sampling from a service that fails", () => {
     for (const status of [500, 502, 503, 529]) {
-      it.effect(`retries after ${status} with the same sequence number`, () =>
+      it.effect(`retries after a ${status} with the same sequence number`, () =>
         inTime(
           Effect.gen(function* () {
             const simulator = yield* simulate({ faults: [Fault.on("asample").first(3).respond(status)] })

@@ -44,7 +44,7 @@ const targetsOf = (data: ReadonlyArray<number>) => ({
 })
 
 describe("A TinkerServer over JaxEngine", () => {
-  it.scoped("trains, saves a checkpoint and samples from it, while the test clock stands still", () =>
+  it.scoped("trains, saves a checkpoint and samples from it, while the test clock does not move", () =>
     Effect.gen(function* () {
       const { post, run } = clientOf(yield* InProcessHttpClient.make(service(fixtures.path("tiny-qwen3"))))
       const { session_id } = yield* post("/create_session", { tags: [], user_metadata: {}, sdk_version: "test" })

@@ -39,7 +39,7 @@ describe("back-pressure", () => {
     })
   )
 
-  it.scoped("always admits an operation that others wait for, and tells them what they wait for", () =>
+  it.scoped("always admits an operation that others wait for, and names it in the responses to their polls", () =>
     Effect.gen(function* () {
       const { layer, open } = yield* client.startGated("none", { maxPending: 3 })
       yield* open

@@ -10,7 +10,7 @@ const collectGarbage = Effect.promise(() => new Promise((resolve) => setImmediat
 )
 
 describe("the service", () => {
-  it.scoped("retains the latest delivered results, and all that were not delivered", () =>
+  it.scoped("retains the latest delivered results, and all undelivered ones", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start({}, { record: false })
       yield* Effect.gen(function* () {

@@ -154,7 +154,7 @@ describe("tinker auth", () => {
     })
   )
 
-  it.scopedLive("reads and changes no file of another version, and says which it is", () =>
+  it.scopedLive("reads and changes no file of another version, and names the version", () =>
     Effect.gen(function* () {
       const service = yield* makeService
       const HOME = yield* directory

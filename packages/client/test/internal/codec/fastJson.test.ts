@@ -8,7 +8,7 @@ import * as shortCodecs from "../../../src/internal/codec/fastJson.ts"
 const parse = (text: string | undefined): unknown => (text === undefined ? undefined : JSON.parse(text))
 
 describe("the fast JSON codecs", () => {
-  it("write a sample request as its schema does, or leave it to the schema", () => {
+  it("write a sample request as its schema does, or return undefined", () => {
     const encode = Schema.encodeSync(Sampling.SampleRequest)
     let written = 0
     FastCheck.assert(
@@ -32,7 +32,7 @@ describe("the fast JSON codecs", () => {
     )
   })
 
-  it("read an envelope as its schema does, or leave it to the schema", () => {
+  it("read an envelope as its schema does, or return undefined", () => {
     const decode = Schema.decodeUnknownEither(Schema.parseJson(Future.FutureEnvelope))
     const field = FastCheck.option(
       FastCheck.oneof(FastCheck.string(), FastCheck.array(FastCheck.string()), FastCheck.jsonValue()),

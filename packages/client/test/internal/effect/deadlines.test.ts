@@ -4,7 +4,7 @@ import { Deadlines } from "../../../src/internal/effect/deadlines.ts"
 import { withCaller } from "../../../src/internal/effect/runtime.ts"
 
 describe("deadlines", () => {
-  it.effect("pass at their time, in the order of time, whatever the order in which they were added", () =>
+  it.effect("pass on time and in order of time, whatever the order in which they were added", () =>
     withCaller((caller) =>
       Effect.gen(function* () {
         const deadlines = new Deadlines()

@@ -40,7 +40,7 @@ describe("a budget", () => {
     })
   )
 
-  it.scoped("of a count admits at most that many at once", () =>
+  it.scoped("admits at most `size` requests at once if it counts requests", () =>
     Effect.gen(function* () {
       const budget = Budget.count(2)
       const log: Array<string> = []
@@ -54,7 +54,7 @@ describe("a budget", () => {
     })
   )
 
-  it.scoped("gets every permit back, admits in order, and never admits below its bound, whatever its holders do", () =>
+  it.scoped("gets every permit back, and admits in order and never below its bound, for random holders", () =>
     Effect.gen(function* () {
       const cases = FastCheck.sample(FastCheck.array(step, { minLength: 1, maxLength: 12 }), { numRuns: 30, seed: 7 })
       for (const steps of cases) {

@@ -118,7 +118,7 @@ describe.each(ways)("completed futures over %s", (way) => {
         return (yield* bodies(http, "/cancel_future")).map(({ request_id }) => request_id)
       }).pipe(Effect.scoped)
 
-    it.effect("are cancelled where the service asks for that", () =>
+    it.effect("are cancelled if the service supports it", () =>
       Effect.gen(function* () {
         assert.deepStrictEqual((yield* abandon(true)).sort(), ["sampler:0", "sampler:1", "sampler:2"])
         assert.deepStrictEqual(yield* abandon(false), [])

@@ -139,7 +139,7 @@ describe("a batch that is split into chunks", () => {
 })
 
 describe("a submission", () => {
-  it.scoped("breaks the client with a typed error when it dies, for a sequence number is missing", () =>
+  it.scoped("breaks the client with a typed error when it dies, since its sequence number is missing", () =>
     Effect.gen(function* () {
       const { http, value } = yield* run({ "/optim_step": Effect.die("odd") as never }, (training) =>
         Effect.gen(function* () {

@@ -50,7 +50,7 @@ const registered: Exchange = {
 }
 
 describe("exchangeOf", () => {
-  it.live("gives the exchange that was registered with the very client", () =>
+  it.live("returns the exchange that is registered with the client", () =>
     Effect.gen(function* () {
       const { client, seen } = recording()
       assert.strictEqual(yield* statusOf(exchangeOf(register(client, registered), [])), 299)
@@ -58,7 +58,7 @@ describe("exchangeOf", () => {
     })
   )
 
-  it.live("gives an adapter for any other client", () =>
+  it.live("returns an adapter for any other client", () =>
     Effect.gen(function* () {
       const { client, seen } = recording()
       assert.strictEqual(yield* statusOf(exchangeOf(client, [])), 201)
@@ -67,7 +67,7 @@ describe("exchangeOf", () => {
     })
   )
 
-  it.live("never bypasses what wraps a registered client", () =>
+  it.live("never bypasses the wrapper of a registered client", () =>
     Effect.gen(function* () {
       const { client, seen } = recording()
       const wrapped = HttpClient.mapRequest(register(client, registered), HttpClientRequest.setHeader("x-team", "blue"))

@@ -18,7 +18,7 @@ describe("The operations forward and forwardBackward", () => {
     loss_fn_inputs: { target_tokens: [11, 12, 13, 14], weights: [1, 1, 1, 2] }
   })
 
-  it.scoped("give the values of other implementations, for any new adapter", () =>
+  it.scoped("give the values of the reference implementations, for any new adapter", () =>
     Effect.gen(function* () {
       const base = yield* fixtures.loadQwen()
       const model = yield* trainer.make(base, { rank: 8, seed: 3, ...trainAll })
