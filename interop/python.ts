@@ -1,0 +1,34 @@
+/** Environments of Python for the programs in this folder. */
+import * as Command from "@effect/platform/Command"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+
+/** A program of an environment. */
+export const inEnvironment = (environment: string, name: string) =>
+  process.platform === "win32" ? `${environment}/Scripts/${name}.exe` : `${environment}/bin/${name}`
+
+/** Runs a program, and shows what it prints. Succeeds with its exit code. */
+export const run = (program: string, ...args: ReadonlyArray<string>) =>
+  Command.make(program, ...args).pipe(Command.stdout("inherit"), Command.stderr("inherit"), Command.exitCode)
+
+/**
+ * Makes an environment, and installs packages into it; `what` names them to people. Succeeds with the reason to skip the
+ * run, if there is one.
+ */
+export const prepare = (environment: string, what: string, packages: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const python = inEnvironment(environment, "python")
+    const recent = yield* Command.string(
+      Command.make("python3", "-c", "import sys; print(sys.version_info >= (3, 11))")
+    ).pipe(Effect.orElseSucceed(() => ""))
+    if (recent.trim() !== "True") return "Python 3.11 or later was not found"
+    if (!(yield* fs.exists(python)) && (yield* run("python3", "-m", "venv", environment)) !== 0) {
+      return "no virtual environment could be made"
+    }
+    const code = yield* run(python, "-m", "pip", "install", "--quiet", ...packages).pipe(
+      Effect.timeoutOption("2 minutes")
+    )
+    return Option.getOrElse(code, () => 1) === 0 ? undefined : `${what} could not be installed`
+  })
