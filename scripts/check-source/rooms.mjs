@@ -57,7 +57,7 @@ export const allowedRooms = {
     codec: ["effect"],
     telemetry: ["platform", "util", "effect"],
     polling: ["util", "effect", "limits", "codec", "telemetry", "QueueState", "RetryPolicy", "TinkerClient"],
-    rest: ["util", "codec", "RetryPolicy", "TinkerClient"],
+    rest: ["util", "auth", "codec", "RetryPolicy", "TinkerClient"],
     transport: ["platform", "util", "effect", "auth", "codec", "RetryPolicy", "Telemetry", "TinkerConfig"],
     download: ["platform", "util", "rest", "RestClient", "RetryPolicy"],
     sampling: [

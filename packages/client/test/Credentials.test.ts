@@ -271,6 +271,28 @@ describe("the credential of a command", () => {
     })
   )
 
+  it.effect("is no longer waited for when the layer of the configuration is released: the command ends", () =>
+    Effect.gen(function* () {
+      let isEnded = false
+      const command = yield* commands.make(() =>
+        Effect.onInterrupt(Effect.never, () => Effect.sync(() => (isEnded = true)))
+      )
+      const waiting = yield* Effect.gen(function* () {
+        const context = yield* Layer.build(TinkerConfig.layerConfig().pipe(Layer.provide(command.layer)))
+        const { credentials } = yield* Effect.provide(TinkerConfig.TinkerConfig, context)
+        const waiting = yield* Effect.forkDaemon(credentials.get(plain))
+        yield* TestClock.adjust("1 second")
+        assert.isFalse(isEnded)
+        return waiting
+      }).pipe(
+        Effect.scoped,
+        Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["TINKER_CREDENTIAL_CMD", "any"]])))
+      )
+      assert.isTrue(isEnded)
+      assert.strictEqual((yield* Effect.flip(Fiber.join(waiting)))._tag, "ClientClosed")
+    })
+  )
+
   it.effect("is replaced once for requests that were rejected with the same one, also one after another", () =>
     Effect.gen(function* () {
       const { count, credentials, get } = yield* ofCommand((run) => ({ output: `tml-${run}` }))

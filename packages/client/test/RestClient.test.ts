@@ -338,6 +338,10 @@ describe("invalid input of RestClient", () => {
             rest.getExternalWeightsUrls("tinker://r/weights/a"),
             rest.copyWeights("tinker://r/weights/a", {}),
             rest.copyWeights("tinker://r/weights/a", { session_id: "s" }),
+            rest.copyWeights("tinker://r/weights/a", {
+              destination_project_id: "p",
+              weightsAccessToken: Redacted.make("tml-secret\nx: y")
+            }),
             rest.searchCheckpoints({ limit: 500 }),
             rest.getAuditLog({ day: "today" }),
             collect(rest.streamUserCheckpoints({ pageSize: 0 })),
@@ -346,6 +350,7 @@ describe("invalid input of RestClient", () => {
           ]) {
             const error = yield* Effect.flip(call as Effect.Effect<unknown, { readonly _tag: string }>)
             assert.strictEqual(error._tag, "InvalidInput")
+            assert.notInclude(JSON.stringify(error), "secret")
           }
         })
       )

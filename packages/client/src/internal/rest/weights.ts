@@ -6,6 +6,7 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as TinkerClient from "../../TinkerClient.ts"
+import { headerProblem } from "../auth/credential.ts"
 import * as archiveUrl from "./archiveUrl.ts"
 import * as inputs from "./inputs.ts"
 import { onCheckpoint, operation } from "./operation.ts"
@@ -72,6 +73,8 @@ const copyWeights =
           "must give destination_project_id, or session_id and model_seq_id"
         )
       }
+      const problem = weightsAccessToken === undefined ? undefined : headerProblem(Redacted.value(weightsAccessToken))
+      if (problem !== undefined) return inputs.invalidInput(method, "weightsAccessToken", problem)
       const copied = client.call(
         TinkerApi.copyWeights,
         { ...options, source_path: TinkerPath.format(path) },
