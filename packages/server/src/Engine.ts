@@ -10,11 +10,13 @@ import type * as LossFn from "@effect-tinker/api/LossFn"
 import type * as Model from "@effect-tinker/api/Model"
 import type * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as Sampling from "@effect-tinker/api/Sampling"
+import type * as TensorData from "@effect-tinker/api/TensorData"
 import type * as Training from "@effect-tinker/api/Training"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as targetScores from "./internal/sampling/targetScores.ts"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
 
 /**
@@ -129,7 +131,55 @@ export interface SampleOptions {
   readonly sampling_params: Sampling.SamplingParams
   readonly prompt_logprobs: boolean
   readonly topk_prompt_logprobs: number
+  /** how many of the last prompt tokens `prompt_logprobs` and `topk_prompt_logprobs` score; all, if absent */
+  readonly prompt_logprobs_last_n?: number | undefined
+  /** the number of most likely tokens to return for each sampled token; none, if absent */
+  readonly topk_sample_logprobs?: number | undefined
+  /** token ids to score, int64 `[prompt - 1, K]`, dense or sparse: row `i` at prompt position `i + 1`; -1 is skipped */
+  readonly target_prompt_logprobs?: TensorData.TensorData | undefined
+  /** how many tokens to draw at each prompt position but the first, at the request's temperature; none, if absent */
+  readonly prompt_alt_tokens_k?: number | undefined
 }
+
+/**
+ * The optional fields of `SampleOptions`: what a sampler may compute besides samples and the logprobs of the prompt.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const scoringOptions = [
+  "prompt_logprobs_last_n",
+  "topk_sample_logprobs",
+  "target_prompt_logprobs",
+  "prompt_alt_tokens_k"
+] as const
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ScoringOption = (typeof scoringOptions)[number]
+
+/**
+ * The logprobs of the token ids in `target_prompt_logprobs`: a float32 tensor of the same shape and layout, with 0 for
+ * cells of -1. `logprobOf` is called for a prompt position from 1 on, and a token id; positions do not fall.
+ *
+ * @since 0.1.0
+ * @category scoring
+ */
+export const scoreTargets: (
+  targets: TensorData.TensorData,
+  logprobOf: (position: number, token: number) => number
+) => TensorData.TensorData = targetScores.score
+
+/**
+ * Why `target_prompt_logprobs` cannot be scored with a vocabulary of this size; `undefined` if it can.
+ *
+ * @since 0.1.0
+ * @category scoring
+ */
+export const targetProblem: (targets: TensorData.TensorData, vocabularySize: number) => string | undefined =
+  targetScores.problem
 
 /**
  * Samples from a base model, with or without an adapter. It is independent of the models in training.
@@ -147,6 +197,8 @@ export interface EngineSampler {
  */
 export interface Service {
   readonly models: ReadonlyArray<BaseModel>
+  /** what its samplers compute of the optional fields of `SampleOptions`; requests of others are rejected */
+  readonly scoring?: ReadonlyArray<ScoringOption> | undefined
   readonly createModel: (options: {
     readonly base_model: string
     readonly lora_config: Model.LoraConfig

@@ -76,6 +76,8 @@ export interface Options {
   readonly models?: ReadonlyArray<string> | undefined
   /** the size of the vocabulary: operations are faster with a smaller one; 256 */
   readonly vocabularySize?: number | undefined
+  /** what samplers compute of the optional fields of `SampleOptions`; all */
+  readonly scoring?: ReadonlyArray<Engine.ScoringOption> | undefined
   /** runs before each operation, and may delay it or fail in its place */
   readonly before?: ((operation: Operation) => Effect.Effect<void, Engine.EngineError>) | undefined
   /** whether `operations` are recorded; true */
@@ -124,6 +126,7 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
     }
     const engine: Engine.Service = {
       models: state.names.map((model_name) => ({ model_name, max_context_length: maxContextLength, arch: "bigram" })),
+      scoring: options.scoring ?? Engine.scoringOptions,
       createModel: (options) => createModel(state, options),
       createSampler: (options) => createSampler(state, options)
     }

@@ -1,6 +1,6 @@
 /** The engine over opened base models: creates models in training and samplers. */
 import type * as Model from "@effect-tinker/api/Model"
-import type * as Engine from "@effect-tinker/server/Engine"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as sampler from "../generation/sampler.ts"
@@ -35,6 +35,7 @@ const createSampler = (
 /** @internal */
 export const make = (models: baseModels.BaseModels): Engine.Service => ({
   models: [...models.values()].map(({ info }) => info),
+  scoring: Engine.scoringOptions,
   createModel: ({ base_model, lora_config }) => createModel(models, base_model, lora_config),
   createSampler: ({ adapter, base_model }) => createSampler(models, base_model, adapter)
 })

@@ -1,6 +1,6 @@
-/** Validates a prompt, reads it into the model, and scores its tokens. */
+/** Validates a prompt, and reads it into the model. */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
-import type * as Engine from "@effect-tinker/server/Engine"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import { causalMask } from "../model/attentionMask.ts"
 import { checkContextLength, embedTokens, type LoadedModel, type StoredWeights } from "../model/loaded.ts"
@@ -8,7 +8,6 @@ import * as rope from "../model/rope.ts"
 import { prefill } from "../programs/prefill.ts"
 import { userError } from "../util/errors.ts"
 import { nextPowerOfTwo } from "../util/shape.ts"
-import * as distribution from "./distribution.ts"
 
 interface Prompt {
   readonly tokens: Int32Array
@@ -19,9 +18,10 @@ interface Prompt {
 /** The prompt of a request. Fails if it cannot be read or continued. @internal */
 export const fromRequest = (
   model: LoadedModel,
-  { prompt, sampling_params }: Engine.SampleOptions
+  request: Engine.SampleOptions
 ): Effect.Effect<Prompt, Engine.EngineError> =>
   Effect.gen(function* () {
+    const { prompt, sampling_params, target_prompt_logprobs } = request
     if (!ModelInput.isText(prompt)) return yield* userError("the prompt has chunks that are not text")
     const tokens = ModelInput.toTokens(prompt)
     if (tokens.length === 0) return yield* userError("the prompt is empty: it needs at least one token")
@@ -34,15 +34,27 @@ export const fromRequest = (
       )
     }
     yield* checkContextLength(model, tokens.length, "the prompt")
-    const maxTokens = sampling_params.max_tokens ?? max_context_length - tokens.length
-    if (maxTokens < 1 || tokens.length + maxTokens > max_context_length) {
+    // the first token after a prompt that is only scored comes from logits that are there anyway
+    const room = Math.max(max_context_length - tokens.length, needsAllLogits(request) ? 1 : 0)
+    const maxTokens = sampling_params.max_tokens ?? room
+    if (maxTokens < 1 || maxTokens > room) {
       return yield* userError(
         `the prompt has ${tokens.length} tokens, so that ${Math.max(1, maxTokens)} more exceed the context of ` +
           `${model.name}, which has ${max_context_length}: shorten the prompt or lower max_tokens`
       )
     }
+    const targets =
+      target_prompt_logprobs === undefined ? undefined : Engine.targetProblem(target_prompt_logprobs, vocab_size)
+    if (targets !== undefined) return yield* userError(targets)
     return { tokens, maxTokens }
   })
+
+/** Whether a request needs the logits of all positions of its prompt. @internal */
+export const needsAllLogits = (request: Engine.SampleOptions): boolean =>
+  request.prompt_logprobs ||
+  request.topk_prompt_logprobs > 0 ||
+  request.target_prompt_logprobs !== undefined ||
+  (request.prompt_alt_tokens_k ?? 0) > 0
 
 /** A prompt that the model has read. @internal */
 export interface ReadPrompt {
@@ -57,7 +69,8 @@ export interface ReadPrompt {
 
 const shortestPrefill = 16
 
-const logitsAt = (model: LoadedModel, logits: Float32Array, position: number): Float32Array =>
+/** The logits of one position. @internal */
+export const logitsAt = (model: LoadedModel, logits: Float32Array, position: number): Float32Array =>
   logits.subarray(position * model.config.vocab_size, (position + 1) * model.config.vocab_size)
 
 /** Runs the prefill program on a prompt, padded to a power of two. @internal */
@@ -93,24 +106,3 @@ export const read = (
       keysAndValues
     }
   })
-
-/** @internal */
-export interface PromptScores {
-  /** NaN for the first token, which nothing predicts */
-  readonly logprobs: Float32Array
-  /** the most likely tokens at each position; `null` for the first */
-  readonly topLogprobs: ReadonlyArray<ReadonlyArray<readonly [token: number, logprob: number]> | null>
-}
-
-/** The logprob of each token of a prompt, and the `topCount` most likely tokens in its place. @internal */
-export const score = (model: LoadedModel, { allLogits, tokens }: ReadPrompt, topCount: number): PromptScores => {
-  const logprobs = new Float32Array(tokens.length).fill(Number.NaN)
-  const topLogprobs: Array<ReadonlyArray<readonly [number, number]> | null> = [null]
-  if (allLogits === undefined) return { logprobs, topLogprobs }
-  for (let i = 1; i < tokens.length; i++) {
-    const predicted = distribution.logprobs(logitsAt(model, allLogits, i - 1))
-    logprobs[i] = predicted[tokens[i]!]!
-    if (topCount > 0) topLogprobs.push(distribution.topTokens(predicted, topCount))
-  }
-  return { logprobs, topLogprobs }
-}

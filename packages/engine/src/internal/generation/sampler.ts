@@ -7,6 +7,7 @@ import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
 import * as random from "../util/random.ts"
 import { generate, maxRows } from "./generate.ts"
 import * as prompts from "./prompt.ts"
+import * as promptScores from "./promptScores.ts"
 import * as sequences from "./sequence.ts"
 import * as stopCondition from "./stopCondition.ts"
 
@@ -16,16 +17,15 @@ const makeSequences = (seed: number, count: number): ReadonlyArray<sequences.Seq
 
 const toResponse = (
   sampled: ReadonlyArray<sequences.Sequence>,
-  scores: prompts.PromptScores,
-  { prompt_logprobs, topk_prompt_logprobs }: Engine.SampleOptions
+  scores: ReturnType<typeof promptScores.score>
 ): Sampling.SampleResponse => ({
-  sequences: sampled.map(({ logprobs, stop_reason, tokens }) => ({
+  sequences: sampled.map(({ logprobs, stop_reason, tokens, topLogprobs }) => ({
     stop_reason,
     tokens: Int32Array.from(tokens),
-    logprobs: Float32Array.from(logprobs)
+    logprobs: Float32Array.from(logprobs),
+    ...(topLogprobs.length === 0 ? {} : { topk_logprobs: topLogprobs })
   })),
-  ...(prompt_logprobs ? { prompt_logprobs: scores.logprobs } : {}),
-  ...(topk_prompt_logprobs > 0 ? { topk_prompt_logprobs: scores.topLogprobs } : {}),
+  ...scores,
   prompt_cache_hit_tokens: 0,
   type: "sample"
 })
@@ -37,7 +37,7 @@ export const sample = (
   request: Engine.SampleOptions
 ): Effect.Effect<Sampling.SampleResponse, Engine.EngineError> =>
   Effect.gen(function* () {
-    const { num_samples, prompt_logprobs, sampling_params: params, topk_prompt_logprobs } = request
+    const { num_samples, sampling_params: params, topk_sample_logprobs: topCount = 0 } = request
     const { maxTokens, tokens } = yield* prompts.fromRequest(model, request)
     const isEnd = yield* stopCondition.make(model, params.stop)
     const seed = params.seed ?? (yield* Random.nextIntBetween(0, 2 ** 31))
@@ -45,12 +45,13 @@ export const sample = (
       maxTokens,
       sampling: { temperature: params.temperature, topK: params.top_k, topP: params.top_p },
       isEnd,
+      topCount,
       scratch: new Float64Array(model.config.vocab_size)
     }
-    const prompt = yield* prompts.read(model, weights, tokens, prompt_logprobs || topk_prompt_logprobs > 0)
+    const prompt = yield* prompts.read(model, weights, tokens, prompts.needsAllLogits(request))
     const all = makeSequences(seed, num_samples)
     for (let i = 0; i < all.length; i += maxRows) {
       yield* generate(model, weights, prompt, all.slice(i, i + maxRows), options)
     }
-    return toResponse(all, prompts.score(model, prompt, topk_prompt_logprobs), request)
+    return toResponse(all, promptScores.score(model, prompt, request, seed))
   })

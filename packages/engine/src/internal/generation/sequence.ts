@@ -8,6 +8,8 @@ export interface Sequence {
   readonly key: number
   readonly tokens: Array<number>
   readonly logprobs: Array<number>
+  /** the most likely tokens in the place of each token, if they were asked for */
+  readonly topLogprobs: Array<ReadonlyArray<readonly [token: number, logprob: number]>>
   stop_reason: "stop" | "length"
 }
 
@@ -16,19 +18,28 @@ export interface SequenceOptions {
   readonly maxTokens: number
   readonly sampling: distribution.SamplingOptions
   readonly isEnd: StopCondition
+  /** the number of most likely tokens to record for each token */
+  readonly topCount: number
   /** scratch memory of the size of the vocabulary */
   readonly scratch: Float64Array<ArrayBuffer>
 }
 
 /** @internal */
-export const make = (key: number): Sequence => ({ key, tokens: [], logprobs: [], stop_reason: "length" })
+export const make = (key: number): Sequence => ({
+  key,
+  tokens: [],
+  logprobs: [],
+  topLogprobs: [],
+  stop_reason: "length"
+})
 
 /** Samples the next token. Returns whether the sequence continues. @internal */
 export const extend = (sequence: Sequence, logits: Float32Array, options: SequenceOptions): boolean => {
-  const { isEnd, maxTokens, sampling, scratch } = options
+  const { isEnd, maxTokens, sampling, scratch, topCount } = options
   const { logprob, token } = distribution.sampleToken(logits, sampling, sequence.key, sequence.tokens.length, scratch)
   sequence.tokens.push(token)
   sequence.logprobs.push(logprob)
+  if (topCount > 0) sequence.topLogprobs.push(distribution.topTokens(distribution.logprobs(logits), topCount))
   if (isEnd(sequence.tokens)) {
     sequence.stop_reason = "stop"
     return false

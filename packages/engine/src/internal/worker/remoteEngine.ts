@@ -1,6 +1,6 @@
 /** An engine whose models and samplers live in a thread. If the thread is lost, new ones get a new thread. */
 import type * as Model from "@effect-tinker/api/Model"
-import type * as Engine from "@effect-tinker/server/Engine"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
@@ -86,6 +86,8 @@ export const make = (
     const nextHandle = () => (lastHandle += 1)
     const engine: Engine.Service = {
       models: first.models,
+      // the thread runs the same engine
+      scoring: Engine.scoringOptions,
       createModel: ({ base_model, lora_config }) =>
         Effect.gen(function* () {
           const thread = yield* currentThread

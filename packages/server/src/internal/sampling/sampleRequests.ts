@@ -18,6 +18,7 @@ import * as outcomes from "../work/outcomes.ts"
 import { addCompletion } from "./sampleCompletions.ts"
 import { maxRemembered, type SamplerRecord, type Samplers } from "./samplers.ts"
 import { findSampler } from "./samplingSessions.ts"
+import { scoresPrompt, scoringProblem } from "./scoring.ts"
 import type { Source } from "./sources.ts"
 
 /** A sample request on its way into the engine. */
@@ -77,19 +78,21 @@ const reject = (
     : undefined
 }
 
-const promptProblem = (
-  engine: Engine.Service,
-  { prompt, sampling_params: { max_tokens } }: Sampling.SampleRequest,
-  source: Source
-): string | undefined => {
+const promptProblem = (engine: Engine.Service, request: Sampling.SampleRequest, source: Source): string | undefined => {
+  const { prompt, sampling_params } = request
   const length = Either.getOrUndefined(ModelInput.lengthEither(prompt))
   if (length === undefined) return undefined
   if (length === 0) return "prompt is empty: give it one token or more"
   const limit = findBaseModel(engine, source.base_model)!.max_context_length
   if (length > limit) return `prompt has ${length} tokens, but the model's context length is ${limit}`
-  return max_tokens !== undefined && length + max_tokens > limit
-    ? `prompt has ${length} tokens and max_tokens is ${max_tokens}, but the model's context length is ${limit}`
-    : undefined
+  // the logits of the prompt's last token are there, so that a request to score the prompt may take one token from them
+  const room = limit - length === 0 && scoresPrompt(request) ? 1 : limit - length
+  const maxTokens = sampling_params.max_tokens ?? room
+  if (maxTokens > room || room === 0) {
+    const next = sampling_params.max_tokens === undefined ? "" : ` and max_tokens is ${maxTokens}`
+    return `prompt has ${length} tokens${next}, but the model's context length is ${limit}`
+  }
+  return scoringProblem(engine, request, length, maxTokens)
 }
 
 /** Registers the future of a request and forks its work. */
@@ -148,19 +151,33 @@ const sampleInEngine = (
   { clock, load, record, request }: SampleSubmission,
   entry: futures.Entry
 ): Effect.Effect<outcomes.Done, outcomes.Failure> => {
-  const { num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs } = request
   return Effect.suspend(() => {
     entry.started = currentMillisUnsafe(clock)
     return samplers.engineSampler(record)
   }).pipe(
-    Effect.flatMap((sampler) =>
-      sampler.sample({ num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs })
-    ),
+    Effect.flatMap((sampler) => sampler.sample(toSampleOptions(request))),
     Effect.scoped,
-    Effect.tap((response) => recordUsage(samplers, record, load, prompt, response)),
+    Effect.tap((response) => recordUsage(samplers, record, load, request.prompt, response)),
     Effect.map(sampleResult),
     samplers.permits.withPermits(1)
   )
+}
+
+// engines get no fields that are absent or mean nothing
+const toSampleOptions = (request: Sampling.SampleRequest): Engine.SampleOptions => {
+  const { num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs } = request
+  const { prompt_alt_tokens_k, prompt_logprobs_last_n, target_prompt_logprobs, topk_sample_logprobs } = request
+  return {
+    num_samples,
+    prompt,
+    prompt_logprobs,
+    sampling_params,
+    topk_prompt_logprobs,
+    ...(prompt_logprobs_last_n === undefined ? {} : { prompt_logprobs_last_n }),
+    ...(target_prompt_logprobs === undefined ? {} : { target_prompt_logprobs }),
+    ...(topk_sample_logprobs ? { topk_sample_logprobs } : {}),
+    ...(prompt_alt_tokens_k ? { prompt_alt_tokens_k } : {})
+  }
 }
 
 const recordUsage = (

@@ -209,16 +209,20 @@ export const sample = (
   prompt: Int32Array,
   params: Sampling.SamplingParams,
   maxTokens: number,
-  seed: number
+  seed: number,
+  topCount: number
 ): Sampling.SampledSequence => {
   const random = generator(seed)
   const tokens: Array<number> = []
   const logprobs: Array<number> = []
+  const topk: Array<ReadonlyArray<readonly [number, number]>> = []
   let previous = prompt[prompt.length - 1]!
   let stopped = false
   while (!stopped && tokens.length < maxTokens) {
     const next = draw(table, previous, params, random)
-    logprobs.push(logprobsAfter(table, previous)[next]!)
+    const row = logprobsAfter(table, previous)
+    logprobs.push(row[next]!)
+    if (topCount > 0) topk.push(topTokens(row, topCount))
     tokens.push(next)
     previous = next
     stopped = isStopped(tokens, params.stop)
@@ -226,26 +230,57 @@ export const sample = (
   return {
     stop_reason: stopped ? "stop" : "length",
     tokens: Int32Array.from(tokens),
-    logprobs: Float32Array.from(logprobs)
+    logprobs: Float32Array.from(logprobs),
+    ...(topCount > 0 ? { topk_logprobs: topk } : {})
   }
 }
 
-/** The logprobs of the prompt, and the `k` most likely tokens at each position. @internal */
+const topTokens = (row: Float64Array, k: number): ReadonlyArray<readonly [number, number]> =>
+  Array.from(row, (logprob, token) => [token, logprob] as const)
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, k)
+
+/** The logprobs of the last `lastN` tokens of the prompt, and the `k` most likely tokens in their place. @internal */
 export const promptLogprobs = (
   table: Table,
   prompt: Int32Array,
-  k: number
+  k: number,
+  lastN: number
 ): {
   readonly logprobs: Float32Array
   readonly top: ReadonlyArray<ReadonlyArray<readonly [number, number]> | null>
 } => {
   const logprobs = new Float32Array(prompt.length).fill(Number.NaN)
-  const top: Array<ReadonlyArray<readonly [number, number]> | null> = [null]
-  for (let i = 1; i < prompt.length; i++) {
+  const top: Array<ReadonlyArray<readonly [number, number]> | null> = Array.from(prompt, () => null)
+  for (let i = Math.max(1, prompt.length - lastN); i < prompt.length; i++) {
     const row = logprobsAfter(table, prompt[i - 1]!)
     logprobs[i] = row[prompt[i]!]!
-    const ranked = Array.from(row, (logprob, token) => [token, logprob] as const).sort((a, b) => b[1] - a[1])
-    top.push(ranked.slice(0, k))
+    top[i] = topTokens(row, k)
   }
   return { logprobs, top }
+}
+
+/** The logprob of a token at a position of the prompt from 1 on. @internal */
+export const logprobAt = (table: Table, prompt: Int32Array, position: number, token: number): number =>
+  logprobsAfter(table, prompt[position - 1]!)[token]!
+
+/** `k` tokens drawn at each position of the prompt but the first. @internal */
+export const alternatives = (
+  table: Table,
+  prompt: Int32Array,
+  k: number,
+  temperature: number,
+  seed: number
+): Sampling.PromptAltTokens => {
+  const shape = [prompt.length - 1, k]
+  const tokens = new Int32Array(shape[0]! * k)
+  const logprobs = new Float32Array(tokens.length)
+  // numbers of sequences are not below 0, so that no sequence has the same stream
+  const random = generator(streamSeed(seed, -2))
+  for (let i = 0; i < tokens.length; i++) {
+    const previous = prompt[Math.floor(i / k)]!
+    tokens[i] = draw(table, previous, { temperature, top_k: -1, top_p: 1 }, random)
+    logprobs[i] = logprobsAfter(table, previous)[tokens[i]!]!
+  }
+  return { tokens: { dtype: "int64", data: tokens, shape }, logprobs: { dtype: "float32", data: logprobs, shape } }
 }

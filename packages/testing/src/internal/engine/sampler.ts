@@ -1,9 +1,30 @@
 /** A sampler of the test engine. */
 import type * as Sampling from "@effect-tinker/api/Sampling"
-import type * as Engine from "@effect-tinker/server/Engine"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as bigram from "./bigram.ts"
-import { checkLength, maxContextLength, type Vocabulary } from "./vocabulary.ts"
+import { checkLength, maxContextLength, userError, type Vocabulary } from "./vocabulary.ts"
+
+/** What a request wants of its prompt besides samples. */
+const promptScores = (table: bigram.Table, prompt: Int32Array, options: Engine.SampleOptions, seed: number) => {
+  const { prompt_alt_tokens_k: k = 0, prompt_logprobs, target_prompt_logprobs: targets, topk_prompt_logprobs } = options
+  const lastN = options.prompt_logprobs_last_n ?? prompt.length
+  const scored = bigram.promptLogprobs(table, prompt, topk_prompt_logprobs, lastN)
+  return {
+    ...(prompt_logprobs ? { prompt_logprobs: scored.logprobs } : {}),
+    ...(topk_prompt_logprobs > 0 ? { topk_prompt_logprobs: scored.top } : {}),
+    ...(targets === undefined
+      ? {}
+      : {
+          target_prompt_logprobs: Engine.scoreTargets(targets, (position, token) =>
+            bigram.logprobAt(table, prompt, position, token)
+          )
+        }),
+    ...(k === 0
+      ? {}
+      : { prompt_alt_tokens: bigram.alternatives(table, prompt, k, options.sampling_params.temperature, seed) })
+  }
+}
 
 /** @internal */
 export const sample = Effect.fnUntraced(function* (
@@ -12,16 +33,20 @@ export const sample = Effect.fnUntraced(function* (
   options: Engine.SampleOptions
 ): Effect.fn.Return<Sampling.SampleResponse, Engine.EngineError> {
   const prompt = yield* vocabulary.checkInput(options.prompt, "prompt")
-  const { max_tokens, seed } = options.sampling_params
-  const count = max_tokens ?? maxContextLength - prompt.length
-  yield* checkLength(prompt.length + count, "the prompt with the tokens to sample")
-  const scored = bigram.promptLogprobs(table, prompt, options.topk_prompt_logprobs)
+  const { target_prompt_logprobs: targets, topk_sample_logprobs = 0 } = options
+  const problem = targets === undefined ? undefined : Engine.targetProblem(targets, vocabulary.size)
+  if (problem !== undefined) return yield* userError(problem)
+  const { max_tokens, seed = 0 } = options.sampling_params
+  const scores = promptScores(table, prompt, options, seed)
+  // the first token after a prompt that is only scored needs no room in the context
+  const room = Math.max(maxContextLength - prompt.length, Object.keys(scores).length > 0 ? 1 : 0)
+  const count = max_tokens ?? room
+  if (count > room) yield* checkLength(prompt.length + count, "the prompt with the tokens to sample")
   return {
     sequences: Array.from({ length: options.num_samples }, (_, index) =>
-      bigram.sample(table, prompt, options.sampling_params, count, bigram.streamSeed(seed ?? 0, index))
+      bigram.sample(table, prompt, options.sampling_params, count, bigram.streamSeed(seed, index), topk_sample_logprobs)
     ),
-    ...(options.prompt_logprobs ? { prompt_logprobs: scored.logprobs } : {}),
-    ...(options.topk_prompt_logprobs > 0 ? { topk_prompt_logprobs: scored.top } : {}),
+    ...scores,
     prompt_cache_hit_tokens: 0,
     type: "sample" as const
   }
