@@ -1,4 +1,4 @@
-"""The official client, unmodified, does all that it can with a service. Run by main.ts, in the client's own environment.
+"""Runs every operation of the unmodified official client against a service. main.ts runs it, in the client's environment.
 
 python loop.py URL KEY
 """
@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable
 
-# no stored key of this machine is to be read
+# so that the client finds no stored key
 os.environ["HOME"] = tempfile.mkdtemp()
 for name in list(os.environ):
     if name.startswith(("TINKER_", "CLOUDFLARE_")):
@@ -40,7 +40,7 @@ failures: list[str] = []
 
 
 def step(name: str, call: Callable[[], Any]) -> Any:
-    """Does it, says how it went, and goes on."""
+    """Runs one step and prints its outcome. A failure does not stop the steps behind it."""
     start = time.monotonic()
     try:
         said = call()
@@ -71,7 +71,7 @@ def fails(status: int, call: Callable[[], Any]) -> str:
 
 
 def conflicts(path: str, body: Any) -> str:
-    """409, which the official client asks again for during five minutes, whatever the answer says: so without it."""
+    """Expects a 409. It is sent without the official client, which retries a 409 for five minutes."""
     request = urllib.request.Request(
         f"{URL}/api/v1{path}",
         data=json.dumps(body).encode(),
@@ -131,7 +131,7 @@ def train() -> str:
 
 
 def chunks() -> str:
-    # two requests, of which each is one chunk, are one result
+    # the results of two chunks are combined into one
     many = [datum([i % 200 + 1, i % 50 + 2, 3, 4]) for i in range(1500)]
     output = state["trainer"].forward_backward(many, "cross_entropy").result()
     assert len(output.loss_fn_outputs) == 1500
@@ -159,7 +159,7 @@ def policies() -> str:
 
 def custom() -> str:
     if find_spec("torch") is None:
-        return "skipped, for want of torch"
+        return "skipped: torch is not installed"
 
     def loss(batch: Any, logprobs: Any) -> Any:
         total = -sum(values.sum() for values in logprobs)
@@ -196,7 +196,7 @@ def save() -> str:
 
 
 def load() -> str:
-    # it goes on bit for bit
+    # training continues with equal bits
     def go_on(trainer: Any) -> float:
         trainer.forward_backward(data, "cross_entropy").result()
         trainer.optim_step(types.AdamParams(learning_rate=1e-2)).result()
@@ -378,7 +378,7 @@ def cli_version() -> str:
 
 
 def cli_download() -> str:
-    # it makes a session and a model of its own, saves that for other programs, and deletes it again
+    # the command creates a session and a model, exports the weights, and deletes them
     target = tempfile.mkdtemp()
     said = cli("checkpoint", "download", "{weights}", "--output", target)()
     files = sorted(path.name for path in Path(target).rglob("*") if path.is_file())
@@ -398,7 +398,7 @@ STEPS: list[tuple[str, Callable[[], Any]]] = [
     ("forward_backward and optim_step", train),
     ("a batch of several chunks", chunks),
     ("the losses of policies", policies),
-    ("a loss of one's own", custom),
+    ("a custom loss", custom),
     ("what is refused", refusals),
     ("save", save),
     ("load, with the optimizer and without", load),

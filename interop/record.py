@@ -1,4 +1,4 @@
-"""Records what the official Python client says, as fixtures for the tests of packages/api.
+"""Records the requests of the official Python client, as fixtures for the tests of packages/api.
 
     python3 interop/record.py
 

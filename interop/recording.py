@@ -1,4 +1,4 @@
-"""A small server that answers the official client and keeps what both said."""
+"""A small server that responds to the official client and records the requests and responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADERS = (
 )
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# what telemetry says of the run itself
+# what differs from run to run in telemetry
 _VOLATILE = {
     "timestamp": "2026-01-02T03:04:05.678901Z",
     "duration": "0:00:01.234567",
@@ -33,7 +33,7 @@ _VOLATILE = {
 
 
 def steady(value: Any, telemetry: bool = False) -> Any:
-    """The value without what differs from run to run."""
+    """The value with everything replaced that differs from run to run."""
     if isinstance(value, str):
         return _UUID.sub("00000000-0000-4000-8000-000000000000", value)
     if isinstance(value, list):
@@ -54,7 +54,7 @@ def _body(raw: bytes, content_type: str, path: str) -> dict[str, Any]:
     return {"base64": base64.b64encode(raw).decode()}
 
 
-class Answer:
+class Response:
     def __init__(self, body: Any = None, status: int = 200, headers: dict[str, str] | None = None):
         self.status = status
         self.headers = dict(headers or {})
@@ -97,15 +97,15 @@ class Recording:
                     {name.lower(): value for name, value in self.headers.items()},
                     self.rfile.read(length),
                 )
-                answer = recording.answer(request)
-                self.send_response(answer.status)
-                if answer.type:
-                    self.send_header("content-type", answer.type)
-                for name, value in answer.headers.items():
+                response = recording.respond(request)
+                self.send_response(response.status)
+                if response.type:
+                    self.send_header("content-type", response.type)
+                for name, value in response.headers.items():
                     self.send_header(name, value)
-                self.send_header("content-length", str(len(answer.raw)))
+                self.send_header("content-length", str(len(response.raw)))
                 self.end_headers()
-                self.wfile.write(answer.raw)
+                self.wfile.write(response.raw)
 
             do_GET = do_POST = do_PUT = do_DELETE = _handle
 
@@ -117,15 +117,15 @@ class Recording:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def answer(self, request: Request) -> Answer:
+    def respond(self, request: Request) -> Response:
         key = f"{request.method} {request.path}"
         for pattern, route in self.routes.items():
             if re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), key):
                 found = route(request)
-                answer = found if isinstance(found, Answer) else Answer(found)
+                response = found if isinstance(found, Response) else Response(found)
                 break
         else:
-            answer = Answer({"detail": "Not Found"}, 404)
+            response = Response({"detail": "Not Found"}, 404)
         exchange = {
             "request": {
                 "method": request.method,
@@ -135,14 +135,14 @@ class Recording:
                 **_body(request.raw, request.headers.get("content-type", ""), request.path),
             },
             "response": {
-                "status": answer.status,
-                **({"headers": answer.headers} if answer.headers else {}),
-                **_body(answer.raw, answer.type, request.path),
+                "status": response.status,
+                **({"headers": response.headers} if response.headers else {}),
+                **_body(response.raw, response.type, request.path),
             },
         }
         with self._lock:
             self.exchanges.append(exchange)
-        return answer
+        return response
 
     def last(self, path: str) -> dict[str, Any]:
         """The latest exchange on a path."""

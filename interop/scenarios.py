@@ -1,4 +1,4 @@
-"""What the official client is made to say. Run by record.py, in the client's own environment."""
+"""The calls of the official client that are recorded. record.py runs them, in the client's environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-# no stored key of this machine is to be read
+# so that the client finds no stored key
 os.environ["HOME"] = tempfile.mkdtemp()
 warnings.filterwarnings("ignore")
 
@@ -30,7 +30,7 @@ from pydantic import BaseModel
 from tinker import types
 from tinker.proto import tinker_public_pb2 as pb
 
-from recording import Answer, Recording, Request, steady
+from recording import Response, Recording, Request, steady
 
 KEY = "tml-none"
 IMAGE = bytes(range(256)) + b"\x89PNG"
@@ -83,7 +83,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-# --- answers of the service
+# --- responses of the service
 
 
 def f32(*values: float) -> bytes:
@@ -148,7 +148,7 @@ def ragged_output() -> pb.ForwardBackwardOutput:
 
 
 def bare_output(datums: int) -> pb.ForwardBackwardOutput:
-    """Datums whose fields the service left out."""
+    """Datums without fields."""
     out = pb.ForwardBackwardOutput(loss_fn_output_type="module:ArrayRecord")
     out.loss_fn_outputs.add(num_datums=datums)
     return out
@@ -222,7 +222,7 @@ CURSOR = {"offset": 0, "limit": 20, "total_count": 1}
 
 
 class Service:
-    """Answers everything, and keeps results for the futures that it handed out."""
+    """Responds to every request, and keeps the results of the futures that it created."""
 
     def __init__(self, flags: dict[str, Any] | None = None, dynamic: dict[str, Any] | None = None):
         self.flags, self.dynamic = flags or {}, dynamic or {}
@@ -244,10 +244,10 @@ class Service:
                     "note": "",
                     "details": {"org_details": {"name": "o"}, "user_details": {"email": "u@example.org"}},
                 },
-                "DELETE /auth/apikey/me": lambda r: Answer(status=204),
+                "DELETE /auth/apikey/me": lambda r: Response(status=204),
                 "POST /create_session": lambda r: {"type": "create_session", "session_id": "s-1", "info_message": "hello"},
                 "POST /session_heartbeat": lambda r: {"type": "session_heartbeat"},
-                "POST /sessions/*/finish": lambda r: Answer(status=204),
+                "POST /sessions/*/finish": lambda r: Response(status=204),
                 "POST /telemetry": lambda r: {"status": "accepted"},
                 "GET /get_server_capabilities": lambda r: {
                     "supported_models": [
@@ -301,7 +301,7 @@ class Service:
                 "POST /asample": self.sample,
                 "POST /retrieve_future": self.retrieve,
                 "POST /retrieve_futures": self.retrieve_many,
-                "POST /cancel_future": lambda r: Answer(status=204),
+                "POST /cancel_future": lambda r: Response(status=204),
                 "GET /samplers/*": lambda r: {"sampler_id": "s-1:sample:0", "base_model": "org/model", "model_path": None},
                 "GET /training_runs": lambda r: {"training_runs": [RUN], "cursor": CURSOR},
                 "GET /training_runs/*/checkpoints": lambda r: {"checkpoints": [CHECKPOINT], "cursor": None},
@@ -311,10 +311,10 @@ class Service:
                 },
                 "GET /training_runs/*": lambda r: RUN,
                 "GET /checkpoints": lambda r: {"checkpoints": [CHECKPOINT], "cursor": {**CURSOR, "limit": 100}},
-                "DELETE /training_runs/*/publish": lambda r: Answer(status=204),
-                "DELETE /training_runs/*": lambda r: Answer(status=204),
-                "POST /training_runs/*/publish": lambda r: Answer(status=204),
-                "PUT /training_runs/*/ttl": lambda r: Answer(status=204),
+                "DELETE /training_runs/*/publish": lambda r: Response(status=204),
+                "DELETE /training_runs/*": lambda r: Response(status=204),
+                "POST /training_runs/*/publish": lambda r: Response(status=204),
+                "PUT /training_runs/*/ttl": lambda r: Response(status=204),
                 "GET /sessions": lambda r: {"sessions": ["s-1", "s-2"]},
                 "POST /sessions/search": lambda r: {
                     "sessions": [
@@ -345,7 +345,7 @@ class Service:
                     "next_cursor": {"last_created_at": "2026-05-27T20:00:00.123456Z", "last_session_id": "s-1"},
                 },
                 "GET /sessions/*/trace_export": lambda r: {"status": "ready", "url": "http://127.0.0.1/trace", "error": None},
-                "PUT /sessions/*/project": lambda r: Answer(status=204),
+                "PUT /sessions/*/project": lambda r: Response(status=204),
                 "GET /sessions/*": lambda r: {
                     "training_run_ids": ["s-1:train:0"],
                     "sampler_ids": ["s-1:sample:0"],
@@ -421,7 +421,7 @@ class Service:
             time.sleep(0.2)
             return {"type": "try_again", "request_id": name, "queue_state": "active"}
         result = self.results[name]
-        return result if isinstance(result, (dict, Answer)) else result.SerializeToString(deterministic=True)
+        return result if isinstance(result, (dict, Response)) else result.SerializeToString(deterministic=True)
 
     def retrieve_many(self, request: Request) -> Any:
         cursor = request.json["prev_cursor"]
@@ -437,7 +437,7 @@ class Service:
 
 
 def in_order(request: dict[str, Any]) -> dict[str, Any]:
-    """The same message with the entries of its maps in order; the client writes them in any."""
+    """The same message with the entries of its maps sorted: the client writes them in any order."""
     compressed = request["headers"].get("content-encoding") == "zstd"
     sent = base64.b64decode(request["base64"])
     if compressed:
@@ -776,7 +776,7 @@ def rest(fixtures: Fixtures) -> None:
 
 
 def token(fixtures: Fixtures) -> None:
-    """A token is exchanged for, and the fixture keeps its claims alone."""
+    """The key is exchanged for a token, of which the fixture keeps only the claims."""
     now = int(time.time())
     claims = {"exp": now + 3600, "iat": now, "sub": "u-1", "iss": "passport-x", "email": "", "org_id": "7"}
     encode = lambda part: base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")

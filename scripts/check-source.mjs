@@ -4,7 +4,7 @@
  *
  * - `--write` brings every `src/index.ts` up to date.
  * - `--unused` lists the exports that nobody uses, also those that may stay.
- * - `--rooms` prints which rooms import which, as they are now.
+ * - `--rooms` prints which rooms import which at present.
  */
 import * as circles from "./check-source/circles.mjs"
 import * as docs from "./check-source/docs.mjs"

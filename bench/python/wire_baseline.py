@@ -59,5 +59,5 @@ record.fields["logprobs"].CopyFrom(
         dtype=pb.DTYPE_FLOAT32,
     )
 )
-answer = output.SerializeToString()
-print(f"decode\t{len(answer) / best(lambda: deserialize_forward_backward_output(answer))}")
+encoded = output.SerializeToString()
+print(f"decode\t{len(encoded) / best(lambda: deserialize_forward_backward_output(encoded))}")

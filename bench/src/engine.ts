@@ -3,9 +3,9 @@
  * one thread: training at rank 16, sampling 8 sequences, the peak memory of the process, and the time from its start to
  * the end of the first step. The smallest model is the shipped one; the others have random weights.
  *
- * JAX and each executor run in a process of their own, pinned to one core where the system has `taskset`. They take
- * turns, one repetition each. Seconds are processor time over all threads of the process, so that other load on the
- * machine counts little. A figure is the median of its repetitions, and its ratio is to JAX. Python with JAX is found in
+ * JAX and each executor run in separate processes, pinned to one core where the system has `taskset`. They take turns,
+ * one repetition each. Seconds are processor time over all threads of the process, so that other load on the machine
+ * counts little. A figure is the median of its repetitions, and its ratio is to JAX. Python with JAX is found in
  * packages/engine/reference/.venv or by the variable PYTHON; without it, figures have no ratio.
  *
  * `ENGINE_SIZES=1M,10M` and `ENGINE_EXECUTORS=native` choose sizes and executors. At 100M, WebAssembly takes minutes.
@@ -240,9 +240,9 @@ const start = async (command: string, args: ReadonlyArray<string>, quiet: boolea
     first,
     ask: async (line) => {
       child.stdin.write(`${line}\n`)
-      const answer = await next()
-      if (answer === undefined) throw new Error(`${name} ended`)
-      return Number(answer)
+      const line = await next()
+      if (line === undefined) throw new Error(`${name} ended`)
+      return Number(line)
     },
     end: () => child.stdin.end()
   }

@@ -51,7 +51,7 @@ const best = (all: ReadonlyArray<Measured>): Measured =>
 const cases = ["bare", "sdk", "wrapped", "transformed"] as const
 type Case = (typeof cases)[number]
 
-/** Runs the cases in rounds, so that what else the machine does affects them alike. */
+/** Runs the cases in rounds, so that other load on the machine affects all of them alike. */
 const measureCases = async (url: string): Promise<Record<Case, Measured>> => {
   const measurements: Record<Case, Array<Measured>> = { bare: [], sdk: [], wrapped: [], transformed: [] }
   for (let round = 0; round < rounds; round++) {

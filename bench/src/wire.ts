@@ -128,10 +128,10 @@ export const main = async (print: (line: string) => void = console.log): Promise
     "GB/s"
   )
 
-  const answer = ok(ProtobufCodec.encodeForwardBackwardOutput(result()))
+  const encoded = ok(ProtobufCodec.encodeForwardBackwardOutput(result()))
   figure(
     "wire.decode.logprobs",
-    rate(answer.length, () => ok(ProtobufCodec.decodeForwardBackwardOutput(answer))),
+    rate(encoded.length, () => ok(ProtobufCodec.decodeForwardBackwardOutput(encoded))),
     "GB/s",
     theirs("decode"),
     client

@@ -1,6 +1,6 @@
 /**
- * Keeps the port to Effect 4 small (docs/decisions/effect-4.md): what has a form in both lines is written in that form, and
- * of what has none, each package uses each in at most one file.
+ * Keeps the port to Effect 4 small (docs/decisions/effect-4.md): sources use the forms that both lines have; a feature
+ * without a common form is used in at most one file of a package.
  */
 import { packages, parse, shortPath } from "./sources.mjs"
 

@@ -55,7 +55,7 @@ export const check = (report) => {
         }
         if (/^[.#]/.test(specifier) || specifier.startsWith("node:")) continue
         const imported = packageName(specifier)
-        // the one file that runs in this repository alone
+        // the only file that runs just in this repository
         if (imported === "tsx" && path.endsWith("FromSources.mjs")) continue
         if (!dependencies.has(imported)) report(path, line, `imports ${imported}, which package.json does not name`)
         if (imported.startsWith(scope) && !allowed.includes(imported.slice(scope.length))) {

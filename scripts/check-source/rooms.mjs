@@ -205,7 +205,7 @@ const checkRooms = (report) => {
   }
 }
 
-/** The rooms as they are: package → room → what its files import of the package. Printed by --rooms. */
+/** The actual rooms: package → room → what its files import of the package. Printed by --rooms. */
 export const actualRooms = () => {
   const found = {}
   for (const { from, to } of edges()) {

@@ -87,7 +87,7 @@ const recordUses = (file, use, useDynamically) => {
     if (specifier === undefined) continue
     for (const target of resolveSpecifier(file.path, specifier)) {
       if (target === file.path) continue
-      // what comes of a dynamic import is handed on, and any file of the package may name its exports
+      // the result of a dynamic import is passed on, and any file of the package may name its exports
       if (dynamic) useDynamically(target)
       if (reexportsAll) use(target, "*")
       if (namespace !== undefined) useNamespace(target, namespace)

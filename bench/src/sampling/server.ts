@@ -1,4 +1,4 @@
-/** A scripted service that responds at once, for a process of its own. It prints its URL. */
+/** A scripted service that responds at once. It runs in a separate process, and prints its URL. */
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Either from "effect/Either"
 import { createServer } from "node:http"
