@@ -240,9 +240,9 @@ const start = async (command: string, args: ReadonlyArray<string>, quiet: boolea
     first,
     ask: async (line) => {
       child.stdin.write(`${line}\n`)
-      const line = await next()
-      if (line === undefined) throw new Error(`${name} ended`)
-      return Number(line)
+      const reply = await next()
+      if (reply === undefined) throw new Error(`${name} ended`)
+      return Number(reply)
     },
     end: () => child.stdin.end()
   }
