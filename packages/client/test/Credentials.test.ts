@@ -7,7 +7,19 @@ import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, LogLevel, Redacted, TestClock } from "effect"
+import {
+  ConfigProvider,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  LogLevel,
+  Redacted,
+  Schedule,
+  TestClock
+} from "effect"
 import * as commands from "./utils/commands.ts"
 import { withWarnings } from "./utils/logs.ts"
 import { over, ways } from "./utils/services.ts"
@@ -268,6 +280,28 @@ describe("the credential of a command", () => {
       assert.strictEqual(yield* get, "tml-2")
       assert.strictEqual(yield* count, 3)
       assert.isAtMost(lines.length, 1)
+    })
+  )
+
+  it.effect("is fetched at a bounded rate when the command fails and many calls try again, each in its own time", () =>
+    Effect.gen(function* () {
+      const { count, get } = yield* ofCommand((run) => (run < 12 ? failing : { output: "tml-late" }))
+      const call = (i: number) => Effect.retry(get, Schedule.spaced(100 + i))
+      const { value } = yield* withWarnings(
+        Effect.gen(function* () {
+          const calls = yield* Effect.fork(
+            Effect.all(
+              Array.from({ length: 50 }, (_, i) => call(i)),
+              { concurrency: 50 }
+            )
+          )
+          yield* TestClock.adjust("15 seconds")
+          assert.isAtMost(yield* count, 12)
+          yield* TestClock.adjust("15 seconds")
+          return yield* Fiber.join(calls)
+        })
+      )
+      assert.deepStrictEqual(new Set(value), new Set(["tml-late"]))
     })
   )
 

@@ -37,6 +37,9 @@ interface Running {
 const patienceMillis = 5_000
 const firstRetryMillis = 1_000
 const lastRetryMillis = 60_000
+// thousands of callers may try again, each in its own time: after so many failures in a row the attempts are spaced
+const maxQuickFailures = 8
+const spacingMillis = 5_000
 
 /** @internal */
 export class Renewal {
@@ -46,6 +49,8 @@ export class Renewal {
   private running: Running | undefined = undefined
   private fiber: Fiber.Fiber<unknown> | undefined = undefined
   private failures = 0
+  /** when the next attempt may start that callers without a credential wait for */
+  private notBefore = 0
   /** when to try again after a failure, while the credential at hand is valid */
   private retryAt = 0
 
@@ -129,7 +134,8 @@ export class Renewal {
 
   private run({ isRequired, result }: Running): Effect.Effect<void> {
     const held = isRequired ? undefined : this.lease
-    return Effect.suspend(() => this.options.fetch({ held, rejected: this.rejected })).pipe(
+    return this.spacing(isRequired).pipe(
+      Effect.flatMap(() => this.options.fetch({ held, rejected: this.rejected })),
       Effect.map((lease) => this.hold(lease)),
       Effect.tapError((error) => this.noteFailure(error, held)),
       Effect.onInterrupt(() => Deferred.fail(result, new TinkerError.ClientClosed({ method: "Credentials" }))),
@@ -145,10 +151,17 @@ export class Renewal {
     )
   }
 
+  private spacing(isRequired: boolean): Effect.Effect<void> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      isRequired && now < this.notBefore ? Effect.sleep(this.notBefore - now) : Effect.void
+    )
+  }
+
   private hold(lease: Lease): Redacted.Redacted {
     this.lease = lease
     this.failures = 0
     this.retryAt = 0
+    this.notBefore = 0
     return lease.value
   }
 
@@ -156,6 +169,7 @@ export class Renewal {
     return Effect.gen(this, function* () {
       const now = yield* Clock.currentTimeMillis
       this.retryAt = now + (yield* jittered(firstRetryMillis, lastRetryMillis, this.failures++))
+      this.notBefore = error.isRetryable && this.failures >= maxQuickFailures ? now + spacingMillis : 0
       // without a credential at hand the calls fail with the error, unless they try again
       if (held === undefined && !error.isRetryable) return
       const rest = held === undefined ? "" : " The one at hand is used for as long as it is valid."
