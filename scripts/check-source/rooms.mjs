@@ -96,7 +96,7 @@ export const allowedRooms = {
     util: [],
     auth: ["util"],
     checkpoints: ["effect", "util", "auth", "CheckpointStore", "Engine", "SafeTensors"],
-    http: ["auth", "TinkerService"],
+    http: ["util", "auth", "TinkerService"],
     records: ["auth"],
     transfers: ["effect", "util", "auth", "checkpoints", "http", "records", "TinkerService"],
     work: ["effect", "util", "auth", "records", "CheckpointStore", "Engine"],

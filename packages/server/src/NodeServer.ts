@@ -6,22 +6,21 @@
  * @since 0.1.0
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApp from "@effect/platform/HttpApp"
-import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as HttpServer from "@effect/platform/HttpServer"
 import type * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Http from "node:http"
 import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
 import * as apiErrors from "./internal/http/apiErrors.ts"
+import { BodyReader, type ReadBody } from "./internal/http/body/reader.ts"
+import { readNodeBody } from "./internal/http/body/nodeReader.ts"
 import * as webPages from "./internal/http/webPages.ts"
 import * as TinkerServer from "./TinkerServer.ts"
 import * as TinkerService from "./TinkerService.ts"
@@ -64,7 +63,7 @@ export interface Options extends TinkerServer.Options {
   readonly host?: string | undefined
   /** the port; any free one by default, which `HttpServer.address` returns */
   readonly port?: number | undefined
-  /** largest size of a request body in bytes; 1 GiB by default */
+  /** largest size of any request body in bytes, also of an upload; 1 GiB by default. `bodyLimits` are smaller */
   readonly maxBodySize?: number | undefined
   /**
    * Origins whose web pages may call the service, such as `https://example.com`; none by default. Requests from pages of
@@ -108,6 +107,7 @@ const makeMiddleware = (policy: ListenerPolicy) => {
     const readable = webPages.withCors(policy, request, response)
     return isStopping() ? HttpServerResponse.setHeader(readable, "connection", "close") : readable
   }
+  const read: ReadBody = (request, limit) => readNodeBody(request, Math.min(limit, maxBodySize))
   const addHeaders = HttpApp.appendPreResponseHandler((request, response) =>
     Effect.succeed(withHeaders(request, response))
   )
@@ -119,9 +119,7 @@ const makeMiddleware = (policy: ListenerPolicy) => {
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const rejection = rejectionOf(request)
       if (rejection !== undefined) return Effect.succeed(withHeaders(request, rejection))
-      return Effect.flatMap(addHeaders, () =>
-        HttpIncomingMessage.withMaxBodySize(app, Option.some(FileSystem.Size(maxBodySize)))
-      )
+      return Effect.flatMap(addHeaders, () => Effect.provideService(app, BodyReader, read))
     })
 }
 

@@ -3,7 +3,7 @@
  * `InProcessHttpClient` calls them without a socket, and `HttpApiBuilder.serve` adds them to any other server.
  *
  * An invalid request gets a 4xx response with a JSON body `{ detail }`: 422 if the body is not JSON or does not match the
- * endpoint's schema, with the path of the invalid field; 415 if its content type is not supported; 401 if the API key is
+ * endpoint's schema, with the path of the invalid field; 413 if it is too large; 415 if its content type is not supported; 401 if the API key is
  * missing or wrong; 404 if the path does not exist.
  *
  * @since 0.1.0
@@ -18,6 +18,7 @@ import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
 import * as apiKeys from "./internal/auth/apiKeys.ts"
 import * as endpoints from "./internal/endpoints/endpoints.ts"
+import * as bodyLimits from "./internal/http/body/limits.ts"
 import * as middleware from "./internal/http/middleware.ts"
 import type { DurationInput } from "./internal/util/duration.ts"
 import * as TinkerService from "./TinkerService.ts"
@@ -43,6 +44,26 @@ export interface HandlerOptions {
   readonly maxCompressedSize?: number | undefined
   /** largest size in bytes of such a body after decompression; 256 MiB by default */
   readonly maxDecompressedSize?: number | undefined
+  /** largest sizes of bodies, after decompression; a larger body gets 413 while it arrives */
+  readonly bodyLimits?: BodyLimits | undefined
+}
+
+/**
+ * Largest sizes of request bodies in bytes. JSON is parsed in one go, and holds everybody up for as long; clients send
+ * large passes as protobuf.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BodyLimits {
+  /** JSON of all endpoints but the following; 4 MiB by default */
+  readonly json?: number | undefined
+  /** JSON of a sample request, whose prompt may hold images; 16 MiB by default */
+  readonly sample?: number | undefined
+  /** JSON of `forward` and `forward_backward`; 32 MiB by default */
+  readonly jsonPass?: number | undefined
+  /** protobuf of `forward_backward`; 256 MiB by default */
+  readonly protobufPass?: number | undefined
 }
 
 /**
@@ -51,18 +72,23 @@ export interface HandlerOptions {
  */
 export interface Options extends TinkerService.Options, HandlerOptions {}
 
+const limitsOf = ({
+  bodyLimits: given = {},
+  maxCompressedSize,
+  maxDecompressedSize
+}: HandlerOptions): bodyLimits.BodyLimits => ({
+  json: given.json ?? bodyLimits.defaults.json,
+  sample: given.sample ?? bodyLimits.defaults.sample,
+  jsonPass: given.jsonPass ?? bodyLimits.defaults.jsonPass,
+  protobufPass: given.protobufPass ?? bodyLimits.defaults.protobufPass,
+  compressed: maxCompressedSize ?? bodyLimits.defaults.compressed,
+  decompressed: maxDecompressedSize ?? bodyLimits.defaults.decompressed
+})
+
 const layerMiddleware = (options: HandlerOptions) =>
   HttpApiBuilder.middleware(
     Effect.map(Effect.all([TinkerService.TinkerService, Zstd.make, apiKeys.ApiKeys]), ([tinker, zstd, keys]) =>
-      middleware.make({
-        tinker,
-        zstd,
-        keys,
-        limits: {
-          compressed: options.maxCompressedSize ?? 64 * 1024 * 1024,
-          decompressed: options.maxDecompressedSize ?? Zstd.maxBytes
-        }
-      })
+      middleware.make({ tinker, zstd, keys, limits: limitsOf(options) })
     )
   )
 

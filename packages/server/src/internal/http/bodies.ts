@@ -1,4 +1,4 @@
-/** Checks the content type of request bodies, decompresses them, and decodes JSON. */
+/** Reads request bodies within limits, checks their content type, decompresses them, and decodes JSON. */
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Zstd from "@effect-tinker/api/Zstd"
 import * as HttpApiError from "@effect/platform/HttpApiError"
@@ -7,20 +7,18 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ApiError } from "./apiErrors.ts"
+import * as bodyLimits from "./body/limits.ts"
+import { readBody } from "./body/reader.ts"
 import * as mediaType from "./mediaType.ts"
 import * as serverRequest from "./serverRequest.ts"
 import * as signedPaths from "./signedPaths.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
-/** Limits on compressed bodies, in bytes. @internal */
-export interface BodyLimits {
-  readonly compressed: number
-  readonly decompressed: number
-}
-
 /** Only forward and forward_backward take protobuf. */
 const takesProtobuf = (url: string): boolean => url.split("?")[0]!.endsWith("/forward_backward")
+
+const untyped = "the body has no content-type: send application/json"
 
 /** Whether a request has a body, of known or unknown length. */
 const hasContent = ({ headers }: Request): boolean =>
@@ -49,38 +47,61 @@ const unsupportedMediaType = (request: Request): string | undefined => {
   }
   const type = headers["content-type"]
   // web pages may send a body without a type, or with the type of a form or of text, to any service
-  if (type === undefined) return hasContent(request) ? "the body has no content-type: send application/json" : undefined
+  if (type === undefined) return hasContent(request) ? untyped : undefined
   return isSupported(type, url) ? undefined : `content-type ${type} is not supported: send application/json`
 }
 
-/** Reads a compressed body, and replaces it with the decompressed one. */
-const decompressBody = (zstd: Zstd.Service, request: Request, limits: BodyLimits): Effect.Effect<Request, ApiError> =>
-  request.arrayBuffer.pipe(
-    Effect.mapError(() => ({ status: 413, detail: "the compressed body cannot be read, or is too large" })),
-    Effect.filterOrFail(
-      (buffer) => buffer.byteLength <= limits.compressed,
-      () => ({ status: 413, detail: `the compressed body is larger than ${limits.compressed} bytes` })
-    ),
-    Effect.flatMap((buffer) =>
-      Effect.mapError(zstd.decompress(new Uint8Array(buffer), limits.decompressed), ({ message, reason }) => ({
-        status: reason === "TooLarge" ? 413 : 422,
-        detail: message
-      }))
-    ),
-    Effect.map((bytes) => serverRequest.withDecompressedBody(request, bytes))
-  )
+const tooLarge = (what: string, limit: number): ApiError => ({
+  status: 413,
+  detail: `${what} is larger than ${limit} bytes`
+})
 
-/** A request whose body is of a supported type and not compressed. Fails with 415, 413 or 422. @internal */
+const decompress = (zstd: Zstd.Service, bytes: Uint8Array, limit: number): Effect.Effect<Uint8Array, ApiError> =>
+  Effect.mapError(zstd.decompress(bytes, limit), ({ message, reason }) => ({
+    status: reason === "TooLarge" ? 413 : 422,
+    detail: message
+  }))
+
+/** Reads the body up to its limit, and decompresses it. */
+const readContent = (
+  zstd: Zstd.Service,
+  request: Request,
+  limits: bodyLimits.BodyLimits
+): Effect.Effect<Uint8Array, ApiError> => {
+  const limit = bodyLimits.limitOf(limits, request.url, isProtobuf(request))
+  const isCompressed = request.headers["content-encoding"] === Zstd.contentEncoding
+  const received = isCompressed ? Math.min(limits.compressed, limit) : limit
+  return readBody(request, received).pipe(
+    Effect.mapError((failure) =>
+      failure === "TooLarge"
+        ? tooLarge(isCompressed ? "the compressed body" : "the body", received)
+        : { status: 422, detail: "the body was not received completely" }
+    ),
+    Effect.flatMap((bytes) =>
+      isCompressed ? decompress(zstd, bytes, Math.min(limits.decompressed, limit)) : Effect.succeed(bytes)
+    )
+  )
+}
+
+/**
+ * A request whose body is in memory, of a supported type, within its limit, and not compressed. Fails with 415, 413 or
+ * 422. Uploads stay streams.
+ *
+ * @internal
+ */
 export const normalize = (
   zstd: Zstd.Service,
   request: Request,
-  limits: BodyLimits
+  limits: bodyLimits.BodyLimits
 ): Effect.Effect<Request, ApiError> => {
   const reason = unsupportedMediaType(request)
   if (reason !== undefined) return Effect.fail({ status: 415, detail: reason })
-  return HttpMethod.hasBody(request.method) && request.headers["content-encoding"] === Zstd.contentEncoding
-    ? decompressBody(zstd, request, limits)
-    : Effect.succeed(request)
+  if (!HttpMethod.hasBody(request.method) || signedPaths.isUpload(request)) return Effect.succeed(request)
+  return Effect.flatMap(readContent(zstd, request, limits), (bytes) =>
+    bytes.length > 0 && request.headers["content-type"] === undefined
+      ? Effect.fail({ status: 415, detail: untyped })
+      : Effect.succeed(serverRequest.withBody(request, bytes))
+  )
 }
 
 /**

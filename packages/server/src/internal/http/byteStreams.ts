@@ -4,18 +4,20 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { BodyProblem } from "./httpErrors.ts"
 
-/** All bytes of a stream, copied once. @internal */
+/** The bytes of all chunks, copied once. @internal */
+export const concatBytes = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const out = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0))
+  let offset = 0
+  for (const chunk of chunks) {
+    out.set(chunk, offset)
+    offset += chunk.length
+  }
+  return out
+}
+
+/** All bytes of a stream. @internal */
 export const collectBytes = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Array, E> =>
-  Effect.map(Stream.runCollect(stream), (chunks) => {
-    const list = Array.from(chunks)
-    const out = new Uint8Array(list.reduce((size, chunk) => size + chunk.length, 0))
-    let offset = 0
-    for (const chunk of list) {
-      out.set(chunk, offset)
-      offset += chunk.length
-    }
-    return out
-  })
+  Effect.map(Stream.runCollect(stream), (chunks) => concatBytes(Array.from(chunks)))
 
 /** The bytes of a request's or a response's body. @internal */
 export const bodyBytes = (

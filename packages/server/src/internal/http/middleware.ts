@@ -9,8 +9,10 @@ import type * as TinkerService from "../../TinkerService.ts"
 import type * as apiKeys from "../auth/apiKeys.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as tokens from "../auth/tokens.ts"
+import * as ids from "../util/ids.ts"
 import * as apiErrors from "./apiErrors.ts"
 import * as bodies from "./bodies.ts"
+import type { BodyLimits } from "./body/limits.ts"
 import * as signedPaths from "./signedPaths.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -21,7 +23,7 @@ export interface Dependencies {
   readonly tinker: TinkerService.Service
   readonly zstd: Zstd.Service
   readonly keys: apiKeys.Service
-  readonly limits: bodies.BodyLimits
+  readonly limits: BodyLimits
 }
 
 const unauthorized = (credential: string | undefined): Response => {
@@ -45,7 +47,16 @@ const rejectMalformed = (tinker: TinkerService.Service, request: Request, detail
         : Effect.void
   })
 
-/** The response to a failed request. A failure of the service is logged, and not shown. */
+/** Logs a failure of the service. Its response has the id of the log entry, and nothing of the failure. */
+const toInternalError = (request: Request, cause: Cause.Cause<unknown>): Effect.Effect<Response> =>
+  Effect.gen(function* () {
+    const id = yield* ids.uuid
+    yield* Effect.logError(`request ${id} failed: ${request.method} ${request.url.split("?")[0]}`, cause)
+    const detail = `internal error: the service has logged it as request ${id}`
+    return HttpServerResponse.setHeader(apiErrors.toResponse({ status: 500, detail }), "x-request-id", id)
+  })
+
+/** The response to a failed request. */
 const toErrorResponse = (
   tinker: TinkerService.Service,
   request: Request,
@@ -53,12 +64,7 @@ const toErrorResponse = (
 ): Effect.Effect<Response> => {
   if (Cause.isInterrupted(cause)) return Effect.failCause(cause as Cause.Cause<never>)
   const error = apiErrors.fromCause(cause)
-  if (error === undefined) {
-    return Effect.as(
-      Effect.logError(`${request.method} ${request.url} failed`, cause),
-      apiErrors.toResponse({ status: 500, detail: "internal error; the service has logged it" })
-    )
-  }
+  if (error === undefined) return toInternalError(request, cause)
   const response = apiErrors.toResponse(error)
   return error.status === 422
     ? Effect.as(rejectMalformed(tinker, request, error.detail), response)
@@ -91,16 +97,25 @@ const handle = (tinker: TinkerService.Service, app: HttpApp.Default, request: Re
     Effect.map(withRetryHints)
   )
 
+const handleAs = ({ limits, tinker, zstd }: Dependencies, app: HttpApp.Default, request: Request) =>
+  Effect.matchEffect(bodies.normalize(zstd, request, limits), {
+    onFailure: (error) => Effect.succeed(apiErrors.toResponse(error)),
+    onSuccess: (normalized) => handle(tinker, app, normalized)
+  })
+
 /** @internal */
 export const make =
-  ({ keys, limits, tinker, zstd }: Dependencies) =>
+  (dependencies: Dependencies) =>
   (app: HttpApp.Default): HttpApp.Default =>
     Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
-      const user = yield* authenticate(keys, request)
-      if (user === undefined) return unauthorized(request.headers["x-api-key"])
-      return yield* Effect.matchEffect(bodies.normalize(zstd, request, limits), {
-        onFailure: (error) => Effect.succeed(apiErrors.toResponse(error)),
-        onSuccess: (normalized) => handle(tinker, app, normalized)
-      }).pipe(Effect.provideService(currentUser.CurrentUser, user))
+      return yield* authenticate(dependencies.keys, request).pipe(
+        Effect.flatMap((user) =>
+          user === undefined
+            ? Effect.succeed(unauthorized(request.headers["x-api-key"]))
+            : Effect.provideService(handleAs(dependencies, app, request), currentUser.CurrentUser, user)
+        ),
+        // what fails outside of the handlers
+        Effect.catchAllCause((cause) => toErrorResponse(dependencies.tinker, request, cause))
+      )
     })

@@ -97,8 +97,8 @@ export const fromClientRequest = (
     })
   )
 
-/** Replaces a compressed body with the decompressed one. @internal */
-export const withDecompressedBody = (
+/** A request with this body, which is not compressed. @internal */
+export const withBody = (
   request: HttpServerRequest.HttpServerRequest,
   bytes: Uint8Array
 ): HttpServerRequest.HttpServerRequest => {

@@ -6,13 +6,12 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import * as TinkerService from "../../TinkerService.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as signing from "../auth/signing.ts"
 import * as layout from "../checkpoints/layout.ts"
 import { makeMutex } from "../effect/runtime.ts"
-import { collectBytes } from "../http/byteStreams.ts"
+import { readBody } from "../http/body/reader.ts"
 import * as signedPaths from "../http/signedPaths.ts"
 import * as ids from "../util/ids.ts"
 import * as responses from "../util/responses.ts"
@@ -106,17 +105,14 @@ const start = Effect.fnUntraced(function* (
 })
 
 /** Reads the body of a request, up to a limit in bytes. */
-const readFile = (request: Request, file: string, limit: number): UploadEffect<Uint8Array> => {
-  let received = 0
-  return request.stream.pipe(
-    Stream.mapError(() => responses.badRequest(`${file} was not received completely: send it again`)),
-    Stream.tap(({ length }) => {
-      received += length
-      return received > limit ? responses.badRequest(`${file} is larger than its limit of ${limit} bytes`) : Effect.void
-    }),
-    collectBytes
+const readFile = (request: Request, file: string, limit: number): UploadEffect<Uint8Array> =>
+  Effect.mapError(readBody(request, limit), (failure) =>
+    responses.badRequest(
+      failure === "TooLarge"
+        ? `${file} is larger than its limit of ${limit} bytes`
+        : `${file} was not received completely: send it again`
+    )
   )
-}
 
 const put = Effect.fnUntraced(function* (
   context: UploadContext,

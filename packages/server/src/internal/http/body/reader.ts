@@ -1,0 +1,39 @@
+/** Reads the body of a request into memory, up to a limit that is enforced while the bytes arrive. */
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { collectBytes } from "../byteStreams.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+
+/** Why a body was not read: it is larger than the limit, or did not arrive completely. @internal */
+export type BodyFailure = "TooLarge" | "Incomplete"
+
+/** Reads a body of at most `limit` bytes. The rest of a larger one is discarded. @internal */
+export type ReadBody = (request: Request, limit: number) => Effect.Effect<Uint8Array, BodyFailure>
+
+const incomplete: BodyFailure = "Incomplete"
+
+const tooLarge: BodyFailure = "TooLarge"
+
+/** Reads the stream of any platform's request. */
+const readStream: ReadBody = (request, limit) => {
+  let received = 0
+  return request.stream.pipe(
+    Stream.mapError(() => incomplete),
+    Stream.tap(({ length }) => {
+      received += length
+      return received > limit ? Effect.fail(tooLarge) : Effect.void
+    }),
+    collectBytes
+  )
+}
+
+/** How bodies are read. A server replaces it where its platform needs another way. @internal */
+export class BodyReader extends Context.Reference<BodyReader>()("@effect-tinker/server/internal/BodyReader", {
+  defaultValue: (): ReadBody => readStream
+}) {}
+
+/** Reads a body in the way of the server. @internal */
+export const readBody: ReadBody = (request, limit) => Effect.flatMap(BodyReader, (read) => read(request, limit))
