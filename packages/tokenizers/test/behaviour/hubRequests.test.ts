@@ -57,6 +57,7 @@ describe("requests to the hub", () => {
     ["the connection is lost within a file", first(2, "storage", FakeHub.cutAfter(30))],
     ["a file ends too early", first(2, "storage", FakeHub.truncate(30))],
     ["a file is corrupt", first(2, "file", FakeHub.corrupt)],
+    ["the signature of the storage host has expired", first(1, "storage", FakeHub.respond(403))],
     ["the storage host is busy", first(2, "storage", FakeHub.busy(3))]
   ])("sends the request again when %s", ([, fault]) =>
     withCache((cache) =>
@@ -151,6 +152,16 @@ describe("requests to the hub", () => {
       const error = yield* failWith(() => fault, options)
       assert.strictEqual(error.reason, reason)
       assert.match(error.message, message)
+    })
+  )
+
+  it.scoped("does not take a failure of the storage host for one of the hub", () =>
+    Effect.gen(function* () {
+      for (const status of [401, 403, 404]) {
+        const error = yield* failWith(({ kind }) => (kind === "storage" ? FakeHub.respond(status) : undefined))
+        assert.deepInclude(error, { reason: "Unreachable", status })
+        assert.include(error.message, `https://storage.test responded with ${status}`)
+      }
     })
   )
 

@@ -3,6 +3,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type ErrorDetails, type HubError, makeError, type Remote } from "./model.ts"
+import { isBelowEndpoint } from "./settings.ts"
 
 type Headers = HttpClientResponse.HttpClientResponse["headers"]
 
@@ -42,6 +43,11 @@ const notFound = (target: Remote, more: ErrorDetails): HubError => {
   return makeError(target, "NotFound", detail, more)
 }
 
+const unreachable = (target: Remote, origin: string, status: number, more: ErrorDetails): HubError => {
+  const wait = more.retryAfter === undefined ? "" : ` and asks to wait ${more.retryAfter} s`
+  return makeError(target, "Unreachable", `${origin} responded with ${status}${wait}`, more)
+}
+
 const toError = (target: Remote, headers: Headers, status: number, more: ErrorDetails): HubError => {
   if (more.code === "GatedRepo") {
     const page = `${target.endpoint}/${target.repo}`
@@ -51,16 +57,16 @@ const toError = (target: Remote, headers: Headers, status: number, more: ErrorDe
   if (status === 401) return unauthorized(target, more)
   if (status === 403) return forbidden(target, headers, more)
   if (status === 404) return notFound(target, more)
-  const wait = more.retryAfter === undefined ? "" : ` and asks to wait ${more.retryAfter} s`
-  return makeError(target, "Unreachable", `${target.endpoint} responded with ${status}${wait}`, more)
+  return unreachable(target, target.endpoint, status, more)
 }
 
 /** A header that is short enough to be shown. */
 const shortHeader = (value: string | undefined): string | undefined => value?.slice(0, 200)
 
-/** The error of a response that is no success. @internal */
+/** The error of a response to this URL that is no success. @internal */
 export const responseError = (
   target: Remote,
+  url: URL,
   { headers, status }: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<never, HubError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -68,7 +74,10 @@ export const responseError = (
       status,
       requestId: shortHeader(headers["x-request-id"]),
       code: shortHeader(headers["x-error-code"]),
-      retryAfter: status === 429 || status === 503 ? retryAfter(headers, now) : undefined
+      retryAfter: status === 429 || status >= 500 ? retryAfter(headers, now) : undefined
     }
-    return toError(target, headers, status, more)
+    // a storage host knows nothing of repositories and tokens
+    return isBelowEndpoint(target.endpoint, url)
+      ? toError(target, headers, status, more)
+      : unreachable(target, url.origin, status, more)
   })

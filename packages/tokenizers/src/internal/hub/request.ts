@@ -75,7 +75,7 @@ const followRedirects = (
       const next = yield* redirectUrl(target, url, location)
       return yield* followRedirects(http, target, next, patience, redirectsLeft - 1)
     }
-    return response.status === 200 ? response : yield* responseError(target, response)
+    return response.status === 200 ? response : yield* responseError(target, url, response)
   })
 
 /** A client that sends neither trace ids nor spans to the hub. @internal */

@@ -15,8 +15,11 @@ export interface Patience {
 /** The longest wait that the hub may ask for, in seconds. If it asks for a longer one, the request fails at once. */
 const longestWait = 60
 
+/** A 403 that is not the hub's may be one of a storage host, for a signature that the next redirect renews. */
+const isTransientStatus = (status: number): boolean => status >= 500 || [403, 408, 429].includes(status)
+
 const isTransient = ({ reason, status = 500 }: HubError): boolean =>
-  reason === "Corrupt" || (reason === "Unreachable" && (status === 408 || status === 429 || status >= 500))
+  reason === "Corrupt" || (reason === "Unreachable" && isTransientStatus(status))
 
 /** The delay before the next attempt in milliseconds. */
 const delay = ({ retryAfter }: HubError, failures: number): Effect.Effect<number> =>

@@ -23,11 +23,13 @@ export const normalizeEndpoint = (given: string): Either.Either<string, string> 
     return Either.left("HF_ENDPOINT must not contain a user name or a password: set HF_TOKEN instead")
   }
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
-    return Either.left(`HF_ENDPOINT is "${text}", which has no scheme: write https://${text.replace(/^\/+/, "")}`)
+    return Either.left(
+      `HF_ENDPOINT is ${JSON.stringify(text)}, which has no scheme: write https://${text.replace(/^\/+/, "")}`
+    )
   }
   const url = parseUrl(text)
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    return Either.left(`HF_ENDPOINT is "${text}", which is not a URL of the form https://host`)
+    return Either.left(`HF_ENDPOINT is ${JSON.stringify(text)}, which is not a URL of the form https://host`)
   }
   if (url.search !== "" || url.hash !== "") {
     return Either.left(`HF_ENDPOINT must end before the query: write ${url.origin}`)
