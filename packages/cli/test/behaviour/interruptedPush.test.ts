@@ -1,11 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { trained } from "../utils/command.ts"
 import { addRepo, commitTo, type Fault, filesAt, makeHub, type Options } from "../utils/hub.ts"
-import { failedWithoutToken, push, pushed, startPush } from "../utils/push.ts"
+import { checkpoint, failedWithoutToken, push, pushed, startPush } from "../utils/push.ts"
 import { layer as ServiceLive } from "../utils/service.ts"
-
-const checkpoint = Effect.map(trained(), (id) => `tinker://${id}/weights/first`)
 
 /** A hub whose faults can be replaced. */
 const makeFaultyHub = (options: Omit<Options, "faultOf"> = {}) =>

@@ -2,12 +2,10 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { trained } from "../utils/command.ts"
 import { addRepo, commitTo, filesAt, makeHub, token } from "../utils/hub.ts"
-import { failedWithoutToken, push, pushed } from "../utils/push.ts"
+import { checkpoint, failedWithoutToken, push, pushed } from "../utils/push.ts"
 import { layer as ServiceLive } from "../utils/service.ts"
 
 const adapter = ["adapter_config.json", "adapter_model.safetensors"]
-
-const checkpoint = Effect.map(trained(), (id) => `tinker://${id}/weights/first`)
 
 layer(ServiceLive, { excludeTestServices: true })("the destination of tinker checkpoint push-hf", (it) => {
   it.scoped("is a repository that exists, also where the token may not create any", () =>

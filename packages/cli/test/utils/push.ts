@@ -1,7 +1,7 @@
 /** Runs `tinker checkpoint push-hf` against a hub of the tests. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { failed } from "./command.ts"
+import { failed, trained } from "./command.ts"
 import { token } from "./hub.ts"
 import { Service } from "./service.ts"
 import { type Options, type Result, run, start } from "./tinker.ts"
@@ -10,6 +10,9 @@ const argsOf = (args: ReadonlyArray<string>) => ["-f", "json", "checkpoint", "pu
 
 const optionsOf = (hub: { readonly url: string }, env: Options["env"]) =>
   Effect.map(Service, (service) => ({ env: { ...service.env, HF_ENDPOINT: hub.url, HF_TOKEN: token, ...env } }))
+
+/** The path of a checkpoint of a new run. */
+export const checkpoint = Effect.map(trained(), (id) => `tinker://${id}/weights/first`)
 
 /** Runs the command to its end. */
 export const push = (hub: { readonly url: string }, args: ReadonlyArray<string>, env: Options["env"] = {}) =>

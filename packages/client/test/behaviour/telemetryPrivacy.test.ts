@@ -71,7 +71,7 @@ const datum = Datum.fromPromptCompletion(tokens, tokens)
 const files = Layer.merge(FileSystem.layerNoop({ exists: () => Effect.succeed(true) }), Path.layer)
 
 /** Moves the clock until a fiber has ended. */
-const settle = <A, E>(fiber: Fiber.Fiber<A, E>) =>
+const joinWithClock = <A, E>(fiber: Fiber.Fiber<A, E>) =>
   Effect.gen(function* () {
     while ((yield* Fiber.poll(fiber))._tag === "None") yield* TestClock.adjust("1 minute")
     return yield* Fiber.join(fiber)
@@ -136,7 +136,7 @@ describe("telemetry of a whole program with faults", () => {
             Effect.exit,
             Effect.fork
           )
-          yield* settle(fiber)
+          yield* joinWithClock(fiber)
         }
         const batches = (yield* http.requestsTo("/telemetry")).map(({ text }) => text)
         const text = batches.join("\n")

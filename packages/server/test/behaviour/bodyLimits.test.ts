@@ -1,25 +1,14 @@
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Zstd from "@effect-tinker/api/Zstd"
-import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as NodeServer from "@effect-tinker/server/NodeServer"
-import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Net from "node:net"
 import * as client from "../utils/client.ts"
+import { listen } from "../utils/nodeServer.ts"
 import { rawRequest } from "../utils/rawHttp.ts"
 
 const mebi = 1024 * 1024
-
-const listen = (options: NodeServer.Options = {}) =>
-  Effect.gen(function* () {
-    const context = yield* Layer.build(
-      NodeServer.layer(options).pipe(Layer.provide(Layer.merge(TestEngine.layer(), CheckpointStore.layerMemory)))
-    )
-    return Number(new URL(yield* Effect.provide(NodeServer.baseUrl, context)).port)
-  })
 
 /** Sends a chunked body for as long as there is no response. Returns the response, and the MiB that were sent. */
 const sendEndlessly = (port: number, path: string, type: string, maxMebi: number) =>

@@ -1,25 +1,18 @@
-import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
-import * as NodeServer from "@effect-tinker/server/NodeServer"
-import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import type * as NodeServer from "@effect-tinker/server/NodeServer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { listen, serverLayer } from "../utils/nodeServer.ts"
 import { rawRequest } from "../utils/rawHttp.ts"
 
-const services = Layer.merge(TestEngine.layer(), CheckpointStore.layerMemory)
-
 /** Starts a service behind a socket. Sends a request with these headers, and nothing else but a length. */
-const listen = (options: NodeServer.Options = {}) =>
-  Effect.gen(function* () {
-    const context = yield* Layer.build(NodeServer.layer(options).pipe(Layer.provide(services)))
-    const port = Number(new URL(yield* Effect.provide(NodeServer.baseUrl, context)).port)
-    return {
-      port,
-      send: (method: string, path: string, headers: Record<string, string>, body = "") =>
-        rawRequest(port, method, `/api/v1${path}`, { host: `127.0.0.1:${port}`, ...headers }, body)
-    }
-  })
+const start = (options: NodeServer.Options = {}) =>
+  Effect.map(listen(options), (port) => ({
+    port,
+    send: (method: string, path: string, headers: Record<string, string>, body = "") =>
+      rawRequest(port, method, `/api/v1${path}`, { host: `127.0.0.1:${port}`, ...headers }, body)
+  }))
 
 const session = JSON.stringify({ tags: [], user_metadata: {}, sdk_version: "test" })
 const json = { "content-type": "application/json" }
@@ -28,7 +21,7 @@ const page = "https://evil.test"
 describe("a service without keys, and a web page", () => {
   it.scopedLive("reads no body without the exact media type of the endpoint", () =>
     Effect.gen(function* () {
-      const { send } = yield* listen()
+      const { send } = yield* start()
       const rejected: ReadonlyArray<string | undefined> = [
         undefined,
         "",
@@ -73,7 +66,7 @@ describe("a service without keys, and a web page", () => {
 
   it.scopedLive("responds to loopback hosts only, so that no name of a page's own leads to it", () =>
     Effect.gen(function* () {
-      const { port, send } = yield* listen()
+      const { port, send } = yield* start()
       for (const host of [
         "evil.test",
         `evil.test:${port}`,
@@ -100,7 +93,7 @@ describe("a service without keys, and a web page", () => {
 
   it.scopedLive("rejects requests that a page of another origin sends", () =>
     Effect.gen(function* () {
-      const { port, send } = yield* listen()
+      const { port, send } = yield* start()
       for (const headers of [
         { origin: page },
         { origin: "null" },
@@ -138,7 +131,7 @@ describe("a service without keys, and a web page", () => {
 describe("origins that the operator allows", () => {
   it.scopedLive("may call the service from a page, and read its responses and its errors", () =>
     Effect.gen(function* () {
-      const { send } = yield* listen({ allowOrigins: ["https://app.test", "http://localhost:5173"] })
+      const { send } = yield* start({ allowOrigins: ["https://app.test", "http://localhost:5173"] })
       const origin = { origin: "https://app.test", "sec-fetch-site": "cross-site" }
       const preflight = yield* send("OPTIONS", "/create_session", {
         ...origin,
@@ -168,7 +161,7 @@ describe("origins that the operator allows", () => {
   it.scopedLive("are exact: anything else is rejected when the service starts", () =>
     Effect.gen(function* () {
       for (const origin of ["*", "https://app.test/", "app.test", "https://*.test", "null", ""]) {
-        const layer = NodeServer.layer({ allowOrigins: [origin] }).pipe(Layer.provide(services))
+        const layer = serverLayer({ allowOrigins: [origin] })
         const error = yield* Effect.flip(Layer.build(layer))
         assert.strictEqual(error._tag, "InvalidOrigin", origin)
         assert.include(error.message, JSON.stringify(origin))
@@ -180,7 +173,7 @@ describe("origins that the operator allows", () => {
 describe("a service with keys, and a web page", () => {
   it.scopedLive("rejects other origins as well, and is served under any host", () =>
     Effect.gen(function* () {
-      const { send } = yield* listen({ apiKeys: [Redacted.make("tml-secret")] })
+      const { send } = yield* start({ apiKeys: [Redacted.make("tml-secret")] })
       const key = { "x-api-key": "tml-secret", host: "tinker.example" }
       assert.strictEqual((yield* send("GET", "/healthz", key)).status, 200)
       assert.strictEqual((yield* send("GET", "/healthz", { ...key, origin: page })).status, 403)
