@@ -179,9 +179,12 @@ describe("the credential of a command", () => {
       )
       yield* get
       yield* TestClock.adjust("601 seconds")
-      const error = yield* Effect.flip(get)
+      const { lines, value: error } = yield* withWarnings(Effect.flip(get))
       assert.strictEqual(error._tag, "CredentialCommandFailed")
       assert.isTrue(error.isRetryable)
+      assert.deepStrictEqual(lines, [
+        "TINKER_CREDENTIAL_CMD failed with exit 1. There is no valid credential; requests try again."
+      ])
       assert.strictEqual(yield* get, seconds(600, 1200), "a call that tries again gets it")
     })
   )

@@ -122,7 +122,7 @@ describe.each([
       const runs = yield* command.runs
       assert.isAtLeast(runs.length, 18)
       assert.isAtMost(runs.length, 30, "a run for each expiry and each failure, and none for each request")
-      assert.isAtLeast(lines.filter((line) => line.includes("TINKER_CREDENTIAL_CMD")).length, 12)
+      assert.isAtLeast(lines.filter((line) => line.includes("TINKER_CREDENTIAL_CMD")).length, 9)
       assert.match(lines.join("\n"), /exit 127: no such command/)
       assert.notMatch(lines.join("\n"), /eyJ|tml-/)
       assert.deepStrictEqual(value.rejected, [])

@@ -41,6 +41,11 @@ const lastRetryMillis = 60_000
 const maxQuickFailures = 8
 const spacingMillis = 5_000
 
+const describe = (name: string, error: TinkerError.TinkerError): string =>
+  error._tag === "CredentialCommandFailed"
+    ? `${error.path} ${error.reason}`
+    : `${name} could not be renewed: ${error.message.replace(/\.$/, "")}`
+
 /** @internal */
 export class Renewal {
   private readonly options: Options
@@ -51,6 +56,8 @@ export class Renewal {
   private failures = 0
   /** when the next attempt may start that callers without a credential wait for */
   private notBefore = 0
+  /** of the last failure without a credential at hand */
+  private lastReason: string | undefined = undefined
   /** when to try again after a failure, while the credential at hand is valid */
   private retryAt = 0
 
@@ -162,6 +169,7 @@ export class Renewal {
     this.failures = 0
     this.retryAt = 0
     this.notBefore = 0
+    this.lastReason = undefined
     return lease.value
   }
 
@@ -170,10 +178,20 @@ export class Renewal {
       const now = yield* Clock.currentTimeMillis
       this.retryAt = now + (yield* jittered(firstRetryMillis, lastRetryMillis, this.failures++))
       this.notBefore = error.isRetryable && this.failures >= maxQuickFailures ? now + spacingMillis : 0
-      // without a credential at hand the calls fail with the error, unless they try again
-      if (held === undefined && !error.isRetryable) return
-      const rest = held === undefined ? "" : " The one at hand is used for as long as it is valid."
-      yield* Effect.logWarning(`${this.options.name} could not be renewed: ${error.message}${rest}`)
+      yield* this.logFailure(error, held)
     })
+  }
+
+  /** Without a credential at hand the callers get the error: one line suffices until there is another reason. */
+  private logFailure(error: TinkerError.TinkerError, held: Lease | undefined): Effect.Effect<void> {
+    const reason = describe(this.options.name, error)
+    if (held !== undefined) {
+      return Effect.logWarning(`${reason}. The credential at hand is used for as long as it is valid.`)
+    }
+    const isKnown = this.lastReason === reason
+    this.lastReason = reason
+    return error.isRetryable && !isKnown
+      ? Effect.logWarning(`${reason}. There is no valid credential; requests try again.`)
+      : Effect.logDebug(reason)
   }
 }
