@@ -25,6 +25,14 @@ export type For<L extends string> = Datum & {
 }
 
 /**
+ * A datum for `cross_entropy` with a weight for each target. A datum without `weights` has the weight 1 everywhere.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Supervised = For<"cross_entropy"> & { readonly loss_fn_inputs: { readonly weights: TensorData.TensorData } }
+
+/**
  * Tensors by name, or numbers that become one: `target_tokens` turns into `int64`, every other name into `float32`.
  *
  * @since 0.1.0
@@ -92,10 +100,7 @@ export const forLoss = <const L extends LossFn.KnownLossFn>(
  * @since 0.1.0
  * @category constructors
  */
-export const fromPromptCompletion = (
-  prompt: ArrayLike<number>,
-  completion: ArrayLike<number>
-): For<"cross_entropy"> => {
+export const fromPromptCompletion = (prompt: ArrayLike<number>, completion: ArrayLike<number>): Supervised => {
   const tokens = new Int32Array(prompt.length + completion.length)
   if (tokens.length < 2) throw new RangeError("a datum needs two tokens or more: one to read and one to predict")
   tokens.set(ModelInput.toTokens(ModelInput.fromTokens(prompt)))

@@ -93,7 +93,8 @@ export const numericConfig = (config: Config): LossFnConfig => {
 const policyInputs = ["target_tokens", "logprobs", "advantages"] as const
 
 const inputs = {
-  cross_entropy: ["target_tokens", "weights"],
+  // weights that are left out are ones
+  cross_entropy: ["target_tokens"],
   importance_sampling: policyInputs,
   ppo: policyInputs,
   cispo: policyInputs,

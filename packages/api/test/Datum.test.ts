@@ -97,6 +97,11 @@ describe("Datum", () => {
   const sound: ReadonlyArray<readonly [string, Datum.Datum, string]> = [
     ["a supervised datum", supervised, "cross_entropy"],
     [
+      "a supervised datum without weights",
+      Datum.make({ model_input: [1], loss_fn_inputs: { target_tokens: [2] } }),
+      "cross_entropy"
+    ],
+    [
       "several targets per position",
       Datum.make({
         model_input: [1, 2],

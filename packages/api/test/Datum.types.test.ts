@@ -17,8 +17,10 @@ describe("the type of a datum", () => {
     assert.strictEqual(train([any], "something new"), 1)
     // @ts-expect-error ppo needs logprobs and advantages
     train([supervised], "ppo")
-    // @ts-expect-error cross_entropy needs weights
-    train([policy], "cross_entropy")
+    const unweighted = Datum.make({ model_input: [1], loss_fn_inputs: { target_tokens: [2] } })
+    assert.strictEqual(train([unweighted], "cross_entropy"), 1)
+    // @ts-expect-error cross_entropy needs target tokens
+    train([Datum.make({ model_input: [1], loss_fn_inputs: { weights: [1] } })], "cross_entropy")
     // @ts-expect-error gspo needs a mask
     train([policy], "gspo")
     // @ts-expect-error the inputs of this datum are unknown

@@ -79,9 +79,12 @@ export interface TrainingClient {
   readonly optimizerStep: (params: typeof Training.OptimizerParams.Encoded) => Submitted<Training.OptimStepResponse>
   /** Saves the weights and the optimizer state, to continue from later. */
   readonly saveState: (name: string, options?: saves.SaveOptions) => Submitted<Weights.SaveWeightsResponse>
-  /** Loads weights, and resets the optimizer. Services may allow this only as the first operation. */
+  /**
+   * Loads weights, and resets the optimizer. Call it before any other operation: some services reject it later ("LoadWeights
+   * is not permitted"), and the client logs a warning. `createTrainingClientFromState` always works.
+   */
   readonly loadState: (path: string, options?: loads.LoadOptions) => Submitted<Weights.LoadWeightsResponse>
-  /** Loads weights and the optimizer state, to continue exactly from where they were saved. */
+  /** Loads weights and the optimizer state, to continue exactly from where they were saved. See `loadState`. */
   readonly loadStateWithOptimizer: (path: string, options?: loads.LoadOptions) => Submitted<Weights.LoadWeightsResponse>
   /** Saves the weights for sampling, under a name. Sample from them with `createSamplingClient`. */
   readonly saveWeightsForSampler: (

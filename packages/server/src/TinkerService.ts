@@ -50,10 +50,7 @@ export interface Options {
   readonly gapTimeout?: DurationInput | undefined
   /** a session ends when it has had no request for this long; 5 minutes */
   readonly sessionTimeout?: DurationInput | undefined
-  /**
-   * How long results are retained after their operation ended; 1 hour. A delivered result is evicted earlier, when another
-   * 2,000 results or 128 MiB of the session were delivered after it.
-   */
+  /** how long results are retained, 1 hour; a delivered one less, if another 2,000 or 128 MiB were delivered after it */
   readonly resultRetention?: DurationInput | undefined
   /** clients that allow it get only the size of results above this many bytes at first; 1 MiB */
   readonly inlineLimit?: number | undefined
@@ -63,6 +60,8 @@ export interface Options {
   readonly sampleConcurrency?: number | undefined
   /** how many operations of a session may be queued or running; more get 429 with `Retry-After`; 4,096 */
   readonly maxPending?: number | undefined
+  /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
+  readonly strictLoad?: boolean | undefined
   /** the client configuration that the service returns; empty */
   readonly clientConfig?: Session.ClientConfigResponse | undefined
 }
@@ -170,6 +169,7 @@ const settingsOf = (options: Options): Settings => ({
   sampleConcurrency: options.sampleConcurrency ?? 8,
   inlineLimit: options.inlineLimit ?? 1024 * 1024,
   maxPending: options.maxPending ?? 4096,
+  strictLoad: options.strictLoad ?? false,
   clientConfig: options.clientConfig ?? {}
 })
 

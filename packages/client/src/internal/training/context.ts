@@ -27,6 +27,8 @@ export interface Context {
   readonly parallelChunks: boolean
   /** the paths that saves of this client have requested, to distinguish lost responses from names that were taken */
   readonly savedPaths: Set<string>
+  /** what this client has warned of already */
+  readonly warnings: Set<string>
 }
 
 /** @internal */
@@ -60,7 +62,8 @@ export const make = (options: {
         maxBytes: clientConfig.fwdbwd_max_chunk_bytes_count
       },
       parallelChunks: clientConfig.parallel_fwdbwd_chunks,
-      savedPaths: new Set<string>()
+      savedPaths: new Set<string>(),
+      warnings: new Set<string>()
     }
   })
 

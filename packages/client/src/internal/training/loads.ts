@@ -16,6 +16,17 @@ export interface LoadOptions {
   readonly weights_access_token?: Redacted.Redacted | undefined
 }
 
+/** Warns, once for each client, of a load that some services reject. */
+const warnOfLateLoad = ({ modelId, warnings }: Context, method: string, seqId: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (seqId <= 1 || warnings.has("late load")) return Effect.void
+    warnings.add("late load")
+    return Effect.logWarning(
+      `${method} was called on ${modelId} after other operations, which services may reject ("LoadWeights is not ` +
+        'permitted"): load first, or create a training client from the state'
+    )
+  })
+
 /** @internal */
 export const submitLoad = (
   context: Context,
@@ -30,17 +41,19 @@ export const submitLoad = (
         context,
         { method, type: "LoadWeights", schema: Weights.LoadWeightsResponse, changesTraining: true },
         (seq_id, options) =>
-          context.client.call(
-            TinkerApi.loadWeights,
-            {
-              model_id: context.modelId,
-              path,
-              optimizer: method === "loadStateWithOptimizer",
-              seq_id,
-              ...(token === undefined ? {} : { weights_access_token: Redacted.value(token) }),
-              type: "load_weights"
-            },
-            options
+          Effect.flatMap(warnOfLateLoad(context, method, seq_id), () =>
+            context.client.call(
+              TinkerApi.loadWeights,
+              {
+                model_id: context.modelId,
+                path,
+                optimizer: method === "loadStateWithOptimizer",
+                seq_id,
+                ...(token === undefined ? {} : { weights_access_token: Redacted.value(token) }),
+                type: "load_weights"
+              },
+              options
+            )
           )
       )
   )

@@ -70,11 +70,23 @@ const formatIssues = (error: HttpApiError.HttpApiDecodeError): string => {
 
 const messageOf = (u: unknown): string => (u instanceof Error ? u.message : String(u))
 
+const checkpointRoute = /\/training_runs\/[^/]+\/checkpoints\/([^/]+)(?:\/[a-z_]+)?$/
+
+/** Why a request has no route. Ids of checkpoints without their kind are a common mistake. */
+const missingRoute = (method: string, path: string): string => {
+  const id = checkpointRoute.exec(path)?.[1]
+  const missing = `there is no ${method} ${truncate(path)}`
+  return id === undefined
+    ? missing
+    : `${missing}: the id of a checkpoint is <kind>/<name>, such as weights/${truncate(id)} or ` +
+        `sampler_weights/${truncate(id)}`
+}
+
 const fromServerError = (error: HttpServerError.HttpServerError): ApiError | undefined => {
   switch (error._tag) {
     case "RouteNotFound": {
       const { method, url } = error.request
-      return { status: 404, detail: `there is no ${method} ${truncate(url.split("?")[0]!)}`, tag: "NotFoundResponse" }
+      return { status: 404, detail: missingRoute(method, url.split("?")[0]!), tag: "NotFoundResponse" }
     }
     case "RequestError":
       return unprocessable(`the body cannot be read: ${truncate(messageOf(error.cause ?? error))}`)

@@ -26,7 +26,11 @@ export const loadWeights = (
     type: "LoadWeights",
     seqId: request.seq_id,
     identity: { path: request.path, optimizer: request.optimizer },
-    validate: Effect.suspend(() => validate(environment, record, request.path, parsed)),
+    validate: Effect.suspend(() => {
+      const late = request.seq_id === undefined ? undefined : lateLoad(environment, request.seq_id)
+      return late ?? validate(environment, record, request.path, parsed)
+    }),
+    check: (seqId) => lateLoad(environment, seqId),
     run: (model) =>
       Effect.gen(function* () {
         const checkpoint = yield* environment.store.load(Option.getOrThrow(parsed))
@@ -38,6 +42,14 @@ export const loadWeights = (
       })
   }
 }
+
+/** The rejection of a load into a model that was used, where the service is strict. */
+const lateLoad = ({ settings }: Environment, seqId: number) =>
+  settings.strictLoad && seqId > 1
+    ? responses.badRequest(
+        `LoadWeights is not permitted with seq_id ${seqId}: load into a new model, before anything else`
+      )
+    : undefined
 
 const validate = (
   { store }: Environment,

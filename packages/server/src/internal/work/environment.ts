@@ -19,6 +19,7 @@ export interface Settings {
   readonly sampleConcurrency: number
   readonly inlineLimit: number
   readonly maxPending: number
+  readonly strictLoad: boolean
   readonly clientConfig: Session.ClientConfigResponse
 }
 

@@ -52,4 +52,28 @@ describe("the checkpoint commands", () => {
       }).pipe(Effect.provide(layer))
     })
   )
+
+  it.scoped("name the form of a checkpoint's id for an id without its kind", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model = yield* client.createModel(yield* client.createSession)
+        yield* client.run("/save_weights_for_sampler", { model_id: model, path: "s" })
+        const url = `/training_runs/${model}/checkpoints/s`
+        for (const request of [
+          client.get(`${url}/archive`),
+          client.get(`${url}/external_weights_urls`),
+          client.del(url),
+          client.post(`${url}/publish`, {}),
+          client.put(`${url}/ttl`, { ttl_seconds: 1 })
+        ]) {
+          const { body, status } = yield* request
+          assert.strictEqual(status, 404)
+          assert.include(body.detail, "<kind>/<name>, such as weights/s or sampler_weights/s")
+        }
+        const unpublish = yield* client.del(`${url}/publish`)
+        assert.include(unpublish.body.detail, "sampler_weights")
+      }).pipe(Effect.provide(layer))
+    })
+  )
 })

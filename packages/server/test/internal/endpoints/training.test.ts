@@ -22,4 +22,23 @@ describe("the endpoints of the group training", () => {
       }).pipe(Effect.provide(layer))
     })
   )
+
+  it.scoped("take weights of cross_entropy that are left out for ones", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model_id = yield* createModel(yield* createSession)
+        const weighted = client.datum([1, 2, 3])
+        const { weights: _, ...loss_fn_inputs } = weighted.loss_fn_inputs
+        const losses = yield* Effect.forEach([weighted, { ...weighted, loss_fn_inputs }], (datum) =>
+          Effect.map(
+            client.run("/forward", { model_id, forward_input: client.input(datum) }),
+            (output) => output.metrics["loss:sum"] as number
+          )
+        )
+        assert.isAbove(losses[0]!, 0)
+        assert.strictEqual(losses[1], losses[0])
+      }).pipe(Effect.provide(layer))
+    })
+  )
 })

@@ -57,4 +57,28 @@ describe("loading weights", () => {
       }).pipe(Effect.provide(layer))
     })
   )
+
+  it.scoped("is rejected for a model that was used, if the service is strict", () =>
+    Effect.gen(function* () {
+      const { engine, layer } = yield* client.start({ strictLoad: true })
+      yield* Effect.gen(function* () {
+        const session = yield* createSession
+        const model = yield* createModel(session, 0)
+        const { path } = yield* run("/save_weights", { model_id: model, path: "a", seq_id: 1 })
+        const load = (model_id: string, seq_id?: number) =>
+          client.post("/load_weights", { model_id, path, optimizer: false, seq_id })
+        for (const seq_id of [2, undefined]) {
+          const { body, status } = yield* load(model, seq_id)
+          assert.strictEqual(status, 400)
+          assert.include(body.detail, "LoadWeights is not permitted with seq_id")
+        }
+        // the rejected request has used up its number
+        assert.strictEqual(yield* client.statusOf(client.optimStep(model, 3)), 200)
+        const fresh = yield* createModel(session, 1)
+        const { request_id } = yield* client.ok(load(fresh, 1))
+        assert.propertyVal(yield* client.result(request_id), "path", path)
+      }).pipe(Effect.provide(layer))
+      assert.strictEqual(client.names(yield* engine.operations).filter((name) => name === "load").length, 1)
+    })
+  )
 })

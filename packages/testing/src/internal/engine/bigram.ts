@@ -114,7 +114,8 @@ export const pass = (
       const target = Number(targets[i])
       const row = logprobsAfter(table, previous)
       logprobs[i] = row[target]!
-      const at = (input: string) => Number(datum.loss_fn_inputs[input]!.data[i])
+      // only weights may be left out
+      const at = (input: string) => Number(datum.loss_fn_inputs[input]?.data[i] ?? 1)
       const term = (terms[lossFn] as TermOf)(row[target]!, at, config)
       loss += term.loss
       if (gradient !== undefined && term.lossGrad !== 0) {
