@@ -157,16 +157,16 @@ describe("Hub", () => {
     }).pipe((test) => withCache(() => test))
   )
 
-  it.scoped.each<[Record<string, string>, string]>([
-    [{ XDG_CACHE_HOME: "/x" }, "/x/huggingface/hub"],
-    [{ XDG_CACHE_HOME: "~/x" }, "/h/x/huggingface/hub"],
-    [{ HF_HOME: "~/hf" }, "/h/hf/hub"],
-    [{ HF_HOME: "$DATA/hf", DATA: "/data" }, "/data/hf/hub"],
-    [{ HUGGINGFACE_HUB_CACHE: "/old" }, "/old"],
-    [{ HUGGINGFACE_HUB_CACHE: "/old", HF_HOME: "/hf" }, "/old"],
-    [{ HUGGINGFACE_HUB_CACHE: "/old", HF_HUB_CACHE: "/new" }, "/new"],
-    [{ HF_HUB_CACHE: "${DATA}/a$UNSET", DATA: "/data" }, "/data/a$UNSET"]
-  ])("finds the cache where huggingface_hub does, with %o", ([env, expected]) =>
+  it.scoped.each<[string, Record<string, string>, string]>([
+    ["XDG_CACHE_HOME", { XDG_CACHE_HOME: "/x" }, "/x/huggingface/hub"],
+    ["XDG_CACHE_HOME below the home directory", { XDG_CACHE_HOME: "~/x" }, "/h/x/huggingface/hub"],
+    ["HF_HOME", { HF_HOME: "~/hf" }, "/h/hf/hub"],
+    ["HF_HOME with a variable", { HF_HOME: "$DATA/hf", DATA: "/data" }, "/data/hf/hub"],
+    ["HUGGINGFACE_HUB_CACHE", { HUGGINGFACE_HUB_CACHE: "/old" }, "/old"],
+    ["HUGGINGFACE_HUB_CACHE before HF_HOME", { HUGGINGFACE_HUB_CACHE: "/old", HF_HOME: "/hf" }, "/old"],
+    ["HF_HUB_CACHE before all", { HUGGINGFACE_HUB_CACHE: "/old", HF_HUB_CACHE: "/new", HF_HOME: "/hf" }, "/new"],
+    ["HF_HUB_CACHE with variables", { HF_HUB_CACHE: "${DATA}/a$UNSET", DATA: "/data" }, "/data/a$UNSET"]
+  ])("finds the cache where huggingface_hub does: %s", ([, env, expected]) =>
     withCache(() =>
       Effect.gen(function* () {
         assert.strictEqual((yield* settings({ HOME: "/h", ...env })).cache, expected)
