@@ -8,9 +8,9 @@
  * })
  * ```
  *
- * A transfer that loses its connection resumes where it was, with a new signed URL if the old one has expired. What a
- * killed process left is resumed by the next download of the same checkpoint into the same directory, if the server still
- * has the same file, and is removed otherwise. A download that fails or is interrupted leaves nothing behind.
+ * A transfer that loses its connection resumes where it was, with a new signed URL if the old one has expired. If the
+ * process is killed, the next download of the same checkpoint into the same directory resumes it if the server still
+ * has the same file, and otherwise removes its remains. A download that fails or is interrupted leaves nothing behind.
  *
  * The directory appears in one step once it is complete and verified: by size, by the checksum that the server announces
  * (`x-goog-hash`, `Repr-Digest`, `Content-MD5` and the like), and by what the files contain: the end of an archive, and the

@@ -3,8 +3,8 @@
  * command (`TINKER_CREDENTIAL_CMD`), the default key that `tinker auth login` stored in `~/.tinker/credentials.json`
  * (`CredentialsFile`).
  *
- * A credential is a key (`tml-…`) or a token (`eyJ…`), and is always `Redacted`. It is one line of visible ASCII; what is
- * not is refused before it is put in a header. No error and no log line shows it, or the command.
+ * A credential is a key (`tml-…`) or a token (`eyJ…`), and is always `Redacted`. It must be one line of visible ASCII;
+ * any other text is rejected before it is put in a header. No error or log line shows the credential or the command.
  *
  * The rules for a command:
  *
@@ -13,11 +13,11 @@
  * - It runs when a credential is first needed. It runs again when a minute or half of a token's lifetime is left, whichever
  *   is less, every five minutes for a plain key, and when the service has rejected the credential.
  * - All requests share one run. Interrupting one of them does not interrupt the run.
- * - While the credential at hand is valid, no failure of the command fails a request. The failure is logged as a warning,
- *   and the command runs again with the next request after 1 s, then 2 s, up to a minute. A request waits at most 5 s for a
- *   better credential than a valid one.
- * - A wrong clock does no harm: where the clock contradicts a token's claims (`iat`, `exp`), the token is used for its whole
- *   lifetime, and the service decides. A given token that has expired by the clock is refused.
+ * - While the current credential is valid, no failure of the command fails a request. The failure is logged as a
+ *   warning, and the command runs again with the next request after 1 s, then 2 s, up to a minute. A request waits at
+ *   most 5 s for a better credential than a valid one.
+ * - A wrong clock does no harm: where the clock contradicts a token's claims (`iat`, `exp`), the token is used for its
+ *   whole lifetime, and the service decides. A given token that has expired by the clock is rejected.
  *
  * The same rules hold for the access tokens that a service may exchange credentials for.
  *
@@ -50,7 +50,7 @@ export interface Request {
   readonly commandFirst: boolean
   /** the last credential was rejected: get another one, if there can be one */
   readonly fresh: boolean
-  /** with `fresh`, the one that was rejected; another that is at hand by now is used */
+  /** with `fresh`, the one that was rejected; if it has been replaced since, the new one is used */
   readonly rejected?: Redacted.Redacted | undefined
 }
 

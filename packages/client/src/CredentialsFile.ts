@@ -1,8 +1,7 @@
 /**
  * The file of stored API keys, `~/.tinker/credentials.json`, which the Python command reads and writes too.
  *
- * - One rule for all who read or write it: version 1, or none, which is the same. A file of another version is an error
- *   that says so, and is left as it is.
+ * - The version must be 1, or absent, which means the same. A file of another version is an error, and is not changed.
  * - Fields that this release does not know are preserved.
  * - The file is replaced atomically, and only its owner can read it afterwards. If it is a symbolic link, the link stays,
  *   and the file that it leads to is replaced.

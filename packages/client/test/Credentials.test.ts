@@ -135,7 +135,7 @@ const many = <A, E>(get: Effect.Effect<A, E>, times: number, pause: `${number} s
   Effect.forEach(Array.from({ length: times }), () => Effect.tap(get, () => TestClock.adjust(pause)))
 
 describe("the credential of a command", () => {
-  it.effect("is kept until it expires when the command fails, which is logged and tried again ever more rarely", () =>
+  it.effect("is kept until it expires when the command fails, which is logged and retried with growing delays", () =>
     Effect.gen(function* () {
       const first = seconds(0, 600)
       const second = seconds(570, 1200)
@@ -189,7 +189,7 @@ describe("the credential of a command", () => {
     })
   )
 
-  it.effect("that lives under a minute is not fetched for every call", () =>
+  it.effect("with a lifetime below a minute is not fetched for every call", () =>
     Effect.gen(function* () {
       const { count, get } = yield* ofCommand(() =>
         Effect.map(
@@ -265,28 +265,30 @@ describe("the credential of a command", () => {
     })
   )
 
-  it.effect("at hand is used after five seconds when the command hangs, and the command ends after a minute", () =>
-    Effect.gen(function* () {
-      const { count, get } = yield* ofCommand((run) =>
-        run === 0 ? { output: "tml-1" } : run === 1 ? Effect.never : { output: "tml-2" }
-      )
-      yield* get
-      yield* TestClock.adjust("6 minutes")
-      const waiting = yield* Effect.fork(get)
-      yield* TestClock.adjust("4 seconds")
-      assert.isNull(yield* Fiber.poll(waiting).pipe(Effect.map((exit) => (exit._tag === "None" ? null : exit))))
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* Fiber.join(waiting), "tml-1")
-      assert.strictEqual(yield* get, "tml-1", "the next one does not wait at all")
-      const { lines } = yield* withWarnings(TestClock.adjust("55 seconds"))
-      yield* TestClock.adjust("5 seconds")
-      assert.strictEqual(yield* get, "tml-2")
-      assert.strictEqual(yield* count, 3)
-      assert.isAtMost(lines.length, 1)
-    })
+  it.effect(
+    "that is still valid is used after five seconds when the command hangs, and the command ends after a minute",
+    () =>
+      Effect.gen(function* () {
+        const { count, get } = yield* ofCommand((run) =>
+          run === 0 ? { output: "tml-1" } : run === 1 ? Effect.never : { output: "tml-2" }
+        )
+        yield* get
+        yield* TestClock.adjust("6 minutes")
+        const waiting = yield* Effect.fork(get)
+        yield* TestClock.adjust("4 seconds")
+        assert.isNull(yield* Fiber.poll(waiting).pipe(Effect.map((exit) => (exit._tag === "None" ? null : exit))))
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(waiting), "tml-1")
+        assert.strictEqual(yield* get, "tml-1", "the next one does not wait at all")
+        const { lines } = yield* withWarnings(TestClock.adjust("55 seconds"))
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(yield* get, "tml-2")
+        assert.strictEqual(yield* count, 3)
+        assert.isAtMost(lines.length, 1)
+      })
   )
 
-  it.effect("is fetched at a bounded rate when the command fails and many calls try again, each in its own time", () =>
+  it.effect("is fetched at a bounded rate when the command fails and many calls retry independently", () =>
     Effect.gen(function* () {
       const { count, get } = yield* ofCommand((run) => (run < 12 ? failing : { output: "tml-late" }))
       const call = (i: number) => Effect.retry(get, Schedule.spaced(100 + i))
@@ -477,7 +479,7 @@ describe.each(ways)("a client over %s", (way) => {
       })
     )
 
-    it.scoped("that live under a minute are not exchanged for every call", () =>
+    it.scoped("with a lifetime below a minute are not exchanged for every call", () =>
       Effect.gen(function* () {
         const { ask, http } = yield* start({
           "/client/config": exchanging,
@@ -490,20 +492,22 @@ describe.each(ways)("a client over %s", (way) => {
       })
     )
 
-    it.scoped("are used to their end when exchanges fail, which are not repeated for every call, then calls fail", () =>
-      Effect.gen(function* () {
-        const { ask, http } = yield* start({
-          "/client/config": exchanging,
-          "/auth/token": [json({ jwt: token({ iat: 0, exp: 100 }) }), unauthorized]
+    it.scoped(
+      "are used until they expire when exchanges fail, which are not repeated for every call; then calls fail",
+      () =>
+        Effect.gen(function* () {
+          const { ask, http } = yield* start({
+            "/client/config": exchanging,
+            "/auth/token": [json({ jwt: token({ iat: 0, exp: 100 }) }), unauthorized]
+          })
+          yield* ask
+          yield* TestClock.adjust("70 seconds")
+          const before = (yield* http.requestsTo("/auth/token")).length
+          yield* many(ask, 29, "1 seconds")
+          assert.isAtMost((yield* http.requestsTo("/auth/token")).length - before, 6)
+          yield* TestClock.adjust("2 seconds")
+          assert.strictEqual((yield* Effect.flip(ask))._tag, "Unauthorized")
         })
-        yield* ask
-        yield* TestClock.adjust("70 seconds")
-        const before = (yield* http.requestsTo("/auth/token")).length
-        yield* many(ask, 29, "1 seconds")
-        assert.isAtMost((yield* http.requestsTo("/auth/token")).length - before, 6)
-        yield* TestClock.adjust("2 seconds")
-        assert.strictEqual((yield* Effect.flip(ask))._tag, "Unauthorized")
-      })
     )
 
     it.scoped("are exchanged once for all calls, and an interrupted call leaves the exchange to the others", () =>
@@ -523,7 +527,7 @@ describe.each(ways)("a client over %s", (way) => {
       })
     )
 
-    it.scoped("are exchanged for the command's next credential where the service rejects the one at hand", () =>
+    it.scoped("are exchanged for the command's next credential if the service rejects the current one", () =>
       Effect.gen(function* () {
         const { credentials } = yield* ofCommand((run) => ({ output: `tml-${run}` }))
         const { ask, http } = yield* start(
@@ -539,7 +543,7 @@ describe.each(ways)("a client over %s", (way) => {
       })
     )
 
-    it.scoped("and credentials of a program's own that a header cannot hold are refused, and not shown", () =>
+    it.scoped("that a header cannot hold are rejected and not shown, as are a program's credentials", () =>
       Effect.gen(function* () {
         const own = (text: string) => ({ credentials: { get: () => Effect.succeed(Redacted.make(text)) } })
         for (const text of ["", "tml-secret\nx: y", "tml-s\u00e9cret-secret"]) {

@@ -44,7 +44,7 @@ describe("the file of stored keys", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scopedLive("has one rule for its version: 1 or none is read, another is an error that says so", () =>
+  it.scopedLive("is read with version 1 or none, and is an error with another version", () =>
     Effect.gen(function* () {
       const { version: _, ...unversioned } = stored
       for (const content of [stored, unversioned]) {
@@ -66,7 +66,7 @@ describe("the file of stored keys", () => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
-  it.scopedLive("has no default key where the default names none, whatever it names", () =>
+  it.scopedLive("has no default key if the default names no stored key", () =>
     Effect.gen(function* () {
       for (const name of ["8", "constructor", "__proto__", null]) {
         const { file } = yield* makeFile({ ...stored, default: name })

@@ -96,7 +96,7 @@ interface ListenerPolicy extends webPages.Policy {
   readonly isStopping: () => boolean
 }
 
-/** Rejects what other origins' pages send, and bodies larger than `maxBodySize`. */
+/** Rejects requests from pages of other origins, and bodies larger than `maxBodySize`. */
 const makeMiddleware = (policy: ListenerPolicy) => {
   const { isStopping, maxBodySize } = policy
   const tooLarge = apiErrors.toResponse({ status: 413, detail: `the body is larger than ${maxBodySize} bytes` })
@@ -125,7 +125,7 @@ const makeMiddleware = (policy: ListenerPolicy) => {
 
 const hasKeys = ({ apiKeys = [] }: Options): boolean => apiKeys.length > 0
 
-/** Rejects options with which the service would be open to others than its users. */
+/** Rejects options that would open the service to others than its users. */
 const validate = Effect.fnUntraced(function* (options: Options) {
   const host = options.host ?? "127.0.0.1"
   if (!hasKeys(options) && !webPages.isLoopback(host)) return yield* new ExposedWithoutKeys({ host })

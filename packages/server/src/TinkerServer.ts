@@ -49,8 +49,7 @@ export interface HandlerOptions {
 }
 
 /**
- * Largest sizes of request bodies in bytes. JSON is parsed in one go, and holds everybody up for as long; clients send
- * large passes as protobuf.
+ * Largest sizes of request bodies in bytes. Parsing JSON blocks the event loop; clients send large passes as protobuf.
  *
  * @since 0.1.0
  * @category models

@@ -122,7 +122,7 @@ describe("FakeHub", () => {
     })
   )
 
-  it.effect("records the requests, and lets them fail as told", () =>
+  it.effect("records the requests, and fails those that the test selects", () =>
     Effect.gen(function* () {
       const hub = yield* FakeHub.make({
         ...options,

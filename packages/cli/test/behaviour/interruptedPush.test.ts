@@ -49,7 +49,7 @@ layer(ServiceLive, { excludeTestServices: true })("an interrupted push", (it) =>
     })
   )
 
-  it.scoped("is finished by the next run after a kill in the middle of the parts", () =>
+  it.scoped("is completed by the next run after a kill in the middle of the parts", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
       const hub = yield* makeFaultyHub({ partSize: 300 })
@@ -66,7 +66,7 @@ layer(ServiceLive, { excludeTestServices: true })("an interrupted push", (it) =>
     })
   )
 
-  it.scoped("does not send again what the hub has after a kill before the commit", () =>
+  it.scoped("does not send files again that the hub has after a kill before the commit", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
       const hub = yield* makeFaultyHub()
@@ -106,7 +106,7 @@ layer(ServiceLive, { excludeTestServices: true })("an interrupted push", (it) =>
     })
   )
 
-  it.scoped("commits on top of a commit that came first, and keeps what that did to the README", () =>
+  it.scoped("commits on top of a commit that came first, and keeps its changes to the README", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
       const hub = yield* makeFaultyHub()
@@ -132,7 +132,7 @@ layer(ServiceLive, { excludeTestServices: true })("an interrupted push", (it) =>
     })
   )
 
-  it.scoped("waits as a hub asks that limits the rate of requests", () =>
+  it.scoped("waits for the delay of a hub that limits the rate of requests", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
       const hub = yield* makeFaultyHub()
@@ -148,7 +148,7 @@ layer(ServiceLive, { excludeTestServices: true })("an interrupted push", (it) =>
     })
   )
 
-  it.scoped("fails with what to do after a token that expires, and a proxy that responds instead", () =>
+  it.scoped("fails with advice after a token expires, and if a proxy responds instead of the hub", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
       const hub = yield* makeFaultyHub()

@@ -41,7 +41,7 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
     })
   )
 
-  it.scoped("is rejected with the accounts of the token where it may create nothing", () =>
+  it.scoped("is rejected, and the accounts of the token are named, if it may create nothing", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
       const hub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? 403 : undefined) })

@@ -39,7 +39,7 @@ const sendEndlessly = (port: number, path: string, type: string, maxMebi: number
 const padded = (size: number) => `{"pad":"${"x".repeat(size - 10)}"}`
 
 describe("the size of a body", () => {
-  it.scoped("is limited for each endpoint, and the response says the limit", () =>
+  it.scoped("is limited for each endpoint, and the response names the limit", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()
       yield* Effect.gen(function* () {
@@ -105,7 +105,7 @@ describe("the size of a body", () => {
     })
   )
 
-  it.scopedLive("is enforced while the bytes arrive over a socket, and the service goes on", () =>
+  it.scopedLive("is enforced while the bytes arrive over a socket, and the service continues", () =>
     Effect.gen(function* () {
       const port = yield* listen()
       for (const [path, type, limit] of [

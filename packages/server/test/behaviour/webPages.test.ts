@@ -64,7 +64,7 @@ describe("a service without keys, and a web page", () => {
     })
   )
 
-  it.scopedLive("responds to loopback hosts only, so that no name of a page's own leads to it", () =>
+  it.scopedLive("responds to loopback hosts only, so that no host name of an attacker reaches it", () =>
     Effect.gen(function* () {
       const { port, send } = yield* start()
       for (const host of [

@@ -87,7 +87,7 @@ export class AccessTokens {
     )
   }
 
-  /** Interrupts an exchange that is under way. */
+  /** Interrupts an exchange in progress. */
   readonly interrupt: Effect.Effect<void> = Effect.suspend(() => this.tokens.interrupt)
 
   private currentUnder(flags: ClientFlags.ClientConfig): Key {

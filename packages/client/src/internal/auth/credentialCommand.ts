@@ -18,9 +18,9 @@ export const commandPath = "TINKER_CREDENTIAL_CMD"
 
 const timeout = Duration.seconds(60)
 const maxBytes = 64 * 1024
-// how long an interrupted command has to end by itself
+// how long an interrupted command may take to end before it is killed
 const termination = Duration.seconds(2)
-// a clock that is further off than this would be noticed otherwise
+// larger errors of the clock would be noticed elsewhere
 const maxClockErrorMillis = 24 * 60 * 60 * 1000
 
 const failed = (reason: string, exitCode?: number): TinkerError.CredentialCommandFailed =>
@@ -120,8 +120,8 @@ const outputProblem = (text: string): string | undefined => {
 }
 
 /**
- * Why a token that has expired by the clock cannot be used; `undefined` if the clock may be wrong. It is right if by it the
- * token at hand is valid.
+ * Why a token that has expired by the clock cannot be used; `undefined` if the clock may be wrong. It is right if the
+ * current token is valid by it.
  */
 const expiryProblem = (text: string, now: number, { held, rejected }: Known): string | undefined => {
   if (rejected !== undefined && Redacted.value(rejected) === text) return "printed an expired token again"

@@ -1,15 +1,15 @@
-/** How long a credential is held: by the claims of a token and the clock of this machine, which may be wrong. */
+/** How long a credential is used: by the claims of a token and the local clock, which may be wrong. */
 import * as Redacted from "effect/Redacted"
 import * as jwt from "./jwt.ts"
 
-/** A credential with the times of this machine's clock at which it is renewed and expires. @internal */
+/** A credential with the times, by the local clock, at which it is renewed and expires. @internal */
 export interface Lease {
   readonly value: Redacted.Redacted
   readonly renewAt: number
   readonly expiresAt: number
 }
 
-// what does not say when it expires is renewed after this
+// a credential without an expiry is renewed after this
 const renewalMillis = 5 * 60_000
 // a token is renewed when less than this is left of it, or less than half of a short one
 const marginMillis = 60_000
@@ -24,7 +24,11 @@ const lease = (value: Redacted.Redacted, now: number, remaining: number): Lease 
   renewAt: now + Math.max(remaining - Math.min(marginMillis, remaining / 2), minIntervalMillis)
 })
 
-/** The time from a token's issue to its expiry, by the clock of its issuer; `undefined` for what has no such claims. @internal */
+/**
+ * The time from a token's issue to its expiry, by the clock of its issuer; `undefined` without such claims.
+ *
+ * @internal
+ */
 export const lifetimeOf = (credential: string): number | undefined => {
   const { exp, iat } = jwt.claims(credential) ?? {}
   return exp === undefined || iat === undefined || exp <= iat ? undefined : (exp - iat) * 1000

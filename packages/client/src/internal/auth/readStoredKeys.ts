@@ -28,7 +28,7 @@ const warnOfPermissions = (fs: FileSystem.FileSystem, file: string, mode: number
         `other users of this machine can replace files in ${directory}: run chmod 700 ${directory}`
       )
     }
-    // the file itself was read: a warning that cannot be given is no reason to fail
+    // the file was read: a warning that cannot be logged is no reason to fail
   }).pipe(Effect.catchAll((error) => Effect.logDebug(`the permissions of ${file} are unknown: ${error.message}`)))
 
 /** The stored keys; none where there is no file. @internal */

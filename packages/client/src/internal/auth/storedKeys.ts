@@ -1,4 +1,4 @@
-/** The content of the file of stored keys, and the one rule for its version. */
+/** The content of the file of stored keys, and the check of its version. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

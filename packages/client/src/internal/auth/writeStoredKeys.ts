@@ -18,7 +18,7 @@ const followLinks = Effect.fnUntraced(function* (file: string) {
   const path = yield* Path.Path
   let target = file
   for (let links = 0; links < maxLinks; links++) {
-    // it fails for what is no link
+    // it fails if the path is not a link
     const link = yield* Effect.option(fs.readLink(target))
     if (link._tag === "None") return target
     target = path.resolve(path.dirname(target), link.value)
@@ -34,7 +34,7 @@ const makePrivateDirectory = Effect.fnUntraced(function* (directory: string) {
   }
 })
 
-/** Takes the right to replace the keys from other users. */
+/** Removes the permissions of other users. */
 const tighten = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const { mode } = yield* fs.stat(directory)

@@ -118,7 +118,7 @@ export const downloadCheckpoint = (options: Options): Effect.Effect<number, Tink
     const { method, path, shown, workplace } = options
     const received = yield* path.kind === "external_weights" ? downloadFiles(options) : downloadArchive(options)
     yield* checkContainers(method, workplace.fresh, shown)
-    // what happens to the files from here on cannot be resumed
+    // later changes to the files cannot be resumed
     yield* workplace.parts.forget
     return received
   })

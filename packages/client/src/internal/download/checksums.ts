@@ -25,7 +25,7 @@ const byName: { readonly [name: string]: Algorithm } = {
   crc32c: "crc32c"
 }
 
-/** Lengths in base64. A value of another length is none of the whole file: S3 appends `-7` to one of seven parts. */
+/** Lengths in base64. A value of another length is not of the whole file: S3 appends `-7` to one of seven parts. */
 const lengths: { readonly [algorithm in Algorithm]: number } = { sha512: 88, sha256: 44, md5: 24, crc32c: 8 }
 
 // the strongest first

@@ -3,7 +3,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 
 type Response = HttpClientResponse.HttpClientResponse
 
-/** Identifies a version of a file on a server, as far as the server says. @internal */
+/** Identifies a version of a file on a server, as far as the headers allow. @internal */
 export interface FileVersion {
   /** in bytes */
   readonly total: number | undefined

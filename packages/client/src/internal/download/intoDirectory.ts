@@ -14,7 +14,7 @@ interface Destination {
   readonly directory: string
   /** replaces what is there */
   readonly replace: boolean
-  /** what the directory is built from: what is left of a killed download of the same source is resumed */
+  /** what the directory is built from: a killed download of the same source is resumed */
   readonly source: string
 }
 
@@ -63,7 +63,7 @@ const moveToDestination = (
       .pipe(Effect.tapError(() => (exists ? Effect.ignore(fs.rename(backup, directory)) : Effect.void)))
   }).pipe(Effect.uninterruptible, Effect.mapError(fileError(method, directory)))
 
-/** A new directory to work in, with what a killed process left for it. It is removed when the scope closes. */
+/** A new directory to work in, with the remains of a killed process. It is removed when the scope closes. */
 const makeWorkplace = ({ directory, method, source }: Destination) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -80,8 +80,8 @@ const makeWorkplace = ({ directory, method, source }: Destination) =>
   }).pipe(Effect.mapError(fileError(method, directory)))
 
 /**
- * Lets `build` fill a new directory. If it fails or is interrupted, nothing is left behind. If the process is killed, the
- * next download of the same source into the same directory finds what is there.
+ * Lets `build` fill a new directory. If it fails or is interrupted, nothing is left behind. If the process is killed,
+ * the next download of the same source into the same directory finds its files.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** What a killed process left of a download: who owns it, whether that process has ended, and how to take it over. */
+/** The remains of a download whose process was killed: finds their owner, and takes them over if it has ended. */
 import type * as PlatformError from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -16,7 +16,7 @@ const Owner = Schema.parseJson(Schema.Struct({ host: Schema.String, pid: Schema.
 const decodeOwner = Schema.decode(Owner)
 const encodeOwner = Schema.encodeSync(Owner)
 
-// a transfer that writes nothing for so long has failed long before
+// a transfer that writes nothing for this long has failed
 const idleMillis = 60 * 60 * 1000
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -48,7 +48,7 @@ const isIdle = (directory: string) =>
     return true
   })
 
-/** Whether no process works in a directory any more, as far as this one can know. */
+/** Whether no process works in a directory any more, as far as can be determined. */
 const isAbandoned = (directory: string): Effect.Effect<boolean, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -64,7 +64,7 @@ const isAbandoned = (directory: string): Effect.Effect<boolean, never, Files> =>
     return process.isRunning(pid) ? yield* isIdle(directory) : true
   }).pipe(Effect.orElseSucceed(() => false))
 
-/** What was left of earlier attempts to build a directory, without those that other processes still work on. @internal */
+/** The remains of earlier attempts to build a directory, except those that other processes still work on. @internal */
 export const findAbandoned = (destination: string): Effect.Effect<ReadonlyArray<string>, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -80,7 +80,7 @@ export const findAbandoned = (destination: string): Effect.Effect<ReadonlyArray<
     )
   })
 
-/** What a process had moved away to replace it, when it was killed, goes back. */
+/** Puts back the directory that a killed process was about to replace. */
 const restoreReplaced = (left: string, destination: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -95,15 +95,15 @@ const adopt = (left: string, work: string, source: string) =>
     const fs = yield* FileSystem.FileSystem
     const { join } = yield* Path.Path
     if (!(yield* hasParts(left, source)) || (yield* hasParts(work, source))) return
-    // the parts last: they say that the others are there
+    // the parts file last: it lists the others
     for (const name of ["archive", "new", "parts.json"]) {
       if (yield* fs.exists(join(left, name))) yield* fs.rename(join(left, name), join(work, name))
     }
   })
 
 /**
- * Takes over what killed processes left of a download of the same source, puts back what they were replacing, and removes
- * all else. `work` is the directory of the new download.
+ * Takes over the remains of downloads of the same source, puts back the directories that they were replacing, and
+ * removes all else. `work` is the directory of the new download.
  *
  * @internal
  */

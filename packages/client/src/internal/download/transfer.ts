@@ -124,7 +124,7 @@ const checkComplete = (state: State): Effect.Effect<void, TinkerError.TinkerErro
     : fail(state, `is not written: ${received} bytes arrived where ${version.total} were announced. Download it again`)
 }
 
-/** Takes the bytes of a response; `false` if they do not continue those that are there. */
+/** Appends the bytes of a response; `false` if they do not continue the bytes of the file. */
 const takeResponse = (
   state: State,
   response: HttpClientResponse.HttpClientResponse

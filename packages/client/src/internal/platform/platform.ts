@@ -1,4 +1,7 @@
-/** What the client knows of the platform that it runs on. `#platform` is one of the two modules beside this one. */
+/**
+ * The platform that the client runs on: its name, processes and hashes. `#platform` is one of the two modules beside
+ * this one.
+ */
 
 /** A process of this computer. @internal */
 export interface ProcessInfo {

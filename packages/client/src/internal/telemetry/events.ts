@@ -20,7 +20,11 @@ export const isUserError = (error: TinkerError.TinkerError): boolean => error.ca
 
 const maxNameLength = 100
 
-/** The name of an error's class. A program can write anything there, so what is no name is left out. @internal */
+/**
+ * The name of an error's class. A program can write anything there, so anything but an identifier is left out.
+ *
+ * @internal
+ */
 export const nameOf = (error: unknown): string => {
   const name =
     Predicate.hasProperty(error, "_tag") && typeof error._tag === "string"
@@ -35,7 +39,7 @@ export const nameOf = (error: unknown): string => {
 const requestIdOf = ({ requestId }: TinkerError.TinkerError): string | undefined =>
   requestId !== undefined && /^[\w.:-]{1,128}$/.test(requestId) ? requestId : undefined
 
-/** What went wrong, in words of this library. The service's own text is left out: services echo prompts in it. */
+/** The error, described without the service's text, in which services echo prompts. */
 const kindOf = (error: TinkerError.TinkerError): string => (error._tag === "TransportError" ? error.reason : error._tag)
 
 /** @internal */
@@ -53,7 +57,11 @@ export const messageOf = (error: unknown): string => (TinkerError.isTinkerError(
 
 const maxDataLength = 10_000
 
-/** Data as JSON holds it, without keys and tokens; only why, if JSON cannot hold it or it is too large. @internal */
+/**
+ * Data as JSON, without keys and tokens; the reason instead, if JSON cannot represent it or it is too large.
+ *
+ * @internal
+ */
 export const eventData = (data: { readonly [key: string]: unknown }): { readonly [key: string]: unknown } => {
   try {
     if (JSON.stringify(data).length <= maxDataLength) return redactKeys(data)

@@ -34,7 +34,7 @@ export const fromRequest = (
       )
     }
     yield* checkContextLength(model, tokens.length, "the prompt")
-    // the first token after a prompt that is only scored comes from logits that are there anyway
+    // the first token after a prompt that is only scored comes from logits that are computed anyway
     const room = Math.max(max_context_length - tokens.length, needsAllLogits(request) ? 1 : 0)
     const maxTokens = sampling_params.max_tokens ?? room
     if (maxTokens < 1 || maxTokens > room) {
@@ -61,7 +61,7 @@ export interface ReadPrompt {
   readonly tokens: Int32Array
   /** of the last position, (vocab_size) */
   readonly lastLogits: Float32Array
-  /** of all positions, (positions, vocab_size), if they were asked for */
+  /** of all positions, (positions, vocab_size), if requested */
   readonly allLogits: Float32Array | undefined
   /** for each layer keys and values, (positions, num_kv_heads, head_dim) */
   readonly keysAndValues: ReadonlyArray<Float32Array>

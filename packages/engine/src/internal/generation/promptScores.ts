@@ -1,4 +1,4 @@
-/** What a request wants of its prompt besides samples: logprobs of its tokens and of others, and tokens in their place. */
+/** Scores a prompt: logprobs of its tokens and of others, and alternative tokens. */
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import * as Engine from "@effect-tinker/server/Engine"
 import type { LoadedModel } from "../model/loaded.ts"

@@ -8,7 +8,7 @@ export interface Sequence {
   readonly key: number
   readonly tokens: Array<number>
   readonly logprobs: Array<number>
-  /** the most likely tokens in the place of each token, if they were asked for */
+  /** the most likely tokens in the place of each token, if requested */
   readonly topLogprobs: Array<ReadonlyArray<readonly [token: number, logprob: number]>>
   stop_reason: "stop" | "length"
 }

@@ -23,7 +23,7 @@ const logprobAfter = (base: LoadedModel, tokens: ReadonlyArray<number>, next: nu
     return (loss_fn_outputs[0]!["logprobs"]!.data as Float32Array)[tokens.length - 1]!
   })
 
-describe("What a request wants of its prompt", () => {
+describe("The score of a prompt", () => {
   it.scoped("has the logprobs of the forward program of training for chosen tokens, dense and sparse", () =>
     Effect.gen(function* () {
       const base = yield* fixtures.loadQwen()
@@ -62,7 +62,7 @@ describe("What a request wants of its prompt", () => {
     })
   )
 
-  it.scoped("scores the last tokens alone with prompt_logprobs_last_n", () =>
+  it.scoped("covers only the last tokens with prompt_logprobs_last_n", () =>
     Effect.gen(function* () {
       const base = yield* fixtures.loadQwen()
       const all = yield* sample(base, { prompt_logprobs: true, topk_prompt_logprobs: 3 })

@@ -69,7 +69,7 @@ export const Info = Schema.Struct({
   user_metadata: optionalKey(Schema.Record({ key: Schema.String, value: Schema.String })),
   /** milliseconds since the epoch */
   created_at: Schema.Int,
-  /** another one for each save, so that weights that were saved again under a path can be told from those before */
+  /** differs for each save, and so distinguishes weights that were saved again under the same path */
   revision: optionalKey(Schema.String),
   /** milliseconds since the epoch; absent if the checkpoint does not expire */
   expires_at: optionalKey(Schema.Int),

@@ -15,7 +15,7 @@ export interface Policy {
   readonly allowOrigins: ReadonlyArray<string>
 }
 
-/** Whether a name or address is that of this machine. @internal */
+/** Whether a host name or address is local. @internal */
 export const isLoopback = (host: string): boolean =>
   /^localhost$/i.test(host) || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
 
@@ -32,7 +32,7 @@ const withoutPort = (host: string): string => {
 const isOwnOrigin = (origin: string, host: string | undefined): boolean =>
   isOrigin(origin) && new URL(origin).host === host?.toLowerCase()
 
-/** Whether a browser says that a page of another origin sends the request. */
+/** Whether the browser's headers name a page of another origin as the sender. */
 const isForeign = ({ headers }: Request): boolean =>
   headers["sec-fetch-site"] === "cross-site" ||
   (headers["origin"] !== undefined && !isOwnOrigin(headers["origin"], headers["host"]))
@@ -80,7 +80,7 @@ export const preflight = (policy: Policy, request: Request): Response | undefine
 /** Lets an allowed origin read the response. @internal */
 export const withCors = (policy: Policy, request: Request, response: Response): Response => {
   if (policy.allowOrigins.length === 0) return response
-  // caches must not give a response for one origin to another
+  // caches must not return a response for one origin to another
   const varying = HttpServerResponse.setHeader(response, "vary", "Origin")
   const origin = allowedOrigin(policy, request)
   return origin === undefined

@@ -163,7 +163,7 @@ const sampleInEngine = (
   )
 }
 
-// engines get no fields that are absent or mean nothing
+// engines get no fields that are absent or have no effect
 const toSampleOptions = (request: Sampling.SampleRequest): Engine.SampleOptions => {
   const { num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs } = request
   const { prompt_alt_tokens_k, prompt_logprobs_last_n, target_prompt_logprobs, topk_sample_logprobs } = request

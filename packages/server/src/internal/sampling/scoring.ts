@@ -1,4 +1,4 @@
-/** Rejects what a sample request wants scored, before anything is computed: what the engine cannot do, and bad shapes. */
+/** Rejects the scoring options of a sample request before anything is computed: unsupported options, and bad shapes. */
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import * as Engine from "../../Engine.ts"
@@ -6,7 +6,7 @@ import * as Engine from "../../Engine.ts"
 /** How many pairs of token and logprob a response may hold: they take much more memory than numbers. */
 const maxPairs = 2 ** 20
 
-/** Whether a request wants anything of its prompt scored. @internal */
+/** Whether a request scores its prompt. @internal */
 export const scoresPrompt = (request: Sampling.SampleRequest): boolean =>
   request.prompt_logprobs ||
   request.topk_prompt_logprobs > 0 ||

@@ -19,7 +19,7 @@ const layerBroken = Layer.effect(
 )
 
 describe("an error that no handler expects", () => {
-  it.scopedLive("is a 500 with the id under which it is logged, and the service goes on", () =>
+  it.scopedLive("is a 500 with the id under which it is logged, and the service continues", () =>
     Effect.gen(function* () {
       const logged: Array<string> = []
       const logger = Logger.replace(

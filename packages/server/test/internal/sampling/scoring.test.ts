@@ -50,7 +50,7 @@ const asProtobuf = (request_id: string) =>
     return yield* ProtobufCodec.decodeSampleResponse(new Uint8Array(yield* response.arrayBuffer))
   })
 
-describe("what a sample request wants scored", () => {
+describe("the scoring options of a sample request", () => {
   it.scoped("is in the response, as JSON and as protobuf", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()

@@ -30,10 +30,10 @@ const readStream: ReadBody = (request, limit) => {
   )
 }
 
-/** How bodies are read. A server replaces it where its platform needs another way. @internal */
+/** How bodies are read. A server replaces it if its platform needs another reader. @internal */
 export class BodyReader extends Context.Reference<BodyReader>()("@effect-tinker/server/internal/BodyReader", {
   defaultValue: (): ReadBody => readStream
 }) {}
 
-/** Reads a body in the way of the server. @internal */
+/** Reads a body with the server's reader. @internal */
 export const readBody: ReadBody = (request, limit) => Effect.flatMap(BodyReader, (read) => read(request, limit))
