@@ -1,6 +1,6 @@
 /**
- * A fake Hugging Face hub with a storage host for its large files: repositories, branches, tags and commits, and what
- * can go wrong with requests. It is an `HttpClient` that responds in the fiber of the caller, so that `TestClock` drives
+ * A fake Hugging Face hub with a storage host for its large files: repositories, branches, tags and commits, also those
+ * that clients make, and what can go wrong with requests. It is an `HttpClient` that responds in the fiber of the caller, so that `TestClock` drives
  * the delays; `app` serves the same repositories over a socket, also to Python.
  *
  * ```ts
@@ -32,10 +32,12 @@ import {
   repositoryOf,
   type State
 } from "./internal/hub/state.ts"
+import type { Written } from "./internal/hub/writes.ts"
 import * as transports from "./internal/hub/transports.ts"
 import type { DurationInput } from "./internal/util/duration.ts"
 
 export type { Fault, FaultOf, Recorded } from "./internal/hub/state.ts"
+export type { Written } from "./internal/hub/writes.ts"
 
 /**
  * The files of a commit by their paths. A large file is one in Git LFS: the hub redirects to the storage host for it.
@@ -76,6 +78,16 @@ export interface Options {
   /** the only valid token; `hf_fake` by default */
   readonly token?: Redacted.Redacted | undefined
   readonly fault?: FaultOf | undefined
+  /** the owner of the token; the user `ada` by default, who is in the organization `team` */
+  readonly account?:
+    | {
+        readonly type: "user" | "org"
+        readonly name: string
+        readonly orgs?: ReadonlyArray<{ readonly type: "org"; readonly name: string }>
+      }
+    | undefined
+  /** the size of the parts in which large files are uploaded; in one piece if undefined */
+  readonly partSize?: number | undefined
 }
 
 /**
@@ -102,6 +114,19 @@ export interface FakeHub {
   readonly push: (repo: string, files: Files, revision?: string) => Effect.Effect<string>
   /** the commit of a branch or tag, `main` by default */
   readonly commitOf: (repo: string, revision?: string) => Effect.Effect<string>
+  /** adds a repository; replaces one with this id */
+  readonly create: (repo: string, repository: Repository) => Effect.Effect<void>
+  /** the files of a branch, tag or commit, `main` by default; undefined if there is none */
+  readonly filesAt: (
+    repo: string,
+    revision?: string
+  ) => Effect.Effect<{ readonly [path: string]: Uint8Array } | undefined>
+  /** who may see a repository; undefined if there is none */
+  readonly accessOf: (repo: string) => Effect.Effect<Repository["access"]>
+  /** the commits that clients made, in their order */
+  readonly written: Effect.Effect<ReadonlyArray<Written>>
+  /** forgets the large files that clients uploaded */
+  readonly forgetUploads: Effect.Effect<void>
 }
 
 /**
@@ -182,25 +207,63 @@ export const respond = (status: number, headers: { readonly [name: string]: stri
 export const busy = (retryAfter: number): Fault => respond(429, { "retry-after": String(retryAfter) })
 
 /**
+ * Something happens before the hub handles the request, such as the commit of somebody else; then the fault, if one is
+ * given.
+ *
+ * @since 0.1.0
+ * @category faults
+ */
+export const meanwhile = (effect: Effect.Effect<unknown>, fault?: Fault): Fault => ({
+  _tag: "Meanwhile",
+  effect,
+  fault
+})
+
+const ada: Options["account"] = { type: "user", name: "ada", orgs: [{ type: "org", name: "team" }] }
+
+const makeState = (options: Options): State => ({
+  repositories: new Map(),
+  token: options.token ?? Redacted.make("hf_fake"),
+  account: options.account ?? ada,
+  partSize: options.partSize,
+  blobs: new Map(),
+  parts: new Map(),
+  written: [],
+  recorded: [],
+  counts: new Map(),
+  fault: options.fault
+})
+
+const create = (state: State, id: string, { access, files, revisions = {} }: Repository) =>
+  Effect.gen(function* () {
+    state.repositories.delete(id)
+    const repository = repositoryOf(state, id, access)
+    yield* repositories.push(repository, "main", files)
+    for (const [name, others] of Object.entries(revisions)) yield* repositories.push(repository, name, others)
+  })
+
+const filesAt = ({ repositories: all }: State, id: string, revision: string) => {
+  const repository = all.get(id)
+  const commit = repository === undefined ? undefined : repositories.resolve(repository, revision)
+  if (repository === undefined || commit === undefined) return undefined
+  return Object.fromEntries(Array.from(repository.commits.get(commit)!, ([path, { bytes }]) => [path, bytes]))
+}
+
+/**
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<FakeHub> =>
   Effect.gen(function* () {
-    const token = options.token ?? Redacted.make("hf_fake")
-    const state: State = { repositories: new Map(), token, recorded: [], counts: new Map(), fault: options.fault }
-    for (const [id, { access, files, revisions = {} }] of Object.entries(options.repositories)) {
-      const repository = repositoryOf(state, id, access)
-      yield* repositories.push(repository, "main", files)
-      for (const [name, others] of Object.entries(revisions)) yield* repositories.push(repository, name, others)
-    }
+    const state = makeState(options)
+    for (const [id, repository] of Object.entries(options.repositories)) yield* create(state, id, repository)
     const client = transports.client(handle(state))
     return {
       client,
       layer: Layer.succeed(HttpClient.HttpClient, client),
       app: transports.app(handle(state)),
       endpoint,
-      token,
+      token: state.token,
       requests: Effect.sync(() => state.recorded.slice()),
       clearRequests: Effect.sync(() => {
         state.recorded.length = 0
@@ -210,7 +273,12 @@ export const make = (options: Options): Effect.Effect<FakeHub> =>
       push: (repo, files, revision = "main") =>
         Effect.suspend(() => repositories.push(repositoryOf(state, repo), revision, files)),
       commitOf: (repo, revision = "main") =>
-        Effect.sync(() => repositories.resolve(repositoryOf(state, repo), revision) ?? "")
+        Effect.sync(() => repositories.resolve(repositoryOf(state, repo), revision) ?? ""),
+      create: (repo, repository) => create(state, repo, repository),
+      filesAt: (repo, revision = "main") => Effect.sync(() => filesAt(state, repo, revision)),
+      accessOf: (repo) => Effect.sync(() => state.repositories.get(repo)?.access),
+      written: Effect.sync(() => state.written.slice()),
+      forgetUploads: Effect.sync(() => state.blobs.clear())
     }
   })
 

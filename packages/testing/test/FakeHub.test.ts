@@ -34,6 +34,16 @@ const send = (client: HttpClient.HttpClient, url: string, token?: string, method
     )
     .pipe(Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }))
 
+/** Where to upload the only object of a batch. */
+const uploadOf = (batch: unknown) =>
+  (
+    batch as {
+      readonly objects: readonly [
+        { readonly actions: { readonly upload: { readonly href: string; readonly header: Record<string, string> } } }
+      ]
+    }
+  ).objects[0].actions.upload
+
 /** The hub over a socket, at the address that it listens on. */
 const overSocket = (hub: FakeHub.FakeHub) => {
   const server = NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })
@@ -176,5 +186,54 @@ describe("FakeHub", () => {
       assert.strictEqual(yield* outcome(FakeHub.silence), "timeout")
       assert.strictEqual(yield* outcome(FakeHub.silenceAfter(1)), "timeout")
     }).pipe(Effect.provide(FetchHttpClient.layer))
+  )
+
+  it.effect(
+    "takes repositories, large files in parts, and commits on the newest one, from the owner of its token",
+    () =>
+      Effect.gen(function* () {
+        const hub = yield* FakeHub.make({ repositories: {}, partSize: 4 })
+        const post = (path: string, body: string, token = "hf_fake") =>
+          hub.client.execute(
+            HttpClientRequest.post(`${hub.endpoint}${path}`).pipe(
+              HttpClientRequest.bodyText(body),
+              HttpClientRequest.bearerToken(token)
+            )
+          )
+        const upload = (url: string, method: "PUT" | "POST", body: string) =>
+          hub.client.execute(HttpClientRequest.make(method)(url).pipe(HttpClientRequest.bodyText(body)))
+        const repository = JSON.stringify({ name: "model", organization: "ada", visibility: "private" })
+        assert.strictEqual((yield* post("/api/repos/create", repository, "hf_other")).status, 401)
+        assert.strictEqual((yield* post("/api/repos/create", repository)).status, 200)
+        assert.strictEqual((yield* post("/api/repos/create", repository)).status, 409)
+        assert.strictEqual(yield* hub.accessOf("ada/model"), "private")
+
+        const objects = JSON.stringify({ objects: [{ oid: sha256, size: 7 }] })
+        const batch = Effect.flatMap(post("/ada/model.git/info/lfs/objects/batch", objects), ({ json }) => json)
+        const { header, href } = uploadOf(yield* batch)
+        assert.strictEqual((yield* upload(header["00001"]!, "PUT", "weig")).status, 200)
+        assert.strictEqual((yield* upload(href, "POST", "")).status, 400)
+        assert.strictEqual((yield* upload(header["00002"]!, "PUT", "hts")).status, 200)
+        assert.strictEqual((yield* upload(href, "POST", "")).status, 200)
+        assert.deepStrictEqual(yield* batch, { transfer: "multipart", objects: [{ oid: sha256, size: 7 }] })
+
+        const parent = yield* hub.commitOf("ada/model")
+        const commit = [
+          { key: "header", value: { summary: "title", parentCommit: parent } },
+          { key: "file", value: { path: "config.json", content: btoa("{}"), encoding: "base64" } },
+          { key: "lfsFile", value: { path: "model.bin", oid: sha256, size: 7 } }
+        ].map((line) => JSON.stringify(line))
+        const send = post("/api/models/ada/model/commit/main", commit.join("\n"))
+        yield* hub.setFault(() => FakeHub.meanwhile(Effect.void, FakeHub.busy(1)))
+        assert.strictEqual((yield* send).status, 429)
+        yield* hub.setFault(undefined)
+        assert.strictEqual((yield* send).status, 200)
+        assert.strictEqual((yield* send).status, 412)
+        assert.deepStrictEqual(Object.keys((yield* hub.filesAt("ada/model"))!), ["config.json", "model.bin"])
+        assert.deepStrictEqual(
+          (yield* hub.written).map(({ isPullRequest, title }) => [title, isPullRequest]),
+          [["title", false]]
+        )
+      })
   )
 })

@@ -1,7 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { trained } from "../utils/command.ts"
-import { addRepo, commitTo, filesAt, makeHub, token } from "../utils/hub.ts"
+import * as FakeHub from "@effect-tinker/testing/FakeHub"
+import { commitTo, makeHub, namesAt, reject, requestsOf, textAt, token } from "../utils/hub.ts"
 import { checkpoint, failedWithoutToken, push, pushed } from "../utils/push.ts"
 import { layer as ServiceLive } from "../utils/service.ts"
 
@@ -11,17 +12,17 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
   it.scoped("is a repository that exists, also where the token may not create any", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
-      const hub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? 403 : undefined) })
-      addRepo(hub.state, "team/adapter", "private")
+      const hub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? reject(403) : undefined) })
+      yield* hub.create("team/adapter", { access: "private", files: {} })
       assert.deepStrictEqual(pushed(yield* push(hub, [path, "-r", "team/adapter"])), {
         checkpoint_path: path,
         repo_id: "team/adapter",
         public: false
       })
       // and somebody else's repository, by a pull request
-      addRepo(hub.state, "bob/adapter", "public")
+      yield* hub.create("bob/adapter", { access: "public", files: {} })
       const opened = pushed(yield* push(hub, [path, "-r", "bob/adapter", "--create-pr", "--public"]))
-      assert.strictEqual(opened.pull_request_url, "https://hub/bob/adapter/discussions/1")
+      assert.strictEqual(opened.pull_request_url, "https://hub.test/bob/adapter/discussions/1")
       assert.isTrue(opened.public)
     })
   )
@@ -29,22 +30,21 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
   it.scoped("is a repository that appears only when its creation is rejected", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
-      const hub = yield* makeHub({
-        faultOf: (_, path) => {
-          if (path !== "/api/repos/create") return undefined
-          addRepo(hub.state, "team/adapter", "private")
-          return 403
-        }
-      })
+      const hub = yield* makeHub()
+      yield* hub.setFaultOf((_, path) =>
+        path === "/api/repos/create"
+          ? FakeHub.meanwhile(hub.create("team/adapter", { access: "private", files: {} }), reject(403))
+          : undefined
+      )
       pushed(yield* push(hub, [path, "-r", "team/adapter"]))
-      assert.sameMembers(Object.keys(filesAt(hub.state, "team/adapter")!), [...adapter, "README.md"])
+      assert.sameMembers(yield* namesAt(hub, "team/adapter"), [...adapter, "README.md"])
     })
   )
 
   it.scoped("is rejected, and the accounts of the token are named, if it may create nothing", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
-      const hub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? 403 : undefined) })
+      const hub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? reject(403) : undefined) })
       failedWithoutToken(yield* push(hub, [path, "-r", "other/adapter"]), "The token belongs to ada, team.")
     })
   )
@@ -53,30 +53,29 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
     Effect.gen(function* () {
       const path = yield* checkpoint
       const hub = yield* makeHub()
-      addRepo(hub.state, "ada/open", "public")
-      addRepo(hub.state, "ada/closed", "private")
+      yield* hub.create("ada/open", { access: "public", files: {} })
+      yield* hub.create("ada/closed", { access: "private", files: {} })
       failedWithoutToken(yield* push(hub, [path, "-r", "ada/open"]), /ada\/open is public.*--public/)
-      assert.isEmpty(hub.requests.filter((request) => /^PUT|preupload|commit|create/.test(request)))
+      assert.isEmpty(yield* requestsOf(hub, /^PUT|preupload|commit|create/))
       assert.isTrue(pushed(yield* push(hub, [path, "-r", "ada/open", "--public"])).public)
       // a private one stays private
       assert.isFalse(pushed(yield* push(hub, [path, "-r", "ada/closed", "--public"])).public)
-      assert.strictEqual(hub.repos.get("ada/closed")!.visibility, "private")
+      assert.strictEqual(yield* hub.accessOf("ada/closed"), "private")
     })
   )
 
   it.scoped("is not used if it turns out public only after its creation", () =>
     Effect.gen(function* () {
       const path = yield* checkpoint
-      const hub = yield* makeHub({
-        faultOf: (_, path) => {
-          if (path !== "/api/repos/create") return undefined
-          addRepo(hub.state, "team/adapter", "public")
-          return 409
-        }
-      })
+      const hub = yield* makeHub()
+      yield* hub.setFaultOf((_, path) =>
+        path === "/api/repos/create"
+          ? FakeHub.meanwhile(hub.create("team/adapter", { access: "public", files: {} }), reject(409))
+          : undefined
+      )
       failedWithoutToken(yield* push(hub, [path, "-r", "team/adapter"]), "team/adapter is public")
-      assert.isEmpty(hub.commits)
-      assert.isEmpty(hub.state.blobs)
+      assert.isEmpty(yield* hub.written)
+      assert.isEmpty(yield* requestsOf(hub, /^PUT/))
     })
   )
 
@@ -94,13 +93,13 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
     Effect.gen(function* () {
       const path = yield* checkpoint
       const hub = yield* makeHub()
-      addRepo(hub.state, "ada/adapter", "private", { LICENSE: "MIT" })
+      yield* hub.create("ada/adapter", { access: "private", files: { LICENSE: "MIT" } })
       const args = [path, "-r", "ada/adapter", "--revision", "feature/x+y"]
       assert.strictEqual(pushed(yield* push(hub, args)).revision, "feature/x+y")
-      const files = filesAt(hub.state, "ada/adapter", "feature/x+y")!
-      assert.sameMembers(Object.keys(files), [...adapter, "README.md", "LICENSE"])
-      assert.include(files["README.md"]!, ', "ada/adapter", revision="feature/x+y")')
-      assert.sameMembers(Object.keys(filesAt(hub.state, "ada/adapter")!), ["LICENSE"])
+      assert.sameMembers(yield* namesAt(hub, "ada/adapter", "feature/x+y"), [...adapter, "README.md", "LICENSE"])
+      const readme = yield* textAt(hub, "ada/adapter", "README.md", "feature/x+y")
+      assert.include(readme, ', "ada/adapter", revision="feature/x+y")')
+      assert.sameMembers(yield* namesAt(hub, "ada/adapter"), ["LICENSE"])
     })
   )
 
@@ -109,11 +108,11 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
       const id = yield* trained()
       const hub = yield* makeHub()
       pushed(yield* push(hub, [`tinker://${id}/weights/first`, "-r", "ada/adapter"]))
-      commitTo(hub.state, "ada/adapter", { "logs.txt": "of the first" })
+      yield* commitTo(hub, "ada/adapter", { "logs.txt": "of the first" })
       const other = `tinker://${id}/sampler_weights/final`
       failedWithoutToken(yield* push(hub, [other, "-r", "ada/adapter"]), "holds another checkpoint")
       pushed(yield* push(hub, [other, "-r", "ada/adapter", "--revision", "final"]))
-      assert.sameMembers(Object.keys(filesAt(hub.state, "ada/adapter", "final")!), [...adapter, "README.md"])
+      assert.sameMembers(yield* namesAt(hub, "ada/adapter", "final"), [...adapter, "README.md"])
     })
   )
 
@@ -122,16 +121,16 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
       const path = yield* checkpoint
       const hub = yield* makeHub()
       const mine = "---\nlicense: mit\n---\n\n# Mine\n\nBy hand.\n"
-      addRepo(hub.state, "ada/adapter", "private", { "README.md": mine })
+      yield* hub.create("ada/adapter", { access: "private", files: { "README.md": mine } })
       pushed(yield* push(hub, [path, "-r", "ada/adapter", "--no-model-card"]))
-      assert.strictEqual(filesAt(hub.state, "ada/adapter")!["README.md"], mine)
+      assert.strictEqual(yield* textAt(hub, "ada/adapter", "README.md"), mine)
       pushed(yield* push(hub, [path, "-r", "ada/adapter"]))
-      const added = filesAt(hub.state, "ada/adapter")!["README.md"]!
+      const added = yield* textAt(hub, "ada/adapter", "README.md")
       assert.isTrue(added.startsWith(mine))
       assert.include(added, path)
-      commitTo(hub.state, "ada/adapter", { "README.md": `${added}\nMore by hand.\n` })
+      yield* commitTo(hub, "ada/adapter", { "README.md": `${added}\nMore by hand.\n` })
       pushed(yield* push(hub, [path, "-r", "ada/adapter"]))
-      assert.strictEqual(filesAt(hub.state, "ada/adapter")!["README.md"], `${added}\nMore by hand.\n`)
+      assert.strictEqual(yield* textAt(hub, "ada/adapter", "README.md"), `${added}\nMore by hand.\n`)
     })
   )
 
@@ -148,7 +147,7 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
       ] as const) {
         failedWithoutToken(yield* push(hub, [path, option, value]), option, 2)
       }
-      assert.isEmpty(hub.requests)
+      assert.isEmpty(yield* hub.requests)
     })
   )
 
@@ -157,7 +156,7 @@ layer(ServiceLive, { excludeTestServices: true })("the destination of tinker che
       const path = yield* checkpoint
       const hub = yield* makeHub()
       pushed(yield* push({ url: `${hub.url}//` }, [path, "-r", "ada/adapter"]))
-      assert.isEmpty(hub.requests.filter((request) => request.includes("//")))
+      assert.isEmpty(yield* requestsOf(hub, /\/\//))
       failedWithoutToken(yield* push({ url: hub.url.slice("http://".length) }, [path]), "HF_ENDPOINT")
       failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: `${token}\nhf_x` }), "HF_TOKEN")
     })

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { makeFetch } from "../../../src/internal/huggingFace/request.ts"
 import { regularFiles, upload } from "../../../src/internal/huggingFace/upload.ts"
 import { directory } from "../../utils/fixtures.ts"
-import { addRepo, filesAt, makeHub, token } from "../../utils/hub.ts"
+import { makeHub, token } from "../../utils/hub.ts"
 import { makeTerminal } from "../../utils/terminal.ts"
 
 /** A clock by which the progress bar may be redrawn at every event. */
@@ -22,7 +22,7 @@ describe("an upload", () => {
   it.scopedLive("shows its progress in bytes at a terminal, over the parts of large files", () =>
     Effect.gen(function* () {
       const hub = yield* makeHub({ partSize: 100_000 })
-      addRepo(hub.state, "ada/adapter", "private")
+      yield* hub.create("ada/adapter", { access: "private", files: {} })
       const path = yield* directory
       writeFileSync(join(path, "a.safetensors"), new Uint8Array(1_000_000))
       writeFileSync(join(path, "empty.json"), "")
@@ -35,7 +35,14 @@ describe("an upload", () => {
         withFastClock,
         Effect.provide([layer, NodeContext.layer])
       )
-      assert.deepStrictEqual(filesAt(hub.state, "ada/adapter"), { "a.safetensors": "1000000 bytes", "empty.json": "" })
+      const stored = yield* hub.filesAt("ada/adapter")
+      assert.deepStrictEqual(
+        Object.entries(stored!).map(([name, { length }]) => [name, length]),
+        [
+          ["a.safetensors", 1_000_000],
+          ["empty.json", 0]
+        ]
+      )
       const text = shown.join("")
       assert.include(text, "Hashing a.safetensors")
       const amounts = new Set(text.match(/Uploading a\.safetensors \S+ [\d.]+ \w+\/[\d.]+ \w+/g))

@@ -13,6 +13,7 @@ export type HubFault =
   | { readonly _tag: "CutAfter"; readonly bytes: number }
   | { readonly _tag: "Truncate"; readonly bytes: number }
   | { readonly _tag: "Corrupt" }
+  | { readonly _tag: "Meanwhile"; readonly effect: Effect.Effect<unknown>; readonly fault: HubFault | undefined }
 
 const corrupt = (bytes: Uint8Array): Uint8Array => {
   const copy = bytes.slice()
@@ -20,31 +21,47 @@ const corrupt = (bytes: Uint8Array): Uint8Array => {
   return copy
 }
 
-/** Applies a fault to the response. Fails if the connection is lost before it. @internal */
-export const apply = (fault: HubFault | undefined, whole: Reply): Effect.Effect<Reply, "ConnectionLost"> => {
-  if (fault === undefined) return Effect.succeed(whole)
+const applyToReply = (fault: HubFault, whole: Reply): Reply => {
+  switch (fault._tag) {
+    case "SilenceAfter":
+      return { ...whole, body: whole.body.subarray(0, fault.bytes), ending: "silence" }
+    case "CutAfter":
+      return { ...whole, body: whole.body.subarray(0, fault.bytes), ending: "connectionLost" }
+    case "Truncate":
+      return reply(
+        whole.status,
+        { ...whole.headers, "content-length": String(Math.min(fault.bytes, whole.body.length)) },
+        whole.body.subarray(0, fault.bytes)
+      )
+    case "Corrupt":
+      return { ...whole, body: corrupt(whole.body) }
+    default:
+      return whole
+  }
+}
+
+/**
+ * Applies a fault to the response. Fails if the connection is lost before it. A request that gets no response of the hub
+ * has no effect either.
+ * @internal
+ */
+export const apply = (
+  fault: HubFault | undefined,
+  whole: Effect.Effect<Reply>
+): Effect.Effect<Reply, "ConnectionLost"> => {
+  if (fault === undefined) return whole
   switch (fault._tag) {
     case "Silence":
       return Effect.never
     case "ConnectionLost":
       return Effect.fail(fault._tag)
     case "Delay":
-      return Effect.delay(Effect.succeed(whole), fault.duration)
+      return Effect.delay(whole, fault.duration)
     case "Respond":
       return Effect.succeed(reply(fault.status, fault.headers, fault.body))
-    case "SilenceAfter":
-      return Effect.succeed({ ...whole, body: whole.body.subarray(0, fault.bytes), ending: "silence" })
-    case "CutAfter":
-      return Effect.succeed({ ...whole, body: whole.body.subarray(0, fault.bytes), ending: "connectionLost" })
-    case "Truncate":
-      return Effect.succeed(
-        reply(
-          whole.status,
-          { ...whole.headers, "content-length": String(Math.min(fault.bytes, whole.body.length)) },
-          whole.body.subarray(0, fault.bytes)
-        )
-      )
-    case "Corrupt":
-      return Effect.succeed({ ...whole, body: corrupt(whole.body) })
+    case "Meanwhile":
+      return Effect.flatMap(fault.effect, () => apply(fault.fault, whole))
+    default:
+      return Effect.map(whole, (reply) => applyToReply(fault, reply))
   }
 }

@@ -22,6 +22,8 @@ export interface State {
 export interface Asked {
   readonly parsed: Parsed
   readonly authorization: string | undefined
+  /** the header of a request for a part of a file */
+  readonly range: string | undefined
   /** the URL of the storage host */
   readonly storage: string
 }
@@ -34,9 +36,16 @@ export const reply = (status: number, headers: Reply["headers"] = {}, body: stri
   return { status, headers: { "content-length": String(bytes.length), ...headers }, body: bytes, ending: "complete" }
 }
 
-const json = (body: unknown): Reply => reply(200, { "content-type": "application/json" }, JSON.stringify(body))
+/** @internal */
+export const json = (body: unknown): Reply => reply(200, { "content-type": "application/json" }, JSON.stringify(body))
 
-const error = (status: number, code: string | undefined, message: string, headers: Reply["headers"] = {}): Reply =>
+/** @internal */
+export const error = (
+  status: number,
+  code: string | undefined,
+  message: string,
+  headers: Reply["headers"] = {}
+): Reply =>
   reply(
     status,
     {
@@ -49,8 +58,8 @@ const error = (status: number, code: string | undefined, message: string, header
     JSON.stringify({ error: message })
   )
 
-/** Why a request may not see a repository. */
-const rejection = (
+/** Why a request may not see a repository. @internal */
+export const rejection = (
   { token }: State,
   repository: StoredRepository | undefined,
   authorization: string | undefined
@@ -101,11 +110,20 @@ const tree = (files: StoredFiles): Reply =>
     }))
   )
 
-const fileReply = (commit: string, file: StoredFile | undefined, storage: string): Reply => {
+/** A small file, or the part of it that was asked for. */
+const bytesReply = (headers: Reply["headers"], bytes: Uint8Array, range: string | undefined): Reply => {
+  const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? []
+  if (start === undefined || bytes.length === 0) return reply(200, headers, bytes)
+  const part = bytes.subarray(Number(start), Number(end) + 1)
+  const contentRange = `bytes ${start}-${Number(start) + part.length - 1}/${bytes.length}`
+  return reply(206, { ...headers, "content-range": contentRange }, part)
+}
+
+const fileReply = (commit: string, file: StoredFile | undefined, { range, storage }: Asked): Reply => {
   const headers = { "x-repo-commit": commit }
   if (file === undefined) return error(404, "EntryNotFound", "Entry not found", headers)
   if (!file.large) {
-    return reply(200, { ...headers, etag: `"${file.blobId}"`, "content-type": "text/plain" }, file.bytes)
+    return bytesReply({ ...headers, etag: `"${file.blobId}"`, "content-type": "text/plain" }, file.bytes, range)
   }
   return reply(302, {
     ...headers,
@@ -125,7 +143,7 @@ const storageReply = ({ repositories }: State, { authorization, parsed }: Asked)
 
 /** The response to a request. @internal */
 export const replyTo = (state: State, asked: Asked): Reply => {
-  const { authorization, parsed, storage } = asked
+  const { authorization, parsed } = asked
   if (parsed.kind === "storage") return storageReply(state, asked)
   if (parsed.kind === "other") return error(404, undefined, "Not Found")
   const repository = state.repositories.get(parsed.repo!)
@@ -134,6 +152,6 @@ export const replyTo = (state: State, asked: Asked): Reply => {
   const commit = resolve(repository, parsed.revision!)
   if (commit === undefined) return error(404, "RevisionNotFound", `Invalid rev id: ${encodeURI(parsed.revision!)}`)
   const files = repository.commits.get(commit)!
-  if (parsed.kind === "file") return fileReply(commit, files.get(parsed.file!), storage)
+  if (parsed.kind === "file") return fileReply(commit, files.get(parsed.file!), asked)
   return parsed.isTree === true ? tree(files) : info(repository, commit, files)
 }

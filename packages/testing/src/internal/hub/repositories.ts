@@ -37,7 +37,8 @@ export interface StoredRepository {
 
 const utf8 = new TextEncoder()
 
-const digest = (algorithm: "SHA-1" | "SHA-256", ...parts: ReadonlyArray<Uint8Array>): Effect.Effect<string> =>
+/** @internal */
+export const digest = (algorithm: "SHA-1" | "SHA-256", ...parts: ReadonlyArray<Uint8Array>): Effect.Effect<string> =>
   Effect.promise(async () => {
     const bytes = new Uint8Array(await new Blob(parts as Array<Uint8Array<ArrayBuffer>>).arrayBuffer())
     const hash = new Uint8Array(await crypto.subtle.digest(algorithm, bytes))
@@ -69,9 +70,9 @@ export const push = (repository: StoredRepository, revision: string, files: File
     return commit
   })
 
-/** The commit of a branch, tag or commit. @internal */
+/** The commit of a branch, tag or commit, or of `HEAD`. @internal */
 export const resolve = ({ commits, revisions }: StoredRepository, revision: string): string | undefined =>
-  revisions.get(revision) ?? (commits.has(revision) ? revision : undefined)
+  revisions.get(revision === "HEAD" ? "main" : revision) ?? (commits.has(revision) ? revision : undefined)
 
 /** A large file of any repository by its SHA-256. @internal */
 export const findLarge = (repositories: Iterable<StoredRepository>, sha256: string): StoredFile | undefined => {

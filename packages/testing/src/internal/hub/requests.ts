@@ -1,7 +1,18 @@
 /** What a request to a fake hub asks for. */
 
 /** @internal */
-export type Kind = "metadata" | "file" | "storage" | "other"
+export type Kind =
+  | "metadata"
+  | "file"
+  | "storage"
+  | "account"
+  | "creation"
+  | "branch"
+  | "preupload"
+  | "batch"
+  | "commit"
+  | "upload"
+  | "other"
 
 /** A request by what it asks for. @internal */
 export interface Parsed {
@@ -12,10 +23,14 @@ export interface Parsed {
   readonly file?: string
   /** whether it asks for the list of files alone */
   readonly isTree?: boolean
+  /** the number of a part of a large file that is uploaded, from 1 */
+  readonly part?: number
 }
 
 const metadata = /^\/api\/models\/([^/]+(?:\/[^/]+)?)(?:\/(revision|tree)\/([^/]+)(?:\/.*)?)?$/
 const shortMetadata = /^\/api\/models\/([^/]+)\/(revision|tree)\/([^/]+)$/
+const write = /^\/api\/models\/([^/]+\/[^/]+)\/(branch|preupload|commit)\/([^/]+)$/
+const batch = /^\/([^/]+\/[^/]+)\.git\/info\/lfs\/objects\/batch$/
 const file = /^\/([^/]+(?:\/[^/]+)?)\/resolve\/([^/]+)\/(.+)$/
 
 const decode = (text: string): string => {
@@ -29,9 +44,27 @@ const decode = (text: string): string => {
 /** The path of large files on the storage host. @internal */
 export const storagePath = "/large/"
 
+const parseStorage = (path: string, isRead: boolean): Parsed => {
+  const [oid = "", part] = path.slice(storagePath.length).split("/")
+  if (isRead) return { kind: "storage", file: oid }
+  return part === undefined ? { kind: "upload", file: oid } : { kind: "upload", file: oid, part: Number(part) }
+}
+
+/** What changes repositories. */
+const parseWrite = (path: string): Parsed | undefined => {
+  if (path === "/api/repos/create") return { kind: "creation" }
+  const objects = batch.exec(path)
+  if (objects !== null) return { kind: "batch", repo: objects[1]! }
+  const [, repo, kind, revision] = write.exec(path) ?? []
+  return repo === undefined ? undefined : { kind: kind as Kind, repo, revision: decode(revision!) }
+}
+
 /** @internal */
-export const parse = (path: string): Parsed => {
-  if (path.startsWith(storagePath)) return { kind: "storage", file: path.slice(storagePath.length) }
+export const parse = (path: string, method: string): Parsed => {
+  const isRead = method === "GET" || method === "HEAD"
+  if (path.startsWith(storagePath)) return parseStorage(path, isRead)
+  if (path === "/api/whoami-v2") return { kind: "account" }
+  if (!isRead) return parseWrite(path) ?? { kind: "other" }
   const api = shortMetadata.exec(path) ?? metadata.exec(path)
   if (api !== null) {
     const [, repo, action, revision = "main"] = api

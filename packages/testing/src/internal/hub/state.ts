@@ -6,6 +6,7 @@ import { replyTo } from "./replies.ts"
 import type * as repositories from "./repositories.ts"
 import { type Kind, parse } from "./requests.ts"
 import type * as transports from "./transports.ts"
+import * as writes from "./writes.ts"
 
 /**
  * A request that the hub or the storage host received.
@@ -17,7 +18,10 @@ export interface Recorded {
   readonly method: string
   /** with the query */
   readonly url: string
-  /** `metadata` of a repository; a `file` of the hub; a large file of the `storage` host */
+  /**
+   * `metadata` of a repository; a `file` of the hub; a large file of the `storage` host, or the `upload` of one; the
+   * `account` of the token; `creation` of a repository or a `branch`; the steps of a commit: `preupload`, `batch`, `commit`
+   */
   readonly kind: Kind
   /** the path of the file in its repository, or the SHA-256 of a large file */
   readonly file: string | undefined
@@ -44,8 +48,7 @@ export type Fault = faults.HubFault
 export type FaultOf = (request: Recorded) => Fault | undefined
 
 /** What a hub has received, and its faults. @internal */
-export interface State {
-  readonly repositories: Map<string, repositories.StoredRepository>
+export interface State extends Omit<writes.State, "token"> {
   readonly token: Redacted.Redacted
   readonly recorded: Array<Recorded>
   readonly counts: Map<string, number>
@@ -77,11 +80,22 @@ export const handle =
   (state: State): transports.Handle =>
   (incoming) =>
     Effect.suspend(() => {
-      const parsed = parse(incoming.url.pathname)
+      const { body, headers, method, url } = incoming
+      const parsed = parse(url.pathname, method)
       const entry = record(state, incoming, parsed.kind, parsed.file)
-      const { repositories, token } = state
-      const asked = { parsed, authorization: incoming.headers["authorization"], storage: storageOf(incoming.url) }
-      return faults.apply(state.fault?.(entry), replyTo({ repositories, token: Redacted.value(token) }, asked))
+      const at = { ...state, token: Redacted.value(state.token) }
+      const asked = {
+        parsed,
+        authorization: headers["authorization"],
+        range: headers["range"],
+        storage: storageOf(url)
+      }
+      const respond = (bytes: Uint8Array) =>
+        writes.isWrite(parsed)
+          ? writes.replyTo(at, { ...asked, method, url, body: bytes })
+          : Effect.sync(() => replyTo(at, asked))
+      // the body is read also for requests without a response: a server notices the end of a client only then
+      return Effect.flatMap(body, (bytes) => faults.apply(state.fault?.(entry), respond(bytes)))
     })
 
 /** The repository with this id; a new one if there is none. @internal */

@@ -16,6 +16,7 @@ export interface Incoming {
   readonly method: string
   readonly url: URL
   readonly headers: { readonly [name: string]: string | undefined }
+  readonly body: Effect.Effect<Uint8Array>
 }
 
 /** @internal */
@@ -44,10 +45,14 @@ const toClientResponse = (request: HttpClientRequest.HttpClientRequest, reply: R
   )
 }
 
+/** The body of a request, if that is in memory. */
+const bodyOf = ({ body }: HttpClientRequest.HttpClientRequest): Effect.Effect<Uint8Array> =>
+  Effect.succeed(body._tag === "Uint8Array" ? body.body : new Uint8Array())
+
 /** A client that responds in the fiber of the caller. @internal */
 export const client = (handle: Handle): HttpClient.HttpClient =>
   HttpClient.make((request, url): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientErrors> =>
-    handle({ method: request.method, url, headers: request.headers }).pipe(
+    handle({ method: request.method, url, headers: request.headers, body: bodyOf(request) }).pipe(
       Effect.mapError(() =>
         requestError({ request, reason: "Transport", description: "ECONNRESET", cause: new Error("ECONNRESET") })
       ),
@@ -79,7 +84,8 @@ export const app = (handle: Handle): HttpApp.Default =>
     const request = yield* HttpServerRequest.HttpServerRequest
     const url = new URL(request.url, `http://${request.headers["host"] ?? "localhost"}`)
     const { headers, method } = request
-    return yield* handle({ method, url, headers }).pipe(
+    const body = Effect.map(Effect.orDie(request.arrayBuffer), (buffer) => new Uint8Array(buffer))
+    return yield* handle({ method, url, headers, body }).pipe(
       Effect.map((reply) => toServerResponse(request, reply)),
       Effect.catchAll(() => closeConnection(request))
     )

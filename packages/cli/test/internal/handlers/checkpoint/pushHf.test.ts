@@ -2,7 +2,8 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readdirSync } from "node:fs"
 import { directory } from "../../../utils/fixtures.ts"
-import { type Commit, makeHub, token } from "../../../utils/hub.ts"
+import * as FakeHub from "@effect-tinker/testing/FakeHub"
+import { makeHub, reject, token } from "../../../utils/hub.ts"
 import { failedWithoutToken, push } from "../../../utils/push.ts"
 import { layer as ServiceLive, Service } from "../../../utils/service.ts"
 import { start } from "../../../utils/tinker.ts"
@@ -17,29 +18,29 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       const { code, stderr, stdout } = yield* push(hub, [path])
       assert.strictEqual(stderr, "")
       assert.strictEqual(code, 0)
-      const [[repo, { visibility }]] = [...hub.repos] as unknown as [[string, { visibility: string }]]
+      const [{ branch, files, repo, title }] = (yield* hub.written) as [FakeHub.Written]
       assert.match(repo, /^ada\/tinker-[\w.-]+$/)
-      assert.strictEqual(visibility, "private")
+      assert.strictEqual(yield* hub.accessOf(repo), "private")
       assert.deepStrictEqual(JSON.parse(stdout), {
         checkpoint_path: path,
         repo_id: repo,
         revision: "sampler_weights-final",
         public: false
       })
-      const [{ branch, files, title }] = hub.commits as [Commit]
+      const textOf = (name: string) => new TextDecoder().decode(files[name])
       assert.strictEqual(branch, "sampler_weights-final")
       assert.strictEqual(title, `Upload ${path}`)
       assert.hasAllKeys(files, ["README.md", "adapter_config.json", "adapter_model.safetensors"])
-      assert.strictEqual(typeof JSON.parse(files["adapter_config.json"]!).base_model_name_or_path, "string")
-      assert.include(files["README.md"]!, `tinker_path: ${path}\n`)
-      assert.include(files["README.md"]!, "- rank 8\n")
-      assert.match(files["adapter_model.safetensors"]!, /^\d+ bytes$/)
+      assert.strictEqual(typeof JSON.parse(textOf("adapter_config.json")).base_model_name_or_path, "string")
+      assert.include(textOf("README.md"), `tinker_path: ${path}\n`)
+      assert.include(textOf("README.md"), "- rank 8\n")
+      assert.isAbove(files["adapter_model.safetensors"]!.length, 100)
 
       // a second upload works, and another checkpoint gets another branch
       assert.strictEqual((yield* push(hub, [path])).code, 0)
       assert.strictEqual((yield* push(hub, [`tinker://${id}/weights/first`])).code, 0)
       assert.deepStrictEqual(
-        hub.commits.map(({ branch }) => branch),
+        (yield* hub.written).map(({ branch }) => branch),
         ["sampler_weights-final", "sampler_weights-final", "weights-first"]
       )
     })
@@ -65,15 +66,15 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
         repo_id: "team/adapter",
         public: true
       })
-      assert.strictEqual(hub.repos.get("team/adapter")!.visibility, "public")
+      assert.strictEqual(yield* hub.accessOf("team/adapter"), "public")
       const some = ["--allow-pattern", "*.json", "--allow-pattern", "README.*", "--ignore-pattern", "ad*er_config.json"]
       assert.strictEqual((yield* push(hub, [path, "-r", "team/adapter", "--public", ...some])).code, 0)
       const opened = yield* push(hub, [path, "-r", "team/adapter", "--public", "--create-pr"])
-      assert.strictEqual(JSON.parse(opened.stdout).pull_request_url, "https://hub/team/adapter/discussions/1")
+      assert.strictEqual(JSON.parse(opened.stdout).pull_request_url, "https://hub.test/team/adapter/discussions/1")
       assert.deepStrictEqual(
-        hub.commits.map(({ branch, files, pullRequest, title }) => [
+        (yield* hub.written).map(({ branch, files, isPullRequest, title }) => [
           branch,
-          pullRequest,
+          isPullRequest,
           title,
           Object.keys(files).sort()
         ]),
@@ -90,7 +91,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       // the README there names another checkpoint
       const other = `tinker://${id}/sampler_weights/final`
       failedWithoutToken(yield* push(hub, [other, "-r", "team/adapter", "--public"]), path)
-      assert.strictEqual(hub.commits.length, 3)
+      assert.strictEqual((yield* hub.written).length, 3)
     })
   )
 
@@ -104,13 +105,15 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: "hf_another" }), "Not logged in to Hugging Face")
       failedWithoutToken(yield* push({ url: "http://127.0.0.1:9" }, [path]), "http://127.0.0.1:9 cannot be reached")
       failedWithoutToken(yield* push(hub, ["tinker://nobody/weights/x"]), "Resource not found")
-      const forbiddingHub = yield* makeHub({ faultOf: (_, path) => (path === "/api/repos/create" ? 403 : undefined) })
+      const forbiddingHub = yield* makeHub({
+        faultOf: (_, path) => (path === "/api/repos/create" ? reject(403) : undefined)
+      })
       const forbidden = yield* push(forbiddingHub, [path])
       failedWithoutToken(forbidden, "Permission denied by Hugging Face")
       assert.include(forbidden.stderr, "hub-7")
-      const broken = yield* makeHub({ faultOf: (method) => (method === "PUT" ? 503 : undefined) })
+      const broken = yield* makeHub({ faultOf: (method) => (method === "PUT" ? reject(503) : undefined) })
       failedWithoutToken(yield* push(broken, [path]), "The storage of Hugging Face responded with status 503")
-      assert.strictEqual(broken.commits.length, 0)
+      assert.strictEqual((yield* broken.written).length, 0)
     })
   )
 
@@ -124,7 +127,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
         faultOf: (method) => {
           if (method !== "PUT") return undefined
           resolve()
-          return "hang"
+          return FakeHub.silence
         }
       })
       const tmp = yield* directory
@@ -139,7 +142,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       const { code, stdout } = yield* running.result
       assert.strictEqual(code, 130)
       assert.strictEqual(stdout, "")
-      assert.strictEqual(hub.commits.length, 0)
+      assert.strictEqual((yield* hub.written).length, 0)
       assert.deepStrictEqual(readdirSync(tmp), [])
     })
   )
