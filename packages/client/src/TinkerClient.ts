@@ -153,6 +153,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
     })
     const transport: Transport = {
       exchange,
+      maxResponseBytes: config.maxResponseBytes,
       origin: base.origin,
       basePath: `${base.pathname.replace(/\/+$/, "")}${TinkerApi.prefix}`,
       commonHeaders: headers.common(exchange.headers, config),

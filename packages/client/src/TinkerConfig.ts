@@ -29,6 +29,8 @@ export interface Service {
   readonly headers: { readonly [name: string]: Redacted.Redacted }
   /** whether failures are reported to the service */
   readonly telemetry: boolean
+  /** the largest response that is read, in bytes after decompression */
+  readonly maxResponseBytes: number
 }
 
 /**
@@ -59,7 +61,15 @@ export interface Options {
   readonly headers?: { readonly [name: string]: string | Redacted.Redacted } | undefined
   /** reports failures to the service, without any content; true by default */
   readonly telemetry?: boolean | undefined
+  /**
+   * the largest response that is read, in bytes after decompression; 256 MiB by default. A larger one fails with a
+   * `TransportError` whose reason is `TooLarge`. Downloads have a limit of their own.
+   */
+  readonly maxResponseBytes?: number | undefined
 }
+
+/** 256 MiB: many times what services send, and less than a string may have. */
+const defaultMaxResponseBytes = 256 * 1024 * 1024
 
 /**
  * The hosted service.
@@ -99,6 +109,10 @@ export const make = (options: Options): Effect.Effect<Service, TinkerError.Inval
     if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
       return yield* invalid("baseUrl", "has a user, a query or a fragment: remove them")
     }
+    const maxResponseBytes = options.maxResponseBytes ?? defaultMaxResponseBytes
+    if (!Number.isSafeInteger(maxResponseBytes) || maxResponseBytes <= 0) {
+      return yield* invalid("maxResponseBytes", `is ${maxResponseBytes}: give a positive number of bytes`)
+    }
     return {
       credentials: options.credentials ?? (yield* Credentials.make({ apiKey: options.apiKey })),
       baseUrl: `${url.origin}${url.pathname}`.replace(/\/+$/, ""),
@@ -107,7 +121,8 @@ export const make = (options: Options): Effect.Effect<Service, TinkerError.Inval
       userMetadata: options.userMetadata ?? {},
       displayName: options.displayName,
       headers: yield* readHeaders(options.headers ?? {}),
-      telemetry: options.telemetry ?? true
+      telemetry: options.telemetry ?? true,
+      maxResponseBytes
     }
   })
 
@@ -175,7 +190,8 @@ export const fromConfig = (options: Options = {}): Effect.Effect<Service, Tinker
         ...(env.clientSecret === undefined ? {} : { "CF-Access-Client-Secret": env.clientSecret }),
         ...options.headers
       },
-      telemetry: options.telemetry ?? /^(1|true|yes|on)$/i.test((env.telemetry ?? "1").trim())
+      telemetry: options.telemetry ?? /^(1|true|yes|on)$/i.test((env.telemetry ?? "1").trim()),
+      maxResponseBytes: options.maxResponseBytes
     })
   }).pipe(Effect.catchTag("ConfigError", (error: ConfigError.ConfigError) => invalid("environment", String(error))))
 

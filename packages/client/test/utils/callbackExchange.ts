@@ -8,9 +8,9 @@ import { toBuffered, toClientRequest } from "../../src/internal/transport/httpCl
 
 const makeExchange = (http: HttpClient.HttpClient, runtime: Runtime.Runtime<never>): Exchange => ({
   headers: [],
-  send: (request, { timeoutMillis }, handler) => {
+  send: (request, { maxBytes, timeoutMillis }, handler) => {
     const response = http.execute(toClientRequest(request)).pipe(
-      Effect.flatMap(toBuffered),
+      Effect.flatMap((response) => toBuffered(response, maxBytes)),
       Effect.timeoutFail({
         duration: timeoutMillis,
         onTimeout: () => Object.assign(new Error("timeout"), { cause: { code: "UND_ERR_HEADERS_TIMEOUT" } })

@@ -40,7 +40,8 @@ export class CredentialCommandFailed extends withTrait(
 ) {}
 
 /**
- * No response arrived. It is not known whether the service received the request.
+ * No response arrived, or one that is larger than the client reads (`TooLarge`). It is not known whether the service
+ * received the request.
  *
  * @since 0.1.0
  * @category errors
@@ -48,13 +49,19 @@ export class CredentialCommandFailed extends withTrait(
 export class TransportError extends withTrait(
   Schema.TaggedError<TransportError>(id("TransportError"))("TransportError", {
     ...commonFields,
-    reason: Schema.Literal("Connection", "Timeout", "InvalidUrl"),
-    url: Schema.String
+    reason: Schema.Literal("Connection", "Timeout", "InvalidUrl", "TooLarge"),
+    url: Schema.String,
+    /** the largest size in bytes that the client reads, if the response is larger */
+    limit: Schema.optional(Schema.Number)
   }),
   {
     category: "unknown",
-    isRetryable: ({ reason }) => reason !== "InvalidUrl",
+    isRetryable: ({ reason }) => reason !== "InvalidUrl" && reason !== "TooLarge",
     message: (self) => {
+      if (self.reason === "TooLarge") {
+        const what = `is larger than ${self.limit} bytes. Raise maxResponseBytes if that is right.`
+        return withRequestId(self, `${self.method}: the response of ${self.url} ${what}`)
+      }
       const what = self.reason === "Timeout" ? "did not respond in time" : "could not be reached"
       return withRequestId(self, `${self.method}: ${self.url} ${what}. Check the base URL and the network.`)
     }

@@ -25,6 +25,7 @@ const titleOf = (error: TinkerError.TinkerError): string => {
     case "ServerError":
       return "Internal server error"
     case "TransportError":
+      if (error.reason === "TooLarge") return "Response too large"
       return error.reason === "Timeout" ? "Request timeout" : "Connection failed"
     case "CredentialCommandFailed":
       return "Credential command failed"

@@ -6,6 +6,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { readBounded } from "../util/boundedBody.ts"
 
 /** A signed URL without its query, which grants access and must not appear in errors. @internal */
 export const withoutSignature = (url: string): string => url.split("?")[0]!
@@ -27,17 +28,20 @@ export const execute = (
   )
 }
 
+/** The largest error of a storage service that is read. */
+const maxErrorBytes = 1024 * 1024
+
 const failWith = (
   method: string,
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<never, TinkerError.TinkerError> =>
   Effect.gen(function* () {
-    const body = yield* Effect.orElseSucceed(response.text, () => "")
+    const bytes = yield* Effect.orElseSucceed(readBounded(response, maxErrorBytes), () => new Uint8Array(0))
     return yield* TinkerError.fromResponse({
       method,
       status: response.status,
       headers: response.headers,
-      body,
+      body: new TextDecoder().decode(bytes),
       now: yield* Clock.currentTimeMillis
     })
   })

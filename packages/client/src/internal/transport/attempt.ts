@@ -40,7 +40,12 @@ export const startAttempt = (
 ): Releasable =>
   transport.exchange.send(
     withAttemptHeaders(pending, key),
-    { timeoutMillis: millis(pending.policy.timeout), caller, span: pending.span },
+    {
+      timeoutMillis: millis(pending.policy.timeout),
+      maxBytes: transport.maxResponseBytes,
+      caller,
+      span: pending.span
+    },
     handler
   )
 

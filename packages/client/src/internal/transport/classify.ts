@@ -17,9 +17,15 @@ const text = new TextDecoder()
 export const transportError = (
   url: string,
   subject: Subject,
-  { cause, reason }: ExchangeFailure
+  { cause, limit, reason }: ExchangeFailure
 ): TinkerError.TransportError =>
-  new TinkerError.TransportError({ ...subject, reason, url, ...(cause === undefined ? {} : { cause }) })
+  new TinkerError.TransportError({
+    ...subject,
+    reason,
+    url,
+    ...(limit === undefined ? {} : { limit }),
+    ...(cause === undefined ? {} : { cause })
+  })
 
 const logDeprecation = (transport: Transport, method: string, response: RawResponse) => {
   const { deprecations } = transport

@@ -30,7 +30,9 @@ export interface BufferedResponse {
 
 /** Why there is no response, or only a part of one. @internal */
 export interface ExchangeFailure {
-  readonly reason: "Connection" | "Timeout" | "InvalidUrl"
+  readonly reason: "Connection" | "Timeout" | "InvalidUrl" | "TooLarge"
+  /** the size in bytes that a response passed */
+  readonly limit?: number
   readonly cause?: unknown
 }
 
@@ -46,6 +48,8 @@ export interface ResponseHandler {
 export interface SendOptions {
   /** undici: until the head of the response, and between two parts of its body; the adapter: for the whole response */
   readonly timeoutMillis: number
+  /** the largest body of a response, after decompression */
+  readonly maxBytes: number
   /** the fiber whose context and FiberRefs the adapter runs the request with */
   readonly caller: Caller
   /** the parent of the request's span; the caller's current span by default */

@@ -20,7 +20,10 @@ import {
   type PreparedRequest,
   type ResponseHandler
 } from "./exchange.ts"
+import { type BodyTooLarge, readBounded } from "../util/boundedBody.ts"
 import type { Releasable } from "../util/releasable.ts"
+
+type SendError = HttpClientError.HttpClientError | BodyTooLarge
 
 /** @internal */
 export const toClientRequest = ({
@@ -42,16 +45,21 @@ export const toClientRequest = ({
 
 /** @internal */
 export const toBuffered = (
-  response: HttpClientResponse.HttpClientResponse
-): Effect.Effect<BufferedResponse, HttpClientError.HttpClientError> =>
-  Effect.map(response.arrayBuffer, (body) => ({
+  response: HttpClientResponse.HttpClientResponse,
+  maxBytes: number
+): Effect.Effect<BufferedResponse, SendError> =>
+  Effect.map(readBounded(response, maxBytes), (body) => ({
     status: response.status,
     headers: response.headers,
-    body: new Uint8Array(body)
+    body
   }))
 
-const toFailure = (error: HttpClientError.HttpClientError): ExchangeFailure =>
-  error._tag === "RequestError" && error.reason === "InvalidUrl" ? { reason: "InvalidUrl" } : failureOf(error.cause)
+const toFailure = (error: SendError): ExchangeFailure => {
+  if (error._tag === "BodyTooLarge") return { reason: "TooLarge", limit: error.limit }
+  return error._tag === "RequestError" && error.reason === "InvalidUrl"
+    ? { reason: "InvalidUrl" }
+    : failureOf(error.cause)
+}
 
 /** A request in flight: its fiber, its deadline, and its handler. */
 class Sent implements Releasable {
@@ -73,7 +81,7 @@ class Sent implements Releasable {
     handler?.onFailure({ reason: "Timeout" })
   }
 
-  onExit(exit: Exit.Exit<BufferedResponse, HttpClientError.HttpClientError>): void {
+  onExit(exit: Exit.Exit<BufferedResponse, SendError>): void {
     const handler = this.#settle()
     if (handler === undefined) return
     if (Exit.isSuccess(exit)) return handler.onResponse(exit.value)
@@ -97,12 +105,12 @@ export const make = (http: HttpClient.HttpClient, secretNames: ReadonlyArray<str
   const hideSecrets = updateFiberRef(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
   return {
     headers: [],
-    send: (request, { caller, span, timeoutMillis }, handler) => {
+    send: (request, { caller, maxBytes, span, timeoutMillis }, handler) => {
       const sent = new Sent(handler)
       // fetch would send the key to wherever a redirect leads
       const context = Context.add(contextWithSpan(caller, span), FetchHttpClient.RequestInit, { redirect: "manual" })
       const effect = Effect.flatMap(hideSecrets, () =>
-        Effect.flatMap(http.execute(toClientRequest(request)), toBuffered)
+        Effect.flatMap(http.execute(toClientRequest(request)), (response) => toBuffered(response, maxBytes))
       )
       sent.fiber = fork(caller, context, effect, (exit) => sent.onExit(exit))
       if (Number.isFinite(timeoutMillis)) {

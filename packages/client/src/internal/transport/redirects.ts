@@ -57,7 +57,7 @@ const getFromElsewhere = (
   return Effect.async<RawResponse, TinkerError.TinkerError>((resume) => {
     const sent = transport.exchange.send(
       request,
-      { timeoutMillis: millis(policy.timeout), caller, span: undefined },
+      { timeoutMillis: millis(policy.timeout), maxBytes: transport.maxResponseBytes, caller, span: undefined },
       {
         onResponse: (response) =>
           resume(Effect.suspend(() => classify(transport, { url: urlOf(request), ...response }, subject, undefined))),

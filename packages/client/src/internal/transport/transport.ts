@@ -9,6 +9,8 @@ import type { PaymentPause } from "./paymentPause.ts"
 /** @internal */
 export interface Transport {
   readonly exchange: Exchange
+  /** the largest body of a response, after decompression */
+  readonly maxResponseBytes: number
   /** of the service */
   readonly origin: string
   /** what the paths of the contract are appended to */

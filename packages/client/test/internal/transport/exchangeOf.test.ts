@@ -22,7 +22,7 @@ const statusOf = (exchange: Exchange) =>
     Effect.async<number>((resume) => {
       exchange.send(
         request,
-        { timeoutMillis: 1000, caller, span: undefined },
+        { timeoutMillis: 1000, maxBytes: 1024, caller, span: undefined },
         {
           onResponse: ({ status }) => resume(Effect.succeed(status)),
           onFailure: () => resume(Effect.succeed(0)),

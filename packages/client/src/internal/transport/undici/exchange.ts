@@ -35,9 +35,13 @@ class UndiciRequest implements Releasable, Undici.Dispatcher.DispatchHandler {
   private status = 0
   private headers: BufferedResponse["headers"] = {}
   private chunks: Array<Uint8Array> = []
+  /** bytes in `chunks` */
+  private received = 0
+  private readonly maxBytes: number
 
-  constructor(handler: ResponseHandler) {
+  constructor(handler: ResponseHandler, maxBytes: number) {
     this.handler = handler
+    this.maxBytes = maxBytes
   }
 
   release() {
@@ -61,10 +65,11 @@ class UndiciRequest implements Releasable, Undici.Dispatcher.DispatchHandler {
   }
 
   onResponseData(_: unknown, chunk: Uint8Array) {
-    this.chunks.push(chunk)
+    this.push(chunk)
   }
 
   onResponseEnd() {
+    if (this.handler === undefined) return
     const decoder = decoderFor(this.headers["content-encoding"])
     const body = this.takeBody()
     if (decoder === undefined) this.succeed(body)
@@ -82,9 +87,25 @@ class UndiciRequest implements Releasable, Undici.Dispatcher.DispatchHandler {
     handler?.onFailure(failureOf(cause))
   }
 
+  private push(chunk: Uint8Array) {
+    if (this.handler === undefined) return
+    this.received += chunk.length
+    if (this.received <= this.maxBytes) this.chunks.push(chunk)
+    else this.rejectBody()
+  }
+
+  /** Aborts the request, and reads no more of a response that is too large. */
+  private rejectBody() {
+    const { handler, maxBytes } = this
+    this.release()
+    this.chunks = []
+    handler?.onFailure({ reason: "TooLarge", limit: maxBytes })
+  }
+
   private takeBody(): Uint8Array {
     const body = concat(this.chunks)
     this.chunks = []
+    this.received = 0
     return body
   }
 
@@ -96,7 +117,7 @@ class UndiciRequest implements Releasable, Undici.Dispatcher.DispatchHandler {
 
   private decode(decoder: Transform, body: Uint8Array) {
     this.decoder = decoder
-    decoder.on("data", (chunk: Uint8Array) => this.chunks.push(chunk))
+    decoder.on("data", (chunk: Uint8Array) => this.push(chunk))
     decoder.on("end", () => this.succeed(this.takeBody()))
     decoder.on("error", (cause) => this.fail(cause))
     decoder.end(body)
@@ -109,7 +130,7 @@ const send = (
   dispatcher: Undici.Dispatcher,
   transformRequest: TransformRequest | undefined,
   given: PreparedRequest,
-  { timeoutMillis }: SendOptions,
+  { maxBytes, timeoutMillis }: SendOptions,
   handler: ResponseHandler
 ): Releasable => {
   const request = transformRequest === undefined || given.isForeign ? given : transformPrepared(transformRequest, given)
@@ -117,7 +138,7 @@ const send = (
     queueMicrotask(() => handler.onFailure({ reason: "InvalidUrl" }))
     return noRequest
   }
-  const sent = new UndiciRequest(handler)
+  const sent = new UndiciRequest(handler, maxBytes)
   dispatcher.dispatch(
     {
       origin: request.origin,

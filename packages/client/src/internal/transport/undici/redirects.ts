@@ -4,6 +4,7 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
 import type * as Undici from "undici"
 import { requestError } from "../../effect/httpErrors.ts"
+import { readBounded } from "../../util/boundedBody.ts"
 import { dispatch } from "./dispatch.ts"
 import { type HeaderRecord, type Hop, isHttp } from "./hop.ts"
 import type { UndiciResponse } from "./response.ts"
@@ -46,6 +47,9 @@ export interface Redirects {
   readonly plainHeaders: HeaderRecord
 }
 
+/** The largest body of a redirect that is read, so that its connection can be used again. */
+const maxRedirectBytes = 64 * 1024
+
 /** The response that redirects lead to. @internal */
 export const follow = (
   redirects: Redirects,
@@ -58,7 +62,7 @@ export const follow = (
   if (typeof url === "string") return requestError(from.request, "Transport", { description: url })
   const headers = url.origin === from.url.origin ? from.headers : withoutSecrets(redirects.plainHeaders)
   const next = { ...from, url, headers }
-  return Effect.ignore(response.arrayBuffer).pipe(
+  return Effect.ignore(readBounded(response, maxRedirectBytes)).pipe(
     Effect.andThen(dispatch(redirects.dispatcher, next, redirects.timeoutMillis)),
     Effect.flatMap((response) => follow(redirects, response, next, hops + 1))
   )
