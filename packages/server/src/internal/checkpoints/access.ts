@@ -24,6 +24,15 @@ export const parseTrainingPath = (path: string): Authorized<TinkerPath.TinkerPat
       : responses.badRequest(`${path} is not a training checkpoint: pass the path that save_weights returned`)
   )
 
+// a hundred years: dates hold no more than about 270,000
+const maxTtlSeconds = 100 * 365 * 24 * 60 * 60
+
+/** Rejects an expiry that is so late that dates cannot hold it. @internal */
+export const checkTtl = (seconds: number | null | undefined): Authorized<void> =>
+  (seconds ?? 0) <= maxTtlSeconds
+    ? Effect.void
+    : responses.badRequest(`ttl_seconds is ${seconds}, but at most ${maxTtlSeconds} is allowed`)
+
 type StoreError = CheckpointStore.CheckpointNotFound | CheckpointStore.CheckpointStoreError
 
 /** Turns `CheckpointNotFound` into a 404. A failure of the store is a defect of the service. @internal */

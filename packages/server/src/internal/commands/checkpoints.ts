@@ -41,6 +41,7 @@ export const setTtl = Effect.fnUntraced(function* (
   if (seconds !== null && seconds <= 0) {
     return yield* responses.badRequest(`ttl_seconds is ${seconds}, but must be above 0`)
   }
+  yield* access.checkTtl(seconds)
   const now = yield* Clock.currentTimeMillis
   const expires_at = seconds === null ? undefined : now + seconds * 1000
   const { owner } = yield* access.findOwned(store, path)

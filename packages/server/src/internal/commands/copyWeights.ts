@@ -68,6 +68,7 @@ export const copyWeights = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Weights.CopyWeightsResponse, responses.OperationRejection> {
   const { auditLog, store } = state
   const { destination_project_id, source_path, ttl_seconds } = request
+  yield* access.checkTtl(ttl_seconds)
   const source = yield* access.parsePath(source_path)
   const slot = runInSession(request)
   yield* checkDestination(state, request, slot)

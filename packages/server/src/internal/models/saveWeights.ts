@@ -4,6 +4,7 @@ import * as Weights from "@effect-tinker/api/Weights"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
+import { checkTtl } from "../checkpoints/access.ts"
 import { type Reservation, reserveSamplingSession } from "../sampling/samplingSessions.ts"
 import type { Samplers } from "../sampling/samplers.ts"
 import * as responses from "../util/responses.ts"
@@ -104,7 +105,7 @@ export const saveWeights = (
     type: "SaveWeights",
     seqId: seq_id,
     identity: { name, overwrite, ttl_seconds, user_metadata },
-    validate: checkpoint.validate(environment.store),
+    validate: Effect.flatMap(checkTtl(ttl_seconds), () => checkpoint.validate(environment.store)),
     check: (seqId) => checkpoint.reserve(seqId),
     run: (model, seqId) =>
       Effect.gen(function* () {
@@ -138,7 +139,7 @@ const saveSamplerCheckpoint = (
     type: "SaveWeightsForSampler",
     seqId: seq_id,
     identity: { name, kind, ttl_seconds, user_metadata },
-    validate: checkpoint.validate(environment.store),
+    validate: Effect.flatMap(checkTtl(ttl_seconds), () => checkpoint.validate(environment.store)),
     check: (seqId) => checkpoint.reserve(seqId),
     run: (model, seqId) =>
       Effect.gen(function* () {
@@ -200,7 +201,7 @@ export const saveWeightsExternal = (
     validate:
       age_encryption_recipients.length > 0
         ? responses.badRequest("age_encryption_recipients: this service does not encrypt what it exports")
-        : checkpoint.validate(environment.store),
+        : Effect.flatMap(checkTtl(ttl_seconds), () => checkpoint.validate(environment.store)),
     check: (seqId) => checkpoint.reserve(seqId),
     run: (model, seqId) =>
       Effect.gen(function* () {

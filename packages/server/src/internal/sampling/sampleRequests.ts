@@ -15,6 +15,7 @@ import { findBaseModel } from "../work/baseModels.ts"
 import { overloaded } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
+import { numbersProblem, totalProblem } from "./bounds.ts"
 import { addCompletion } from "./sampleCompletions.ts"
 import { maxRemembered, type SamplerRecord, type Samplers } from "./samplers.ts"
 import { findSampler } from "./samplingSessions.ts"
@@ -80,6 +81,8 @@ const reject = (
 
 const promptProblem = (engine: Engine.Service, request: Sampling.SampleRequest, source: Source): string | undefined => {
   const { prompt, sampling_params } = request
+  const tooLarge = numbersProblem(request)
+  if (tooLarge !== undefined) return tooLarge
   const length = Either.getOrUndefined(ModelInput.lengthEither(prompt))
   if (length === undefined) return undefined
   if (length === 0) return "prompt is empty: give it one token or more"
@@ -92,7 +95,7 @@ const promptProblem = (engine: Engine.Service, request: Sampling.SampleRequest, 
     const next = sampling_params.max_tokens === undefined ? "" : ` and max_tokens is ${maxTokens}`
     return `prompt has ${length} tokens${next}, but the model's context length is ${limit}`
   }
-  return scoringProblem(engine, request, length, maxTokens)
+  return totalProblem(request.num_samples, maxTokens) ?? scoringProblem(engine, request, length, maxTokens)
 }
 
 /** Registers the future of a request and forks its work. */

@@ -24,15 +24,20 @@ export const requireBaseModel = (
     : Effect.succeed(found)
 }
 
-/** Rejects a LoRA config that trains no layer. @internal */
+const maxRank = 1024
+
+/** Rejects a LoRA config that trains no layer, or whose rank is too large to allocate. @internal */
 export const checkLoraConfig = ({
+  rank,
   train_attn,
   train_mlp,
   train_unembed
-}: Model.LoraConfig): Effect.Effect<void, responses.OperationRejection> =>
-  train_attn || train_mlp || train_unembed
+}: Model.LoraConfig): Effect.Effect<void, responses.OperationRejection> => {
+  if (rank > maxRank) return responses.badRequest(`lora_config.rank is ${rank}, but at most ${maxRank} is allowed`)
+  return train_attn || train_mlp || train_unembed
     ? Effect.void
     : responses.badRequest("lora_config trains nothing: set train_attn, train_mlp or train_unembed")
+}
 
 /** @internal */
 export const capabilitiesOf = (engine: Engine.Service): Session.GetServerCapabilitiesResponse => ({
