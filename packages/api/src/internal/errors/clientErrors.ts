@@ -19,8 +19,8 @@ export class InvalidInput extends withTrait(
 ) {}
 
 /**
- * `TINKER_CREDENTIAL_CMD` gave no credential, and none that it gave before is still valid. Nothing was sent. A command may
- * succeed the next time, so the request is retried. `exitCode` is there if the command ended with another one than 0.
+ * `TINKER_CREDENTIAL_CMD` printed no credential, and no earlier one is still valid. Nothing was sent. The command may
+ * succeed the next time, so the request is retried. `exitCode` is set if it is not 0.
  *
  * @since 0.1.0
  * @category errors

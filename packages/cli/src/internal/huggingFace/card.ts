@@ -4,7 +4,7 @@ import type * as Weights from "@effect-tinker/api/Weights"
 const begin = "<!-- tinker:begin -->"
 const end = "<!-- tinker:end -->"
 
-/** What stands between the markers, and the markers. */
+/** The text between the markers, with the markers. */
 const blockPattern = new RegExp(`${begin}(?:(?!${begin})[\\s\\S])*?${end}`)
 
 /** @internal */
@@ -94,8 +94,8 @@ const make = (card: Card): string => {
 }
 
 /**
- * The README.md with the card: a new one if there is none; else the block between the markers is replaced, or added at the
- * end, and the rest stays as it is.
+ * The README.md with the card: a new one if there is none; else the block between the markers is replaced, or added at
+ * the end, and the rest is unchanged.
  * @internal
  */
 export const write = (readme: string | undefined, card: Card): string => {

@@ -1,4 +1,4 @@
-/** Asks before weights go to a repository that everyone can read. */
+/** Asks for confirmation before an upload to a repository that everyone can read. */
 import * as Effect from "effect/Effect"
 import { CliError } from "../errors/cliError.ts"
 import * as Io from "../terminal/io.ts"

@@ -1,9 +1,9 @@
-/** What goes wrong between the command and a Hugging Face hub, in words that say what to do. */
+/** The errors of a Hugging Face hub, with advice. */
 import type * as hub from "@huggingface/hub"
 import * as Data from "effect/Data"
 import { CliError } from "../errors/cliError.ts"
 
-/** The hub responded, but not as a hub does. @internal */
+/** The response is not from a hub. @internal */
 export class UnexpectedResponse extends Data.TaggedError("UnexpectedResponse")<{ readonly reason: string }> {
   override get message(): string {
     return this.reason
@@ -80,7 +80,7 @@ const fromResponse = ({ endpoint, token }: Hub, cause: hub.HubApiError): CliErro
   }
 }
 
-/** The innermost cause, which names the reason: `fetch` itself only says that it failed. */
+/** The innermost cause, which names the reason: the message of `fetch` itself has none. */
 const rootOf = (cause: unknown): unknown =>
   cause instanceof Error && cause.cause instanceof Error ? rootOf(cause.cause) : cause
 

@@ -20,7 +20,7 @@ export interface Access {
   readonly fetch: request.Fetch
 }
 
-/** A failed call of the library, for callers that go on after some statuses. @internal */
+/** A failed call of the library, for callers that handle some statuses. @internal */
 export class CallFailure extends Data.TaggedError("CallFailure")<{
   /** The status of the response; undefined if there was none. */
   readonly status: number | undefined

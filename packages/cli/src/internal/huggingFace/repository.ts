@@ -1,4 +1,4 @@
-/** A repository on the Hugging Face hub: what is there, and its creation. */
+/** Looks up and creates repositories on the Hugging Face hub. */
 import * as Effect from "effect/Effect"
 import { CliError } from "../errors/cliError.ts"
 import * as hub from "./hub.ts"
@@ -32,7 +32,7 @@ const ifFound = <A>(self: Effect.Effect<A, hub.CallFailure>): Effect.Effect<A | 
     status === 401 || status === 403 || status === 404 ? Effect.succeed(undefined) : error
   )
 
-/** The repository as it is on the hub; undefined if there is none, or none that the token may read. @internal */
+/** The repository on the hub; undefined if there is none, or none that the token may read. @internal */
 export const lookUp = (
   client: hub.Client,
   { branch = defaultBranch, repo }: Destination

@@ -20,7 +20,7 @@ export interface Settings {
 
 /**
  * The token as the library sees it. The library rejects tokens of organizations, and some of its errors repeat what it
- * sent; the real token replaces this one on the way out.
+ * sent; the real token replaces this one when a request is sent.
  * @internal
  */
 export const placeholder = "hf_placeholder"
@@ -60,7 +60,7 @@ const bodyOf = (init: RequestInit, parts: Parts): BodyInit | null => {
   return new ProgressBlob(body, (bytes) => reportShare(parts, hint, bytes / body.size))
 }
 
-/** The headers with the real token, if the request goes to the hub. Its storage must not see the token. */
+/** The headers with the real token, if the request goes to the hub. Its storage must not get the token. */
 const headersOf = ({ endpoint, token }: Settings, url: URL, init: RequestInit): Headers => {
   const headers = new Headers(init.headers)
   if (!headers.has("authorization")) return headers
@@ -114,7 +114,7 @@ const attempt = (settings: Settings, fetch: Fetch, url: URL, init: RequestInit, 
     },
     catch: (cause) => cause
   })
-  // an upload takes as long as it takes; a commit may wait for the checks of the hub
+  // an upload has no timeout; a commit may wait for the checks of the hub
   return (init.method ?? "GET") === "GET" && isApi(url) ? Effect.timeout(run, timeout) : run
 }
 
@@ -122,7 +122,7 @@ const attempt = (settings: Settings, fetch: Fetch, url: URL, init: RequestInit, 
 const backoff = (retries: number) =>
   Effect.map(Random.nextRange(0.75, 1.25), (factor) => Math.round(firstDelayMillis * 2 ** retries * factor))
 
-/** Sends a request, and repeats it where that may help. */
+/** Sends a request, and retries transient failures. */
 const send = (
   settings: Settings,
   fetch: Fetch,

@@ -1,4 +1,4 @@
-/** Uploads files as one commit, and starts over where somebody else committed meanwhile. */
+/** Uploads files as one commit, and starts over if another commit came first. */
 import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"

@@ -1,4 +1,4 @@
-/** Holds a credential and renews it before it expires. All callers share one renewal at a time. */
+/** Keeps a credential and renews it before it expires. All callers share one renewal at a time. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -13,7 +13,7 @@ type Credential = Effect.Effect<Redacted.Redacted, TinkerError.TinkerError>
 
 /** What is known when a credential is fetched. @internal */
 export interface Known {
-  /** the one that is still valid, so that this renewal may fail */
+  /** the current credential if it is still valid, so that this renewal may fail */
   readonly held: Lease | undefined
   /** the last one that the service rejected */
   readonly rejected: Redacted.Redacted | undefined
@@ -34,10 +34,10 @@ interface Running {
 }
 
 // how long a caller with a valid credential waits for a better one
-const patienceMillis = 5_000
+const maxWaitMillis = 5_000
 const firstRetryMillis = 1_000
 const lastRetryMillis = 60_000
-// thousands of callers may try again, each in its own time: after so many failures in a row the attempts are spaced
+// thousands of callers may retry independently: after this many failures in a row the attempts are spaced
 const maxQuickFailures = 8
 const spacingMillis = 5_000
 
@@ -54,28 +54,31 @@ export class Renewal {
   private running: Running | undefined = undefined
   private fiber: Fiber.Fiber<unknown> | undefined = undefined
   private failures = 0
-  /** when the next attempt may start that callers without a credential wait for */
+  /** when callers without a credential may start the next attempt */
   private notBefore = 0
   /** of the last failure without a credential at hand */
   private lastReason: string | undefined = undefined
-  /** when to try again after a failure, while the credential at hand is valid */
+  /** when to retry after a failure, while the current credential is valid */
   private retryAt = 0
 
   constructor(options: Options) {
     this.options = options
   }
 
-  /** The credential at hand, which may have expired. */
+  /** The current credential, which may have expired. */
   get held(): Lease | undefined {
     return this.lease
   }
 
-  /** The credential at hand as long as it is valid. One that is due is renewed first, but a failure to do so fails no call. */
+  /**
+   * The current credential while it is valid. If its renewal is due, it is renewed first; a failed renewal fails no
+   * call.
+   */
   readonly get: Credential = Effect.flatMap(Clock.currentTimeMillis, (now) => {
     const { lease } = this
     if (lease === undefined || lease.expiresAt <= now) return this.required
     if (now < Math.max(lease.renewAt, this.retryAt)) return Effect.succeed(lease.value)
-    return this.renewPatiently(lease, now)
+    return this.renewWithin(lease, now)
   })
 
   /** Renews a valid credential that need not be due, and fails if that fails. */
@@ -101,21 +104,21 @@ export class Renewal {
     this.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.interrupt(this.fiber))
   )
 
-  /** Waits for a renewal that must succeed. One that was started while there was a valid credential tries less hard. */
+  /** Waits for a renewal that must succeed. One that started while a credential was valid retries less. */
   private readonly required: Credential = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.flatMap(this.runningOrNew(now, true), ({ isRequired, result }) =>
       isRequired ? Deferred.await(result) : Effect.flatMap(Effect.exit(Deferred.await(result)), () => this.get)
     )
   )
 
-  private renewPatiently(lease: Lease, now: number): Credential {
+  private renewWithin(lease: Lease, now: number): Credential {
     return Effect.flatMap(this.runningOrNew(now, false), ({ result, startedAt }) => {
-      const patience = Math.ceil(Math.min(patienceMillis - (now - startedAt), (lease.expiresAt - now) / 2))
-      if (patience <= 0) return Effect.succeed(lease.value)
+      const waitMillis = Math.ceil(Math.min(maxWaitMillis - (now - startedAt), (lease.expiresAt - now) / 2))
+      if (waitMillis <= 0) return Effect.succeed(lease.value)
       // the renewal logs its failure
       return Effect.catchAll(Deferred.await(result), () => Effect.succeed(lease.value)).pipe(
         Effect.timeoutTo({
-          duration: patience,
+          duration: waitMillis,
           onTimeout: () => lease.value,
           onSuccess: (credential) => credential
         })
@@ -123,7 +126,7 @@ export class Renewal {
     })
   }
 
-  /** The renewal runs in a fiber of its own: an interrupted caller leaves it to the others. */
+  /** The renewal runs in a separate fiber: interrupting a caller does not interrupt it. */
   private runningOrNew(now: number, isRequired: boolean): Effect.Effect<Running> {
     return Effect.uninterruptible(
       Effect.suspend(() => {

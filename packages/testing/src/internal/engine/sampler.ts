@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as bigram from "./bigram.ts"
 import { checkLength, maxContextLength, userError, type Vocabulary } from "./vocabulary.ts"
 
-/** What a request wants of its prompt besides samples. */
+/** The scores of a prompt that a request asks for. */
 const promptScores = (table: bigram.Table, prompt: Int32Array, options: Engine.SampleOptions, seed: number) => {
   const { prompt_alt_tokens_k: k = 0, prompt_logprobs, target_prompt_logprobs: targets, topk_prompt_logprobs } = options
   const lastN = options.prompt_logprobs_last_n ?? prompt.length

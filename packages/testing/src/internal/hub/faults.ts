@@ -1,4 +1,4 @@
-/** What goes wrong with a response of a fake hub. */
+/** Applies faults to the responses of a fake hub. */
 import * as Effect from "effect/Effect"
 import type { DurationInput } from "../util/duration.ts"
 import { type Reply, reply } from "./replies.ts"

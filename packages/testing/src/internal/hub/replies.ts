@@ -1,4 +1,7 @@
-/** What a fake hub responds without faults, as the Hugging Face hub does: files, metadata, redirects and errors. */
+/**
+ * The responses of a fake hub without faults, like those of the Hugging Face hub: files, metadata, redirects and
+ * errors.
+ */
 import { resolve, findLarge, type StoredFile, type StoredFiles, type StoredRepository } from "./repositories.ts"
 import { type Parsed, storagePath } from "./requests.ts"
 

@@ -1,4 +1,4 @@
-/** What a request to a fake hub asks for. */
+/** Parses requests to a fake hub. */
 
 /** @internal */
 export type Kind =
@@ -14,7 +14,7 @@ export type Kind =
   | "upload"
   | "other"
 
-/** A request by what it asks for. @internal */
+/** A parsed request. @internal */
 export interface Parsed {
   readonly kind: Kind
   readonly repo?: string

@@ -1,4 +1,4 @@
-/** A fake hub at work: what it has received, its repositories and its faults. */
+/** The state of a fake hub: the received requests, its repositories and its faults. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as faults from "./faults.ts"
@@ -32,7 +32,7 @@ export interface Recorded {
 }
 
 /**
- * What goes wrong with a response.
+ * A fault of a response.
  *
  * @since 0.1.0
  * @category models

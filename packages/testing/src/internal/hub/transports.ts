@@ -72,7 +72,7 @@ const toServerResponse = (
   { body, ending, headers, status }: Reply
 ): HttpServerResponse.HttpServerResponse => {
   if (ending === "complete") return HttpServerResponse.raw(body, { status, headers })
-  // what was written before shall leave the machine first
+  // lets the data that was written before be sent first
   const cut = Effect.delay(closeConnection(request), "20 millis")
   const rest = ending === "silence" ? Effect.never : cut
   return HttpServerResponse.stream(Stream.concat(Stream.succeed(body), Stream.fromEffect(rest)), { status, headers })

@@ -1,4 +1,4 @@
-/** What the implementations of SHA hashes share: an incremental hash. */
+/** The interface of incremental SHA hashes. */
 
 /** A hash of bytes that arrive in parts. @internal */
 export interface Hash {

@@ -52,8 +52,8 @@ const linkedHash = ({ fs, path }: Disk, file: string): Effect.Effect<string | un
   )
 
 /**
- * Whether a file has the size that was announced, and the hash that was announced or that its blob is named by. What is
- * not known is not checked.
+ * Whether a file has the size that was announced, and the hash that was announced or that its blob is named by. Unknown
+ * sizes and hashes are not checked.
  *
  * @internal
  */
@@ -94,7 +94,7 @@ export const link = (
   )
 }
 
-/** Removes what downloads of processes that were killed have left, for a day or longer. @internal */
+/** Removes temporary files of killed processes that are at least a day old. @internal */
 export const removeAbandoned = (disk: Disk, target: Target): Effect.Effect<void> => {
   const { fs, path } = disk
   const directory = layout.blobDirectory(disk, target)

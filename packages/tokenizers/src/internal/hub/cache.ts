@@ -9,8 +9,7 @@ import type { Snapshot, Target } from "./model.ts"
 import type { FileInfo } from "./repositoryInfo.ts"
 
 /**
- * - `held`: the cache contains the file, intact as far as one can tell
- * - `absent`: the commit does not have the file
+ * - `held`: the cache contains the file, intact as far as can be checked - `absent`: the commit does not have the file
  * - `unknown`: the cache does not say, or its file is damaged
  */
 type FileState = "held" | "absent" | "unknown"
@@ -30,7 +29,7 @@ export const tokenizerFileNames = [
   "tokenizer.json"
 ]
 
-/** Without these a tokenizer could not be told from another one. */
+/** Offline, the state of these files must be known. */
 const requiredFileNames = ["tokenizer.json", "tokenizer_config.json"]
 
 const isCommit = (revision: string) => /^[0-9a-f]{40}$/.test(revision)
@@ -100,7 +99,7 @@ export const find = (disk: Disk, target: Target): Effect.Effect<Option.Option<Ca
     return Option.some<Cached>({ snapshot: { commit, directory }, states: new Map(states) })
   })
 
-/** The files of which the cache does not say enough. @internal */
+/** The files whose state is unknown. @internal */
 export const unknownFiles = ({ states }: Cached): ReadonlyArray<string> =>
   tokenizerFileNames.filter((name) => states.get(name) === "unknown")
 

@@ -33,7 +33,7 @@ const syncDirectory = ({ fs }: Disk, directory: string): Effect.Effect<void> =>
     Effect.ignore
   )
 
-/** A name beside a file that nothing has; a killed process with the same random numbers may have left one. @internal */
+/** An unused name beside a file. The name may be taken by a killed process with the same random numbers. @internal */
 export const temporaryName = (disk: Disk, file: string): Effect.Effect<string> =>
   Effect.flatMap(Random.nextIntBetween(0, 2 ** 31), (suffix) => {
     const temporary = `${file}.${suffix.toString(36)}.incomplete`

@@ -10,7 +10,7 @@ import * as layout from "./layout.ts"
 import { type HubError, makeError, type Remote, type Snapshot } from "./model.ts"
 import { type FileInfo, fetchInfo } from "./repositoryInfo.ts"
 import * as request from "./request.ts"
-import type { Patience } from "./retries.ts"
+import type { RetryLimits } from "./retries.ts"
 
 /** Access to the hub and to the disk. @internal */
 export interface Context extends Disk {
@@ -19,8 +19,8 @@ export interface Context extends Disk {
 
 /** How long to wait for metadata, and for files. @internal */
 export interface Plan {
-  readonly info: Patience
-  readonly files: Patience
+  readonly info: RetryLimits
+  readonly files: RetryLimits
 }
 
 /** The largest file whose size the hub does not announce, in bytes. */
@@ -30,7 +30,7 @@ const largestUnannounced = 1024 ** 3
 interface Download {
   readonly name: string
   readonly info: FileInfo
-  readonly patience: Patience
+  readonly limits: RetryLimits
 }
 
 const wrongSize = (target: Remote, name: string, size: number | undefined) =>
@@ -46,7 +46,7 @@ const wrongSize = (target: Remote, name: string, size: number | undefined) =>
 const writeBody = (
   context: Context,
   target: Remote,
-  { info, name, patience }: Download,
+  { info, name, limits }: Download,
   response: HttpClientResponse.HttpClientResponse,
   temporary: string
 ): Effect.Effect<number, HubError> =>
@@ -55,7 +55,7 @@ const writeBody = (
     const handle = yield* disk(context.fs.open(temporary, { flag: "wx" }))
     const limit = info.size ?? largestUnannounced
     let length = 0
-    yield* Stream.runForEach(request.bodyOf(target, response, name, patience), (bytes) => {
+    yield* Stream.runForEach(request.bodyOf(target, response, name, limits), (bytes) => {
       length += bytes.length
       return length > limit ? wrongSize(target, name, info.size) : disk(handle.writeAll(bytes))
     })
@@ -97,7 +97,7 @@ const provideFile = (
   download: Download
 ): Effect.Effect<void, HubError> =>
   Effect.gen(function* () {
-    const { info, name, patience } = download
+    const { info, name, limits } = download
     const file = context.path.join(layout.snapshotDirectory(context, target, commit), name)
     const isHeld =
       (yield* exists(context, file)) && (yield* Effect.orElseSucceed(blobs.isIntact(context, file, info), () => false))
@@ -105,7 +105,7 @@ const provideFile = (
     const url = `${target.endpoint}/${target.repo}/resolve/${commit}/${name}`
     const blob = (yield* blobs.holds(context, target, info))
       ? info.hash!
-      : yield* request.get(context.http, target, url, patience, (response) =>
+      : yield* request.get(context.http, target, url, limits, (response) =>
           storeBlob(context, target, download, response)
         )
     yield* mapDiskError(target)(blobs.link(context, target, blob, file))
@@ -120,7 +120,7 @@ export const downloadSnapshot = (context: Context, target: Remote, plan: Plan): 
       const info = files.get(name)
       yield* info === undefined
         ? cache.markAbsent(context, target, commit, name)
-        : provideFile(context, target, commit, { name, info, patience: plan.files })
+        : provideFile(context, target, commit, { name, info, limits: plan.files })
     }
     yield* cache.writeRef(context, target, commit)
     return { commit, directory: layout.snapshotDirectory(context, target, commit) }

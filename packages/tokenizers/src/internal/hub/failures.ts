@@ -23,7 +23,7 @@ const unauthorized = (target: Remote, more: ErrorDetails): HubError => {
 }
 
 const forbidden = (target: Remote, headers: Headers, more: ErrorDetails): HubError => {
-  // The hub says why in headers of its own; proxies and firewalls do not.
+  // The hub sends the reason in its `x-error-…` headers; proxies and firewalls do not.
   if (more.code !== undefined || headers["x-error-message"] !== undefined) {
     const detail = "the token may not read it: give it the permission, or set HF_TOKEN to another"
     return makeError(target, "Unauthorized", detail, more)
@@ -63,7 +63,7 @@ const toError = (target: Remote, headers: Headers, status: number, more: ErrorDe
 /** A header that is short enough to be shown. */
 const shortHeader = (value: string | undefined): string | undefined => value?.slice(0, 200)
 
-/** The error of a response to this URL that is no success. @internal */
+/** The error of a failed response to this URL. @internal */
 export const responseError = (
   target: Remote,
   url: URL,

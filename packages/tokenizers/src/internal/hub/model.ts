@@ -107,7 +107,7 @@ export interface Remote extends Target {
 /** @internal */
 export const makeTarget = ({ repo, revision = "main" }: Ref, options: Options): Target => ({ repo, revision, options })
 
-/** What is known of an error beside its reason. @internal */
+/** The details of an error. @internal */
 export interface ErrorDetails {
   readonly status?: number
   readonly requestId?: string | undefined

@@ -1,4 +1,4 @@
-/** What the hub says of a revision: its commit, and the files with their sizes and hashes. */
+/** The hub's metadata of a revision: its commit, and the files with their sizes and hashes. */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type HubError, makeError, type Remote } from "./model.ts"
 import * as request from "./request.ts"
-import type { Patience } from "./retries.ts"
+import type { RetryLimits } from "./retries.ts"
 
 /** The longest response with metadata, in bytes. The largest repositories have some 10 MB. */
 const maxBytes = 64 * 1024 * 1024
@@ -55,10 +55,10 @@ const toInfo = ({ sha, siblings }: typeof RepositoryInfo.Type): Info => ({
   )
 })
 
-const readText = (target: Remote, response: HttpClientResponse.HttpClientResponse, patience: Patience) => {
+const readText = (target: Remote, response: HttpClientResponse.HttpClientResponse, limits: RetryLimits) => {
   const decoder = new TextDecoder()
   let length = 0
-  return request.bodyOf(target, response, "metadata", patience).pipe(
+  return request.bodyOf(target, response, "metadata", limits).pipe(
     Stream.mapEffect((bytes) => {
       length += bytes.length
       return length > maxBytes
@@ -81,7 +81,7 @@ const isJson = (text: string): boolean => {
 
 const decode = Schema.decodeUnknown(Schema.parseJson(RepositoryInfo))
 
-/** Reads the metadata. An object that does not end was cut on its way; anything else is not from a hub. */
+/** Reads the metadata. An object without an end was cut off; anything else is not from a hub. */
 const parse = (target: Remote, text: string): Effect.Effect<Info, HubError> =>
   Effect.mapBoth(decode(text), {
     onFailure: (cause) => {
@@ -98,11 +98,11 @@ const parse = (target: Remote, text: string): Effect.Effect<Info, HubError> =>
 export const fetchInfo = (
   http: HttpClient.HttpClient,
   target: Remote,
-  patience: Patience
+  limits: RetryLimits
 ): Effect.Effect<Info, HubError> => {
   const { endpoint, repo, revision } = target
   const url = `${endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`
-  return request.get(http, target, url, patience, (response) =>
-    Effect.flatMap(readText(target, response, patience), (text) => parse(target, text))
+  return request.get(http, target, url, limits, (response) =>
+    Effect.flatMap(readText(target, response, limits), (text) => parse(target, text))
   )
 }

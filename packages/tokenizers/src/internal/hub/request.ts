@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import { requestReason } from "../util/causes.ts"
 import { responseError } from "./failures.ts"
 import { type HubError, makeError, type Remote } from "./model.ts"
-import { type Patience, retry } from "./retries.ts"
+import { type RetryLimits, retry } from "./retries.ts"
 import { isBelowEndpoint } from "./settings.ts"
 
 const maxRedirects = 5
@@ -21,7 +21,7 @@ const send = (
   http: HttpClient.HttpClient,
   target: Remote,
   url: URL,
-  { silence }: Patience
+  { idleMillis }: RetryLimits
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HubError, Scope.Scope> => {
   const { endpoint, token } = target
   const request = HttpClientRequest.get(url)
@@ -30,7 +30,7 @@ const send = (
       token !== undefined && isBelowEndpoint(endpoint, url) ? HttpClientRequest.bearerToken(request, token) : request
     )
     .pipe(
-      Effect.timeoutFail({ duration: silence, onTimeout: () => silent(target, url.origin, silence) }),
+      Effect.timeoutFail({ duration: idleMillis, onTimeout: () => silent(target, url.origin, idleMillis) }),
       Effect.catchTags({
         // The error itself contains the request, and so the token.
         RequestError: (error) =>
@@ -64,16 +64,16 @@ const followRedirects = (
   http: HttpClient.HttpClient,
   target: Remote,
   url: URL,
-  patience: Patience,
+  limits: RetryLimits,
   redirectsLeft: number
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HubError, Scope.Scope> =>
   Effect.gen(function* () {
-    const response = yield* send(http, target, url, patience)
+    const response = yield* send(http, target, url, limits)
     const location = response.headers["location"]
     if (response.status >= 300 && response.status < 400 && location !== undefined) {
       if (redirectsLeft === 0) return yield* makeError(target, "Unreachable", `${target.endpoint} redirects too often`)
       const next = yield* redirectUrl(target, url, location)
-      return yield* followRedirects(http, target, next, patience, redirectsLeft - 1)
+      return yield* followRedirects(http, target, next, limits, redirectsLeft - 1)
     }
     return response.status === 200 ? response : yield* responseError(target, url, response)
   })
@@ -87,21 +87,21 @@ export const bodyOf = (
   target: Remote,
   response: HttpClientResponse.HttpClientResponse,
   what: string,
-  { silence }: Patience
+  { idleMillis }: RetryLimits
 ): Stream.Stream<Uint8Array, HubError> =>
   response.stream.pipe(
     Stream.mapError((error) =>
       makeError(target, "Unreachable", `the response with ${what} broke off: ${requestReason(error)}`)
     ),
     Stream.timeoutFail(
-      () => makeError(target, "Unreachable", `no byte of ${what} arrived for ${silence / 1000} s`),
-      silence
+      () => makeError(target, "Unreachable", `no byte of ${what} arrived for ${idleMillis / 1000} s`),
+      idleMillis
     )
   )
 
 /** Bounds the duration of an attempt. */
 const bound =
-  (target: Remote, { duration }: Patience) =>
+  (target: Remote, { duration }: RetryLimits) =>
   <A>(attempt: Effect.Effect<A, HubError>): Effect.Effect<A, HubError> =>
     duration === undefined
       ? attempt
@@ -115,19 +115,19 @@ const bound =
             )
         })
 
-/** Sends a request and reads the response, as often as patience permits. @internal */
+/** Sends a request and reads the response, with retries. @internal */
 export const get = <A>(
   http: HttpClient.HttpClient,
   target: Remote,
   url: string,
-  patience: Patience,
+  limits: RetryLimits,
   read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, HubError>
 ): Effect.Effect<A, HubError> =>
   retry(
-    followRedirects(http, target, new URL(url), patience, maxRedirects).pipe(
+    followRedirects(http, target, new URL(url), limits, maxRedirects).pipe(
       Effect.flatMap(read),
       Effect.scoped,
-      bound(target, patience)
+      bound(target, limits)
     ),
-    patience.attempts
+    limits.attempts
   )

@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { HubError } from "./model.ts"
 
-/** How long to try. @internal */
-export interface Patience {
+/** The attempts of a request, and their timeouts. @internal */
+export interface RetryLimits {
   readonly attempts: number
   /** the longest time without a byte of the response, in milliseconds */
-  readonly silence: number
+  readonly idleMillis: number
   /** the longest time that an attempt may take, in milliseconds; no bound by default */
   readonly duration?: number
 }
@@ -28,7 +28,7 @@ const delay = ({ retryAfter }: HubError, failures: number): Effect.Effect<number
     return Math.max(backoff, (retryAfter ?? 0) * 1000)
   })
 
-/** Runs a request until it succeeds, fails for good, or has used up its attempts. @internal */
+/** Runs a request until it succeeds, fails permanently, or has used up its attempts. @internal */
 export const retry = <A, R>(
   request: Effect.Effect<A, HubError, R>,
   attempts: number,

@@ -37,7 +37,7 @@ export const normalizeEndpoint = (given: string): Either.Either<string, string> 
   return Either.right(`${url.origin}${url.pathname.replace(/\/+$/, "")}`)
 }
 
-/** Whether a request to this URL is one to the endpoint, and may carry the token. @internal */
+/** Whether this URL is below the endpoint, so that a request may carry the token. @internal */
 export const isBelowEndpoint = (endpoint: string, { href }: URL): boolean => `${href}/`.startsWith(`${endpoint}/`)
 
 /** Fails unless the repository and the revision have valid names. @internal */

@@ -7,14 +7,14 @@ import { type HubError, makeError, type Snapshot, type Target } from "./model.ts
 import * as settings from "./settings.ts"
 
 const patient: Plan = {
-  info: { attempts: 5, silence: 10_000, duration: 60_000 },
-  files: { attempts: 5, silence: 30_000 }
+  info: { attempts: 5, idleMillis: 10_000, duration: 60_000 },
+  files: { attempts: 5, idleMillis: 30_000 }
 }
 
-/** With a snapshot to fall back on, nobody waits long. */
+/** With a snapshot to fall back on, the timeouts are short. */
 const impatient: Plan = {
-  info: { attempts: 1, silence: 5000, duration: 5000 },
-  files: { attempts: 2, silence: 10_000 }
+  info: { attempts: 1, idleMillis: 5000, duration: 5000 },
+  files: { attempts: 2, idleMillis: 10_000 }
 }
 
 /** The settings are wrong, or the hub knows the repository but not the revision. The cache does not hide that. */

@@ -34,14 +34,14 @@ interface Options extends Global {
   readonly noModelCard: boolean
 }
 
-/** What is pushed where. */
+/** The source and the destination of a push. */
 interface Plan {
   readonly options: Options
   readonly checkpoint: TinkerPath.TinkerPath
   readonly destination: repository.Destination
   /** The user or the organization of the token, and the organizations of the user. */
   readonly owners: ReadonlyArray<string>
-  /** undefined if the README.md stays as it is. */
+  /** undefined if the README.md is not changed. */
   readonly card: card.Card | undefined
   readonly allowed: ReadonlyArray<patterns.Matcher>
   readonly ignored: ReadonlyArray<patterns.Matcher>
@@ -81,7 +81,7 @@ const destinationOf = (
   return { repo: name.includes("/") ? name : `${account}/${name}`, branch: Option.getOrUndefined(branch) }
 }
 
-/** Finds out who the token belongs to, and what the card can say about the weights. */
+/** Looks up the owner of the token, and the facts about the weights for the card. */
 const makePlan = (
   client: hub.Client,
   options: Options,
@@ -138,7 +138,7 @@ const isOccupied = (client: hub.Client, plan: Plan) =>
     (readme) => card.otherCheckpoint(readme, TinkerPath.format(plan.checkpoint)) !== undefined
   )
 
-/** Checks what is at the destination, without a change to it. Succeeds with how to create what is missing. */
+/** Checks the destination, without changing it. Succeeds with how to create what is missing. */
 const checkDestination = (client: hub.Client, plan: Plan) =>
   Effect.gen(function* () {
     const { destination, options } = plan
@@ -211,7 +211,7 @@ export const pushHf = (options: Options) =>
     const files = yield* selectFiles(plan, directory)
 
     const state = yield* repository.ensure(client, plan.destination, { ...missing, owners: plan.owners })
-    // somebody may have created it meanwhile, or an organization may decide on its own
+    // someone may have created it meanwhile, or the organization may set the visibility
     if (!missing.isPublic) yield* confirmPublic(plan.destination.repo, state, options.public)
     const title = Option.getOrElse(options.commitMessage, () => `Upload ${TinkerPath.format(parsed.checkpoint)}`)
     const upload = { directory, files, title, createPr: options.createPr, format: options.format }
