@@ -1,21 +1,28 @@
 import { assert, layer } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import { readdirSync } from "node:fs"
 import * as FakeHub from "@effect-tinker/testing/FakeHub"
 import { commitTo, type Hub, makeHub, namesAt, reject, requestsOf, textAt } from "../utils/hub.ts"
+import { directory } from "../utils/fixtures.ts"
 import { checkpoint, failedWithoutToken, push, pushed, startPush } from "../utils/push.ts"
 import { layer as ServiceLive } from "../utils/service.ts"
 
 const files = ["README.md", "adapter_config.json", "adapter_model.safetensors"]
 
 /** Kills a push when it sends a request, to which the hub never responds. Heals the hub. */
-const killAt = (hub: Hub, args: ReadonlyArray<string>, isLast: (method: string, path: string) => boolean) =>
+const killAt = (
+  hub: Hub,
+  args: ReadonlyArray<string>,
+  isLast: (method: string, path: string) => boolean,
+  env?: Record<string, string>
+) =>
   Effect.gen(function* () {
     const reached = yield* Deferred.make<void>()
     yield* hub.setFaultOf((method, path) =>
       isLast(method, path) ? FakeHub.meanwhile(Deferred.succeed(reached, undefined), FakeHub.silence) : undefined
     )
-    const { child, result } = yield* startPush(hub, args)
+    const { child, result } = yield* startPush(hub, args, env)
     yield* Effect.raceFirst(Deferred.await(reached), result)
     child.kill("SIGKILL")
     assert.strictEqual((yield* result).code, null)
@@ -142,6 +149,19 @@ layer(ServiceLive, { excludeTestServices: true })("an interrupted push", (it) =>
       const expired = yield* push(hub, [path])
       failedWithoutToken(expired, /storage.*Run the command again/)
       assert.notInclude(expired.stderr, "signature")
+    })
+  )
+
+  it.scoped("leaves weights on disk after a kill, which the next run removes", () =>
+    Effect.gen(function* () {
+      const path = yield* checkpoint
+      const hub = yield* makeHub()
+      const env = { TMPDIR: yield* directory }
+      const args = [path, "-r", "ada/adapter"]
+      yield* killAt(hub, args, (_, path) => path.includes("/commit/"), env)
+      assert.strictEqual(readdirSync(env.TMPDIR).length, 1)
+      pushed(yield* push(hub, args, env))
+      assert.deepStrictEqual(readdirSync(env.TMPDIR), [])
     })
   )
 })

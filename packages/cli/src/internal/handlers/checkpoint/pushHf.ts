@@ -17,6 +17,7 @@ import * as names from "../../huggingFace/names.ts"
 import * as patterns from "../../huggingFace/patterns.ts"
 import * as repository from "../../huggingFace/repository.ts"
 import * as uploads from "../../huggingFace/upload.ts"
+import * as workDirectory from "../../huggingFace/workDirectory.ts"
 import { withRest } from "../../service/rest.ts"
 import * as format from "../../terminal/format.ts"
 import * as output from "../../terminal/output.ts"
@@ -199,14 +200,13 @@ const selectFiles = ({ allowed, card, ignored }: Plan, directory: string) =>
 /** @internal */
 export const pushHf = (options: Options) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const { join } = yield* Path.Path
     const parsed = yield* parseOptions(options)
     const client = yield* hub.make
     const plan = yield* makePlan(client, options, parsed)
     const missing = yield* checkDestination(client, plan)
 
-    const directory = join(yield* fs.makeTempDirectoryScoped({ prefix: "tinker-push-" }), "adapter")
+    const directory = join(yield* workDirectory.make, "adapter")
     yield* exportAdapter(plan, directory)
     const files = yield* selectFiles(plan, directory)
 
