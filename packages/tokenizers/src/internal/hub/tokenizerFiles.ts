@@ -6,13 +6,13 @@ import { type Context, downloadSnapshot, type Plan } from "./download.ts"
 import { type HubError, makeError, type Snapshot, type Target } from "./model.ts"
 import * as settings from "./settings.ts"
 
-const patient: Plan = {
+const withoutFallback: Plan = {
   info: { attempts: 5, idleMillis: 10_000, duration: 60_000 },
   files: { attempts: 5, idleMillis: 30_000 }
 }
 
 /** With a snapshot to fall back on, the timeouts are short. */
-const impatient: Plan = {
+const beforeFallback: Plan = {
   info: { attempts: 1, idleMillis: 5000, duration: 5000 },
   files: { attempts: 2, idleMillis: 10_000 }
 }
@@ -27,7 +27,7 @@ const caveat = (cached: cache.Cached): string => {
 }
 
 const refresh = (context: Context, target: Target, cached: cache.Cached): Effect.Effect<Snapshot, HubError> =>
-  Effect.flatMap(settings.checkRemote(target), (remote) => downloadSnapshot(context, remote, impatient)).pipe(
+  Effect.flatMap(settings.checkRemote(target), (remote) => downloadSnapshot(context, remote, beforeFallback)).pipe(
     Effect.catchIf(
       (error) => !isFinal(error),
       (error) => {
@@ -64,7 +64,7 @@ export const tokenizerFiles = (context: Context, target: Target): Effect.Effect<
     if (target.options.offline === true) return yield* offline(target, found)
     const usable = Option.filter(found, cache.isUsable)
     if (Option.isNone(usable)) {
-      return yield* downloadSnapshot(context, yield* settings.checkRemote(target), patient)
+      return yield* downloadSnapshot(context, yield* settings.checkRemote(target), withoutFallback)
     }
     const { snapshot } = usable.value
     // A commit never changes.
