@@ -1,5 +1,6 @@
 /** Error messages in one line. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
+import { clean } from "../text/clean.ts"
 
 const titleOf = (error: TinkerError.TinkerError): string => {
   switch (error._tag) {
@@ -36,7 +37,7 @@ const titleOf = (error: TinkerError.TinkerError): string => {
   }
 }
 
-const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, " ")
+const oneLine = (text: string): string => clean(text.trim().replace(/\s*\n\s*/g, " "))
 
 /** An error message. Errors of the service have the titles of the Python command. @internal */
 export const describe = (error: unknown): string => {

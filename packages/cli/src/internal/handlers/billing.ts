@@ -8,6 +8,7 @@ import { CliError } from "../errors/cliError.ts"
 import type { Global } from "../definition/global.ts"
 import * as csv from "../terminal/csv.ts"
 import * as files from "../util/files.ts"
+import { clean } from "../text/clean.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
 import { withRest } from "../service/rest.ts"
@@ -78,7 +79,7 @@ const writeCsv = (rows: ReadonlyArray<Row>, path: string, raw: boolean) =>
   Effect.gen(function* () {
     const io = yield* Io.Io
     const text = csv.write(rows, { raw })
-    if (path === "-") return yield* Effect.as(io.out(text), [])
+    if (path === "-") return yield* Effect.as(io.out(io.outIsTerminal ? clean(text, { keepLines: true }) : text), [])
     yield* files.write(path, text)
     yield* io.err(`Wrote ${rows.length} row(s) to ${path}\n`)
     return [{ path, rows: rows.length }]

@@ -7,6 +7,7 @@ import { parsePath } from "../checkpoints/path.ts"
 import type { Global } from "../definition/global.ts"
 import { CliError, UsageError } from "../errors/cliError.ts"
 import * as connect from "../service/connect.ts"
+import { clean } from "../text/clean.ts"
 import * as Io from "../terminal/io.ts"
 import type * as stream from "./stream.ts"
 
@@ -80,6 +81,4 @@ export const open = Effect.fnUntraced(function* (options: Options) {
 
 /** Writes generated text to standard output. Control characters do not reach a terminal. @internal */
 export const write = (text: string) =>
-  Effect.flatMap(Io.Io, ({ out, outIsTerminal }) =>
-    out(outIsTerminal ? text.replace(/(?![\n\t])\p{Control}/gu, "") : text)
-  )
+  Effect.flatMap(Io.Io, ({ out, outIsTerminal }) => out(outIsTerminal ? clean(text, { keepLines: true }) : text))

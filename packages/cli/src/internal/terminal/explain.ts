@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ansi from "./ansi.ts"
+import { clean } from "../text/clean.ts"
 import * as Io from "./io.ts"
 import { UsageError } from "../errors/cliError.ts"
 
@@ -15,7 +16,7 @@ const usageMessage = (error: unknown): string | undefined => {
     : error instanceof UsageError
       ? error.message
       : undefined
-  return text === undefined ? undefined : ansi.strip(text).trim().replace(/\s+/g, " ")
+  return text === undefined ? undefined : clean(ansi.strip(text).trim().replace(/\s+/g, " "))
 }
 
 /** Writes the error to standard error. Succeeds with the exit code: 2 for usage errors, 1 for all others. @internal */
@@ -33,7 +34,7 @@ export const explain = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>)
     const [defect] = Array.from(Cause.defects(cause))
     yield* io.err(`Error: Unexpected error occurred: ${describe(defect)}\n`)
     // a stack trace is of use to a developer at a terminal only
-    if (io.errIsTerminal) yield* io.err(`${Cause.pretty(cause)}\n`)
+    if (io.errIsTerminal) yield* io.err(`${clean(Cause.pretty(cause), { keepLines: true })}\n`)
   }
   return 1 as const
 })

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as runtime from "../effect/runtime.ts"
+import { clean } from "../text/clean.ts"
 import * as Io from "./io.ts"
 
 /** A log entry in one line, such as `warning: the service is slow`. @internal */
@@ -12,7 +13,7 @@ export const oneLine = ({ logLevel, message }: Logger.Logger.Options<unknown>): 
     .map(String)
     .join(" ")
     .replace(/\s*\n\s*/g, " ")
-  return `${logLevel.label.toLowerCase()}: ${text}`
+  return `${logLevel.label.toLowerCase()}: ${clean(text)}`
 }
 
 /** @internal */

@@ -1,5 +1,6 @@
 /** Prints the result of a command as a table or as JSON. */
 import * as Effect from "effect/Effect"
+import { clean, cleanJson } from "../text/clean.ts"
 import * as Io from "./io.ts"
 import * as table from "./table.ts"
 
@@ -8,7 +9,7 @@ export type Format = "table" | "json"
 
 /** Prints a JSON document. @internal */
 export const json = (value: unknown): Effect.Effect<void, never, Io.Io> =>
-  Effect.flatMap(Io.Io, ({ out }) => out(`${JSON.stringify(value, null, 2)}\n`))
+  Effect.flatMap(Io.Io, ({ out }) => out(`${cleanJson(JSON.stringify(value, null, 2))}\n`))
 
 /** Prints a result in the requested format. @internal */
 export const print = (
@@ -24,8 +25,10 @@ export const text = (
   format: Format,
   result: { readonly json: unknown; readonly text: string }
 ): Effect.Effect<void, never, Io.Io> =>
-  format === "json" ? json(result.json) : Effect.flatMap(Io.Io, ({ out }) => out(result.text))
+  format === "json"
+    ? json(result.json)
+    : Effect.flatMap(Io.Io, ({ out }) => out(clean(result.text, { keepLines: true })))
 
 /** Prints a note on standard error, unless the output is JSON. @internal */
 export const note = (format: Format, line: string): Effect.Effect<void, never, Io.Io> =>
-  format === "json" ? Effect.void : Effect.flatMap(Io.Io, ({ err }) => err(`${line}\n`))
+  format === "json" ? Effect.void : Effect.flatMap(Io.Io, ({ err }) => err(`${clean(line, { keepLines: true })}\n`))

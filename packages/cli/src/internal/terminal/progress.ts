@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { clean } from "../text/clean.ts"
 import * as Io from "./io.ts"
 import type * as output from "./output.ts"
 
@@ -51,7 +52,9 @@ export const make = (
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
           if (now - drawnAt < redrawMillis) return Effect.void
           drawnAt = now
-          return io.err(clearLine + draw({ columns: io.errColumns, label: newLabel, done, total: newTotal, show }))
+          return io.err(
+            clearLine + draw({ columns: io.errColumns, label: clean(newLabel), done, total: newTotal, show })
+          )
         })
     }
   })

@@ -1,4 +1,5 @@
 /** Tables of box-drawing characters, within the width of the terminal. */
+import { clean } from "../text/clean.ts"
 
 /** The width of a text in terminal columns: East Asian wide characters and emoji take two, combining marks none. @internal */
 export const widthOf = (text: string): number => {
@@ -22,9 +23,6 @@ export const widthOf = (text: string): number => {
 }
 
 const pad = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - widthOf(text)))
-
-// control characters in data must not reach a terminal
-const clean = (text: string): string => text.replace(/\p{Control}+/gu, " ")
 
 /** Breaks a text into lines: between words, or within a word that is too long for a line. */
 const fold = (text: string, width: number): ReadonlyArray<string> => {
@@ -110,8 +108,8 @@ export const render = (
   table: Table,
   options: { readonly columns: number | undefined; readonly color: boolean }
 ): string => {
-  const columns = table.columns.map(clean)
-  const rows = table.rows.map((row) => row.map(clean))
+  const columns = table.columns.map((name) => clean(name))
+  const rows = table.rows.map((row) => row.map((cell) => clean(cell)))
   const title = table.title === undefined ? undefined : clean(table.title)
   const natural = columns.map((column, i) => Math.max(widthOf(column), ...rows.map((row) => widthOf(row[i]!))))
   const widths = layout(natural, options.columns)

@@ -11,6 +11,7 @@ import { CliError } from "../../errors/cliError.ts"
 import { describe } from "../../errors/describe.ts"
 import { withRest } from "../../service/rest.ts"
 import * as format from "../../terminal/format.ts"
+import { clean } from "../../text/clean.ts"
 import * as Io from "../../terminal/io.ts"
 import * as output from "../../terminal/output.ts"
 import * as progress from "../../terminal/progress.ts"
@@ -62,7 +63,7 @@ const confirm = ({ lines, targets: { length: count } }: Plan) =>
     yield* io.err(
       [
         `Will delete ${count} checkpoint(s):`,
-        ...lines,
+        ...lines.map((line) => clean(line)),
         "WARNING: This action is permanent and cannot be undone.",
         `Are you sure you want to delete ${count} checkpoint(s)? [y/N]: `
       ].join("\n")
