@@ -27,8 +27,8 @@ export type Severity = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL"
 export interface Telemetry {
   readonly enabled: boolean
   /**
-   * Reports an event, with data that JSON can hold, of at most 10,000 characters. The data is sent as it is, without keys
-   * and tokens. It never waits and never fails.
+   * Reports an event, with data that JSON can hold, of at most 10,000 characters. Keys and tokens are removed from the
+   * data. It never waits and never fails.
    */
   readonly event: (name: string, data?: { readonly [key: string]: unknown }, severity?: Severity) => Effect.Effect<void>
   /** Reports why a program ended: a user's error as such, and anything else as an unhandled exception. */

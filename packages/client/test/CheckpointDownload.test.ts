@@ -23,7 +23,7 @@ import {
 import { tar } from "./utils/tar.ts"
 
 describe("a download", () => {
-  it.scopedLive("unpacks the archive of a checkpoint as it is, or as PEFT reads it", () =>
+  it.scopedLive("unpacks the archive of a checkpoint unchanged, or as PEFT reads it", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine.make()
       const server = NodeServer.layer({ apiKeys: [apiKey] }).pipe(

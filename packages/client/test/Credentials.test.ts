@@ -246,7 +246,7 @@ describe("the credential of a command", () => {
       const stale = yield* ofCommand((run) => ({ output: run === 0 ? seconds(now, now + 120) : expired }))
       yield* stale.get
       yield* TestClock.adjust("90 seconds")
-      assert.strictEqual(yield* stale.get, seconds(now, now + 120), "the clock is right if the one at hand is valid")
+      assert.strictEqual(yield* stale.get, seconds(now, now + 120), "the clock is right if the current one is valid")
     })
   )
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
-/** An HTTP server that handles requests as the test says, by its URL. It stops with the scope. */
+/** An HTTP server whose responses the test defines, by its URL. It stops with the scope. */
 export const stubServer = (listener: RequestListener) =>
   Effect.map(
     Effect.acquireRelease(

@@ -106,7 +106,7 @@ describe.each([
         1: { exitCode: 1 },
         2: { output: "tml-a\ntml-b" },
         4: "hangs",
-        // until after the token at hand has expired
+        // until after the current token has expired
         ...Object.fromEntries(Array.from({ length: 7 }, (_, i) => [6 + i, { exitCode: 127 }])),
         14: { output: "" },
         16: { exitCode: 137, output: "tml-killed" }

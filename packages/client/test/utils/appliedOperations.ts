@@ -70,7 +70,7 @@ const describeOperation = ({ exit, kind, seqIds, tag }: Submitted) => {
   return `${kind} ${tag} (seq_id ${seqIds?.join(", ") ?? "unknown"}${outcome})`
 }
 
-/** Checks one operation by itself: its exit, and how often it was applied. */
+/** Checks one operation: its exit, and how often it was applied. */
 const checkOperation = (submitted: Submitted, applications: number): ReadonlyArray<string> => {
   const { datums, exit, seqIds } = submitted
   const problems: Array<string> = []

@@ -1,4 +1,4 @@
-/** An Exchange that calls back outside of the fiber that sends, and keeps the timeouts by itself, as undici's does. */
+/** An Exchange that calls back outside of the fiber that sends, and keeps the timeouts itself, as undici's does. */
 import * as HttpClient from "@effect/platform/HttpClient"
 import { Cause, Effect, Exit, Option, Runtime } from "effect"
 import type { Exchange } from "../../src/internal/transport/exchange.ts"

@@ -41,7 +41,7 @@ const lost = () => {
   throw new TypeError("fetch failed", { cause: new Error("ECONNRESET") })
 }
 
-/** Sends a request, while virtual time goes on. */
+/** Sends a request, while virtual time passes. */
 const send = (fetch: Fetch, url: string, init: RequestInit = {}) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(Effect.tryPromise({ try: () => fetch(url, init), catch: (cause) => cause }))

@@ -56,7 +56,7 @@ export class Renewal {
   private failures = 0
   /** when callers without a credential may start the next attempt */
   private notBefore = 0
-  /** of the last failure without a credential at hand */
+  /** of the last failure without a valid credential */
   private lastReason: string | undefined = undefined
   /** when to retry after a failure, while the current credential is valid */
   private retryAt = 0
@@ -185,11 +185,11 @@ export class Renewal {
     })
   }
 
-  /** Without a credential at hand the callers get the error: one line suffices until there is another reason. */
+  /** Without a valid credential the callers get the error: one line suffices until there is another reason. */
   private logFailure(error: TinkerError.TinkerError, held: Lease | undefined): Effect.Effect<void> {
     const reason = describe(this.options.name, error)
     if (held !== undefined) {
-      return Effect.logWarning(`${reason}. The credential at hand is used for as long as it is valid.`)
+      return Effect.logWarning(`${reason}. The current credential is used for as long as it is valid.`)
     }
     const isKnown = this.lastReason === reason
     this.lastReason = reason

@@ -68,7 +68,7 @@ export const nameOf = (header: Uint8Array): string => {
   return prefix === "" ? name : `${prefix}/${name}`
 }
 
-/** A name as it is shown in errors. @internal */
+/** The form of a name in errors. @internal */
 export const show = (name: string): string => JSON.stringify(name.slice(0, 200))
 
 /** The segments of a file name below the target directory. @internal */

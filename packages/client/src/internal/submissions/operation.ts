@@ -32,7 +32,7 @@ export interface Operation<A, I, B> {
   readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
   /** whether it changes the model. Nothing may be submitted after such an operation if its own submission failed. */
   readonly changesTraining: boolean
-  /** number of requests, each with a sequence number of its own */
+  /** number of requests, each with its sequence number */
   readonly requestCount: number
   /** sends the requests concurrently, but the first one last; otherwise one after the other */
   readonly parallel?: boolean | undefined

@@ -9,7 +9,7 @@ export interface ChunkLimits {
   readonly maxBytes: number
 }
 
-/** Fills one chunk after the other, in order. A datum above the byte limit gets a chunk of its own. @internal */
+/** Fills one chunk after the other, in order. A datum above the byte limit gets a separate chunk. @internal */
 export const splitIntoChunks = <D extends Datum.Datum>(
   data: ReadonlyArray<D>,
   { maxBytes, maxLength }: ChunkLimits

@@ -14,7 +14,9 @@ const createModel = (
 ): Effect.Effect<Engine.EngineModel, Engine.EngineError> =>
   Effect.flatMap(baseModels.load(models, baseModel), ({ model }) => trainer.make(model, loraConfig))
 
-/** Samples from the base model, or from the adapter as it is now. Its merged weights are evicted with the scope. */
+/**
+ * Samples from the base model, or from the present state of an adapter. Its merged weights are evicted with the scope.
+ */
 const createSampler = (
   models: baseModels.BaseModels,
   baseModel: string,

@@ -61,7 +61,7 @@ export type Call<M extends Method = Method> = { readonly [K in M]: { readonly me
 /** A message to the thread. @internal */
 export type Request =
   | { readonly _tag: "Call"; readonly id: number; readonly call: Call }
-  /** has no response of its own: the interrupted call responds when it has ended */
+  /** has no response: the interrupted call responds when it has ended */
   | { readonly _tag: "Interrupt"; readonly id: number }
   | { readonly _tag: "Close" }
 

@@ -113,7 +113,7 @@ export interface SaveOptions {
 }
 
 /**
- * A change to the metadata of a checkpoint. An absent property stays as it is; `expires_at: undefined` lets the
+ * A change to the metadata of a checkpoint. An absent property is not changed; `expires_at: undefined` lets the
  * checkpoint live until it is removed.
  *
  * @since 0.1.0

@@ -36,7 +36,7 @@ describe("the endpoints of the group futures", () => {
         assert.deepStrictEqual(yield* Fiber.join(later), { completions: [], cursor: 1 })
         assert.strictEqual(yield* statusOf(client.poll(request_id)), 410)
 
-        // a client that joins has completions of its own
+        // a client that joins has separate completions
         const joined = yield* ok(post("/join_sampling_session", { sampling_session_id }))
         assert.strictEqual(joined.client_counter, 1)
         const own = yield* ok(post("/asample", client.sampleRequest(sampling_session_id, 1e9 + 1)))

@@ -14,7 +14,7 @@ export interface Written {
   readonly repo: string
   readonly branch: string
   readonly title: string
-  /** a pull request leaves the branch as it is */
+  /** a pull request does not change the branch */
   readonly isPullRequest: boolean
   /** the files that it added or changed, by their paths */
   readonly files: { readonly [path: string]: Uint8Array }
