@@ -109,6 +109,15 @@ describe("CheckpointStore", () => {
         "checkpoint.json",
         "optimizer.safetensors"
       ])
+      for (const [path, mode] of [
+        [root, 0o700],
+        [join(place, ".."), 0o700],
+        [place, 0o700],
+        [join(place, "adapter_model.safetensors"), 0o600],
+        [join(place, "adapter_config.json"), 0o600]
+      ] as const) {
+        assert.strictEqual((yield* fs.stat(path)).mode & 0o777, mode, path)
+      }
       const config = JSON.parse(yield* fs.readFileString(join(place, "adapter_config.json")))
       assert.strictEqual(config.peft_type, "LORA")
       assert.strictEqual(config.r, 2)

@@ -2,14 +2,14 @@
 import * as Options from "@effect/cli/Options"
 import { command } from "../definition/command.ts"
 import { checkpoints, modelDir } from "../definition/connectionOptions.ts"
-import { text } from "../definition/options.ts"
+import { optionalText, text } from "../definition/options.ts"
 
 /** @internal */
 export const serve = command(
   "serve",
   "Run the embedded service, so that any client can train and sample without a GPU.",
   {
-    host: text("host", "Address to listen on; a public one requires --key (default: 127.0.0.1)").pipe(
+    host: text("host", "Address to listen on; a public one requires keys (default: 127.0.0.1)").pipe(
       Options.withDefault("127.0.0.1")
     ),
     port: Options.integer("port").pipe(
@@ -22,7 +22,12 @@ export const serve = command(
       "allow-origin",
       "Let web pages of this origin, such as https://example.com, call the service; can be repeated"
     ).pipe(Options.repeated),
-    key: text("key", "Accept only requests with this API key; can be repeated").pipe(Options.repeated)
+    keysFile: optionalText("keys-file", "Accept only requests with an API key of this file, which has one a line"),
+    key: text(
+      "key",
+      "Accept only requests with this API key; can be repeated. Other users of the machine see it in the process list: " +
+        "set TINKER_SERVE_KEYS (separated by commas), or --keys-file"
+    ).pipe(Options.repeated)
   },
   () => import("../handlers/serve.ts").then((m) => m.serve)
 )

@@ -1,11 +1,14 @@
 /** Handler of `tinker serve`. */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Global } from "../definition/global.ts"
 import { UsageError } from "../errors/cliError.ts"
 import * as embedded from "../service/embedded.ts"
 import * as models from "../service/models.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
+import * as files from "../util/files.ts"
+import * as settings from "../util/settings.ts"
 
 interface Options extends Global {
   readonly host: string
@@ -13,8 +16,31 @@ interface Options extends Global {
   readonly modelDir: ReadonlyArray<string>
   readonly checkpoints: string
   readonly allowOrigin: ReadonlyArray<string>
+  readonly keysFile: Option.Option<string>
   readonly key: ReadonlyArray<string>
 }
+
+const nonEmpty = (keys: ReadonlyArray<string>): ReadonlyArray<string> =>
+  keys.map((key) => key.trim()).filter((key) => key !== "")
+
+/** The keys of the environment, of the file and of the flags. */
+const keysOf = Effect.fnUntraced(function* ({ key, keysFile }: Options) {
+  const io = yield* Io.Io
+  const fromEnvironment = yield* settings.optional("TINKER_SERVE_KEYS")
+  const lines = Option.isSome(keysFile) ? nonEmpty((yield* files.readText(keysFile.value)).split("\n")) : []
+  const fromFile = lines.filter((line) => !line.startsWith("#"))
+  if (Option.isSome(keysFile) && fromFile.length === 0) {
+    return yield* new UsageError({ reason: `${keysFile.value} has no key: write one a line` })
+  }
+  const fromFlags = nonEmpty(key)
+  const variable = Option.match(fromEnvironment, { onNone: () => [], onSome: (text) => nonEmpty(text.split(",")) })
+  const keys = [...new Set([...variable, ...fromFile, ...fromFlags])]
+  yield* Effect.forEach(keys, io.redact)
+  if (fromFlags.length > 0) {
+    yield* io.err("warning: --key shows in the process list: set TINKER_SERVE_KEYS, or --keys-file\n")
+  }
+  return keys
+})
 
 /** Prints the environment variables that a client needs. Given keys are not printed. */
 const printEnvironment = (format: output.Format, url: string, needsKey: boolean) =>
@@ -33,8 +59,7 @@ export const serve = (options: Options) =>
       if (options.port < 0 || options.port > 65_535) {
         return yield* new UsageError({ reason: `--port is ${options.port}: give 0 for any free one, or up to 65535` })
       }
-      const keys = options.key.map((key) => key.trim()).filter((key) => key !== "")
-      yield* Effect.forEach(keys, io.redact)
+      const keys = yield* keysOf(options)
       const { url } = yield* embedded.start({
         host: options.host,
         port: options.port,

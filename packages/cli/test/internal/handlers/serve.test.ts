@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
 import { directory } from "../../utils/fixtures.ts"
 import { run, start } from "../../utils/tinker.ts"
 
@@ -32,6 +33,24 @@ describe("tinker serve", () => {
     })
   )
 
+  it.scopedLive("takes its API keys from the environment and from a file, without a warning", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory
+      yield* Effect.sync(() => writeFileSync(`${cwd}/keys`, "# of the team\ntml-from-file\n\n"))
+      const env = { TINKER_SERVE_KEYS: "tml-first, tml-second" }
+      const args = ["-f", "json", "serve", "--port", "0", "--keys-file", "keys"]
+      const serving = yield* start(args, { cwd, env, local: true })
+      const [text] = yield* serving.until(/^\{[\s\S]*\}\n$/)
+      const url = JSON.parse(text).TINKER_BASE_URL as string
+      const statusOf = (key: string) =>
+        Effect.promise(() => fetch(`${url}/api/v1/healthz`, { headers: { "x-api-key": key } }).then((r) => r.status))
+      for (const key of ["tml-first", "tml-second", "tml-from-file"]) assert.strictEqual(yield* statusOf(key), 200)
+      assert.strictEqual(yield* statusOf("# of the team"), 401)
+      serving.child.kill("SIGTERM")
+      assert.strictEqual((yield* serving.result).stderr, "")
+    })
+  )
+
   it.scopedLive("never prints its API keys, and requires one to listen on a public address", () =>
     Effect.gen(function* () {
       const cwd = yield* directory
@@ -43,6 +62,7 @@ describe("tinker serve", () => {
       assert.strictEqual(code, 143)
       assert.hasAllKeys(JSON.parse(stdout), ["TINKER_BASE_URL"])
       assert.notInclude(stdout + stderr, key)
+      assert.match(stderr, /^warning: --key shows in the process list: set TINKER_SERVE_KEYS, or --keys-file\n$/)
       const open = yield* run(["serve", "--host", "0.0.0.0", "--port", "0"], { cwd, local: true })
       assert.strictEqual(open.code, 1)
       assert.match(open.stderr, /^Error: [^\n]*without API keys[^\n]*\n$/)

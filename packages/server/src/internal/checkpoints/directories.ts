@@ -11,9 +11,12 @@ export interface Root {
   readonly join: Path.Path["join"]
 }
 
-/** Writes a file and syncs it. @internal */
+/** Mode of directories: other users of the machine may not enter them. @internal */
+export const privateDirectory = 0o700
+
+/** Writes a file that only its owner may read, and syncs it. @internal */
 export const writeFile = ({ fs }: Root, file: string, content: Uint8Array) =>
-  Effect.flatMap(fs.open(file, { flag: "w" }), (opened) =>
+  Effect.flatMap(fs.open(file, { flag: "w", mode: 0o600 }), (opened) =>
     Effect.flatMap(opened.writeAll(content), () => opened.sync)
   ).pipe(Effect.scoped)
 

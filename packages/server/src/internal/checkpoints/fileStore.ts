@@ -48,10 +48,10 @@ const writeCheckpoint = Effect.fnUntraced(function* (
 ) {
   const { fs, join } = root
   const replaces = yield* fs.exists(directory)
-  yield* fs.makeDirectory(join(directory, ".."), { recursive: true })
+  yield* fs.makeDirectory(join(directory, ".."), { recursive: true, mode: directories.privateDirectory })
   const temporary = yield* directories.temporaryDirectory(root)
   const written = join(temporary, "new")
-  yield* fs.makeDirectory(written)
+  yield* fs.makeDirectory(written, { mode: directories.privateDirectory })
   yield* writeFiles(root, written, options, info)
   const replaced = replaces ? join(temporary, layout.replacedDirectory) : undefined
   yield* directories.moveInPlace(root, written, directory, replaced)
