@@ -143,7 +143,7 @@ export const allowedRooms = {
     util: ["errors"],
     terminal: ["effect", "text", "errors", "util"],
     checkpoints: ["errors", "terminal"],
-    definition: ["terminal"],
+    definition: ["errors", "terminal"],
     service: ["effect", "errors", "util", "terminal"],
     doctor: ["errors", "util", "terminal", "service"],
     huggingFace: ["effect", "errors", "terminal", "definition"],

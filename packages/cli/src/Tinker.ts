@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as commands from "./internal/commands/tinker.ts"
 import { MissingCommand } from "./internal/definition/global.ts"
+import { checkRepeated } from "./internal/definition/options.ts"
 import { explain } from "./internal/terminal/explain.ts"
 import * as cliConsole from "./internal/terminal/cliConsole.ts"
 import * as Io from "./internal/terminal/io.ts"
@@ -46,7 +47,7 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never,
     // -h and --help may stand anywhere
     const line = options.some((option) => option === "-h" || option === "--help") ? help : argv
     const isScript = options.includes("--completions")
-    const exit = yield* execute(line).pipe(
+    const exit = yield* (checkRepeated(options) ?? execute(line)).pipe(
       Effect.withConsole(isScript ? cliConsole.forScripts(base, io) : cliConsole.forHelp(base, io, path)),
       Effect.provide(logger.layer),
       Effect.exit

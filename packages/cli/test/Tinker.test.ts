@@ -39,7 +39,13 @@ describe("tinker", () => {
     ["a command that does not exist", ["nope"], /use .*'version'/],
     ["an option that does not exist", ["version", "--foo"], /unknown argument: '--foo'/],
     ["a format that does not exist", ["-f", "xml", "version"], /table, json/],
-    ["an extra argument", ["version", "extra"], /unknown argument: 'extra'/]
+    ["an extra argument", ["version", "extra"], /unknown argument: 'extra'/],
+    ["an API key that is empty", ["serve", "--key", ""], /--key: it is empty/],
+    [
+      "a pattern that is empty",
+      ["checkpoint", "push-hf", "tinker://a/weights/b", "--allow-pattern="],
+      /--allow-pattern/
+    ]
   ] as const) {
     it.live(`rejects ${name} in one line, with exit code 2`, () =>
       Effect.map(run(args), ({ code, stderr, stdout }) => {

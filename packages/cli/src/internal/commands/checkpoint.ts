@@ -2,7 +2,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import { command, group } from "../definition/command.ts"
-import { argument, flag, limit, optionalText, text } from "../definition/options.ts"
+import { argument, flag, limit, optionalText, repeatedText } from "../definition/options.ts"
 
 const path = argument("checkpoint-path", "A tinker path, such as tinker://run-id/weights/0001")
 
@@ -76,10 +76,8 @@ const pushHf = command(
     revision: optionalText("revision", "Branch to upload to; created if it does not exist"),
     commitMessage: optionalText("commit-message", "Commit message"),
     createPr: flag("create-pr", "Open a pull request instead of uploading to the branch"),
-    allowPattern: text("allow-pattern", "Upload only files whose names match, such as '*.json'; can be repeated").pipe(
-      Options.repeated
-    ),
-    ignorePattern: text("ignore-pattern", "Skip files whose names match; can be repeated").pipe(Options.repeated),
+    allowPattern: repeatedText("allow-pattern", "Upload only files whose names match, such as '*.json'"),
+    ignorePattern: repeatedText("ignore-pattern", "Skip files whose names match"),
     noModelCard: flag("no-model-card", "Leave README.md as it is (default: create it, or add a block to yours)")
   },
   () => import("../handlers/checkpoint/pushHf.ts").then((m) => m.pushHf)

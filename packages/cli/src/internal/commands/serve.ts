@@ -2,7 +2,7 @@
 import * as Options from "@effect/cli/Options"
 import { command } from "../definition/command.ts"
 import { checkpoints, modelDir } from "../definition/connectionOptions.ts"
-import { optionalText, text } from "../definition/options.ts"
+import { optionalText, repeatedText, text } from "../definition/options.ts"
 
 /** @internal */
 export const serve = command(
@@ -18,16 +18,16 @@ export const serve = command(
     ),
     modelDir,
     checkpoints,
-    allowOrigin: text(
+    allowOrigin: repeatedText(
       "allow-origin",
-      "Let web pages of this origin, such as https://example.com, call the service; can be repeated"
-    ).pipe(Options.repeated),
+      "Let web pages of this origin, such as https://example.com, call the service"
+    ),
     keysFile: optionalText("keys-file", "Accept only requests with an API key of this file, which has one a line"),
-    key: text(
+    key: repeatedText(
       "key",
-      "Accept only requests with this API key; can be repeated. Other users of the machine see it in the process list: " +
+      "Accept only requests with this API key. Other users of the machine see it in the process list: " +
         "set TINKER_SERVE_KEYS (separated by commas), or --keys-file"
-    ).pipe(Options.repeated)
+    )
   },
   () => import("../handlers/serve.ts").then((m) => m.serve)
 )

@@ -1,6 +1,6 @@
 /** Options of the commands that train or sample: which service, which base model, which tokenizer. */
 import * as Options from "@effect/cli/Options"
-import { flag, optionalText, text } from "./options.ts"
+import { flag, optionalText, repeatedText, text } from "./options.ts"
 
 /** @internal */
 export const checkpoints = text(
@@ -9,11 +9,10 @@ export const checkpoints = text(
 ).pipe(Options.withDefault("checkpoints"))
 
 /** @internal */
-export const modelDir = text(
+export const modelDir = repeatedText(
   "model-dir",
-  "Base model for the embedded service: a Hugging Face model directory, as DIR or NAME=DIR; can be repeated. " +
-    "effect-tinker/nano is always available"
-).pipe(Options.repeated)
+  "Base model for the embedded service, beside effect-tinker/nano: a Hugging Face model directory, as DIR or NAME=DIR"
+)
 
 /** @internal */
 export const baseModel = optionalText("model", "Base model (default: TINKER_BASE_MODEL, or effect-tinker/nano)").pipe(

@@ -1,12 +1,32 @@
 /** Short constructors for options and arguments with a description. */
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
+import { UsageError } from "../errors/cliError.ts"
 
 /** @internal */
 export const text = (name: string, description: string) => Options.text(name).pipe(Options.withDescription(description))
 
 /** @internal */
 export const optionalText = (name: string, description: string) => text(name, description).pipe(Options.optional)
+
+const repeatedNames = ["allow-origin", "allow-pattern", "ignore-pattern", "key", "model-dir", "stop"] as const
+
+/** A text option that can be given several times. @internal */
+export const repeatedText = (name: (typeof repeatedNames)[number], description: string) =>
+  text(name, `${description}; can be repeated`).pipe(Options.repeated)
+
+/**
+ * The error of a repeated option with an empty value, if there is one. The parser drops such values in silence, so that
+ * an unset variable in `--key "$KEY"` would start a service without API keys.
+ *
+ * @internal
+ */
+export const checkRepeated = (args: ReadonlyArray<string>): UsageError | undefined => {
+  const name = repeatedNames.find((name) =>
+    args.some((arg, i) => arg === `--${name}=` || (arg === `--${name}` && args[i + 1] === ""))
+  )
+  return name === undefined ? undefined : new UsageError({ reason: `Invalid value for --${name}: it is empty` })
+}
 
 /** @internal */
 export const flag = (name: string, description: string) =>

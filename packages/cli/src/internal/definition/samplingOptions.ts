@@ -1,7 +1,7 @@
 /** The options that `sample` and `chat` share. */
 import * as Options from "@effect/cli/Options"
 import { baseModel, connection } from "./connectionOptions.ts"
-import { flag, integer, number, optionalText, text } from "./options.ts"
+import { flag, integer, number, optionalText, repeatedText } from "./options.ts"
 
 /** @internal */
 export const sampling = {
@@ -17,7 +17,7 @@ export const sampling = {
     Options.withDescription("Random seed, which makes samples reproducible"),
     Options.optional
   ),
-  stop: text("stop", "Stop sequence; can be repeated").pipe(Options.repeated),
+  stop: repeatedText("stop", "Stop sequence"),
   stream: flag(
     "stream",
     "Show text as it is generated, over several requests; the default on a terminal with the embedded service"
