@@ -1,13 +1,17 @@
 /** Defines the test cases of random programs, for a range of seeds. */
-import { assert, describe, it } from "@effect/vitest"
+import { afterEach, assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { check, replay } from "./randomProgram.ts"
 
 const shard = 100
 
+// programs in virtual time never wait for the event loop, which the test runner needs to report on them
+const yieldToEventLoop = () => new Promise<void>((resume) => setImmediate(resume))
+
 /** The seeds are split over two files so that two cores share them. */
 export const testSeeds = (start: number, end: number) =>
   describe("a random program under faults", () => {
+    afterEach(yieldToEventLoop)
     for (let from = start; from < end; from += shard) {
       it.effect(
         `has each operation applied once and in order, and leaves nothing behind: seeds ${from} to ${from + shard - 1}`,
