@@ -4,6 +4,7 @@ import * as Weights from "@effect-tinker/api/Weights"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
+import type * as Engine from "../../Engine.ts"
 import { checkTtl } from "../checkpoints/access.ts"
 import { type Reservation, reserveSamplingSession } from "../sampling/samplingSessions.ts"
 import type { Samplers } from "../sampling/samplers.ts"
@@ -93,6 +94,22 @@ class CheckpointName {
   }
 }
 
+/** What every save under a name does: it validates and reserves the name, and releases it at the end. */
+const namedSave = (
+  { store }: Environment,
+  checkpoint: CheckpointName,
+  ttlSeconds: number | undefined,
+  run: (model: Engine.EngineModel, path: TinkerPath.TinkerPath) => Effect.Effect<outcomes.Done, outcomes.Failure>
+) => ({
+  validate: Effect.flatMap(checkTtl(ttlSeconds), () => checkpoint.validate(store)),
+  check: (seqId: number) => checkpoint.reserve(seqId),
+  run: (model: Engine.EngineModel, seqId: number) =>
+    Effect.ensuring(
+      Effect.suspend(() => run(model, checkpoint.path(seqId))),
+      checkpoint.release(seqId)
+    )
+})
+
 /** Saves the adapter and the optimizer state, to train on from. @internal */
 export const saveWeights = (
   environment: Environment,
@@ -105,16 +122,14 @@ export const saveWeights = (
     type: "SaveWeights",
     seqId: seq_id,
     identity: { name, overwrite, ttl_seconds, user_metadata },
-    validate: Effect.flatMap(checkTtl(ttl_seconds), () => checkpoint.validate(environment.store)),
-    check: (seqId) => checkpoint.reserve(seqId),
-    run: (model, seqId) =>
+    ...namedSave(environment, checkpoint, ttl_seconds, (model, path) =>
       Effect.gen(function* () {
-        const path = checkpoint.path(seqId)
         const adapter = yield* model.adapter
         const optimizer = yield* model.optimizer
         yield* save(environment, record, { path, adapter, optimizer, overwrite, ttl_seconds, user_metadata })
         return outcomes.done({ json: () => encodeSaved({ path: TinkerPath.format(path), type: "save_weights" }) })
-      }).pipe(Effect.ensuring(checkpoint.release(seqId)))
+      })
+    )
   }
 }
 
@@ -139,16 +154,14 @@ const saveSamplerCheckpoint = (
     type: "SaveWeightsForSampler",
     seqId: seq_id,
     identity: { name, kind, ttl_seconds, user_metadata },
-    validate: Effect.flatMap(checkTtl(ttl_seconds), () => checkpoint.validate(environment.store)),
-    check: (seqId) => checkpoint.reserve(seqId),
-    run: (model, seqId) =>
+    ...namedSave(environment, checkpoint, ttl_seconds, (model, path) =>
       Effect.gen(function* () {
-        const path = checkpoint.path(seqId)
         const adapter = yield* model.adapter
         yield* save(environment, record, { path, adapter, ttl_seconds, user_metadata })
         const body = { path: TinkerPath.format(path), type: "save_weights_for_sampler" } as const
         return outcomes.done({ json: () => encodeSampler(body) })
-      }).pipe(Effect.ensuring(checkpoint.release(seqId)))
+      })
+    )
   }
 }
 
@@ -194,22 +207,22 @@ export const saveWeightsExternal = (
 ): Operation => {
   const { age_encryption_recipients = [], path: name, seq_id, ttl_seconds } = request
   const checkpoint = new CheckpointName(record, "external_weights", name)
+  const saves = namedSave(environment, checkpoint, ttl_seconds, (model, path) =>
+    Effect.gen(function* () {
+      const adapter = yield* model.adapter
+      const { size_bytes } = yield* save(environment, record, { path, adapter, ttl_seconds })
+      const body = { path: TinkerPath.format(path), size_bytes, type: "save_weights_external" } as const
+      return outcomes.done({ json: () => encodeExternal(body) })
+    })
+  )
   return {
+    ...saves,
     type: "SaveWeightsExternal",
     seqId: seq_id,
     identity: { name, ttl_seconds, age_encryption_recipients },
     validate:
       age_encryption_recipients.length > 0
         ? responses.badRequest("age_encryption_recipients: this service does not encrypt what it exports")
-        : Effect.flatMap(checkTtl(ttl_seconds), () => checkpoint.validate(environment.store)),
-    check: (seqId) => checkpoint.reserve(seqId),
-    run: (model, seqId) =>
-      Effect.gen(function* () {
-        const path = checkpoint.path(seqId)
-        const adapter = yield* model.adapter
-        const { size_bytes } = yield* save(environment, record, { path, adapter, ttl_seconds })
-        const body = { path: TinkerPath.format(path), size_bytes, type: "save_weights_external" } as const
-        return outcomes.done({ json: () => encodeExternal(body) })
-      }).pipe(Effect.ensuring(checkpoint.release(seqId)))
+        : saves.validate
   }
 }
