@@ -146,7 +146,7 @@ export const allowedRooms = {
     definition: ["errors", "terminal"],
     service: ["effect", "errors", "util", "terminal"],
     doctor: ["errors", "util", "terminal", "service"],
-    huggingFace: ["effect", "errors", "terminal", "definition"],
+    huggingFace: ["effect", "text", "errors", "terminal", "definition"],
     sampling: ["text", "errors", "terminal", "checkpoints", "definition", "service"],
     training: ["errors", "util", "definition", "service"],
     handlers: [

@@ -24,7 +24,8 @@ const respond = Effect.fnUntraced(function* (
   const { sequences } = yield* sampling.sample(ModelInput.fromTokens(prompt), {
     sampling_params: stream.params(generation, options.maxTokens, generation.seed)
   })
-  const text = tokenizer.decode(sequences[0]?.tokens ?? [], { skipSpecialTokens: true })
+  const whole = tokenizer.decode(sequences[0]?.tokens ?? [], { skipSpecialTokens: true })
+  const text = stream.beforeStop(options.stop, whole)
   if (options.format === "table") yield* session.write(text)
   return text
 })

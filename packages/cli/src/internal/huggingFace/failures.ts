@@ -2,6 +2,7 @@
 import type * as hub from "@huggingface/hub"
 import * as Data from "effect/Data"
 import { CliError } from "../errors/cliError.ts"
+import { clean } from "../text/clean.ts"
 
 /** The response is not from a hub. @internal */
 export class UnexpectedResponse extends Data.TaggedError("UnexpectedResponse")<{ readonly reason: string }> {
@@ -30,9 +31,8 @@ export const statusOf = ({ library }: Pick<Hub, "library">, cause: unknown): num
   cause instanceof library.HubApiError ? cause.statusCode : undefined
 
 /** One line without the token, and without the signatures that URLs of a storage carry. */
-const clean = (text: string, token: string): string => {
-  const line = text
-    .replaceAll(token, "<redacted>")
+const present = (text: string, token: string): string => {
+  const line = clean(text.replaceAll(token, "<redacted>"))
     .replace(/(https?:\/\/[^\s?]+)\?\S*/g, "$1")
     .replace(/\s+/g, " ")
     .trim()
@@ -47,7 +47,7 @@ const isPage = (cause: hub.HubApiError): boolean => {
 
 const fromResponse = ({ endpoint, token }: Hub, cause: hub.HubApiError): CliError => {
   const { requestId, statusCode } = cause
-  const message = clean(cause.message, token)
+  const message = present(cause.message, token)
   const request = requestId === undefined || message.includes(requestId) ? "" : ` (request ${requestId})`
   const details = `${message}${request}`
   if (isPage(cause) && [401, 403, 407, 502, 503, 504].includes(statusCode)) {
@@ -95,7 +95,7 @@ export const toCliError = (client: Hub, cause: unknown): CliError => {
     })
   }
   const root = rootOf(cause)
-  const message = clean(root instanceof Error ? root.message || root.name : String(root), token)
+  const message = present(root instanceof Error ? root.message || root.name : String(root), token)
   const isOfNetwork = cause instanceof Error && (cause.message === "fetch failed" || cause.name === "TimeoutException")
   return new CliError({
     title: isOfNetwork ? `${endpoint} cannot be reached` : `${endpoint} did not respond as a hub does`,

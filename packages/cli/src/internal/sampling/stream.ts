@@ -17,6 +17,26 @@ export interface Options {
 /** The number of tokens to request at a time. */
 const tokensPerRequest = 16
 
+/** The 32-bit finalizer of MurmurHash3. */
+const mix = (value: number): number => {
+  let hash = value
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return hash ^ (hash >>> 16)
+}
+
+/**
+ * The seed of a request: the given one for the first, hashes of it for the others. With the numbers that follow the seed,
+ * the samples of neighbouring seeds would share requests.
+ * @internal
+ */
+export const seedOf = (seed: number, round: number): number => {
+  if (round === 0) return seed
+  const [low, high] = [seed | 0, Math.floor(seed / 2 ** 32) | 0]
+  const key = mix(mix(low ^ 0x9e3779b9) + mix(high ^ 0x7f4a7c15))
+  return mix(key ^ Math.imul(round, 0x9e3779b1)) & 0x7fffffff
+}
+
 /** Drops the end of a text that may still change: the bytes of one character can come in several tokens. */
 const withoutPartialCharacter = (text: string): string => text.replace(/\uFFFD+$/, "")
 
@@ -67,7 +87,7 @@ export const stream = <E, R>(
     const decode = () => tokenizer.decode(tokens, { skipSpecialTokens: true })
     for (let round = 0; !stopped && tokens.length < options.maxTokens; round++) {
       const count = Math.min(tokensPerRequest, options.maxTokens - tokens.length)
-      const seed = options.seed === undefined ? undefined : options.seed + round
+      const seed = options.seed === undefined ? undefined : seedOf(options.seed, round)
       const { sequences } = yield* sampling.sample(ModelInput.fromTokens([...prompt, ...tokens]), {
         sampling_params: params(options, count, seed)
       })

@@ -24,4 +24,23 @@ layer(ServiceLive, { excludeTestServices: true })("tinker chat", (it) => {
       )
     })
   )
+
+  it.scoped("cuts the answer before a stop sequence, in every form of output", () =>
+    Effect.gen(function* () {
+      const plainArgs = ["chat", "--seed", "3", "--max-tokens", "12"]
+      const whole = (yield* tinker(plainArgs, { input: "hello\n" })).stdout.trimEnd()
+      const stop = whole.slice(6, 8)
+      const cut = whole.slice(0, whole.indexOf(stop))
+      const withStop = [...plainArgs, "--stop", stop]
+      const [plain, streamed, json] = yield* Effect.all([
+        tinker(withStop, { input: "hello\n" }),
+        tinker([...withStop, "--stream"], { input: "hello\n" }),
+        tinker(["-f", "json", ...withStop], { input: "hello\n" })
+      ])
+      assert.isAbove(cut.length, 0)
+      assert.strictEqual(plain.stdout, `${cut}\n`)
+      assert.strictEqual(streamed.stdout, `${cut}\n`)
+      assert.strictEqual(JSON.parse(json.stdout).messages.at(-1).content, cut)
+    })
+  )
 })
