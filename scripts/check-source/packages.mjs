@@ -11,7 +11,7 @@ export const allowedPackages = {
   client: ["api", "tokenizers"],
   server: ["api"],
   engine: ["api", "server", "tokenizers"],
-  testing: ["api", "client", "server"],
+  testing: ["api", "server"],
   embedded: ["api", "client", "engine", "server"],
   cookbook: ["api", "client", "embedded", "engine", "server", "tokenizers"],
   cli: ["api", "client", "cookbook", "embedded", "engine", "server", "tokenizers"]
