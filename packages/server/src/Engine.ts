@@ -197,6 +197,10 @@ export interface EngineSampler {
  */
 export interface Service {
   readonly models: ReadonlyArray<BaseModel>
+  /** the loss functions of its models; requests of others are rejected. All that this version knows, if absent */
+  readonly losses?: ReadonlyArray<string> | undefined
+  /** the types of chunks that its models read besides text, such as `image`; requests with others are rejected */
+  readonly chunks?: ReadonlyArray<string> | undefined
   /** what its samplers compute of the optional fields of `SampleOptions`; requests of others are rejected */
   readonly scoring?: ReadonlyArray<ScoringOption> | undefined
   readonly createModel: (options: {

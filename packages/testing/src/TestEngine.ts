@@ -8,6 +8,7 @@
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { losses } from "./internal/engine/bigram.ts"
 import { makeModel } from "./internal/engine/model.ts"
 import { sample } from "./internal/engine/sampler.ts"
 import { maxContextLength as contextLength, userError, Vocabulary } from "./internal/engine/vocabulary.ts"
@@ -126,6 +127,7 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
     }
     const engine: Engine.Service = {
       models: state.names.map((model_name) => ({ model_name, max_context_length: maxContextLength, arch: "bigram" })),
+      losses,
       scoring: options.scoring ?? Engine.scoringOptions,
       createModel: (options) => createModel(state, options),
       createSampler: (options) => createSampler(state, options)

@@ -4,6 +4,7 @@ import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as sampler from "../generation/sampler.ts"
+import * as losses from "../training/losses.ts"
 import * as trainer from "../training/trainer.ts"
 import * as baseModels from "./baseModels.ts"
 
@@ -37,6 +38,7 @@ const createSampler = (
 /** @internal */
 export const make = (models: baseModels.BaseModels): Engine.Service => ({
   models: [...models.values()].map(({ info }) => info),
+  losses: losses.names,
   scoring: Engine.scoringOptions,
   createModel: ({ base_model, lora_config }) => createModel(models, base_model, lora_config),
   createSampler: ({ adapter, base_model }) => createSampler(models, base_model, adapter)

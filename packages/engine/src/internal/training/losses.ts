@@ -11,8 +11,8 @@
 import type * as LossFn from "@effect-tinker/api/LossFn"
 import * as lossGrad from "./lossGrad.ts"
 
-/** The supported loss functions. */
-const names = ["cross_entropy", "importance_sampling", "ppo", "cispo", "dro"] as const
+/** The supported loss functions. @internal */
+export const names = ["cross_entropy", "importance_sampling", "ppo", "cispo", "dro"] as const
 
 type Name = (typeof names)[number]
 

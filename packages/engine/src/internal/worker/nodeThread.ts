@@ -18,7 +18,7 @@ export type StartError = ModelDirectory.ModelDirectoryError | Engine.EngineError
 
 /** A thread with an engine. @internal */
 export interface Thread {
-  readonly models: ReadonlyArray<Engine.BaseModel>
+  readonly offer: protocol.Offer
   /** whether the thread has ended without being closed */
   readonly isLost: () => boolean
   /** An interruption waits until the call has ended in the thread. */
@@ -60,7 +60,7 @@ const toResult = (response: protocol.CallResponse): Result => {
 }
 
 interface Signals {
-  readonly ready: Deferred.Deferred<ReadonlyArray<Engine.BaseModel>, StartError>
+  readonly ready: Deferred.Deferred<protocol.Offer, StartError>
   readonly exited: Deferred.Deferred<void>
   readonly log: (level: string, message: string) => void
 }
@@ -116,7 +116,7 @@ class Connection {
     switch (response._tag) {
       case "Ready":
         this.unrefIfIdle()
-        return completeUnsafe(this.signals.ready, Effect.succeed(response.models))
+        return completeUnsafe(this.signals.ready, Effect.succeed(response.offer))
       case "NotReady":
         return completeUnsafe(this.signals.ready, Effect.fail(decodeFailure(response.error)))
       case "Log":
@@ -189,7 +189,7 @@ class Connection {
 export const start = (options: JaxEngine.Options): Effect.Effect<Thread, StartError, Scope.Scope> =>
   Effect.gen(function* () {
     const fork = yield* forkFromCallbacks
-    const ready = yield* Deferred.make<ReadonlyArray<Engine.BaseModel>, StartError>()
+    const ready = yield* Deferred.make<protocol.Offer, StartError>()
     const exited = yield* Deferred.make<void>()
     const log = (level: string, message: string) =>
       fork(Effect.logWithLevel(LogLevel.fromLiteral(level as LogLevel.Literal), message))
@@ -200,7 +200,7 @@ export const start = (options: JaxEngine.Options): Effect.Effect<Thread, StartEr
     const connection = new Connection(worker, { ready, exited, log })
     yield* Effect.addFinalizer(() => connection.close)
     return {
-      models: yield* Deferred.await(ready),
+      offer: yield* Deferred.await(ready),
       isLost: () => connection.isLost(),
       call: ((call: protocol.Call) => connection.call(call)) as Thread["call"]
     }

@@ -64,7 +64,7 @@ const serve = Effect.gen(function* () {
         completeUnsafe(closed, Effect.void)
     }
   })
-  post({ _tag: "Ready", models: engine.models })
+  post({ _tag: "Ready", offer: { models: engine.models, losses: engine.losses } })
   yield* Deferred.await(closed)
 })
 

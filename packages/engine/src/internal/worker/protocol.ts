@@ -65,9 +65,12 @@ export type Request =
   | { readonly _tag: "Interrupt"; readonly id: number }
   | { readonly _tag: "Close" }
 
+/** What the engine of the thread offers. @internal */
+export type Offer = Pick<Engine.Service, "models" | "losses">
+
 /** A message from the thread. The first is `Ready` or `NotReady`, the last `Closed`. @internal */
 export type Response =
-  | { readonly _tag: "Ready"; readonly models: ReadonlyArray<Engine.BaseModel> }
+  | { readonly _tag: "Ready"; readonly offer: Offer }
   | { readonly _tag: "NotReady"; readonly error: typeof Failure.Encoded }
   | CallResponse
   | { readonly _tag: "Log"; readonly level: string; readonly message: string }

@@ -85,7 +85,7 @@ export const make = (
     let lastHandle = 0
     const nextHandle = () => (lastHandle += 1)
     const engine: Engine.Service = {
-      models: first.models,
+      ...first.offer,
       // the thread runs the same engine
       scoring: Engine.scoringOptions,
       createModel: ({ base_model, lora_config }) =>

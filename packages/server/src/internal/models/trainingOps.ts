@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
 import * as responses from "../util/responses.ts"
 import type { Environment } from "../work/environment.ts"
+import * as offers from "../work/offers.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type { ModelRecord } from "./models.ts"
 import type { Operation } from "./submitOperation.ts"
@@ -19,11 +20,17 @@ const encodeStep = Schema.encodeSync(Training.OptimStepResponse)
 
 const lengthOf = (input: ModelInput.ModelInput): number => Either.getOrElse(ModelInput.lengthEither(input), () => 0)
 
-const dataProblem = (input: Training.ForwardBackwardInput, maxLength: number): string | undefined => {
-  const { data, loss_fn } = input
-  if (!LossFn.isKnown(loss_fn)) return `loss_fn ${loss_fn} is not known`
+const dataProblem = (
+  engine: Engine.Service,
+  { data, loss_fn }: Training.ForwardBackwardInput,
+  maxLength: number
+): string | undefined => {
+  const notOffered = offers.lossProblem(engine, loss_fn)
+  if (notOffered !== undefined) return notOffered
   if (data.length === 0) return "data is empty: give it one datum or more"
   for (let i = 0; i < data.length; i++) {
+    const notRead = offers.inputProblem(engine, `data[${i}].model_input`, data[i]!.model_input)
+    if (notRead !== undefined) return notRead
     const problem = Datum.problem(data[i]!, loss_fn)
     if (problem !== undefined) return `data[${i}].${problem.path} ${problem.reason}`
     const length = lengthOf(data[i]!.model_input)
@@ -60,7 +67,7 @@ export const forward = (
   type: "Forward",
   seqId: seq_id,
   identity: forward_input,
-  validate: validateInput(record, forward_input),
+  validate: validateInput(environment, record, forward_input),
   run: (model) => {
     const pass = model.forward(toPassOptions(forward_input))
     return finishPass(environment, record, pass, countTokens(forward_input))
@@ -76,7 +83,7 @@ export const forwardBackward = (
   type: "ForwardBackward",
   seqId: seq_id,
   identity: forward_backward_input,
-  validate: validateInput(record, forward_backward_input),
+  validate: validateInput(environment, record, forward_backward_input),
   run: (model) => {
     const pass = model.forwardBackward(toPassOptions(forward_backward_input))
     return finishPass(environment, record, pass, countTokens(forward_backward_input))
@@ -84,11 +91,12 @@ export const forwardBackward = (
 })
 
 const validateInput = (
+  { engine }: Environment,
   { base }: ModelRecord,
   input: Training.ForwardBackwardInput
 ): Effect.Effect<void, responses.OperationRejection> =>
   Effect.suspend(() => {
-    const problem = dataProblem(input, base.max_context_length)
+    const problem = dataProblem(engine, input, base.max_context_length)
     return problem === undefined ? Effect.void : responses.badRequest(problem)
   })
 

@@ -14,6 +14,7 @@ import * as responses from "../util/responses.ts"
 import { findBaseModel } from "../work/baseModels.ts"
 import { overloaded } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
+import { inputProblem } from "../work/offers.ts"
 import * as outcomes from "../work/outcomes.ts"
 import { numbersProblem, totalProblem } from "./bounds.ts"
 import { addCompletion } from "./sampleCompletions.ts"
@@ -83,6 +84,8 @@ const promptProblem = (engine: Engine.Service, request: Sampling.SampleRequest, 
   const { prompt, sampling_params } = request
   const tooLarge = numbersProblem(request)
   if (tooLarge !== undefined) return tooLarge
+  const notRead = inputProblem(engine, "prompt", prompt)
+  if (notRead !== undefined) return notRead
   const length = Either.getOrUndefined(ModelInput.lengthEither(prompt))
   if (length === undefined) return undefined
   if (length === 0) return "prompt is empty: give it one token or more"

@@ -92,6 +92,9 @@ const terms = {
 /** A loss function of the test engine. @internal */
 export type Loss = keyof typeof terms
 
+/** The loss functions of the test engine. @internal */
+export const losses: ReadonlyArray<string> = Object.keys(terms)
+
 /** @internal */
 export const isLoss = (name: string): name is Loss => Object.hasOwn(terms, name)
 
