@@ -18,7 +18,7 @@ Files: tiny-qwen3.json, tiny-llama.json and nano.json.
     Lora      {"<module>": {"A": Tensor (r, in), "B": Tensor (out, r)}}, with module names such as
               "model.layers.0.self_attn.q_proj" and "lm_head". alpha is always 32.
     Datum     {"tokens": [..], "target_tokens": [..] or [[..], ..], "weights" | "logprobs" |
-              "advantages": numbers of the same shape}. Plain JSON numbers, exact in float32.
+              "advantages" | "sequence_ratio_mask" | "sampled_mask": numbers of the same shape}. Plain JSON numbers, exact in float32.
     numbers   losses and norms are JSON numbers, float32 values written with 9 digits
 
     tiny-*.json
@@ -207,7 +207,7 @@ def short(x: np.ndarray) -> np.ndarray:
 def make_data(params: Any, cfg: Config, lora: Lora, rng: np.random.Generator) -> dict[str, list[Datum]]:
     lengths = (16, 5, 9)
     tokens = [rng.integers(0, cfg.vocab_size, n + 1).tolist() for n in lengths]
-    data: dict[str, list[Datum]] = {k: [] for k in ("supervised", "signed", "topk", "reinforced")}
+    data: dict[str, list[Datum]] = {k: [] for k in ("supervised", "signed", "topk", "reinforced", "sequences", "sampled")}
     for t in tokens:
         n, x, y = len(t) - 1, t[:-1], t[1:]
         weights = rng.choice([0.0, 0.5, 1.0, 1.0, 2.0], n)
@@ -230,9 +230,11 @@ def make_data(params: Any, cfg: Config, lora: Lora, rng: np.random.Generator) ->
         advantages[0] = 0.0
         noise = rng.normal(0, 0.5, n)
         noise[1] = -1.75
-        data["reinforced"].append(
-            Datum(x, {"target_tokens": y, "logprobs": short(lp + noise).tolist(), "advantages": advantages.tolist()})
-        )
+        policy = {"target_tokens": y, "logprobs": short(lp + noise).tolist(), "advantages": advantages.tolist()}
+        data["reinforced"].append(Datum(x, policy))
+        # the first position stands for a prompt, and the second for a sampled token outside the ratio
+        data["sequences"].append(Datum(x, {**policy, "sequence_ratio_mask": [0.0, 0.0] + [1.0] * (n - 2)}))
+        data["sampled"].append(Datum(x, {**policy, "sampled_mask": [0.0] + [1.0] * (n - 1)}))
     return data
 
 
@@ -251,6 +253,12 @@ CASES: list[tuple[str, str, dict[str, float], str, bool, dict[str, bool]]] = [
     ("attention only", "cross_entropy", {}, "supervised", False, {**ALL, "train_mlp": False, "train_unembed": False}),
     ("mlp only", "cross_entropy", {}, "supervised", False, {**ALL, "train_attn": False, "train_unembed": False}),
     ("unembed only", "cross_entropy", {}, "supervised", False, {**ALL, "train_attn": False, "train_mlp": False}),
+]
+# of tiny-qwen3 only, so that the files stay small
+QWEN_CASES: list[tuple[str, str, dict[str, float], str, bool, dict[str, bool]]] = [
+    ("gspo", "gspo", {}, "sequences", False, ALL),
+    ("gspo wide", "gspo", {"clip_low_threshold": 0.5, "clip_high_threshold": 2.0}, "sequences", False, ALL),
+    ("stable_reinforce", "stable_reinforce", {"kl_coeff": 0.1}, "sampled", False, ALL),
 ]
 
 
@@ -272,9 +280,10 @@ def tiny(directory: str, seed: int) -> None:
         result["rope_scaling"] = {"config": LLAMA3_ROPE, "logits": tensor(forward(params, scaled, batch)[0])}
     data = make_data(params, cfg, lora, rng)
     result |= {"rank": rank, "lora": lora_json(lora)}
-    result["data"] = {name: [{"tokens": d.tokens, **d.inputs} for d in group] for name, group in data.items()}
+    used = [case[3] for case in CASES + (QWEN_CASES if directory == "tiny-qwen3" else [])]
+    result["data"] = {name: [{"tokens": d.tokens, **d.inputs} for d in group] for name, group in data.items() if name in used}
     cases = []
-    for name, loss_fn, config, group, zero_b, switches in CASES:
+    for name, loss_fn, config, group, zero_b, switches in CASES + (QWEN_CASES if directory == "tiny-qwen3" else []):
         chosen = {m: dict(lora[m]) for m in lora_targets(cfg, **switches)}
         if zero_b:
             chosen = {m: {"A": ab["A"], "B": jnp.zeros_like(ab["B"])} for m, ab in chosen.items()}

@@ -317,12 +317,33 @@ def dro(lp: jax.Array, inputs: Mapping[str, jax.Array], config: Mapping[str, flo
     return -jnp.sum(lp * inputs["advantages"] - 0.5 * beta * (lp - inputs["logprobs"]) ** 2)
 
 
+def gspo(lp: jax.Array, inputs: Mapping[str, jax.Array], config: Mapping[str, float]) -> jax.Array:
+    """GSPO-token: every token has the value of the sequence's ratio, and the gradient of its own logprob."""
+    low = config.get("clip_low_threshold", 1 - 3e-4)
+    high = config.get("clip_high_threshold", 1 + 4e-4)
+    mask, adv = inputs["sequence_ratio_mask"] != 0, inputs["advantages"]
+    held = jax.lax.stop_gradient(lp)
+    mean = jnp.sum(jnp.where(mask, held - inputs["logprobs"], 0)) / jnp.sum(mask)
+    ratio = jnp.exp(mean + lp - held)
+    return -jnp.sum(jnp.minimum(ratio * adv, jnp.clip(ratio, low, high) * adv))
+
+
+def stable_reinforce(lp: jax.Array, inputs: Mapping[str, jax.Array], config: Mapping[str, float]) -> jax.Array:
+    """REINFORCE with weights truncated at 1, and a squared log-ratio that stays near the sampling policy."""
+    log_ratio = lp - inputs["logprobs"]
+    weight = jax.lax.stop_gradient(jnp.minimum(jnp.exp(log_ratio), 1.0))
+    kl = config.get("kl_coeff", 0.0) * 0.5 * log_ratio**2
+    return jnp.sum(inputs["sampled_mask"] * (kl - weight * inputs["advantages"] * lp))
+
+
 LOSSES: dict[str, Callable[..., jax.Array]] = {
     "cross_entropy": cross_entropy,
     "importance_sampling": importance_sampling,
     "ppo": ppo,
     "cispo": cispo,
     "dro": dro,
+    "gspo": gspo,
+    "stable_reinforce": stable_reinforce,
 }
 
 

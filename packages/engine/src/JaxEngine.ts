@@ -14,8 +14,9 @@
  *   by the seed. They are on q, k, v, o (`train_attn`), gate, up, down (`train_mlp`) and the unembedding
  *   (`train_unembed`).
  * - **Losses** are sums over tokens and datums: `cross_entropy` with one or several targets per position,
- *   `importance_sampling`, `ppo`, `cispo` and `dro`. `weights` default to 1, and `beta` of `dro` to 0.05. Clip
- *   thresholds can be given per token, as loss inputs with the names of the config keys.
+ *   `importance_sampling`, `ppo`, `cispo`, `dro`, `gspo` and `stable_reinforce` (docs/wire.md has the formulas). `weights`
+ *   default to 1, `beta` of `dro` to 0.05, and `kl_coeff` of `stable_reinforce` to 0. Clip thresholds can be given per
+ *   token, as loss inputs with the names of the config keys. `gspo` runs an additional forward pass.
  * - **Gradients** accumulate until `optimStep`. A `forwardBackward` that fails or is interrupted adds nothing. A step
  *   without a gradient uses zeros: moments and weight decay still apply. A step fails if the gradient is not finite; it
  *   then drops the gradient and changes nothing else.

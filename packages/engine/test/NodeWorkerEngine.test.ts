@@ -127,8 +127,8 @@ layer(NodeWorkerEngine.layer({ ...options, maxTokensPerRun: 16 }), { excludeTest
           "the base model test/none is not available"
         )
         const model = yield* engine.createModel({ base_model: name, lora_config })
-        const wrong = model.forward({ ...batch(1, 5), loss_fn: "gspo" })
-        assert.include(yield* fixtures.userErrorReason(wrong), "gspo is not supported: supported are cross_entropy")
+        const wrong = model.forward({ ...batch(1, 5), loss_fn: "grpo" })
+        assert.include(yield* fixtures.userErrorReason(wrong), "grpo is not supported: supported are cross_entropy")
       })
     )
 

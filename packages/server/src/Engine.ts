@@ -93,7 +93,9 @@ export interface OptimizerState {
 }
 
 /**
- * The input of a forward pass, with or without a backward pass.
+ * The input of a forward pass, with or without a backward pass. For `stable_reinforce` the service resolves the spans of
+ * the data: it sets `logprobs` to those that it recorded of the sampled tokens, and `sampled_mask` to 1 at these tokens;
+ * both are 0 elsewhere.
  *
  * @since 0.1.0
  * @category models

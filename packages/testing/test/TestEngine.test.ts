@@ -55,13 +55,20 @@ describe("TestEngine", () => {
   it.scoped("moves logprobs in the direction of the advantages, with every loss of reinforcement learning", () =>
     Effect.gen(function* () {
       const { engine } = yield* TestEngine.make()
-      for (const loss_fn of ["importance_sampling", "ppo", "cispo", "dro"] as const) {
+      const inputs = { target_tokens: [2, 3, 4], logprobs: [-5, -5.5, -5.6], advantages: [1, -1, 2] }
+      const losses = {
+        importance_sampling: {},
+        ppo: {},
+        cispo: {},
+        dro: {},
+        gspo: { sequence_ratio_mask: [1, 1, 1] },
+        stable_reinforce: { sampled_mask: [1, 1, 1] }
+      }
+      for (const [loss_fn, more] of Object.entries(losses)) {
         const model = yield* create(engine)
-        const datum = Datum.make({
-          model_input: [1, 2, 3],
-          loss_fn_inputs: { target_tokens: [2, 3, 4], logprobs: [-5, -5.5, -5.6], advantages: [1, -1, 2] }
-        })
-        const options = { data: [datum], loss_fn, loss_fn_config: {} }
+        const datum = Datum.make({ model_input: [1, 2, 3], loss_fn_inputs: { ...inputs, ...more } })
+        const loss_fn_config = loss_fn === "gspo" ? { clip_low_threshold: 0.1, clip_high_threshold: 10 } : {}
+        const options = { data: [datum], loss_fn, loss_fn_config }
         const before = yield* model.forwardBackward(options)
         yield* model.optimStep({ ...adam, learning_rate: 1e-3 })
         const after = yield* model.forward(options)
@@ -140,7 +147,7 @@ describe("TestEngine", () => {
       const error = yield* Effect.flip(model.forward({ ...crossEntropy, data: outside }))
       assert.strictEqual(error.category, "user")
       assert.match(error.message, /target_tokens\[0\] is 256/)
-      assert.match((yield* Effect.flip(model.forward({ ...crossEntropy, loss_fn: "gspo" }))).message, /gspo/)
+      assert.match((yield* Effect.flip(model.forward({ ...crossEntropy, loss_fn: "grpo" }))).message, /grpo/)
       assert.match((yield* Effect.flip(engine.createModel({ base_model: "other", lora_config }))).message, /other/)
     })
   )

@@ -25,6 +25,8 @@ export type JsonDatum = {
   readonly weights?: TensorData.Values
   readonly logprobs?: ReadonlyArray<number>
   readonly advantages?: ReadonlyArray<number>
+  readonly sequence_ratio_mask?: ReadonlyArray<number>
+  readonly sampled_mask?: ReadonlyArray<number>
 }
 
 export interface Tiny {

@@ -34,7 +34,15 @@ const outsideVocabulary = (token: unknown, vocabSize: number): string =>
   `is ${String(token)}, but the vocabulary has ${vocabSize} tokens`
 
 /** The inputs of losses that must have the shape of `target_tokens`. */
-const perTargetInputs = ["weights", "logprobs", "advantages", "clip_low_threshold", "clip_high_threshold"]
+const perTargetInputs = [
+  "weights",
+  "logprobs",
+  "advantages",
+  "clip_low_threshold",
+  "clip_high_threshold",
+  "sequence_ratio_mask",
+  "sampled_mask"
+]
 
 /** Why the loss inputs of a dense datum are invalid, or `undefined`. */
 const lossInputsProblem = (datum: Datum.Datum, lossFn: string, vocabSize: number): string | undefined => {
@@ -48,6 +56,8 @@ const lossInputsProblem = (datum: Datum.Datum, lossFn: string, vocabSize: number
   if (badTarget >= 0) {
     return `loss_fn_inputs.target_tokens[${badTarget}] ${outsideVocabulary(target.data[badTarget], vocabSize)}`
   }
+  const missing = losses.missingInput(lossFn, inputs)
+  if (missing !== undefined) return `loss_fn_inputs.${missing} is missing: ${lossFn} needs it`
   for (const [name, tensor] of Object.entries(inputs)) {
     if (!perTargetInputs.includes(name)) continue
     const own = TensorData.shapeOf(tensor)
@@ -57,7 +67,9 @@ const lossInputsProblem = (datum: Datum.Datum, lossFn: string, vocabSize: number
       "they must be equal"
     )
   }
-  return undefined
+  return lossFn === "gspo" && inputs["sequence_ratio_mask"]!.data.every((value: number | bigint) => Number(value) === 0)
+    ? "loss_fn_inputs.sequence_ratio_mask is 0 everywhere: mark the sampled tokens with 1"
+    : undefined
 }
 
 const toInt32 = (data: Int32Array | BigInt64Array | Float32Array): Int32Array =>
@@ -76,7 +88,9 @@ const lossOf = (datum: Datum.Datum, lossFn: string, config: LossFn.LossFnConfig)
         ? floats(name)
         : new Float32Array(inputs["target_tokens"]!.data.length).fill(config[name] ?? fallback)
     },
-    beta: config["beta"] ?? 0.05
+    beta: config["beta"] ?? 0.05,
+    klCoeff: config["kl_coeff"] ?? 0,
+    mask: floats
   })
 }
 

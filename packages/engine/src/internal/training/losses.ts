@@ -7,12 +7,24 @@
  * - ppo: `-min(A * r, A * clip(r))`
  * - cispo: `-A * clip(r) * p`, where `clip(r)` is not differentiated
  * - dro: `-(A * p - beta / 2 * (p - q)^2)`
+ * - gspo: `-min(A * s, A * clip(s))`, where `s` is the geometric mean of `r` over the positions in `sequence_ratio_mask`.
+ *   Its derivative by `p` is that of GSPO-token: `s` counts as `r` times a constant.
+ * - stable_reinforce: `-A * min(r, 1) * p + kl_coeff / 2 * (p - q)^2` at sampled positions, where `min(r, 1)` is not
+ *   differentiated
  */
 import type * as LossFn from "@effect-tinker/api/LossFn"
 import * as lossGrad from "./lossGrad.ts"
 
 /** The supported loss functions. @internal */
-export const names = ["cross_entropy", "importance_sampling", "ppo", "cispo", "dro"] as const
+export const names = [
+  "cross_entropy",
+  "importance_sampling",
+  "ppo",
+  "cispo",
+  "dro",
+  "gspo",
+  "stable_reinforce"
+] as const
 
 type Name = (typeof names)[number]
 
@@ -20,7 +32,8 @@ type Name = (typeof names)[number]
 export interface Loss {
   /** the loss of each target */
   readonly elementwise: (logprobs: Float32Array) => Float32Array
-  readonly grad: lossGrad.LossGrad
+  /** a function of the target logprobs, where the derivative at a target depends on those of the others */
+  readonly grad: lossGrad.LossGrad | ((logprobs: Float32Array) => lossGrad.LossGrad)
 }
 
 const configKeys: { readonly [name in Name]: ReadonlyArray<string> } = {
@@ -28,8 +41,20 @@ const configKeys: { readonly [name in Name]: ReadonlyArray<string> } = {
   importance_sampling: [],
   ppo: ["clip_low_threshold", "clip_high_threshold"],
   cispo: ["clip_low_threshold", "clip_high_threshold"],
-  dro: ["beta"]
+  dro: ["beta"],
+  gspo: ["clip_low_threshold", "clip_high_threshold"],
+  stable_reinforce: ["kl_coeff"]
 }
+
+/** Inputs that a loss needs here, besides those that every service needs. */
+const ownInputs: { readonly [name in Name]?: ReadonlyArray<string> } = {
+  // the service adds the first and the last, from what it recorded of the samples
+  stable_reinforce: ["logprobs", "advantages", "sampled_mask"]
+}
+
+/** An input that a loss needs and a datum does not have. @internal */
+export const missingInput = (lossFn: string, inputs: { readonly [name: string]: unknown }): string | undefined =>
+  ownInputs[lossFn as Name]?.find((name) => !Object.hasOwn(inputs, name))
 
 /** Why a loss function cannot be used with a config, or `undefined`. @internal */
 export const problem = (lossFn: string, config: LossFn.LossFnConfig): string | undefined => {
@@ -61,6 +86,9 @@ interface PolicyInputs {
   /** the thresholds of the ratio: per token, or of the config, or the default of the loss */
   readonly threshold: (side: "low" | "high", fallback: number) => Float32Array
   readonly beta: number
+  readonly klCoeff: number
+  /** the positions of the tokens that were sampled, or of those over which a ratio is taken: 0 elsewhere */
+  readonly mask: (name: "sampled_mask" | "sequence_ratio_mask") => Float32Array
 }
 
 const clip = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high)
@@ -140,11 +168,71 @@ const dro = ({ advantages, beta, samplingLogprobs }: PolicyInputs): Loss => {
   }
 }
 
+/** The ratio of a sequence: the geometric mean of the ratios in the mask; 1 if there are none. */
+const sequenceRatio = (logprobs: Float32Array, samplingLogprobs: Float32Array, mask: Float32Array): number => {
+  let sum = 0
+  let count = 0
+  for (let i = 0; i < logprobs.length; i++) {
+    if (mask[i] === 0) continue
+    sum += logprobs[i]! - samplingLogprobs[i]!
+    count++
+  }
+  return count === 0 ? 1 : Math.exp(sum / count)
+}
+
+/** The paper's thresholds: `1 - 3e-4` and `1 + 4e-4`. */
+const gspo = (inputs: PolicyInputs): Loss => {
+  const { advantages, samplingLogprobs } = inputs
+  const low = inputs.threshold("low", 1 - 3e-4)
+  const high = inputs.threshold("high", 1 + 4e-4)
+  const mask = inputs.mask("sequence_ratio_mask")
+  const ratioOf = (logprobs: Float32Array) => sequenceRatio(logprobs, samplingLogprobs, mask)
+  // the minimum takes the clipped ratio, which has no derivative, on the side of the advantage's sign
+  const isClipped = (ratio: number, i: number) => (advantages[i]! < 0 ? ratio < low[i]! : ratio > high[i]!)
+  return {
+    grad: (logprobs) => {
+      const ratio = ratioOf(logprobs)
+      return {
+        constant: fromIndices(advantages.length, (i) =>
+          advantages[i] === 0 || isClipped(ratio, i) ? 0 : -advantages[i]! * ratio
+        )
+      }
+    },
+    elementwise: (logprobs) => {
+      const ratio = ratioOf(logprobs)
+      return fromIndices(advantages.length, (i) =>
+        advantages[i] === 0 ? 0 : -advantages[i]! * (isClipped(ratio, i) ? clip(ratio, low[i]!, high[i]!) : ratio)
+      )
+    }
+  }
+}
+
+const stableReinforce = ({ advantages, klCoeff, mask, samplingLogprobs }: PolicyInputs): Loss => {
+  const { length } = advantages
+  const sampled = mask("sampled_mask")
+  return {
+    grad: {
+      clipped: fromIndices(length, (i) => (sampled[i] === 0 ? 0 : -advantages[i]!)),
+      high: new Float32Array(length).fill(1),
+      quadratic: fromIndices(length, (i) => (sampled[i] === 0 ? 0 : klCoeff)),
+      old_logprobs: samplingLogprobs
+    },
+    elementwise: (p) =>
+      fromIndices(length, (i) => {
+        if (sampled[i] === 0) return 0
+        const logRatio = p[i]! - samplingLogprobs[i]!
+        return 0.5 * klCoeff * logRatio ** 2 - Math.min(Math.exp(logRatio), 1) * advantages[i]! * p[i]!
+      })
+  }
+}
+
 const policyLosses: { readonly [name in Exclude<Name, "cross_entropy">]: (inputs: PolicyInputs) => Loss } = {
   importance_sampling: importanceSampling,
   ppo,
   cispo,
-  dro
+  dro,
+  gspo,
+  stable_reinforce: stableReinforce
 }
 
 /** A policy-gradient loss by a name that `problem` accepts. @internal */

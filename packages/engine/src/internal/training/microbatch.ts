@@ -8,31 +8,35 @@ import type { PreparedDatum } from "./datum.ts"
 import * as lossGrad from "./lossGrad.ts"
 import * as packing from "./packing.ts"
 
-/** The coefficients of the derivative of the loss (N, targets), with defaults at padding. */
-const lossGradValues = (
+/**
+ * The inputs that define the derivative of the loss (N, targets), with defaults at padding. `grads` has the derivative of
+ * each placed datum, in the order of the placements.
+ *
+ * @internal
+ */
+export const lossGradValues = (
   microbatch: packing.Microbatch,
-  data: ReadonlyArray<PreparedDatum>,
+  grads: ReadonlyArray<lossGrad.LossGrad>,
   targets: number
 ): Record<string, Float32Array> => {
   const { length, placements, rows } = microbatch
   const values: Record<string, Float32Array> = {}
   for (const name of lossGradInputs) {
     const all = (values[name] = new Float32Array(rows * length * targets).fill(lossGrad.defaults[name]))
-    for (const { column, index, row } of placements) {
-      const own = data[index]!.loss.grad[name]
+    placements.forEach(({ column, row }, i) => {
+      const own = grads[i]![name]
       if (own !== undefined) all.set(own, (row * length + column) * targets)
-    }
+    })
   }
   return values
 }
 
-/** The inputs of a run besides the weights and the adapter. @internal */
+/** The inputs of a run besides the weights, the adapter and the derivative of the loss. @internal */
 export const inputs = (
   model: LoadedModel,
   microbatch: packing.Microbatch,
   data: ReadonlyArray<PreparedDatum>,
-  targets: number,
-  backward: boolean
+  targets: number
 ): Record<string, TensorValues> => {
   const { length, placements, rows } = microbatch
   const n = rows * length
@@ -55,8 +59,7 @@ export const inputs = (
     x,
     ...rope.rowsAt(model.rope, positions),
     mask: packing.attentionMask(microbatch, lengths),
-    targets: targetTokens,
-    ...(backward ? lossGradValues(microbatch, data, targets) : {})
+    targets: targetTokens
   }
 }
 

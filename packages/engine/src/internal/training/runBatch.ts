@@ -93,6 +93,42 @@ class BatchOutput {
   }
 }
 
+/** A microbatch with the data that it places. */
+interface Run {
+  readonly state: AdapterState
+  readonly group: Group
+  readonly microbatch: packing.Microbatch
+  /** all inputs but the derivative of the loss */
+  readonly inputs: Inputs
+}
+
+const runProgram = ({ group, inputs, microbatch, state }: Run, lossGrads?: Record<string, Float32Array>) =>
+  Effect.gen(function* () {
+    const { layout, model } = state
+    const shape = { rows: microbatch.rows, length: microbatch.length, targets: group.targets }
+    const program = forwardBackward(model.config, layout.linears, layout.rank, shape, lossGrads !== undefined)
+    const executable = yield* model.executor.compile(program)
+    return yield* executable.run({ ...inputs, ...lossGrads })
+  })
+
+/** The target logprobs of each placed datum, from the outputs of a run. */
+const placedLogprobs = ({ group, microbatch }: Run, [shifted, sumExp]: ReadonlyArray<Float32Array>) =>
+  microbatch.placements.map(({ column, index, row }) =>
+    microbatches.logprobsAt(group.data[index]!, row * microbatch.length + column, shifted!, sumExp!)
+  )
+
+/** The derivatives of the loss. Where they depend on whole sequences, a forward pass computes the logprobs first. */
+const lossGradsOf = (run: Run) =>
+  Effect.gen(function* () {
+    const { group, microbatch } = run
+    const placed = microbatch.placements.map(({ index }) => group.data[index]!.loss.grad)
+    const logprobs = placed.some((grad) => typeof grad === "function")
+      ? placedLogprobs(run, yield* runProgram(run))
+      : []
+    const grads = placed.map((grad, i) => (typeof grad === "function" ? grad(logprobs[i]!) : grad))
+    return microbatches.lossGradValues(microbatch, grads, group.targets)
+  })
+
 const runMicrobatch = (
   state: AdapterState,
   sharedInputs: Inputs,
@@ -102,18 +138,14 @@ const runMicrobatch = (
   result: BatchOutput
 ): Effect.Effect<void, Engine.EngineError> =>
   Effect.gen(function* () {
-    const { layout, model } = state
-    const shape = { rows: microbatch.rows, length: microbatch.length, targets: group.targets }
-    const program = forwardBackward(model.config, layout.linears, layout.rank, shape, backward)
-    const executable = yield* model.executor.compile(program)
-    const ownInputs = microbatches.inputs(model, microbatch, group.data, group.targets, backward)
-    const [shifted, sumExp, ...gradients] = yield* executable.run({ ...sharedInputs, ...ownInputs })
-    for (const { column, index, row } of microbatch.placements) {
-      const prepared = group.data[index]!
-      const logprobs = microbatches.logprobsAt(prepared, row * microbatch.length + column, shifted!, sumExp!)
-      result.addDatum(group.indices[index]!, prepared, logprobs)
-    }
-    gradients.forEach((gradient, i) => result.addGradient(layout.matrices[i]!.offset, gradient))
+    const inputs = { ...sharedInputs, ...microbatches.inputs(state.model, microbatch, group.data, group.targets) }
+    const run: Run = { state, group, microbatch, inputs }
+    const [shifted, sumExp, ...gradients] = yield* runProgram(run, backward ? yield* lossGradsOf(run) : undefined)
+    const logprobs = placedLogprobs(run, [shifted!, sumExp!])
+    microbatch.placements.forEach(({ index }, i) => {
+      result.addDatum(group.indices[index]!, group.data[index]!, logprobs[i]!)
+    })
+    gradients.forEach((gradient, i) => result.addGradient(state.layout.matrices[i]!.offset, gradient))
   })
 
 /**

@@ -175,18 +175,44 @@ describe("The operations forward and forwardBackward", () => {
         fixtures.userErrorReason(model.forwardBackward({ ...crossEntropy([golden]), ...options }))
       const withInputs = (
         loss_fn_inputs: Datum.LossFnInputs,
-        model_input: ReadonlyArray<number> = [10, 11, 12, 13]
+        model_input: ReadonlyArray<number> = [10, 11, 12, 13],
+        before: ReadonlyArray<Datum.Datum> = [golden]
       ) => ({
-        data: [golden, Datum.make({ model_input, loss_fn_inputs })]
+        data: [...before, Datum.make({ model_input, loss_fn_inputs })]
       })
+      const policy = { logprobs: [-1, -1, -1, -1], advantages: [1, 1, 1, 1] }
       const long = Array.from({ length: 2049 }, () => 5)
       const cases: ReadonlyArray<readonly [Partial<Engine.PassOptions>, string]> = [
         [
-          { loss_fn: "gspo" },
-          "the loss function gspo is not supported: supported are cross_entropy, importance_sampling"
+          { loss_fn: "grpo" },
+          "the loss function grpo is not supported: supported are cross_entropy, importance_sampling, ppo, cispo, dro, gspo"
+        ],
+        [{ loss_fn: "gspo" }, "data[0].loss_fn_inputs.logprobs is missing: gspo needs it"],
+        [
+          {
+            loss_fn: "gspo",
+            ...withInputs({ target_tokens: [1, 2, 3, 4], ...policy, sequence_ratio_mask: [0, 0, 0, 0] }, undefined, [])
+          },
+          "data[0].loss_fn_inputs.sequence_ratio_mask is 0 everywhere"
+        ],
+        [
+          {
+            loss_fn: "gspo",
+            ...withInputs(
+              { target_tokens: [1, 2, 3, 4], ...policy, sequence_ratio_mask: [[1], [1], [1], [1]] },
+              undefined,
+              []
+            )
+          },
+          "sequence_ratio_mask has the shape [4, 1], but target_tokens has [4]"
+        ],
+        [
+          { loss_fn: "stable_reinforce", ...withInputs({ target_tokens: [1, 2, 3, 4], ...policy }, undefined, []) },
+          "data[0].loss_fn_inputs.sampled_mask is missing: stable_reinforce needs it"
         ],
         [{ loss_fn_config: { beta: 1 } }, "loss_fn_config has beta, but cross_entropy takes none"],
         [{ loss_fn: "ppo", loss_fn_config: { clip: 1 } }, "takes clip_low_threshold, clip_high_threshold"],
+        [{ loss_fn: "stable_reinforce", loss_fn_config: { beta: 1 } }, "stable_reinforce takes kl_coeff"],
         [{ loss_fn: "ppo" }, "data[0].loss_fn_inputs.logprobs is missing"],
         [withInputs({}), "data[1].loss_fn_inputs.target_tokens is missing"],
         [withInputs({ target_tokens: [1, 2, 3] }), "data[1].loss_fn_inputs.target_tokens has length 3"],

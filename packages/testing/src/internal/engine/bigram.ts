@@ -56,7 +56,26 @@ interface Term {
 
 const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high)
 
-type TermOf = (logprob: number, at: (input: string) => number, config: LossFn.LossFnConfig) => Term
+/** `sequenceRatio` is the geometric mean of the ratios in `sequence_ratio_mask`; 1 for losses that have none. */
+type TermOf = (
+  logprob: number,
+  at: (input: string) => number,
+  config: LossFn.LossFnConfig,
+  sequenceRatio: number
+) => Term
+
+/** The smaller of a ratio times the advantage, clipped or not, negated. */
+const clippedTerm = (
+  ratio: number,
+  advantage: number,
+  config: LossFn.LossFnConfig,
+  [low, high]: readonly [number, number]
+): Term => {
+  const clippedRatio = clamp(ratio, config["clip_low_threshold"] ?? low, config["clip_high_threshold"] ?? high)
+  const unclipped = ratio * advantage
+  const clipped = clippedRatio * advantage
+  return unclipped <= clipped ? { loss: -unclipped, lossGrad: -unclipped } : { loss: -clipped, lossGrad: 0 }
+}
 
 const terms = {
   cross_entropy: (logprob, at) => ({ loss: -logprob * at("weights"), lossGrad: -at("weights") }),
@@ -64,13 +83,14 @@ const terms = {
     const loss = -Math.exp(logprob - at("logprobs")) * at("advantages")
     return { loss, lossGrad: loss }
   },
-  ppo: (logprob, at, config) => {
-    const ratio = Math.exp(logprob - at("logprobs"))
-    const low = config["clip_low_threshold"] ?? 0.8
-    const high = config["clip_high_threshold"] ?? 1.2
-    const unclipped = ratio * at("advantages")
-    const clipped = clamp(ratio, low, high) * at("advantages")
-    return unclipped <= clipped ? { loss: -unclipped, lossGrad: -unclipped } : { loss: -clipped, lossGrad: 0 }
+  ppo: (logprob, at, config) => clippedTerm(Math.exp(logprob - at("logprobs")), at("advantages"), config, [0.8, 1.2]),
+  gspo: (_, at, config, sequenceRatio) => clippedTerm(sequenceRatio, at("advantages"), config, [1 - 3e-4, 1 + 4e-4]),
+  stable_reinforce: (logprob, at, config) => {
+    const kl = config["kl_coeff"] ?? 0
+    const gap = logprob - at("logprobs")
+    const weight = Math.min(Math.exp(gap), 1) * at("advantages")
+    const sampled = at("sampled_mask")
+    return { loss: sampled * (0.5 * kl * gap * gap - weight * logprob), lossGrad: sampled * (kl * gap - weight) }
   },
   cispo: (logprob, at, config) => {
     const ratio = Math.exp(logprob - at("logprobs"))
@@ -95,6 +115,13 @@ export type Loss = keyof typeof terms
 /** The loss functions of the test engine. @internal */
 export const losses: ReadonlyArray<string> = Object.keys(terms)
 
+const sequenceRatioOf = ({ loss_fn_inputs }: Datum.Datum, logprobs: Float32Array): number => {
+  const mask = loss_fn_inputs["sequence_ratio_mask"]?.data ?? []
+  const q = loss_fn_inputs["logprobs"]?.data ?? []
+  const masked = Array.from(logprobs, (p, i) => p - Number(q[i])).filter((_, i) => Number(mask[i] ?? 0) !== 0)
+  return Math.exp(masked.reduce((sum, x) => sum + x, 0) / Math.max(1, masked.length))
+}
+
 /** @internal */
 export const isLoss = (name: string): name is Loss => Object.hasOwn(terms, name)
 
@@ -111,15 +138,16 @@ export const pass = (
   const outputs = data.map((datum) => {
     const tokens = ModelInput.toTokens(datum.model_input)
     const targets = datum.loss_fn_inputs["target_tokens"]!.data
-    const logprobs = new Float32Array(tokens.length)
+    const rows = Array.from(tokens, (token) => logprobsAfter(table, token))
+    const logprobs = Float32Array.from(rows, (row, i) => row[Number(targets[i])]!)
+    const sequenceRatio = lossFn === "gspo" ? sequenceRatioOf(datum, logprobs) : 1
     for (let i = 0; i < tokens.length; i++) {
       const previous = tokens[i]!
       const target = Number(targets[i])
-      const row = logprobsAfter(table, previous)
-      logprobs[i] = row[target]!
+      const row = rows[i]!
       // only weights may be left out
       const at = (input: string) => Number(datum.loss_fn_inputs[input]?.data[i] ?? 1)
-      const term = (terms[lossFn] as TermOf)(row[target]!, at, config)
+      const term = (terms[lossFn] as TermOf)(row[target]!, at, config, sequenceRatio)
       loss += term.loss
       if (gradient !== undefined && term.lossGrad !== 0) {
         for (let next = 0; next < size; next++) {
