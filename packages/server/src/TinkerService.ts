@@ -38,6 +38,7 @@ import type { Environment, Settings } from "./internal/work/environment.ts"
 import { Futures, toEnvelope } from "./internal/work/futures.ts"
 import { cancelRequest, retrieveResult } from "./internal/work/retrieveResult.ts"
 import { Sessions } from "./internal/work/sessions.ts"
+import { StabilityRecords } from "./internal/work/stability.ts"
 
 /**
  * @since 0.1.0
@@ -142,10 +143,7 @@ export interface Service {
   readonly joinSamplingSession: (samplingSessionId: string) => Effect.Effect<number, RequestRejection>
   /** Queries, and changes of what is stored. */
   readonly catalog: Catalog
-  /**
-   * Uses up the `seq_id` of an operation whose request could not be decoded, if it can be read, so that the operations
-   * behind it can run.
-   */
+  /** Uses up the `seq_id` of an operation whose request could not be decoded, so that those behind it can run. */
   readonly rejectMalformed: (
     request: { readonly model_id: unknown; readonly seq_id: unknown },
     detail: string
@@ -267,6 +265,7 @@ export const make = (
       futures: new Futures(settings.resultRetention),
       usageLog: usageLog.make(),
       auditLog: auditLog.make(),
+      stability: new StabilityRecords(),
       settings,
       scope: yield* Effect.scope
     }

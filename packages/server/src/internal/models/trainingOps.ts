@@ -4,6 +4,7 @@ import * as LossFn from "@effect-tinker/api/LossFn"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Training from "@effect-tinker/api/Training"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
@@ -13,6 +14,7 @@ import type { Environment } from "../work/environment.ts"
 import * as offers from "../work/offers.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type { ModelRecord } from "./models.ts"
+import * as provenance from "./provenance.ts"
 import type { Operation } from "./submitOperation.ts"
 
 const encodePass = Schema.encodeSync(Training.ForwardBackwardOutput)
@@ -22,11 +24,13 @@ const lengthOf = (input: ModelInput.ModelInput): number => Either.getOrElse(Mode
 
 const dataProblem = (
   engine: Engine.Service,
-  { data, loss_fn }: Training.ForwardBackwardInput,
+  { data, loss_fn, loss_fn_config }: Training.ForwardBackwardInput,
   maxLength: number
 ): string | undefined => {
   const notOffered = offers.lossProblem(engine, loss_fn)
   if (notOffered !== undefined) return notOffered
+  const text = Object.entries(loss_fn_config ?? {}).find(([, value]) => typeof value === "string")
+  if (text !== undefined) return `loss_fn_config.${text[0]} is ${JSON.stringify(text[1])}, but it must be a number`
   if (data.length === 0) return "data is empty: give it one datum or more"
   for (let i = 0; i < data.length; i++) {
     const notRead = offers.inputProblem(engine, `data[${i}].model_input`, data[i]!.model_input)
@@ -63,45 +67,57 @@ export const forward = (
   environment: Environment,
   record: ModelRecord,
   { forward_input, seq_id }: typeof Training.ForwardRequest.Type
-): Operation => ({
-  type: "Forward",
-  seqId: seq_id,
-  identity: forward_input,
-  validate: validateInput(environment, record, forward_input),
-  run: (model) => {
-    const pass = model.forward(toPassOptions(forward_input))
-    return finishPass(environment, record, pass, countTokens(forward_input))
-  }
-})
+): Operation => passOperation(environment, record, "Forward", "forward", forward_input, seq_id)
 
 /** A forward and a backward pass, which adds to the gradients of the model. @internal */
 export const forwardBackward = (
   environment: Environment,
   record: ModelRecord,
   { forward_backward_input, seq_id }: Training.ForwardBackwardRequest
-): Operation => ({
-  type: "ForwardBackward",
-  seqId: seq_id,
-  identity: forward_backward_input,
-  validate: validateInput(environment, record, forward_backward_input),
-  run: (model) => {
-    const pass = model.forwardBackward(toPassOptions(forward_backward_input))
-    return finishPass(environment, record, pass, countTokens(forward_backward_input))
+): Operation =>
+  passOperation(environment, record, "ForwardBackward", "forwardBackward", forward_backward_input, seq_id)
+
+const passOperation = (
+  environment: Environment,
+  record: ModelRecord,
+  type: "Forward" | "ForwardBackward",
+  method: "forward" | "forwardBackward",
+  input: Training.ForwardBackwardInput,
+  seqId: number | undefined
+): Operation => {
+  // what was recorded of samples may be gone when the operation runs, so that its validation resolves the data
+  let data: ReadonlyArray<Datum.Datum> | undefined
+  return {
+    type,
+    seqId,
+    identity: input,
+    validate: Effect.map(validateInput(environment, record, input), (resolved) => {
+      data = resolved
+    }),
+    run: (model) =>
+      finishPass(environment, record, model[method](toPassOptions(input, data ?? input.data)), countTokens(input))
   }
+}
+
+/** The data as dense tensors, with what was recorded of their samples for a loss that needs it. */
+const validateInput = Effect.fnUntraced(function* (
+  { engine, stability }: Environment,
+  { base, session }: ModelRecord,
+  input: Training.ForwardBackwardInput
+): Effect.fn.Return<ReadonlyArray<Datum.Datum>, responses.OperationRejection> {
+  const problem = dataProblem(engine, input, base.max_context_length)
+  if (problem !== undefined) return yield* responses.badRequest(problem)
+  const data = input.data.map(Datum.toDense)
+  if (input.loss_fn !== "stable_reinforce") return data
+  const resolved = provenance.resolve(stability, session.id, data, yield* Clock.currentTimeMillis)
+  return Either.isRight(resolved) ? resolved.right : yield* responses.badRequest(resolved.left)
 })
 
-const validateInput = (
-  { engine }: Environment,
-  { base }: ModelRecord,
-  input: Training.ForwardBackwardInput
-): Effect.Effect<void, responses.OperationRejection> =>
-  Effect.suspend(() => {
-    const problem = dataProblem(engine, input, base.max_context_length)
-    return problem === undefined ? Effect.void : responses.badRequest(problem)
-  })
-
-const toPassOptions = (input: Training.ForwardBackwardInput): Engine.PassOptions => ({
-  data: input.data.map(Datum.toDense),
+const toPassOptions = (
+  input: Training.ForwardBackwardInput,
+  data: ReadonlyArray<Datum.Datum>
+): Engine.PassOptions => ({
+  data,
   loss_fn: input.loss_fn,
   loss_fn_config: LossFn.numericConfig(input.loss_fn_config ?? {})
 })

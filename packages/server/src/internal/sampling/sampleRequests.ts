@@ -154,9 +154,10 @@ const addFuture = (samplers: Samplers, { clock, load, record, request, seqId }: 
 /** Samples with one of the permits, and records the tokens in the usage log. */
 const sampleInEngine = (
   samplers: Samplers,
-  { clock, load, record, request }: SampleSubmission,
+  submission: SampleSubmission,
   entry: futures.Entry
 ): Effect.Effect<outcomes.Done, outcomes.Failure> => {
+  const { clock, load, record, request } = submission
   return Effect.suspend(() => {
     entry.started = currentMillisUnsafe(clock)
     return samplers.engineSampler(record)
@@ -164,6 +165,7 @@ const sampleInEngine = (
     Effect.flatMap((sampler) => sampler.sample(toSampleOptions(request))),
     Effect.scoped,
     Effect.tap((response) => recordUsage(samplers, record, load, request.prompt, response)),
+    Effect.tap((response) => recordStability(samplers, submission, entry, response)),
     Effect.map(sampleResult),
     samplers.permits.withPermits(1)
   )
@@ -200,6 +202,19 @@ const recordUsage = (
     usageLog.record({ ...account, type: "sampling_sample", count: sampled })
   )
 }
+
+/** Records the sequences for training with `stable_reinforce`, if the request asks for it. */
+const recordStability = (
+  { environment: { stability } }: Samplers,
+  { clock, record: { session }, request }: SampleSubmission,
+  { receipt }: futures.Entry,
+  { sequences }: Sampling.SampleResponse
+): Effect.Effect<void> =>
+  Effect.sync(() => {
+    if (request.record_stability_info !== true || session?.isLive() !== true) return
+    const ids = receipt.envelope.sample_sequence_ids ?? []
+    stability.add(session.id, ids, request.prompt, sequences, currentMillisUnsafe(clock))
+  })
 
 const encodeSample = Schema.encodeSync(Sampling.SampleResponse)
 

@@ -153,9 +153,10 @@ export class Samplers {
     return this.idsBySession.get(session) ?? []
   }
 
-  /** Removes the sampling sessions of a session. */
-  release({ samplers }: sessions.Session): Effect.Effect<void> {
+  /** Removes the sampling sessions of a session, and what was recorded of their samples. */
+  release({ id, samplers }: sessions.Session): Effect.Effect<void> {
     return Effect.suspend(() => {
+      this.environment.stability.release(id)
       for (const id of samplers) this.records.delete(id)
       return Effect.forEach(samplers, (id) => RcMap.invalidate(this.engineSamplers, new SamplerKey(id, undefined)), {
         discard: true

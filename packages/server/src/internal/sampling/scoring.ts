@@ -2,6 +2,7 @@
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import * as Engine from "../../Engine.ts"
+import { lossProblem } from "../work/offers.ts"
 
 /** How many pairs of token and logprob a response may hold: they take much more memory than numbers. */
 const maxPairs = 2 ** 20
@@ -13,8 +14,17 @@ export const scoresPrompt = (request: Sampling.SampleRequest): boolean =>
   request.target_prompt_logprobs !== undefined ||
   (request.prompt_alt_tokens_k ?? 0) > 0
 
+/** Why a request cannot be recorded for `stable_reinforce`; `undefined` if it can, or need not. */
+const recordingProblem = (engine: Engine.Service, request: Sampling.SampleRequest): string | undefined => {
+  if (request.record_stability_info !== true) return undefined
+  const notOffered = lossProblem(engine, "stable_reinforce")
+  if (notOffered !== undefined) return `record_stability_info: ${notOffered}`
+  return request.sampling_session_id === undefined
+    ? "record_stability_info needs a sampling_session_id: what is recorded belongs to a session"
+    : undefined
+}
+
 const unsupported = ({ scoring = [] }: Engine.Service, request: Sampling.SampleRequest): string | undefined => {
-  if (request.record_stability_info === true) return "record_stability_info: this service does not record it"
   const option = Engine.scoringOptions.find((name) => (request[name] ?? 0) !== 0 && !scoring.includes(name))
   return option === undefined ? undefined : `${option}: the engine of this service does not compute it`
 }
@@ -65,6 +75,7 @@ export const scoringProblem = (
   length: number,
   maxTokens: number
 ): string | undefined =>
+  recordingProblem(engine, request) ??
   unsupported(engine, request) ??
   lastNProblem(request, length) ??
   targetsProblem(request, length) ??

@@ -8,6 +8,7 @@ import type * as auditLog from "../records/auditLog.ts"
 import type * as usageLog from "../records/usageLog.ts"
 import * as responses from "../util/responses.ts"
 import type * as futures from "./futures.ts"
+import type { StabilityRecords } from "./stability.ts"
 
 /** The options of the service, with their defaults. @internal */
 export interface Settings {
@@ -30,6 +31,7 @@ export interface Environment {
   readonly futures: futures.Futures
   readonly usageLog: usageLog.UsageLog
   readonly auditLog: auditLog.AuditLog
+  readonly stability: StabilityRecords
   readonly settings: Settings
   /** open as long as the service runs */
   readonly scope: Scope.Scope

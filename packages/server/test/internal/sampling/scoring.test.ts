@@ -6,6 +6,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { scoringProblem } from "../../../src/internal/sampling/scoring.ts"
 import * as client from "../../utils/client.ts"
 
 const { post, result, statusOf } = client
@@ -109,6 +110,20 @@ describe("the scoring options of a sample request", () => {
         assert.strictEqual(yield* statusOf(post("/asample", { ...request, topk_sample_logprobs: 1 })), 200)
         assert.strictEqual(yield* statusOf(post("/asample", { ...request, record_stability_info: false })), 200)
       }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("is not recorded for a loss that no model is trained with", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make()
+      const decode = Schema.decodeUnknown(Sampling.SampleRequest)
+      const recorded = yield* decode({ ...request, sampling_session_id: "s", record_stability_info: true })
+      assert.isUndefined(scoringProblem(engine, recorded, 3, 3))
+      const without = { ...engine, losses: ["cross_entropy"] }
+      assert.include(
+        scoringProblem(without, recorded, 3, 3),
+        "record_stability_info: loss_fn stable_reinforce is not on offer"
+      )
     })
   )
 
