@@ -2,10 +2,12 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as Engine from "@effect-tinker/server/Engine"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -116,6 +118,42 @@ layer(NodeWorkerEngine.layer({ ...options, maxTokensPerRun: 16 }), { excludeTest
         assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
         assert.deepStrictEqual(yield* model.forwardBackward(batch(1, 9)), first)
         assert.deepStrictEqual((yield* model.optimStep(noUpdate)).metrics, metrics)
+      })
+    )
+
+    it.scoped("lets others have their turn within an operation, with results equal to the bit", () =>
+      Effect.gen(function* () {
+        const engine = yield* Engine.Engine
+        const create = engine.createModel({ base_model: name, lora_config })
+        const [model, same, other] = [yield* create, yield* create, yield* create]
+        const asked = yield* Deferred.make<void>()
+        const gate = yield* Deferred.make<void>()
+        const turn: Engine.Turn = {
+          yield: () => Effect.zipRight(Deferred.succeed(asked, undefined), Deferred.await(gate))
+        }
+        const long = batch(150, 9)
+        const inTurns = Effect.provideService(model.forwardBackward(long), Engine.CurrentTurn, turn)
+        const fiber = yield* Effect.fork(inTurns)
+        yield* Deferred.await(asked)
+        yield* other.forwardBackward(batch(1, 9))
+        assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
+        yield* Deferred.succeed(gate, undefined)
+        assert.deepStrictEqual(yield* Fiber.join(fiber), yield* same.forwardBackward(long))
+        assert.deepStrictEqual(yield* model.optimStep(adamParams), yield* same.optimStep(adamParams))
+      })
+    )
+
+    it.scoped("can be interrupted while others have their turn", () =>
+      Effect.gen(function* () {
+        const engine = yield* Engine.Engine
+        const sampler = yield* engine.createSampler({ base_model: name, adapter: undefined })
+        const asked = yield* Deferred.make<void>()
+        const turn: Engine.Turn = { yield: () => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never) }
+        const long = sampler.sample({ ...sampleOptions, num_samples: 600, prompt_logprobs: false })
+        const fiber = yield* Effect.fork(Effect.provideService(long, Engine.CurrentTurn, turn))
+        yield* Deferred.await(asked)
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
+        yield* sampler.sample(sampleOptions)
       })
     )
 

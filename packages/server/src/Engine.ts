@@ -1,6 +1,7 @@
 /**
  * The interface between the service and the computation: an `Engine` trains and samples, and knows nothing of HTTP. The
- * service keeps the sessions, queues, futures and checkpoints. It runs one operation of a model at a time.
+ * service keeps the sessions, queues, futures and checkpoints. It runs one operation of a model at a time, and lets users
+ * take turns.
  *
  * @since 0.1.0
  */
@@ -13,7 +14,7 @@ import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as TensorData from "@effect-tinker/api/TensorData"
 import type * as Training from "@effect-tinker/api/Training"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as targetScores from "./internal/sampling/targetScores.ts"
@@ -194,6 +195,37 @@ export interface EngineSampler {
 }
 
 /**
+ * The turn of a running operation. Users take turns on the engine, and so do the models and samplers of one user.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Turn {
+  /** Lets others have their turn, and returns when it is this operation's turn again. Takes the tokens computed since. */
+  readonly yield: (tokens: number) => Effect.Effect<void>
+}
+
+/**
+ * The turn of the operation that runs in this fiber; by default nobody waits.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class CurrentTurn extends Context.Reference<CurrentTurn>()("@effect-tinker/server/Engine/CurrentTurn", {
+  defaultValue: (): Turn => ({ yield: () => Effect.void })
+}) {}
+
+/**
+ * An engine runs this between the parts of an operation that takes long: after a microbatch, or a decoding step. Others may
+ * run meanwhile, so results must not depend on it. An operation that never does keeps its turn until it ends.
+ *
+ * @since 0.1.0
+ * @category turns
+ */
+export const yieldTurn = (tokens: number): Effect.Effect<void> =>
+  Effect.flatMap(CurrentTurn, (turn) => turn.yield(tokens))
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -203,6 +235,8 @@ export interface Service {
   readonly losses?: ReadonlyArray<string> | undefined
   /** the types of chunks that its models read besides text, such as `image`; requests with others are rejected */
   readonly chunks?: ReadonlyArray<string> | undefined
+  /** how many operations it works on at a time: it is given no more than that; any number if absent */
+  readonly concurrency?: number | undefined
   /** what its samplers compute of the optional fields of `SampleOptions`; requests of others are rejected */
   readonly scoring?: ReadonlyArray<ScoringOption> | undefined
   readonly createModel: (options: {

@@ -31,6 +31,7 @@ import { retrieveCompletions } from "./internal/sampling/sampleCompletions.ts"
 import { submitSample } from "./internal/sampling/sampleRequests.ts"
 import * as samplers from "./internal/sampling/samplers.ts"
 import { createSamplingSession, joinSamplingSession } from "./internal/sampling/samplingSessions.ts"
+import { Turns } from "./internal/turns/turns.ts"
 import { type DurationInput, toDuration } from "./internal/util/duration.ts"
 import type * as responses from "./internal/util/responses.ts"
 import { capabilitiesOf } from "./internal/work/baseModels.ts"
@@ -57,8 +58,8 @@ export interface Options {
   readonly inlineLimit?: number | undefined
   /** how long the engine's samplers may be idle before they are released; 1 minute */
   readonly samplerIdle?: DurationInput | undefined
-  /** how many sample requests the engine runs at a time; 8 */
-  readonly sampleConcurrency?: number | undefined
+  /** how many operations of one user are in the engine at a time, with those that let others have their turn; 8 */
+  readonly concurrency?: number | undefined
   /** how many operations of a session may be queued or running; more get 429 with `Retry-After`; 4,096 */
   readonly maxPending?: number | undefined
   /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
@@ -164,7 +165,7 @@ const settingsOf = (options: Options): Settings => ({
   sessionTimeout: toDuration(options.sessionTimeout ?? "5 minutes"),
   resultRetention: toDuration(options.resultRetention ?? "1 hour"),
   samplerIdle: toDuration(options.samplerIdle ?? "1 minute"),
-  sampleConcurrency: options.sampleConcurrency ?? 8,
+  concurrency: Math.max(1, options.concurrency ?? 8),
   inlineLimit: options.inlineLimit ?? 1024 * 1024,
   maxPending: options.maxPending ?? 4096,
   strictLoad: options.strictLoad ?? false,
@@ -259,14 +260,16 @@ export const make = (
 ): Effect.Effect<Service, never, Engine.Engine | CheckpointStore.CheckpointStore | Scope.Scope> =>
   Effect.gen(function* () {
     const settings = settingsOf(options)
+    const engine = yield* Engine.Engine
     const environment: Environment = {
-      engine: yield* Engine.Engine,
+      engine,
       store: yield* CheckpointStore.CheckpointStore,
       futures: new Futures(settings.resultRetention),
       usageLog: usageLog.make(),
       auditLog: auditLog.make(),
       stability: new StabilityRecords(),
       settings,
+      turns: new Turns({ concurrency: Math.max(1, engine.concurrency ?? Infinity), perUser: settings.concurrency }),
       scope: yield* Effect.scope
     }
     const parts: Parts = {

@@ -65,7 +65,7 @@ describe("back-pressure", () => {
 
   it.scoped("limits samples, and reports which of them wait for a permit", () =>
     Effect.gen(function* () {
-      const { layer, open } = yield* client.startGated("sample", { maxPending: 3, sampleConcurrency: 2 })
+      const { layer, open } = yield* client.startGated("sample", { maxPending: 3, concurrency: 2 })
       yield* Effect.gen(function* () {
         const session_id = yield* createSession
         const { sampling_session_id } = yield* ok(

@@ -1,4 +1,5 @@
 /** The parts of Effect's runtime that change with Effect 4, in one place. */
+import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
@@ -15,6 +16,9 @@ export interface Lock {
 export const makeLock: Effect.Effect<Lock> = Effect.map(Effect.makeSemaphore(1), (semaphore) => ({
   withLock: semaphore.withPermits(1)
 }))
+
+/** The time of a clock, in milliseconds since the epoch, outside of an effect. @internal */
+export const currentMillisUnsafe = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
 
 /** Completes a deferred from a callback. A deferred that is already complete does not change. @internal */
 export const completeUnsafe = <A, E>(deferred: Deferred.Deferred<A, E>, effect: Effect.Effect<A, E>): void =>

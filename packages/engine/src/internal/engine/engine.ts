@@ -39,6 +39,8 @@ const createSampler = (
 export const make = (models: baseModels.BaseModels): Engine.Service => ({
   models: [...models.values()].map(({ info }) => info),
   losses: losses.names,
+  // it computes one thing at a time: a second is there when the first has ended
+  concurrency: 2,
   scoring: Engine.scoringOptions,
   createModel: ({ base_model, lora_config }) => createModel(models, base_model, lora_config),
   createSampler: ({ adapter, base_model }) => createSampler(models, base_model, adapter)

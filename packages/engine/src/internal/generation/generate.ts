@@ -1,5 +1,5 @@
 /** The generation loop: extends sequences token by token with a KV cache. */
-import type * as Engine from "@effect-tinker/server/Engine"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type { Executable, StoredTensor, TensorValues } from "../executors/executor.ts"
 import { maskedScore } from "../model/attentionMask.ts"
@@ -158,6 +158,7 @@ export const generate = (
       if (rows.length > 0 && (rows.length < active.length || isFull)) {
         decoder = yield* moveRows(model, weights, decoder.cache, rows, length, isFull ? capacity * 2 : capacity)
       }
+      if (rows.length > 0) yield* Engine.yieldTurn(active.length)
       active = rows.map((row) => active[row]!)
     }
     model.kvCaches.release(decoder.cache)

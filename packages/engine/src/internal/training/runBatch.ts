@@ -1,7 +1,7 @@
 /** Runs a batch of data through the model: validates it, packs it into microbatches, and collects their outputs. */
 import type * as TensorData from "@effect-tinker/api/TensorData"
 import type * as Training from "@effect-tinker/api/Training"
-import type * as Engine from "@effect-tinker/server/Engine"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Inputs } from "../executors/executor.ts"
@@ -164,10 +164,14 @@ export const runBatch = (
     const data = yield* prepareData(model, options)
     const sharedInputs = programInputs(state)
     const result = new BatchOutput(options, backward ? layout.size : 0)
+    /** the tokens of the last microbatch */
+    let computed = 0
     for (const group of groupByTargets(data)) {
       const lengths = group.data.map(({ tokens }) => tokens.length)
       for (const microbatch of packing.pack(lengths, model.maxTokensPerRun)) {
+        if (computed > 0) yield* Engine.yieldTurn(computed)
         yield* runMicrobatch(state, sharedInputs, group, microbatch, backward, result)
+        computed = microbatch.placements.reduce((sum, { index }) => sum + lengths[index]!, 0)
       }
     }
     return result.finish()

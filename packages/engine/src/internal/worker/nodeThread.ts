@@ -1,5 +1,5 @@
 /** The caller's side of the thread: starts it, sends calls, delivers responses, and ends it. */
-import type * as Engine from "@effect-tinker/server/Engine"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -63,6 +63,13 @@ interface Signals {
   readonly ready: Deferred.Deferred<protocol.Offer, StartError>
   readonly exited: Deferred.Deferred<void>
   readonly log: (level: string, message: string) => void
+  readonly fork: (effect: Effect.Effect<unknown>) => void
+}
+
+/** A call that waits for its response. */
+interface Pending {
+  readonly resume: (result: Result) => void
+  readonly turn: Engine.Turn
 }
 
 /** The worker and the calls that wait for its responses. */
@@ -70,7 +77,7 @@ class Connection {
   private state: "running" | "closing" | "lost" = "running"
   private crash: unknown
   private lastId = 0
-  private readonly pending = new Map<number, (result: Result) => void>()
+  private readonly pending = new Map<number, Pending>()
   private readonly worker: Worker
   private readonly signals: Signals
 
@@ -121,6 +128,8 @@ class Connection {
         return completeUnsafe(this.signals.ready, Effect.fail(decodeFailure(response.error)))
       case "Log":
         return this.signals.log(response.level, response.message)
+      case "Yield":
+        return this.yieldTurn(response.id, response.tokens)
       case "Closed":
         if (this.state === "running") this.state = "closing"
         void this.worker.terminate()
@@ -131,10 +140,20 @@ class Connection {
   }
 
   private settle(id: number, result: Result): void {
-    const resume = this.pending.get(id)
+    const pending = this.pending.get(id)
     this.pending.delete(id)
     this.unrefIfIdle()
-    resume?.(result)
+    pending?.resume(result)
+  }
+
+  /** Waits for the next turn of a call, and then lets it continue. */
+  private yieldTurn(id: number, tokens: number): void {
+    const pending = this.pending.get(id)
+    if (pending === undefined) return
+    const resume = Effect.sync(() => {
+      if (this.pending.has(id)) this.send({ _tag: "Resume", id })
+    })
+    this.signals.fork(Effect.zipRight(pending.turn.yield(tokens), resume))
   }
 
   private exited(code: number): void {
@@ -145,14 +164,18 @@ class Connection {
     completeUnsafe(this.signals.exited, Effect.void)
     const pending = [...this.pending.values()]
     this.pending.clear()
-    for (const resume of pending) resume(Effect.fail(error))
+    for (const { resume } of pending) resume(Effect.fail(error))
   }
 
   call(call: protocol.Call): Result {
+    return Effect.flatMap(Engine.CurrentTurn, (turn) => this.callInTurn(call, turn))
+  }
+
+  private callInTurn(call: protocol.Call, turn: Engine.Turn): Result {
     return Effect.async((resume) => {
       if (this.state !== "running") return resume(Effect.fail(this.endedError()))
       const id = (this.lastId += 1)
-      this.pending.set(id, resume)
+      this.pending.set(id, { resume, turn })
       try {
         this.send({ _tag: "Call", id, call })
       } catch (cause) {
@@ -166,8 +189,9 @@ class Connection {
   /** Interrupts a call, and waits until it has ended. */
   private interrupt(id: number): Effect.Effect<void> {
     return Effect.async<void>((resume) => {
-      if (!this.pending.has(id)) return resume(Effect.void)
-      this.pending.set(id, () => resume(Effect.void))
+      const pending = this.pending.get(id)
+      if (pending === undefined) return resume(Effect.void)
+      this.pending.set(id, { ...pending, resume: () => resume(Effect.void) })
       this.send({ _tag: "Interrupt", id })
     })
   }
@@ -197,7 +221,7 @@ export const start = (options: JaxEngine.Options): Effect.Effect<Thread, StartEr
       try: () => spawn(options),
       catch: (cause) => serverError("the thread of the engine cannot be started: use JaxEngine instead", cause)
     })
-    const connection = new Connection(worker, { ready, exited, log })
+    const connection = new Connection(worker, { ready, exited, log, fork })
     yield* Effect.addFinalizer(() => connection.close)
     return {
       offer: yield* Deferred.await(ready),

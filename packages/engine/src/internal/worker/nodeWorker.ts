@@ -1,5 +1,5 @@
 /** The entry point of the thread of `NodeWorkerEngine`: runs a `JaxEngine` and performs the calls of its messages. */
-import type * as Engine from "@effect-tinker/server/Engine"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as Cause from "effect/Cause"
@@ -15,6 +15,7 @@ import * as JaxEngine from "../../JaxEngine.ts"
 import { completeUnsafe, makeFibers } from "../effect/runtime.ts"
 import * as handles from "./handles.ts"
 import * as protocol from "./protocol.ts"
+import { makeTurns } from "./remoteTurns.ts"
 import { buffersOf } from "./transferables.ts"
 
 const post = (response: protocol.Response, transferred: ReadonlyArray<ArrayBuffer> = []): void =>
@@ -45,12 +46,13 @@ const serve = Effect.gen(function* () {
   // finalizers run in reverse order: calls end first, then objects are released, then the engine closes
   const objects = yield* handles.make(engine)
   const calls = yield* makeFibers<Engine.EngineError>()
+  const turns = yield* makeTurns((id, tokens) => post({ _tag: "Yield", id, tokens }))
   const closed = yield* Deferred.make<void>()
   parentPort!.on("message", (request: protocol.Request) => {
     switch (request._tag) {
       case "Call": {
         const { call, id } = request
-        const performed = handles.perform(objects, call)
+        const performed = Effect.provideService(handles.perform(objects, call), Engine.CurrentTurn, turns.of(id))
         calls.fork(
           id,
           Effect.onExit(performed, (exit) => Effect.sync(() => respond(id, exit)))
@@ -59,6 +61,9 @@ const serve = Effect.gen(function* () {
       }
       case "Interrupt":
         calls.interrupt(request.id)
+        return
+      case "Resume":
+        turns.resume(request.id)
         return
       case "Close":
         completeUnsafe(closed, Effect.void)

@@ -63,6 +63,8 @@ export type Request =
   | { readonly _tag: "Call"; readonly id: number; readonly call: Call }
   /** has no response: the interrupted call responds when it has ended */
   | { readonly _tag: "Interrupt"; readonly id: number }
+  /** it is the call's turn again */
+  | { readonly _tag: "Resume"; readonly id: number }
   | { readonly _tag: "Close" }
 
 /** What the engine of the thread offers. @internal */
@@ -73,6 +75,8 @@ export type Response =
   | { readonly _tag: "Ready"; readonly offer: Offer }
   | { readonly _tag: "NotReady"; readonly error: typeof Failure.Encoded }
   | CallResponse
+  /** the call lets others have their turn, and waits for `Resume` */
+  | { readonly _tag: "Yield"; readonly id: number; readonly tokens: number }
   | { readonly _tag: "Log"; readonly level: string; readonly message: string }
   | { readonly _tag: "Closed" }
 

@@ -86,6 +86,7 @@ export const make = (
     const nextHandle = () => (lastHandle += 1)
     const engine: Engine.Service = {
       ...first.offer,
+      concurrency: 2,
       // the thread runs the same engine
       scoring: Engine.scoringOptions,
       createModel: ({ base_model, lora_config }) =>

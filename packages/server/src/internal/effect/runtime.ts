@@ -8,12 +8,6 @@ import * as FiberId from "effect/FiberId"
 /** A deferred that is made outside of an effect. @internal */
 export const makeDeferredUnsafe = <A, E = never>(): Deferred.Deferred<A, E> => Deferred.unsafeMake<A, E>(FiberId.none)
 
-/** @internal */
-export interface Semaphore extends Effect.Semaphore {}
-
-/** @internal */
-export const makeSemaphore = (permits: number): Effect.Effect<Semaphore> => Effect.makeSemaphore(permits)
-
 /** The time of a clock, in milliseconds since the epoch, outside of an effect. @internal */
 export const currentMillisUnsafe = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
 
@@ -24,4 +18,6 @@ export const interruptInBackground = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Ef
 export type Mutex = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** @internal */
-export const makeMutex: Effect.Effect<Mutex> = Effect.map(makeSemaphore(1), (semaphore) => semaphore.withPermits(1))
+export const makeMutex: Effect.Effect<Mutex> = Effect.map(Effect.makeSemaphore(1), (semaphore) =>
+  semaphore.withPermits(1)
+)

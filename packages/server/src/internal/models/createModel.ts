@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
 import * as checkpoints from "../checkpoints/access.ts"
+import * as fairModel from "../turns/fairModel.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as responses from "../util/responses.ts"
 import { checkLoraConfig, findBaseModel, requireBaseModel, supportedNames } from "../work/baseModels.ts"
@@ -151,13 +152,15 @@ const findOrAdd = (models: Models, creation: Creation, now: number): Effect.Effe
 
 /** Creates the model in the engine. It is released with the resources of the record. */
 const createInEngine = (
-  { environment: { engine } }: Models,
+  { environment: { engine, turns } }: Models,
   record: ModelRecord,
   creation: Creation
 ): Effect.Effect<outcomes.Done, outcomes.Failure> => {
-  const { base, lora_config, prepare, result } = creation
-  return engine.createModel({ base_model: base.model_name, lora_config }).pipe(
+  const { base, id, lora_config, prepare, result, session } = creation
+  const { owner } = session.record
+  return turns.run(fairModel.smallClaim(owner, id), engine.createModel({ base_model: base.model_name, lora_config })).pipe(
     Scope.extend(record.resources),
+    Effect.map((model) => fairModel.make(turns, owner, id, model)),
     Effect.tap((model) => prepare?.(model) ?? Effect.void),
     Effect.tap((model) => {
       record.state = { _tag: "Created", model }

@@ -1,7 +1,6 @@
 /** The operations of training: forward, forward_backward and optim_step. */
 import * as Datum from "@effect-tinker/api/Datum"
 import * as LossFn from "@effect-tinker/api/LossFn"
-import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Training from "@effect-tinker/api/Training"
 import * as Clock from "effect/Clock"
@@ -9,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
+import { lengthOf, tokensOf } from "../turns/fairModel.ts"
 import * as responses from "../util/responses.ts"
 import type { Environment } from "../work/environment.ts"
 import * as offers from "../work/offers.ts"
@@ -19,8 +19,6 @@ import type { Operation } from "./submitOperation.ts"
 
 const encodePass = Schema.encodeSync(Training.ForwardBackwardOutput)
 const encodeStep = Schema.encodeSync(Training.OptimStepResponse)
-
-const lengthOf = (input: ModelInput.ModelInput): number => Either.getOrElse(ModelInput.lengthEither(input), () => 0)
 
 const dataProblem = (
   engine: Engine.Service,
@@ -95,7 +93,7 @@ const passOperation = (
       data = resolved
     }),
     run: (model) =>
-      finishPass(environment, record, model[method](toPassOptions(input, data ?? input.data)), countTokens(input))
+      finishPass(environment, record, model[method](toPassOptions(input, data ?? input.data)), tokensOf(input.data))
   }
 }
 
@@ -121,9 +119,6 @@ const toPassOptions = (
   loss_fn: input.loss_fn,
   loss_fn_config: LossFn.numericConfig(input.loss_fn_config ?? {})
 })
-
-const countTokens = (input: Training.ForwardBackwardInput): number =>
-  input.data.reduce((sum, { model_input }) => sum + lengthOf(model_input), 0)
 
 /** Records the tokens of a pass in the usage log. */
 const finishPass = (

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import { currentMillisUnsafe, interruptInBackground } from "../effect/runtime.ts"
+import * as fairModel from "../turns/fairModel.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as responses from "../util/responses.ts"
 import { findBaseModel } from "../work/baseModels.ts"
@@ -132,7 +133,7 @@ const start = (samplers: Samplers, submission: SampleSubmission): Effect.Effect<
 }
 
 const addFuture = (samplers: Samplers, { clock, load, record, request, seqId }: SampleSubmission): futures.Entry => {
-  const { futures, settings } = samplers.environment
+  const { futures } = samplers.environment
   const id = `${record.id}:${seqId ?? `unnumbered-${samplers.unnumbered++}`}`
   const sample_sequence_ids = Array.from({ length: request.num_samples }, (_, index) => `${id}:${index}`)
   const entry: futures.Entry = futures.add({
@@ -144,30 +145,36 @@ const addFuture = (samplers: Samplers, { clock, load, record, request, seqId }: 
       entry.started === undefined
         ? {
             queue_state: "paused_capacity",
-            queue_state_reason: `no more than ${settings.sampleConcurrency} requests are sampled at a time`
+            queue_state_reason: "it waits for its turn: other requests run"
           }
         : { queue_state: "active" }
   })
   return entry
 }
 
-/** Samples with one of the permits, and records the tokens in the usage log. */
+/** Samples in its turn, and records the tokens in the usage log. */
 const sampleInEngine = (
   samplers: Samplers,
   submission: SampleSubmission,
   entry: futures.Entry
 ): Effect.Effect<outcomes.Done, outcomes.Failure> => {
   const { clock, load, record, request } = submission
-  return Effect.suspend(() => {
-    entry.started = currentMillisUnsafe(clock)
-    return samplers.engineSampler(record)
-  }).pipe(
-    Effect.flatMap((sampler) => sampler.sample(toSampleOptions(request))),
-    Effect.scoped,
-    Effect.tap((response) => recordUsage(samplers, record, load, request.prompt, response)),
+  const { engine, turns } = samplers.environment
+  const prompt = fairModel.lengthOf(request.prompt)
+  const limit = findBaseModel(engine, record.source!.base_model)!.max_context_length
+  const claim = {
+    owner: load.owner,
+    target: record.id,
+    onStart: () => {
+      entry.started = currentMillisUnsafe(clock)
+    },
+    ...fairModel.sampleCosts(prompt, request.num_samples, request.sampling_params.max_tokens ?? limit - prompt)
+  }
+  const sampled = Effect.flatMap(samplers.engineSampler(record), (sampler) => sampler.sample(toSampleOptions(request)))
+  return turns.run(claim, Effect.scoped(sampled)).pipe(
+    Effect.tap((response) => recordUsage(samplers, record, load, prompt, response)),
     Effect.tap((response) => recordStability(samplers, submission, entry, response)),
-    Effect.map(sampleResult),
-    samplers.permits.withPermits(1)
+    Effect.map(sampleResult)
   )
 }
 
@@ -192,12 +199,11 @@ const recordUsage = (
   { environment: { usageLog } }: Samplers,
   { session, source }: SamplerRecord,
   { owner }: futures.SessionLoad,
-  prompt: ModelInput.ModelInput,
+  prefilled: number,
   { sequences }: Sampling.SampleResponse
 ): Effect.Effect<void> => {
   const account = { owner, session_id: session?.id, base_model: source!.base_model }
   const sampled = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
-  const prefilled = Either.getOrElse(ModelInput.lengthEither(prompt), () => 0)
   return Effect.flatMap(usageLog.record({ ...account, type: "sampling_prefill", count: prefilled }), () =>
     usageLog.record({ ...account, type: "sampling_sample", count: sampled })
   )

@@ -9,7 +9,6 @@ import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
-import { makeSemaphore, type Semaphore } from "../effect/runtime.ts"
 import * as responses from "../util/responses.ts"
 import type { Environment } from "../work/environment.ts"
 import * as futures from "../work/futures.ts"
@@ -71,8 +70,6 @@ type EngineSamplers = RcMap.RcMap<SamplerKey, Engine.EngineSampler, outcomes.Fai
 export class Samplers {
   readonly environment: Environment
   readonly records: Map<string, SamplerRecord>
-  /** permits for the requests that the engine runs at a time */
-  readonly permits: Semaphore
   /** how many samples had no `seq_id` */
   unnumbered = 0
   private readonly engineSamplers: EngineSamplers
@@ -83,12 +80,10 @@ export class Samplers {
   constructor(options: {
     readonly environment: Environment
     readonly records: Map<string, SamplerRecord>
-    readonly permits: Semaphore
     readonly engineSamplers: EngineSamplers
   }) {
     this.environment = options.environment
     this.records = options.records
-    this.permits = options.permits
     this.engineSamplers = options.engineSamplers
   }
 
@@ -173,12 +168,11 @@ export interface Description extends Sampling.GetSamplerResponse {
 /** @internal */
 export const make = (environment: Environment): Effect.Effect<Samplers, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { sampleConcurrency, samplerIdle } = environment.settings
+    const { samplerIdle } = environment.settings
     const records = new Map<string, SamplerRecord>()
-    const permits = yield* makeSemaphore(Math.max(1, sampleConcurrency))
     const engineSamplers = yield* RcMap.make({
       lookup: ({ source }: SamplerKey) => createEngineSampler(environment, source!),
       idleTimeToLive: samplerIdle
     })
-    return new Samplers({ environment, records, permits, engineSamplers })
+    return new Samplers({ environment, records, engineSamplers })
   })

@@ -6,6 +6,7 @@ import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
 import type * as auditLog from "../records/auditLog.ts"
 import type * as usageLog from "../records/usageLog.ts"
+import type { Turns } from "../turns/turns.ts"
 import * as responses from "../util/responses.ts"
 import type * as futures from "./futures.ts"
 import type { StabilityRecords } from "./stability.ts"
@@ -17,7 +18,7 @@ export interface Settings {
   readonly sessionTimeout: Duration.Duration
   readonly resultRetention: Duration.Duration
   readonly samplerIdle: Duration.Duration
-  readonly sampleConcurrency: number
+  readonly concurrency: number
   readonly inlineLimit: number
   readonly maxPending: number
   readonly strictLoad: boolean
@@ -33,6 +34,7 @@ export interface Environment {
   readonly auditLog: auditLog.AuditLog
   readonly stability: StabilityRecords
   readonly settings: Settings
+  readonly turns: Turns
   /** open as long as the service runs */
   readonly scope: Scope.Scope
 }

@@ -1,0 +1,285 @@
+/** Turns on the engine: users share it equally by the tokens that they use, and so do the models and samplers of a user. */
+import * as Effect from "effect/Effect"
+import * as Engine from "../../Engine.ts"
+
+/** Who wants to use the engine, and for how much. @internal */
+export interface Claim<A> {
+  /** the user */
+  readonly owner: string | undefined
+  /** the id of the model or sampler: the operations of one begin in the order in which they arrive */
+  readonly target: string
+  /** the expected cost in tokens */
+  readonly cost: number
+  /** what a token that the engine reports costs; 1 */
+  readonly tokenCost?: number | undefined
+  /** the cost when the operation has succeeded; the expected one if absent */
+  readonly costOf?: ((result: A) => number) | undefined
+  /** runs when the first turn begins */
+  readonly onStart?: (() => void) | undefined
+}
+
+/** @internal */
+export interface Options {
+  /** how many operations have a turn at the same time */
+  readonly concurrency: number
+  /** how many operations of one user have begun and not ended: each of them holds memory of the engine */
+  readonly perUser: number
+}
+
+/** An operation that waits for its turn or has it. */
+interface Ticket {
+  readonly user: UserQueue
+  readonly queue: TargetQueue
+  readonly cost: number
+  readonly onStart: (() => void) | undefined
+  state: "waiting" | "running" | "ended"
+  begun: boolean
+  /** when it began to wait, as a number that grows */
+  since: number
+  /** what was charged for it so far */
+  charged: number
+  /** the part of it that was charged in advance, for the running turn */
+  advance: number
+  /** continues the waiting fiber */
+  resume: () => void
+}
+
+/** What has been used, by a user or by one of its targets. The least used one has the next turn. */
+interface Account {
+  used: number
+}
+
+/** The tickets of a model or sampler that wait: those that have begun come first. */
+interface TargetQueue extends Account {
+  readonly target: string
+  readonly waiting: Array<Ticket>
+  running: number
+}
+
+interface UserQueue extends Account {
+  readonly owner: string | undefined
+  readonly targets: Map<string, TargetQueue>
+  /** what the target whose turn began last had used before */
+  floor: number
+  /** how many targets there may be before idle ones are forgotten */
+  maxTargets: number
+  begun: number
+  /** tickets that wait or run */
+  open: number
+}
+
+/** The cost that is charged when a turn begins, so that turns which run at the same time see each other. */
+const maxAdvance = 1024
+
+const minTargets = 64
+
+const isIdle = ({ running, waiting }: TargetQueue): boolean => running === 0 && waiting.length === 0
+
+/** Forgets idle targets that would begin anew as if they had used nothing else. */
+const forgetTargets = (user: UserQueue): void => {
+  const { targets } = user
+  if (user.open === 0) {
+    user.floor = 0
+    return targets.clear()
+  }
+  if (targets.size <= user.maxTargets) return
+  for (const queue of targets.values()) if (isIdle(queue) && queue.used <= user.floor) targets.delete(queue.target)
+  user.maxTargets = Math.max(minTargets, 2 * targets.size)
+}
+
+const charge = ({ queue, user }: Ticket, cost: number): void => {
+  user.used += cost
+  queue.used += cost
+}
+
+/** The least used account; of equal ones that whose first ticket has waited longest. */
+const isBefore = (a: Account, aHead: Ticket, b: Account, bHead: Ticket): boolean =>
+  a.used < b.used || (a.used === b.used && aHead.since < bHead.since)
+
+/**
+ * Weighted shares as in fair queueing: each turn is charged to its user and to its target, and the next turn goes to the
+ * user that was charged least, and there to the target that was charged least. Whoever has not waited for a while is treated as
+ * if it had used as much as the one whose turn it is, so that nobody saves up turns.
+ *
+ * @internal
+ */
+export class Turns {
+  private readonly options: Options
+  private readonly users = new Map<string | undefined, UserQueue>()
+  private running = 0
+  private tickets = 0
+  /** what the user whose turn began last had used before */
+  private floor = 0
+
+  constructor(options: Options) {
+    this.options = options
+  }
+
+  /** How many operations wait for a turn. */
+  get waiting(): number {
+    let count = 0
+    for (const { targets } of this.users.values()) for (const { waiting } of targets.values()) count += waiting.length
+    return count
+  }
+
+  /** How many users and targets are remembered. */
+  get remembered(): number {
+    let count = this.users.size
+    for (const { targets } of this.users.values()) count += targets.size
+    return count
+  }
+
+  /** Runs an operation of the engine in its turn. An interruption removes it, whether it waits or runs. */
+  run<A, E, R>(claim: Claim<A>, operation: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const ticket = this.open(claim)
+      const turn: Engine.Turn = { yield: (tokens) => this.giveWay(ticket, tokens * (claim.tokenCost ?? 1)) }
+      return this.awaitTurn(ticket).pipe(
+        Effect.zipRight(Effect.provideService(operation, Engine.CurrentTurn, turn)),
+        Effect.tap((result) =>
+          Effect.sync(() => charge(ticket, (claim.costOf?.(result) ?? claim.cost) - ticket.charged))
+        ),
+        Effect.ensuring(Effect.sync(() => this.leave(ticket)))
+      )
+    })
+  }
+
+  private open({ cost, onStart, owner, target }: Claim<never>): Ticket {
+    const user = this.userOf(owner)
+    const queue = this.targetOf(user, target)
+    user.open++
+    return {
+      user,
+      queue,
+      cost,
+      onStart,
+      state: "ended",
+      begun: false,
+      since: 0,
+      charged: 0,
+      advance: 0,
+      resume: () => {}
+    }
+  }
+
+  private userOf(owner: string | undefined): UserQueue {
+    const user = this.users.get(owner) ?? {
+      owner,
+      used: 0,
+      targets: new Map(),
+      floor: 0,
+      maxTargets: minTargets,
+      begun: 0,
+      open: 0
+    }
+    if (user.open === 0) user.used = Math.max(user.used, this.floor)
+    this.users.set(owner, user)
+    return user
+  }
+
+  private targetOf({ floor, targets }: UserQueue, target: string): TargetQueue {
+    const queue = targets.get(target) ?? { target, used: 0, waiting: [], running: 0 }
+    if (isIdle(queue)) queue.used = Math.max(queue.used, floor)
+    targets.set(target, queue)
+    return queue
+  }
+
+  private awaitTurn(ticket: Ticket): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      ticket.resume = () => resume(Effect.void)
+      this.enqueue(ticket)
+      this.dispatch()
+    })
+  }
+
+  private enqueue(ticket: Ticket): void {
+    ticket.state = "waiting"
+    ticket.since = ++this.tickets
+    const { waiting } = ticket.queue
+    if (!ticket.begun) return void waiting.push(ticket)
+    const index = waiting.findIndex(({ begun }) => !begun)
+    waiting.splice(index < 0 ? waiting.length : index, 0, ticket)
+  }
+
+  /** Ends the turn of an operation that continues later. */
+  private giveWay(ticket: Ticket, cost: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (ticket.state !== "running") return Effect.void
+      charge(ticket, cost - ticket.advance)
+      ticket.charged += cost - ticket.advance
+      this.stop(ticket)
+      return this.awaitTurn(ticket)
+    })
+  }
+
+  private stop(ticket: Ticket): void {
+    ticket.advance = 0
+    ticket.queue.running--
+    this.running--
+  }
+
+  private leave(ticket: Ticket): void {
+    const { begun, queue, resume, state, user } = ticket
+    if (state === "running") this.stop(ticket)
+    if (state === "waiting") queue.waiting.splice(queue.waiting.indexOf(ticket), 1)
+    ticket.state = "ended"
+    if (begun) user.begun--
+    user.open--
+    // where the engine runs elsewhere, another fiber may wait for the turn
+    resume()
+    this.dispatch()
+    forgetTargets(user)
+    this.forgetUsers()
+  }
+
+  /** Gives turns to those who wait, as long as there are any. */
+  private dispatch(): void {
+    while (this.running < this.options.concurrency) {
+      const ticket = this.next()
+      if (ticket === undefined) return
+      const { queue, user } = ticket
+      queue.waiting.shift()
+      this.floor = Math.max(this.floor, user.used)
+      user.floor = Math.max(user.floor, queue.used)
+      ticket.advance = Math.min(maxAdvance, Math.max(0, ticket.cost - ticket.charged))
+      ticket.charged += ticket.advance
+      charge(ticket, ticket.advance)
+      queue.running++
+      this.running++
+      ticket.state = "running"
+      if (!ticket.begun) {
+        ticket.begun = true
+        user.begun++
+        ticket.onStart?.()
+      }
+      ticket.resume()
+    }
+  }
+
+  private next(): Ticket | undefined {
+    let best: Ticket | undefined
+    for (const user of this.users.values()) {
+      const head = this.nextOf(user)
+      if (head !== undefined && (best === undefined || isBefore(user, head, best.user, best))) best = head
+    }
+    return best
+  }
+
+  private nextOf(user: UserQueue): Ticket | undefined {
+    let best: Ticket | undefined
+    for (const queue of user.targets.values()) {
+      const [head] = queue.waiting
+      if (head === undefined || (!head.begun && user.begun >= this.options.perUser)) continue
+      if (best === undefined || isBefore(queue, head, best.queue, best)) best = head
+    }
+    return best
+  }
+
+  /** Forgets idle users that would begin anew as if they had used nothing else. */
+  private forgetUsers(): void {
+    const isBusy = Array.from(this.users.values()).some(({ open }) => open > 0)
+    for (const user of this.users.values()) {
+      if (!isBusy || (user.open === 0 && user.used <= this.floor)) this.users.delete(user.owner)
+    }
+  }
+}
