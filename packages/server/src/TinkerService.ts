@@ -32,41 +32,22 @@ import { submitSample } from "./internal/sampling/sampleRequests.ts"
 import * as samplers from "./internal/sampling/samplers.ts"
 import { createSamplingSession, joinSamplingSession } from "./internal/sampling/samplingSessions.ts"
 import { Turns } from "./internal/turns/turns.ts"
-import { type DurationInput, toDuration } from "./internal/util/duration.ts"
 import type * as responses from "./internal/util/responses.ts"
 import { capabilitiesOf } from "./internal/work/baseModels.ts"
-import type { Environment, Settings } from "./internal/work/environment.ts"
+import type { Environment } from "./internal/work/environment.ts"
 import { Futures, toEnvelope } from "./internal/work/futures.ts"
 import { cancelRequest, retrieveResult } from "./internal/work/retrieveResult.ts"
+import * as serviceSettings from "./internal/work/settings.ts"
 import { Sessions } from "./internal/work/sessions.ts"
 import { StabilityRecords } from "./internal/work/stability.ts"
 
 /**
+ * The options of the service.
+ *
  * @since 0.1.0
  * @category models
  */
-export interface Options {
-  /** how long a poll waits for a result before the response is "try again"; 20 seconds */
-  readonly longPoll?: DurationInput | undefined
-  /** how long operations wait for a missing `seq_id` before them until they fail; 60 seconds */
-  readonly gapTimeout?: DurationInput | undefined
-  /** a session ends when it has had no request for this long; 5 minutes */
-  readonly sessionTimeout?: DurationInput | undefined
-  /** how long results are retained, 1 hour; a delivered one less, if another 2,000 or 128 MiB were delivered after it */
-  readonly resultRetention?: DurationInput | undefined
-  /** clients that allow it get only the size of results above this many bytes at first; 1 MiB */
-  readonly inlineLimit?: number | undefined
-  /** how long the engine's samplers may be idle before they are released; 1 minute */
-  readonly samplerIdle?: DurationInput | undefined
-  /** how many operations of one user are in the engine at a time, with those that let others have their turn; 8 */
-  readonly concurrency?: number | undefined
-  /** how many operations of a session may be queued or running; more get 429 with `Retry-After`; 4,096 */
-  readonly maxPending?: number | undefined
-  /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
-  readonly strictLoad?: boolean | undefined
-  /** the client configuration that the service returns; empty */
-  readonly clientConfig?: Session.ClientConfigResponse | undefined
-}
+export interface Options extends serviceSettings.Options {}
 
 /**
  * What a poll for a result finds. Results of forward passes and samples come as protobuf if requested, all others as JSON.
@@ -159,19 +140,6 @@ export interface Service {
  */
 export class TinkerService extends Context.Tag("@effect-tinker/server/TinkerService")<TinkerService, Service>() {}
 
-const settingsOf = (options: Options): Settings => ({
-  longPoll: toDuration(options.longPoll ?? "20 seconds"),
-  gapTimeout: toDuration(options.gapTimeout ?? "60 seconds"),
-  sessionTimeout: toDuration(options.sessionTimeout ?? "5 minutes"),
-  resultRetention: toDuration(options.resultRetention ?? "1 hour"),
-  samplerIdle: toDuration(options.samplerIdle ?? "1 minute"),
-  concurrency: Math.max(1, options.concurrency ?? 8),
-  inlineLimit: options.inlineLimit ?? 1024 * 1024,
-  maxPending: options.maxPending ?? 4096,
-  strictLoad: options.strictLoad ?? false,
-  clientConfig: options.clientConfig ?? {}
-})
-
 type Parts = ServiceState & { readonly environment: Environment }
 
 /** The session of a request, whose timeout starts again. */
@@ -259,7 +227,7 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<Service, never, Engine.Engine | CheckpointStore.CheckpointStore | Scope.Scope> =>
   Effect.gen(function* () {
-    const settings = settingsOf(options)
+    const settings = serviceSettings.make(options)
     const engine = yield* Engine.Engine
     const environment: Environment = {
       engine,

@@ -153,7 +153,7 @@ class Connection {
     const resume = Effect.sync(() => {
       if (this.pending.has(id)) this.send({ _tag: "Resume", id })
     })
-    this.signals.fork(Effect.zipRight(pending.turn.yield(tokens), resume))
+    this.signals.fork(Effect.andThen(pending.turn.yield(tokens), resume))
   }
 
   private exited(code: number): void {

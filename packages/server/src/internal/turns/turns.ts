@@ -135,7 +135,7 @@ export class Turns {
       const ticket = this.open(claim)
       const turn: Engine.Turn = { yield: (tokens) => this.giveWay(ticket, tokens * (claim.tokenCost ?? 1)) }
       return this.awaitTurn(ticket).pipe(
-        Effect.zipRight(Effect.provideService(operation, Engine.CurrentTurn, turn)),
+        Effect.andThen(Effect.provideService(operation, Engine.CurrentTurn, turn)),
         Effect.tap((result) =>
           Effect.sync(() => charge(ticket, (claim.costOf?.(result) ?? claim.cost) - ticket.charged))
         ),

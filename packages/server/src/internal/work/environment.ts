@@ -1,6 +1,4 @@
 /** What all parts of the service share: the engine, the stores, the settings and the scope. */
-import type * as Session from "@effect-tinker/api/Session"
-import type * as Duration from "effect/Duration"
 import type * as Scope from "effect/Scope"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
@@ -9,21 +7,8 @@ import type * as usageLog from "../records/usageLog.ts"
 import type { Turns } from "../turns/turns.ts"
 import * as responses from "../util/responses.ts"
 import type * as futures from "./futures.ts"
+import type { Settings } from "./settings.ts"
 import type { StabilityRecords } from "./stability.ts"
-
-/** The options of the service, with their defaults. @internal */
-export interface Settings {
-  readonly longPoll: Duration.Duration
-  readonly gapTimeout: Duration.Duration
-  readonly sessionTimeout: Duration.Duration
-  readonly resultRetention: Duration.Duration
-  readonly samplerIdle: Duration.Duration
-  readonly concurrency: number
-  readonly inlineLimit: number
-  readonly maxPending: number
-  readonly strictLoad: boolean
-  readonly clientConfig: Session.ClientConfigResponse
-}
 
 /** @internal */
 export interface Environment {

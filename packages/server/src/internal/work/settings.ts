@@ -1,0 +1,56 @@
+/** The options of the service, and their defaults. */
+import type * as Session from "@effect-tinker/api/Session"
+import type * as Duration from "effect/Duration"
+import { type DurationInput, toDuration } from "../util/duration.ts"
+
+/** @internal */
+export interface Options {
+  /** how long a poll waits for a result before the response is "try again"; 20 seconds */
+  readonly longPoll?: DurationInput | undefined
+  /** how long operations wait for a missing `seq_id` before them until they fail; 60 seconds */
+  readonly gapTimeout?: DurationInput | undefined
+  /** a session ends when it has had no request for this long; 5 minutes */
+  readonly sessionTimeout?: DurationInput | undefined
+  /** how long results are retained, 1 hour; a delivered one less, if another 2,000 or 128 MiB were delivered after it */
+  readonly resultRetention?: DurationInput | undefined
+  /** clients that allow it get only the size of results above this many bytes at first; 1 MiB */
+  readonly inlineLimit?: number | undefined
+  /** how long the engine's samplers may be idle before they are released; 1 minute */
+  readonly samplerIdle?: DurationInput | undefined
+  /** how many operations of one user are in the engine at a time, with those that let others have their turn; 8 */
+  readonly concurrency?: number | undefined
+  /** how many operations of a session may be queued or running; more get 429 with `Retry-After`; 4,096 */
+  readonly maxPending?: number | undefined
+  /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
+  readonly strictLoad?: boolean | undefined
+  /** the client configuration that the service returns; empty */
+  readonly clientConfig?: Session.ClientConfigResponse | undefined
+}
+
+/** The options with their defaults. @internal */
+export interface Settings {
+  readonly longPoll: Duration.Duration
+  readonly gapTimeout: Duration.Duration
+  readonly sessionTimeout: Duration.Duration
+  readonly resultRetention: Duration.Duration
+  readonly samplerIdle: Duration.Duration
+  readonly concurrency: number
+  readonly inlineLimit: number
+  readonly maxPending: number
+  readonly strictLoad: boolean
+  readonly clientConfig: Session.ClientConfigResponse
+}
+
+/** @internal */
+export const make = (options: Options): Settings => ({
+  longPoll: toDuration(options.longPoll ?? "20 seconds"),
+  gapTimeout: toDuration(options.gapTimeout ?? "60 seconds"),
+  sessionTimeout: toDuration(options.sessionTimeout ?? "5 minutes"),
+  resultRetention: toDuration(options.resultRetention ?? "1 hour"),
+  samplerIdle: toDuration(options.samplerIdle ?? "1 minute"),
+  concurrency: Math.max(1, options.concurrency ?? 8),
+  inlineLimit: options.inlineLimit ?? 1024 * 1024,
+  maxPending: options.maxPending ?? 4096,
+  strictLoad: options.strictLoad ?? false,
+  clientConfig: options.clientConfig ?? {}
+})
