@@ -14,7 +14,8 @@
  *
  * - **Engine.** The `#engine` conditions in package.json choose it: on Node, Bun and Deno it computes on a worker thread,
  *   so that the timers and requests of the program stay prompt; elsewhere on the thread of the caller.
- * - **Models.** `models` are directories with Hugging Face's files, read through the `FileSystem` service.
+ * - **Models.** `models` are directories with Hugging Face's files, read through the `FileSystem` service. The service
+ *   names them as the tokenizers of its models, so that `getTokenizer` of a client loads them.
  * - **Checkpoints.** They are stored in the directory `checkpoints`, or in memory.
  *
  * @since 0.1.0
@@ -79,7 +80,7 @@ export const layer = ({ checkpoints, ...options }: Options = {}): Layer.Layer<
 > =>
   InProcessHttpClient.layer().pipe(
     Layer.provide([
-      layerEngine(options),
+      layerEngine({ localTokenizers: true, ...options }),
       checkpoints === undefined ? CheckpointStore.layerMemory : CheckpointStore.layerFileSystem(checkpoints)
     ])
   )

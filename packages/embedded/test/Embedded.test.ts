@@ -5,6 +5,8 @@ import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import { assert, describe, it } from "@effect/vitest"
@@ -57,6 +59,21 @@ const offered = <E>(engine: Layer.Layer<Engine.Engine, E, FileSystem.FileSystem 
   )
 
 describe("the embedded service", () => {
+  it.scopedLive("names the directory of a model as its tokenizer, which the client loads", () =>
+    Effect.gen(function* () {
+      const service = yield* ServiceClient.ServiceClient
+      for (const name of [base_model, "effect-tinker/nano"]) {
+        const training = yield* service.createLoraTrainingClient({ base_model: name, rank: 1 })
+        const { decode, encode } = yield* training.getTokenizer
+        assert.strictEqual(decode(encode("walk -> walked")), "walk -> walked", name)
+      }
+    }).pipe(
+      Effect.provide(Embedded.layerServiceClient({ models })),
+      Effect.provide(Tokenizers.layerConfig()),
+      Effect.provide([NodeContext.layer, FetchHttpClient.layer])
+    )
+  )
+
   it.scopedLive("trains one step, and samples from the saved weights", () =>
     Effect.gen(function* () {
       const { after, before, path } = yield* trainStep

@@ -83,6 +83,11 @@ export interface Options {
    * `wasm` elsewhere. Their results are equal up to rounding.
    */
   readonly executor?: "auto" | "native" | "wasm" | undefined
+  /**
+   * Whether the `tokenizer_id` of a model that has none is its directory, for clients on this machine: the official client
+   * loads a tokenizer from there, as ours does. By default false, since a directory means nothing to other machines.
+   */
+  readonly localTokenizers?: boolean | undefined
   /** the number of threads of `native`, by default 1; results with other numbers are equal up to rounding */
   readonly threads?: number | undefined
 }
@@ -109,7 +114,7 @@ export const make = (
     const shipped = given.some(({ name }) => name === nano)
       ? []
       : [{ name: nano, directory: yield* ModelDirectory.nano }]
-    const models = yield* baseModels.open([...shipped, ...given], executor, options.maxTokensPerRun)
+    const models = yield* baseModels.open([...shipped, ...given], executor, options)
     return engine.make(models)
   })
 

@@ -123,12 +123,20 @@ const makeMiddleware = (policy: ListenerPolicy) => {
     })
 }
 
+/**
+ * Whether a server that listens on this host, by default 127.0.0.1, is reached from its own machine only.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isLoopback = (host: string | undefined): boolean => webPages.isLoopback(host ?? "127.0.0.1")
+
 const hasKeys = ({ apiKeys = [] }: Options): boolean => apiKeys.length > 0
 
 /** Rejects options that would open the service to others than its users. */
 const validate = Effect.fnUntraced(function* (options: Options) {
   const host = options.host ?? "127.0.0.1"
-  if (!hasKeys(options) && !webPages.isLoopback(host)) return yield* new ExposedWithoutKeys({ host })
+  if (!hasKeys(options) && !isLoopback(host)) return yield* new ExposedWithoutKeys({ host })
   const invalid = options.allowOrigins?.find((origin) => !webPages.isOrigin(origin))
   if (invalid !== undefined) return yield* new InvalidOrigin({ origin: invalid })
 })

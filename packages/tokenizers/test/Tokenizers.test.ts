@@ -96,6 +96,20 @@ describe("Tokenizers", () => {
     )
   )
 
+  it.scoped("takes a directory of this machine that a service names, unless one is given for the model", () =>
+    run({}, (hub) =>
+      Effect.gen(function* () {
+        const { forModel } = yield* Tokenizers.Tokenizers
+        const named = yield* forModel("a/b", nano)
+        assert.isAbove(named.vocabSize, 0)
+        assert.strictEqual(yield* forModel("effect-tinker/nano", "/nowhere"), named)
+        const { message } = yield* Effect.flip(forModel("a/b", "/nowhere"))
+        assert.match(message, /^\/nowhere is the tokenizer by the word of the service, but no such directory/)
+        assert.deepStrictEqual(yield* hub.requests, [])
+      })
+    )
+  )
+
   it.scoped("rejects tokenizers that are code, that are private, or that do not exist", () =>
     run({ "tiktoken.model": { content: "" } }, () =>
       Effect.gen(function* () {

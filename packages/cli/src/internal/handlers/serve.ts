@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import type { Global } from "../definition/global.ts"
 import { UsageError } from "../errors/cliError.ts"
 import * as embedded from "../service/embedded.ts"
+import type { Local } from "../service/local.ts"
 import * as models from "../service/models.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
@@ -42,14 +43,28 @@ const keysOf = Effect.fnUntraced(function* ({ key, keysFile }: Options) {
   return keys
 })
 
+/** Where the tokenizers are: for clients that do not find them by themselves. */
+const describeTokenizers = ({ localTokenizers, tokenizers }: Local): string => {
+  const lines = Object.entries(tokenizers).map(([model, directory]) => `# tokenizer of ${model}: ${directory}\n`)
+  const advice = localTokenizers
+    ? "# training_client.get_tokenizer() loads it on this machine. Elsewhere, and for sampling clients of Python, copy the\n" +
+      '# directory, and load it: AutoTokenizer.from_pretrained("DIRECTORY"), or TINKER_TOKENIZER=DIRECTORY for tinker\n'
+    : '# on the machine of a client, copy the directory, and load it: AutoTokenizer.from_pretrained("DIRECTORY"), or\n' +
+      "# TINKER_TOKENIZER=DIRECTORY for tinker\n"
+  return lines.join("") + advice
+}
+
 /** Prints the environment variables that a client needs. Given keys are not printed. */
-const printEnvironment = (format: output.Format, url: string, needsKey: boolean) =>
-  output.text(format, {
-    json: { TINKER_BASE_URL: url, ...(needsKey ? {} : { TINKER_API_KEY: embedded.anyKey }) },
+const printEnvironment = (format: output.Format, local: Local, needsKey: boolean) => {
+  const { tokenizers, url } = local
+  return output.text(format, {
+    json: { TINKER_BASE_URL: url, ...(needsKey ? {} : { TINKER_API_KEY: embedded.anyKey }), tokenizers },
     text:
       `export TINKER_BASE_URL=${url}\n` +
-      (needsKey ? "# export TINKER_API_KEY= one of the given keys\n" : `export TINKER_API_KEY=${embedded.anyKey}\n`)
+      (needsKey ? "# export TINKER_API_KEY= one of the given keys\n" : `export TINKER_API_KEY=${embedded.anyKey}\n`) +
+      describeTokenizers(local)
   })
+}
 
 /** @internal */
 export const serve = (options: Options) =>
@@ -60,7 +75,7 @@ export const serve = (options: Options) =>
         return yield* new UsageError({ reason: `--port is ${options.port}: give 0 for any free one, or up to 65535` })
       }
       const keys = yield* keysOf(options)
-      const { url } = yield* embedded.start({
+      const local = yield* embedded.start({
         host: options.host,
         port: options.port,
         models: yield* models.directories(options.modelDir),
@@ -68,9 +83,9 @@ export const serve = (options: Options) =>
         allowOrigins: options.allowOrigin,
         keys
       })
-      yield* printEnvironment(options.format, url, keys.length > 0)
+      yield* printEnvironment(options.format, local, keys.length > 0)
       if (io.errIsTerminal) {
-        yield* io.err(`Listening on ${url}; checkpoints are stored in ${options.checkpoints}. Ctrl-C stops it.\n`)
+        yield* io.err(`Listening on ${local.url}; checkpoints are stored in ${options.checkpoints}. Ctrl-C stops it.\n`)
       }
       return yield* Effect.never
     })

@@ -37,6 +37,10 @@ export interface Options {
 /** @internal */
 export interface Local {
   readonly url: string
+  /** The directories of all base models, which hold their tokenizers too, by name. */
+  readonly tokenizers: { readonly [model: string]: string }
+  /** Whether clients on this machine find a tokenizer by the name that the service gives it. */
+  readonly localTokenizers: boolean
   readonly close: () => Promise<void>
 }
 
@@ -54,7 +58,7 @@ const layerOf = (options: Options) =>
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
     Layer.provide([
-      Embedded.layerEngine({ models: options.models }),
+      Embedded.layerEngine({ models: options.models, localTokenizers: NodeServer.isLoopback(options.host) }),
       CheckpointStore.layerFileSystem(options.checkpoints)
     ]),
     Layer.provide(NodeContext.layer),
@@ -86,7 +90,11 @@ export const start = async (options: Options): Promise<Local> => {
       Scope.extend(scope)
     )
   )
-  if (Exit.isSuccess(exit)) return { url: exit.value, close }
+  if (Exit.isSuccess(exit)) {
+    const all = [await shipped(), ...options.models]
+    const tokenizers = Object.fromEntries(all.map(({ directory, name }) => [name, directory]))
+    return { url: exit.value, tokenizers, localTokenizers: NodeServer.isLoopback(options.host), close }
+  }
   await close()
   throw startFailure(options, exit.cause)
 }

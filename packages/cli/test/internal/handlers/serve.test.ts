@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { directory } from "../../utils/fixtures.ts"
 import { run, start } from "../../utils/tinker.ts"
 
@@ -11,9 +11,11 @@ describe("tinker serve", () => {
       const cwd = yield* directory
       const origin = "https://app.test"
       const serving = yield* start(["serve", "--port", "0", "--allow-origin", origin], { cwd, local: true })
-      const [, url, key] = yield* serving.until(
-        /^export TINKER_BASE_URL=(http:\/\/127\.0\.0\.1:\d+)\nexport TINKER_API_KEY=(\S+)\n$/
+      const [, url, key, model, tokenizer] = yield* serving.until(
+        /^export TINKER_BASE_URL=(http:\/\/127\.0\.0\.1:\d+)\nexport TINKER_API_KEY=(\S+)\n# tokenizer of (\S+): (.+)\n(?:# .*\n){2}$/
       )
+      assert.strictEqual(model, "effect-tinker/nano")
+      assert.isTrue(existsSync(`${tokenizer}/tokenizer.json`), tokenizer)
       const env = { TINKER_BASE_URL: url, TINKER_API_KEY: key }
       const models = yield* run(["-f", "json", "model", "list"], { env })
       assert.strictEqual(JSON.parse(models.stdout).models[0].model_name, "effect-tinker/nano")
@@ -60,7 +62,7 @@ describe("tinker serve", () => {
       serving.child.kill("SIGTERM")
       const { code, stderr, stdout } = yield* serving.result
       assert.strictEqual(code, 143)
-      assert.hasAllKeys(JSON.parse(stdout), ["TINKER_BASE_URL"])
+      assert.hasAllKeys(JSON.parse(stdout), ["TINKER_BASE_URL", "tokenizers"])
       assert.notInclude(stdout + stderr, key)
       assert.match(stderr, /^warning: --key shows in the process list: set TINKER_SERVE_KEYS, or --keys-file\n$/)
       const open = yield* run(["serve", "--host", "0.0.0.0", "--port", "0"], { cwd, local: true })

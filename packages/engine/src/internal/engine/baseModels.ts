@@ -1,7 +1,7 @@
 /** The base models of an engine: opened at the start, loaded when they are first used. */
 import type * as Engine from "@effect-tinker/server/Engine"
 import type * as FileSystem from "@effect/platform/FileSystem"
-import type * as Path from "@effect/platform/Path"
+import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor } from "../executors/executor.ts"
@@ -47,16 +47,23 @@ const loadModel = (
     return { model, mergedWeights: mergedWeights.make(model, maxIdleAdapters) }
   })
 
+interface Options {
+  readonly localTokenizers?: boolean | undefined
+  readonly maxTokensPerRun?: number | undefined
+}
+
 /** Reads configurations and tokenizers. If two sources have the same name, the later one is used. @internal */
 export const open = (
   sources: ReadonlyArray<Source>,
   executor: Executor,
-  maxTokensPerRun: number | undefined
+  { localTokenizers, maxTokensPerRun }: Options
 ): Effect.Effect<BaseModels, ModelDirectory.ModelDirectoryError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+    const path = yield* Path.Path
     const models = new Map<string, BaseModel>()
-    for (const { directory, name, tokenizer_id } of sources) {
+    for (const { directory, name, tokenizer_id: given } of sources) {
+      const tokenizer_id = given ?? (localTokenizers === true ? path.resolve(directory) : undefined)
       const opened = yield* ModelDirectory.open(directory)
       const load = Effect.provide(loadModel(name, opened, executor, maxTokensPerRun), context)
       models.set(name, {

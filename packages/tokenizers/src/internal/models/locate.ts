@@ -14,6 +14,18 @@ const givenDirectory = (directories: Directories, repo: string, modelName: strin
   return Object.hasOwn(directories, modelName) ? directories[modelName] : undefined
 }
 
+/** Fails if a directory that a service names is not on this machine. */
+const checkDirectory = (directory: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    if (yield* Effect.orElseSucceed(fs.exists(path.join(directory, "tokenizer.json")), () => false)) return directory
+    const reason =
+      "is the tokenizer by the word of the service, but no such directory with a tokenizer.json is on this machine: copy " +
+      "it, and give the copy as an option of Tokenizers, under the name of the model"
+    return yield* new TokenizerError({ path: directory, reason })
+  })
+
 /** Fails if the snapshot has no `tokenizer.json`. */
 const checkSnapshot = (repo: string, { directory }: Snapshot) =>
   Effect.gen(function* () {
@@ -38,6 +50,9 @@ export const locate = (
     const ref = select(modelName, tokenizerId)
     const given = givenDirectory(directories, ref.repo, modelName)
     if (given !== undefined) return given
+    const { isAbsolute } = yield* Path.Path
+    // a service on this machine names a directory
+    if (tokenizerId !== undefined && isAbsolute(tokenizerId)) return yield* checkDirectory(tokenizerId)
     if (isPrivate(ref.repo)) {
       const reason = "is not on the Hugging Face hub: give its directory as an option of Tokenizers"
       return yield* new TokenizerError({ path: ref.repo, reason })
