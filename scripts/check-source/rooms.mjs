@@ -51,6 +51,7 @@ export const allowedRooms = {
     platform: [],
     util: [],
     effect: ["util"],
+    network: ["platform"],
     limits: ["util", "Session"],
     session: ["util", "ClientFlags", "RetryPolicy", "TinkerClient"],
     auth: ["effect", "platform", "util", "ClientFlags", "Credentials", "RetryPolicy"],
@@ -58,7 +59,7 @@ export const allowedRooms = {
     telemetry: ["platform", "util", "effect"],
     polling: ["util", "effect", "limits", "codec", "telemetry", "QueueState", "RetryPolicy", "TinkerClient"],
     rest: ["util", "auth", "codec", "RetryPolicy", "TinkerClient"],
-    transport: ["platform", "util", "effect", "auth", "codec", "RetryPolicy", "Telemetry", "TinkerConfig"],
+    transport: ["platform", "util", "effect", "network", "auth", "codec", "RetryPolicy", "Telemetry", "TinkerConfig"],
     download: ["platform", "util", "rest", "RestClient", "RetryPolicy"],
     sampling: [
       "util",

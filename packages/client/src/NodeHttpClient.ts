@@ -11,8 +11,12 @@
  *   not sent to another origin.
  * - Compressed responses are decompressed.
  *
- * To add headers or a base path, or to log requests, set `transformRequest`; to use a proxy, give its dispatcher to
- * `fromDispatcher`. A client that is wrapped in the ordinary way (`HttpClient.mapRequest` and the like) is correct as
+ * - The proxies of the environment are used, as curl uses them: `HTTPS_PROXY` by CONNECT, and `HTTP_PROXY` by absolute
+ *   URLs, for all hosts but those of `NO_PROXY`, and never for this computer. The names may be in lower case. A proxy that
+ *   fails is the `ProxyError` in the cause of a `RequestError`, and a `TransportError` with reason `Proxy` in this package.
+ *
+ * To add headers or a base path, or to log requests, set `transformRequest`; for your own certificates, give a dispatcher
+ * to `fromDispatcher`. A client that is wrapped in the ordinary way (`HttpClient.mapRequest` and the like) is correct as
  * well: each request runs through the wrapper. That takes a fiber for each request, about 1.8 times the CPU for a sample.
  *
  * ```ts
@@ -32,12 +36,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Undici from "undici"
+import * as proxySettings from "./internal/network/proxySettings.ts"
+import { failureOf } from "./internal/transport/exchange.ts"
 import { register } from "./internal/transport/exchangeOf.ts"
 import * as undiciExchange from "./internal/transport/undici/exchange.ts"
 import { makeClient } from "./internal/transport/undici/httpClient.ts"
+import { ProxyDispatcher } from "./internal/transport/undici/proxyDispatcher.ts"
 import type { TransformRequest } from "./internal/transport/undici/transformRequest.ts"
 import type { DurationInput } from "./internal/util/duration.ts"
 
+export { ProxyError } from "./internal/network/proxyError.ts"
 export type { RequestParts, TransformRequest } from "./internal/transport/undici/transformRequest.ts"
 
 /**
@@ -58,14 +66,22 @@ export interface RequestOptions {
  * @since 0.1.0
  * @category models
  */
-export interface Options extends RequestOptions {
+export interface ConnectionOptions {
   /** sockets to one origin; unlimited by default, since each poll holds one */
   readonly connections?: number | undefined
   /** how long connecting may take; 10 s */
   readonly connectTimeout?: DurationInput | undefined
   /** how long an idle connection is kept, unless the server sets a time; 4 s, which is shorter than servers keep it */
   readonly keepAlive?: DurationInput | undefined
+  /** whether to use the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name; true by default */
+  readonly environmentProxies?: boolean | undefined
 }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends RequestOptions, ConnectionOptions {}
 
 /**
  * A client over any dispatcher of undici, such as a `ProxyAgent`, an `Agent` with custom certificates, or a mock. The
@@ -84,24 +100,46 @@ export const fromDispatcher = (dispatcher: Undici.Dispatcher, options: RequestOp
 }
 
 /**
+ * A dispatcher with the connections and proxies of `make`, for undici's own functions such as its `fetch`. It closes with
+ * the scope.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeDispatcher = (options: ConnectionOptions = {}): Effect.Effect<Undici.Dispatcher, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.map(
+      options.environmentProxies === false ? Effect.succeed(undefined) : proxySettings.fromConfig,
+      (proxies) => {
+        const agentOptions = {
+          connections: options.connections ?? null,
+          pipelining: 1,
+          keepAliveTimeout: Duration.toMillis(options.keepAlive ?? "4 seconds"),
+          connect: { timeout: Duration.toMillis(options.connectTimeout ?? "10 seconds") }
+        }
+        return proxies === undefined ? new Undici.Agent(agentOptions) : new ProxyDispatcher(proxies, agentOptions)
+      }
+    ),
+    (dispatcher) => Effect.promise(() => dispatcher.destroy())
+  )
+
+/**
  * A client with its own connections, which close with the scope.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(
-      () =>
-        new Undici.Agent({
-          connections: options.connections ?? null,
-          pipelining: 1,
-          keepAliveTimeout: Duration.toMillis(options.keepAlive ?? "4 seconds"),
-          connect: { timeout: Duration.toMillis(options.connectTimeout ?? "10 seconds") }
-        })
-    ),
-    (agent) => Effect.promise(() => agent.destroy())
-  ).pipe(Effect.map((agent) => fromDispatcher(agent, options)))
+  Effect.map(makeDispatcher(options), (dispatcher) => fromDispatcher(dispatcher, options))
+
+/**
+ * Why there was no connection and what to do about it, from the error of a request or of undici's `fetch`: the proxy, the
+ * certificate, the name of the host; `undefined` if the error does not say.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const explainFailure = (error: unknown): string | undefined => failureOf(error).detail
 
 /**
  * @since 0.1.0

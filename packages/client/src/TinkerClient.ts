@@ -24,6 +24,7 @@ import * as transportCall from "./internal/transport/call.ts"
 import type { CallHandler, CallOptions, Params, RawResponse } from "./internal/transport/callOptions.ts"
 import type { Endpoint } from "./internal/codec/endpointTraits.ts"
 import type { Releasable } from "./internal/util/releasable.ts"
+import * as proxyHint from "./internal/network/proxyHint.ts"
 import { exchangeOf } from "./internal/transport/exchangeOf.ts"
 import * as headers from "./internal/transport/headers.ts"
 import * as paymentPause from "./internal/transport/paymentPause.ts"
@@ -138,7 +139,7 @@ const makeFlags = (call: Service["call"]): Effect.Effect<CachedFlags> =>
 export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | HttpClient.HttpClient | Scope.Scope> =
   Effect.gen(function* () {
     const config = yield* TinkerConfig.TinkerConfig
-    const exchange = exchangeOf(yield* HttpClient.HttpClient, headers.secretNames(config))
+    const exchange = exchangeOf(yield* HttpClient.HttpClient, headers.secretNames(config), yield* proxyHint.make)
     const scope = yield* Effect.scope
     const base = new URL(config.baseUrl)
     const call: Service["call"] = (endpoint, payload, options = {}) =>

@@ -39,9 +39,31 @@ export class CredentialCommandFailed extends withTrait(
   }
 ) {}
 
+interface TransportFields {
+  readonly reason: "Connection" | "Timeout" | "InvalidUrl" | "TooLarge" | "Certificate" | "Proxy"
+  readonly url: string
+  readonly detail?: string
+  readonly limit?: number | undefined
+}
+
+const transportMessage = ({ detail, limit, reason, url }: TransportFields): string => {
+  switch (reason) {
+    case "TooLarge":
+      return `the response of ${url} is larger than ${limit} bytes. Raise maxResponseBytes if that is right`
+    case "InvalidUrl":
+      return `${url} is no URL of http or https. Check the base URL`
+    case "Timeout":
+      return `${url} did not respond in time${detail === undefined ? ". Check the network and the service" : `: ${detail}`}`
+    default:
+      return `${url} could not be reached${detail === undefined ? ". Check the URL and the network" : `: ${detail}`}`
+  }
+}
+
 /**
  * No response arrived, or one that is larger than the client reads (`TooLarge`). It is not known whether the service
- * received the request.
+ * received the request, unless the certificate was rejected (`Certificate`) or the proxy did not forward it (`Proxy`).
+ * `detail` says what happened and what to do. `proxy` is the URL of the proxy, without user name and password, and
+ * `proxyStatus` the status that it responded with.
  *
  * @since 0.1.0
  * @category errors
@@ -49,22 +71,19 @@ export class CredentialCommandFailed extends withTrait(
 export class TransportError extends withTrait(
   Schema.TaggedError<TransportError>(id("TransportError"))("TransportError", {
     ...commonFields,
-    reason: Schema.Literal("Connection", "Timeout", "InvalidUrl", "TooLarge"),
+    reason: Schema.Literal("Connection", "Timeout", "InvalidUrl", "TooLarge", "Certificate", "Proxy"),
     url: Schema.String,
+    detail: optionalKey(Schema.String),
+    proxy: optionalKey(Schema.String),
+    proxyStatus: optionalKey(Schema.Number),
     /** the largest size in bytes that the client reads, if the response is larger */
     limit: Schema.optional(Schema.Number)
   }),
   {
     category: "unknown",
-    isRetryable: ({ reason }) => reason !== "InvalidUrl" && reason !== "TooLarge",
-    message: (self) => {
-      if (self.reason === "TooLarge") {
-        const what = `is larger than ${self.limit} bytes. Raise maxResponseBytes if that is right.`
-        return withRequestId(self, `${self.method}: the response of ${self.url} ${what}`)
-      }
-      const what = self.reason === "Timeout" ? "did not respond in time" : "could not be reached"
-      return withRequestId(self, `${self.method}: ${self.url} ${what}. Check the base URL and the network.`)
-    }
+    isRetryable: ({ proxyStatus = 500, reason }) =>
+      reason === "Connection" || reason === "Timeout" || (reason === "Proxy" && proxyStatus >= 500),
+    message: (self) => withRequestId(self, `${self.method}: ${transportMessage(self)}.`)
   }
 ) {}
 

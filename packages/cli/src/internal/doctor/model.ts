@@ -1,11 +1,11 @@
 /** Checks of one base model: whether the service offers it, samples from it, and where its tokenizer comes from. */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import type * as QueueState from "@effect-tinker/client/QueueState"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TinkerClient from "@effect-tinker/client/TinkerClient"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -55,7 +55,7 @@ const sampleOne = (model: string) =>
       sampling.sample(ModelInput.fromTokens([1]), { sampling_params: { max_tokens: 1 } })
     ).pipe(Effect.timeoutOption(sampleTimeout))
     return [Option.map(sampled, ([millis]) => millis), yield* sampling.queueState.current] as const
-  }).pipe(Effect.provide(ServiceClient.layerConfig().pipe(Layer.provide(FetchHttpClient.layer))))
+  }).pipe(Effect.provide(ServiceClient.layerConfig().pipe(Layer.provide(NodeHttpClient.layer))))
 
 const queueAdvice = ({ state }: QueueState.QueueState): string =>
   state === "paused_rate_limit"

@@ -27,6 +27,8 @@ const titleOf = (error: TinkerError.TinkerError): string => {
       return "Internal server error"
     case "TransportError":
       if (error.reason === "TooLarge") return "Response too large"
+      if (error.reason === "Certificate") return "Certificate not trusted"
+      if (error.reason === "Proxy") return "Proxy error"
       return error.reason === "Timeout" ? "Request timeout" : "Connection failed"
     case "CredentialCommandFailed":
       return "Credential command failed"

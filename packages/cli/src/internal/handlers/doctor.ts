@@ -1,8 +1,8 @@
 /** Handler of `tinker doctor`: runs the checks in order, and fails if one of them failed. */
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as TinkerClient from "@effect-tinker/client/TinkerClient"
 import * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -31,7 +31,7 @@ const runChecks = (reporter: Reporter, model: Option.Option<string>) =>
     const context = yield* Layer.build(
       TinkerClient.layer.pipe(
         Layer.provide(Layer.succeed(TinkerConfig.TinkerConfig, config.value)),
-        Layer.provide(FetchHttpClient.layer)
+        Layer.provide(NodeHttpClient.layer)
       )
     )
     const client = Context.get(context, TinkerClient.TinkerClient)

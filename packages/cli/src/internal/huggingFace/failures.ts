@@ -1,4 +1,5 @@
 /** The errors of a Hugging Face hub, with advice. */
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import type * as hub from "@huggingface/hub"
 import * as Data from "effect/Data"
 import { CliError } from "../errors/cliError.ts"
@@ -84,6 +85,12 @@ const fromResponse = ({ endpoint, token }: Hub, cause: hub.HubApiError): CliErro
 const rootOf = (cause: unknown): unknown =>
   cause instanceof Error && cause.cause instanceof Error ? rootOf(cause.cause) : cause
 
+/** Whether the same request would fail again: a proxy refused it. @internal */
+export const isFinal = (cause: unknown): boolean =>
+  cause instanceof NodeHttpClient.ProxyError
+    ? cause.status !== undefined && cause.status < 500
+    : cause instanceof Error && isFinal(cause.cause)
+
 /** @internal */
 export const toCliError = (client: Hub, cause: unknown): CliError => {
   const { endpoint, library, token } = client
@@ -93,6 +100,10 @@ export const toCliError = (client: Hub, cause: unknown): CliError => {
       title: "Hugging Face limits the rate of requests",
       details: `It asks to wait ${cause.seconds} seconds: run the command again then, and it continues`
     })
+  }
+  const problem = NodeHttpClient.explainFailure(cause)
+  if (problem !== undefined) {
+    return new CliError({ title: `${endpoint} cannot be reached`, details: present(problem, token) })
   }
   const root = rootOf(cause)
   const message = present(root instanceof Error ? root.message || root.name : String(root), token)

@@ -1,10 +1,12 @@
 /** A client of the Hugging Face hub. Its errors say what to do, and never contain the token. */
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as Hub from "@effect-tinker/tokenizers/Hub"
 import type * as hub from "@huggingface/hub"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as Undici from "undici"
 import type { Environment } from "../definition/global.ts"
 import { CliError } from "../errors/cliError.ts"
 import * as Io from "../terminal/io.ts"
@@ -55,8 +57,15 @@ const checkToken = (token: string): Effect.Effect<string, CliError> =>
 const notePause = (io: Io.Service, endpoint: string) => (seconds: number, status: number) =>
   io.err(`${endpoint} asks to wait ${seconds} seconds (status ${status})\n`)
 
+/** A `fetch` that uses the proxies of the environment, as that of Node does not. */
+const makeFetch: Effect.Effect<request.Fetch, never, Scope.Scope> = Effect.map(
+  NodeHttpClient.makeDispatcher(),
+  (dispatcher) => (input, init) =>
+    Undici.fetch(input as URL, { ...(init as Undici.RequestInit), dispatcher }) as unknown as Promise<Response>
+)
+
 /** Loads the library, and the token from the environment. @internal */
-export const make: Effect.Effect<Client, CliError, Environment> = Effect.gen(function* () {
+export const make: Effect.Effect<Client, CliError, Environment | Scope.Scope> = Effect.gen(function* () {
   const options = yield* Effect.mapError(
     Hub.fromConfig(),
     (cause) => new CliError({ title: "Configuration error", details: String(cause), cause })
@@ -70,7 +79,7 @@ export const make: Effect.Effect<Client, CliError, Environment> = Effect.gen(fun
   const token = yield* checkToken(secret)
   const endpoint = yield* parseEndpoint(options.endpoint ?? "https://huggingface.co")
   const library = yield* Effect.promise(() => import("@huggingface/hub"))
-  const send = yield* request.makeFetch({ endpoint, token, onPause: notePause(io, endpoint) }, fetch)
+  const send = yield* request.makeFetch({ endpoint, token, onPause: notePause(io, endpoint) }, yield* makeFetch)
   return { library, endpoint, token, fetch: send }
 })
 

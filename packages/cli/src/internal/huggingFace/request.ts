@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { makeRunPromise } from "../effect/runtime.ts"
-import { PauseTooLong, UnexpectedResponse } from "./failures.ts"
+import { isFinal, PauseTooLong, UnexpectedResponse } from "./failures.ts"
 import { ProgressBlob } from "./progressBlob.ts"
 
 /** @internal */
@@ -134,7 +134,7 @@ const send = (
   const loop = (retries: number): Effect.Effect<Response, unknown> =>
     Effect.matchEffect(attempt(settings, fetch, url, init, parts), {
       onFailure: (cause) =>
-        repeatable && retries < maxRetries && !(cause instanceof UnexpectedResponse)
+        repeatable && retries < maxRetries && !(cause instanceof UnexpectedResponse) && !isFinal(cause)
           ? Effect.flatMap(backoff(retries), (millis) => Effect.delay(loop(retries + 1), millis))
           : Effect.fail(cause),
       onSuccess: (response) => afterResponse(response, retries)

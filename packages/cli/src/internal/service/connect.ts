@@ -1,10 +1,10 @@
 /** A session with the service that a command trains on or samples from, hosted or embedded. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -41,10 +41,10 @@ type Clients = ServiceClient.ServiceClient | RestClient.RestClient
 const layerRemote: Layer.Layer<Clients, TinkerError.TinkerError> = Layer.mergeAll(
   ServiceClient.layerConfig(),
   RestClient.layerConfig()
-).pipe(Layer.provide(FetchHttpClient.layer))
+).pipe(Layer.provide(NodeHttpClient.layer))
 
 const layerOf = (config: TinkerConfig.Options): Layer.Layer<Clients, TinkerError.TinkerError> =>
-  Layer.mergeAll(ServiceClient.layer(config), RestClient.layer(config)).pipe(Layer.provide(FetchHttpClient.layer))
+  Layer.mergeAll(ServiceClient.layer(config), RestClient.layer(config)).pipe(Layer.provide(NodeHttpClient.layer))
 
 /** Starts the embedded service, without API keys: it listens on the loopback address only. */
 const startEmbedded = (directories: ReadonlyArray<models.ModelDirectory>, checkpoints: string) =>

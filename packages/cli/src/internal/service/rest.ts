@@ -1,8 +1,8 @@
 /** The REST client of the commands that need no session. */
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import type * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,6 +16,6 @@ export const withRest = <A, E, R>(
   options?: TinkerConfig.Options
 ) =>
   RetryPolicy.withRetryPolicy(
-    Effect.provide(self, Layer.provideMerge(RestClient.layerConfig(options), FetchHttpClient.layer)),
+    Effect.provide(self, Layer.provideMerge(RestClient.layerConfig(options), NodeHttpClient.layer)),
     policy
   )

@@ -1,7 +1,7 @@
 /** Where the tokenizer of a base model comes from. */
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as embedded from "./embedded.ts"
@@ -19,5 +19,5 @@ export const shipped = Effect.gen(function* () {
 /** The tokenizer of a model on the Hugging Face hub. @internal */
 export const fromHub = (model: string, tokenizer_id?: string) =>
   Effect.flatMap(Tokenizers.Tokenizers, ({ forModel }) => forModel(model, tokenizer_id)).pipe(
-    Effect.provide(Tokenizers.layerConfig().pipe(Layer.provide(FetchHttpClient.layer)))
+    Effect.provide(Tokenizers.layerConfig().pipe(Layer.provide(NodeHttpClient.layer)))
   )

@@ -10,6 +10,11 @@ import * as Io from "./io.ts"
 /** Environment variables whose values must not appear in any output. */
 const secretSettings = ["TINKER_API_KEY", "HF_TOKEN", "CLOUDFLARE_ACCESS_CLIENT_SECRET"]
 
+/** Those whose URLs may have a password. */
+const proxySettings = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"]
+
+const passwordsIn = (text: string): ReadonlyArray<string> => (URL.canParse(text) ? [new URL(text).password] : [])
+
 /** Replaces secrets, which the messages of servers and libraries may contain. */
 const redact = (secrets: ReadonlyArray<string>, text: string): string =>
   secrets.reduce((rest, secret) => (secret.length < 6 ? rest : rest.replaceAll(secret, "<redacted>")), text)
@@ -58,6 +63,8 @@ export const layer = Layer.effect(
     const secrets = (yield* Effect.all(secretSettings.map(settings.optional))).flatMap((secret) =>
       Option.toArray(Option.map(secret, (text) => text.trim()))
     )
+    const proxies = yield* Effect.all(proxySettings.map(settings.optional))
+    secrets.push(...proxies.flatMap(Option.toArray).flatMap(passwordsIn))
     const lines = yield* makeLines
     const widthOf = (stream: NodeJS.WriteStream) =>
       columns > 0 ? columns : stream.isTTY ? stream.columns || 80 : undefined

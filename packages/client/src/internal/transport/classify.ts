@@ -17,12 +17,15 @@ const text = new TextDecoder()
 export const transportError = (
   url: string,
   subject: Subject,
-  { cause, limit, reason }: ExchangeFailure
+  { cause, detail, limit, proxy, proxyStatus, reason }: ExchangeFailure
 ): TinkerError.TransportError =>
   new TinkerError.TransportError({
     ...subject,
     reason,
     url,
+    ...(detail === undefined ? {} : { detail }),
+    ...(proxy === undefined ? {} : { proxy }),
+    ...(proxyStatus === undefined ? {} : { proxyStatus }),
     ...(limit === undefined ? {} : { limit }),
     ...(cause === undefined ? {} : { cause })
   })

@@ -1,8 +1,9 @@
 /** The one interface that sends requests: send a prepared request, call back once. */
 import type * as Cause from "effect/Cause"
-import * as Predicate from "effect/Predicate"
 import type * as Tracer from "effect/Tracer"
 import type { Caller } from "../effect/runtime.ts"
+import { causesOf, certificateProblem, codeOf, connectionProblem } from "../network/problem.ts"
+import { ProxyError } from "../network/proxyError.ts"
 import type { Releasable } from "../util/releasable.ts"
 
 /** Names (in lower case) and values alternate, which takes half the memory of an object. @internal */
@@ -30,7 +31,11 @@ export interface BufferedResponse {
 
 /** Why there is no response, or only a part of one. @internal */
 export interface ExchangeFailure {
-  readonly reason: "Connection" | "Timeout" | "InvalidUrl" | "TooLarge"
+  readonly reason: "Connection" | "Timeout" | "InvalidUrl" | "TooLarge" | "Certificate" | "Proxy"
+  /** what happened and what to do */
+  readonly detail?: string | undefined
+  readonly proxy?: string
+  readonly proxyStatus?: number | undefined
   /** the size in bytes that a response passed */
   readonly limit?: number
   readonly cause?: unknown
@@ -80,9 +85,19 @@ const timeoutCodes = new Set([
   "ETIMEDOUT"
 ])
 
-const isTimeout = (cause: unknown) =>
-  Predicate.hasProperty(cause, "code") && typeof cause.code === "string" && timeoutCodes.has(cause.code)
-
 /** Classifies an error of undici, or the cause of an HttpClientError. @internal */
-export const failureOf = (cause: unknown): ExchangeFailure =>
-  cause === undefined ? { reason: "Connection" } : { reason: isTimeout(cause) ? "Timeout" : "Connection", cause }
+export const failureOf = (cause: unknown): ExchangeFailure => {
+  if (cause === undefined) return { reason: "Connection" }
+  const causes = causesOf(cause)
+  const proxy = causes.find((one) => one instanceof ProxyError)
+  if (proxy !== undefined) {
+    return { reason: "Proxy", detail: proxy.message, proxy: proxy.proxy, proxyStatus: proxy.status, cause }
+  }
+  const code = codeOf(causes)
+  if (code === undefined) return { reason: "Connection", cause }
+  if (timeoutCodes.has(code)) return { reason: "Timeout", cause }
+  const certificate = certificateProblem(code)
+  return certificate === undefined
+    ? { reason: "Connection", detail: connectionProblem(code), cause }
+    : { reason: "Certificate", detail: certificate, cause }
+}

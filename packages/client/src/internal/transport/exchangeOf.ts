@@ -1,6 +1,7 @@
 /** Chooses the exchange of an HttpClient: the one registered with it, else an adapter over it. */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type { Exchange } from "./exchange.ts"
+import type { ProxyHint } from "../network/proxyHint.ts"
 import * as httpClientExchange from "./httpClientExchange.ts"
 
 // Keyed by the identity of the client. A wrapped client is another object, so it gets the adapter, and its wrapper is
@@ -15,9 +16,12 @@ export const register = (client: HttpClient.HttpClient, exchange: Exchange): Htt
 
 /**
  * The exchange that was registered with this very client, or an adapter over it. `secretNames` are headers whose values
- * no span shows.
+ * no span shows. `proxyHint` is what a user of `fetch` needs to know about proxies.
  *
  * @internal
  */
-export const exchangeOf = (client: HttpClient.HttpClient, secretNames: ReadonlyArray<string>): Exchange =>
-  exchanges.get(client) ?? httpClientExchange.make(client, secretNames)
+export const exchangeOf = (
+  client: HttpClient.HttpClient,
+  secretNames: ReadonlyArray<string>,
+  proxyHint?: ProxyHint
+): Exchange => exchanges.get(client) ?? httpClientExchange.make(client, secretNames, proxyHint)

@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import type { ProxyHint } from "../network/proxyHint.ts"
 import { contextWithSpan, fork, type Forked, updateFiberRef } from "../effect/runtime.ts"
 import { Deadlines } from "../effect/deadlines.ts"
 import {
@@ -61,14 +62,22 @@ const toFailure = (error: SendError): ExchangeFailure => {
     : failureOf(error.cause)
 }
 
+/** Adds the hint to the failure of a connection. */
+const withHint = (failure: ExchangeFailure, hint: string | undefined): ExchangeFailure => {
+  if (hint === undefined || (failure.reason !== "Connection" && failure.reason !== "Timeout")) return failure
+  return { ...failure, detail: failure.detail === undefined ? hint : `${failure.detail}; ${hint}` }
+}
+
 /** A request in flight: its fiber, its deadline, and its handler. */
 class Sent implements Releasable {
   #handler: ResponseHandler | undefined
+  readonly #hint: () => string | undefined
   fiber: Forked | undefined = undefined
   deadline: Releasable | undefined = undefined
 
-  constructor(handler: ResponseHandler) {
+  constructor(handler: ResponseHandler, hint: () => string | undefined) {
     this.#handler = handler
+    this.#hint = hint
   }
 
   release(): void {
@@ -78,7 +87,7 @@ class Sent implements Releasable {
   onTimeout(): void {
     const handler = this.#settle()
     this.fiber?.interrupt()
-    handler?.onFailure({ reason: "Timeout" })
+    handler?.onFailure(withHint({ reason: "Timeout" }, this.#hint()))
   }
 
   onExit(exit: Exit.Exit<BufferedResponse, SendError>): void {
@@ -86,7 +95,7 @@ class Sent implements Releasable {
     if (handler === undefined) return
     if (Exit.isSuccess(exit)) return handler.onResponse(exit.value)
     const failure = Cause.failureOrCause(exit.cause)
-    if (Either.isLeft(failure)) handler.onFailure(toFailure(failure.left))
+    if (Either.isLeft(failure)) handler.onFailure(withHint(toFailure(failure.left), this.#hint()))
     else handler.onDefect(failure.right)
   }
 
@@ -100,13 +109,17 @@ class Sent implements Releasable {
 }
 
 /** `secretNames` are headers whose values no span shows. @internal */
-export const make = (http: HttpClient.HttpClient, secretNames: ReadonlyArray<string>): Exchange => {
+export const make = (
+  http: HttpClient.HttpClient,
+  secretNames: ReadonlyArray<string>,
+  proxyHint: ProxyHint = () => undefined
+): Exchange => {
   const deadlines = new Deadlines()
   const hideSecrets = updateFiberRef(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
   return {
     headers: [],
     send: (request, { caller, maxBytes, span, timeoutMillis }, handler) => {
-      const sent = new Sent(handler)
+      const sent = new Sent(handler, () => proxyHint(request.origin))
       // fetch would send the key to wherever a redirect leads
       const context = Context.add(contextWithSpan(caller, span), FetchHttpClient.RequestInit, { redirect: "manual" })
       const effect = Effect.flatMap(hideSecrets, () =>

@@ -1,0 +1,24 @@
+/** A proxy for http that records what it is asked for. */
+import * as Effect from "effect/Effect"
+import { request as send } from "node:http"
+import { stubServer } from "./fixtures.ts"
+
+/** Starts a proxy, which takes every host for the server at this URL. It stops with the scope. */
+export const makeProxy = (upstream: string) =>
+  Effect.gen(function* () {
+    const received: Array<{ readonly target: string; readonly authorization: string | undefined }> = []
+    const { hostname, port } = new URL(upstream)
+    const url = yield* stubServer((request, response) => {
+      const { "proxy-authorization": authorization, ...headers } = request.headers
+      received.push({ target: `${request.method} ${request.url}`, authorization })
+      const { pathname, search } = new URL(request.url!)
+      const onward = send({ hostname, port, method: request.method, path: pathname + search, headers })
+      onward.on("response", (forwarded) => {
+        response.writeHead(forwarded.statusCode!, forwarded.headers)
+        forwarded.pipe(response)
+      })
+      onward.on("error", () => response.destroy())
+      request.pipe(onward)
+    })
+    return { received, url }
+  })
