@@ -31,6 +31,7 @@ export const allowedRooms = {
       "Session",
       "SessionSearch",
       "Telemetry",
+      "TinkerPath",
       "Training",
       "TrainingRun",
       "Weights"

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { listing } from "./internal/schemas/listing.ts"
 import { nullish, nullishWithDefault, optionalKey } from "./internal/schemas/optional.ts"
 import { JsonValue, openEnum } from "./internal/schemas/wire.ts"
 import * as Timestamp from "./internal/schemas/timestamp.ts"
@@ -55,7 +56,7 @@ export type Entry = typeof Entry.Type
  * @since 0.1.0
  * @category schemas
  */
-export const AuditLogResponse = Schema.Struct({ entries: Schema.Array(Entry) })
+export const AuditLogResponse = Schema.Struct({ entries: listing(Entry) })
 
 /**
  * @since 0.1.0

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish } from "./internal/schemas/optional.ts"
+import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
 
 /**
  * A token that replaces the API key until it expires.
@@ -50,8 +50,8 @@ export type Claims = typeof Claims.Type
  */
 export const ApiKeyResponse = Schema.Struct({
   key_id: Schema.Int,
-  name: Schema.String,
-  note: Schema.String,
+  name: nullishWithDefault(Schema.String, () => ""),
+  note: nullishWithDefault(Schema.String, () => ""),
   details: Schema.Struct({
     org_details: Schema.Struct({ name: Schema.String }),
     user_details: Schema.Struct({ email: Schema.String })

@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { listing } from "./internal/schemas/listing.ts"
 import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
-import { Metadata, otherType, taggedUnion } from "./internal/schemas/wire.ts"
+import { otherType, ReportedMetadata, taggedUnion, withoutNulls } from "./internal/schemas/wire.ts"
 import * as Timestamp from "./internal/schemas/timestamp.ts"
 
 /**
@@ -70,11 +71,8 @@ export type UsageEvent = typeof UsageEvent.Type
  * @category schemas
  */
 export const UsageResponse = Schema.Struct({
-  data: Schema.Array(UsageEvent),
-  sessions: nullishWithDefault(
-    Schema.Record({ key: Schema.String, value: Schema.Struct({ user_metadata: nullish(Metadata) }) }),
-    () => ({})
-  ),
+  data: listing(UsageEvent),
+  sessions: nullishWithDefault(withoutNulls(Schema.Struct({ user_metadata: nullish(ReportedMetadata) })), () => ({})),
   cost_data_through: nullish(Timestamp.Timestamp)
 })
 
@@ -117,7 +115,7 @@ export const StorageUsage = Schema.Struct({
  */
 export const StorageUsageResponse = Schema.Struct({
   effective_rate_usd_per_gigabyte_month: nullish(Schema.Finite),
-  data: Schema.Array(StorageUsage)
+  data: listing(StorageUsage)
 })
 
 /**

@@ -5,7 +5,8 @@
  */
 import * as Schema from "effect/Schema"
 import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
-import { Metadata, openEnum } from "./internal/schemas/wire.ts"
+import { listing } from "./internal/schemas/listing.ts"
+import { Metadata, openEnum, ReportedMetadata } from "./internal/schemas/wire.ts"
 import * as Timestamp from "./internal/schemas/timestamp.ts"
 import * as Pagination from "./Pagination.ts"
 
@@ -25,7 +26,8 @@ export const CheckpointType = openEnum("training", "sampler", "external")
 export type CheckpointType = typeof CheckpointType.Type
 
 /**
- * A checkpoint. Its `checkpoint_id` is `<kind>/<name>`; some servers omit the kind. Without `expires_at` it never expires.
+ * A checkpoint. Its `checkpoint_id` is `<kind>/<name>`; some servers omit the kind. `time` is when it was saved, where the
+ * server knows it. Without `expires_at` it never expires.
  *
  * @since 0.1.0
  * @category schemas
@@ -33,12 +35,12 @@ export type CheckpointType = typeof CheckpointType.Type
 export const Checkpoint = Schema.Struct({
   checkpoint_id: Schema.String,
   checkpoint_type: CheckpointType,
-  time: Timestamp.Timestamp,
+  time: nullish(Timestamp.Timestamp),
   tinker_path: Schema.String,
   base_model: nullish(Schema.String),
   size_bytes: nullish(Schema.Int),
   public: nullishWithDefault(Schema.Boolean, () => false),
-  user_metadata: nullish(Metadata),
+  user_metadata: nullish(ReportedMetadata),
   expires_at: nullish(Timestamp.Timestamp)
 })
 
@@ -55,7 +57,7 @@ export type Checkpoint = typeof Checkpoint.Type
  * @category schemas
  */
 export const CheckpointsListResponse = Schema.Struct({
-  checkpoints: Schema.Array(Checkpoint),
+  checkpoints: listing(Checkpoint),
   cursor: nullish(Pagination.Cursor)
 })
 
@@ -129,7 +131,7 @@ export type CheckpointSearchRequest = typeof CheckpointSearchRequest.Type
  * @category schemas
  */
 export const CheckpointSearchResponse = Schema.Struct({
-  checkpoints: Schema.Array(Checkpoint),
+  checkpoints: listing(Checkpoint),
   next_cursor: nullish(CheckpointSearchCursor)
 })
 

@@ -173,6 +173,7 @@ export const CancelFutureRequest = Schema.Struct({ request_id: Schema.String })
  */
 export type RequestType =
   | "CreateModel"
+  | "CreateSamplingSession"
   | "Forward"
   | "ForwardBackward"
   | "OptimStep"

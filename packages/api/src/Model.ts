@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { nullish, nullishWithDefault, optionalKey, withDefault } from "./internal/schemas/optional.ts"
+import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
 import { JsonValue, otherType, taggedUnion, typeField } from "./internal/schemas/wire.ts"
 import * as Session from "./Session.ts"
 
@@ -19,7 +19,7 @@ export const OptimizerConfig = taggedUnion(
   Schema.Struct({ type: Schema.Literal("adamw") }),
   Schema.Struct({
     type: Schema.Literal("dimuon"),
-    version: withDefault(Schema.Literal(1), () => 1 as const)
+    version: nullishWithDefault(Schema.Literal(1), () => 1 as const)
   }),
   Schema.Struct({ type: otherType("adamw", "dimuon") }, { key: Schema.String, value: JsonValue })
 )
@@ -104,16 +104,19 @@ export const GetInfoRequest = Schema.Struct({ model_id: Schema.String, type: typ
  */
 export const GetInfoResponse = Schema.Struct({
   model_id: Schema.String,
-  model_data: Schema.Struct({
-    arch: nullish(Schema.String),
-    model_name: nullish(Schema.String),
-    tokenizer_id: nullish(Schema.String)
-  }),
+  model_data: nullishWithDefault(
+    Schema.Struct({
+      arch: nullish(Schema.String),
+      model_name: nullish(Schema.String),
+      tokenizer_id: nullish(Schema.String)
+    }),
+    () => ({})
+  ),
   optimizer_config: nullish(OptimizerConfig),
   is_lora: nullish(Schema.Boolean),
   lora_rank: nullish(Schema.Int),
   model_name: nullish(Schema.String),
-  type: optionalKey(Schema.String)
+  type: nullish(Schema.String)
 })
 
 /**

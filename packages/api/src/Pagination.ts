@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as listings from "./internal/schemas/listing.ts"
 import { optionalKey } from "./internal/schemas/optional.ts"
 import { openEnum, taggedUnion } from "./internal/schemas/wire.ts"
 
@@ -20,6 +21,15 @@ export const Cursor = Schema.Struct({ offset: Schema.Int, limit: Schema.Int, tot
  * @category models
  */
 export type Cursor = typeof Cursor.Type
+
+/**
+ * What is wrong with the entries of a listing that could not be read, such as `[3].tinker_path: is missing`. They are left
+ * out of the list, but count as items of the page.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const leftOut: (list: ReadonlyArray<unknown>) => ReadonlyArray<string> = listings.leftOut
 
 /**
  * A non-negative integer in a query.

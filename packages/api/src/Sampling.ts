@@ -31,12 +31,15 @@ export const CreateSamplingSessionRequest = Schema.Struct({
 export type CreateSamplingSessionRequest = typeof CreateSamplingSessionRequest.Type
 
 /**
- * The id of the new sampling session.
+ * The id of the new sampling session. Some servers return the envelope of a future instead, whose result has the id.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const CreateSamplingSessionResponse = Schema.Struct({ sampling_session_id: Schema.String })
+export const CreateSamplingSessionResponse = Schema.Struct({
+  sampling_session_id: nullish(Schema.String),
+  request_id: nullish(Schema.String)
+})
 
 /**
  * Requests a client number in a sampling session. The first client has the number 0.

@@ -4,8 +4,10 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { listing } from "./internal/schemas/listing.ts"
+import * as supported from "./internal/schemas/supportedModel.ts"
 import { nullish, optionalKey, withDefault } from "./internal/schemas/optional.ts"
-import { Metadata, openEnum, typeField } from "./internal/schemas/wire.ts"
+import { Metadata, openEnum, ReportedMetadata, typeField } from "./internal/schemas/wire.ts"
 
 /**
  * The version of the client.
@@ -174,17 +176,12 @@ export const SessionHeartbeatRequest = Schema.Struct({
 export const SessionHeartbeatResponse = Schema.Struct({ type: nullish(Schema.String) })
 
 /**
- * A base model that the server supports.
+ * A base model that the server supports. Some servers call its name `model_id`, and some send nothing but the name.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const SupportedModel = Schema.Struct({
-  model_name: nullish(Schema.String),
-  max_context_length: nullish(Schema.Int),
-  trainable: flag,
-  sampleable: flag
-})
+export const SupportedModel = supported.SupportedModel
 
 /**
  * The base models that the server supports.
@@ -192,7 +189,7 @@ export const SupportedModel = Schema.Struct({
  * @since 0.1.0
  * @category schemas
  */
-export const GetServerCapabilitiesResponse = Schema.Struct({ supported_models: Schema.Array(SupportedModel) })
+export const GetServerCapabilitiesResponse = Schema.Struct({ supported_models: listing(SupportedModel) })
 
 /**
  * @since 0.1.0
@@ -233,7 +230,7 @@ export const FinishSessionRequest = Schema.Struct({
  * @since 0.1.0
  * @category schemas
  */
-export const ListSessionsResponse = Schema.Struct({ sessions: Schema.Array(Schema.String) })
+export const ListSessionsResponse = Schema.Struct({ sessions: listing(Schema.String) })
 
 /**
  * @since 0.1.0
@@ -248,9 +245,9 @@ export type ListSessionsResponse = typeof ListSessionsResponse.Type
  * @category schemas
  */
 export const GetSessionResponse = Schema.Struct({
-  training_run_ids: Schema.Array(Schema.String),
-  sampler_ids: Schema.Array(Schema.String),
-  user_metadata: nullish(UserMetadata),
+  training_run_ids: listing(Schema.String),
+  sampler_ids: listing(Schema.String),
+  user_metadata: nullish(ReportedMetadata),
   display_name: nullish(Schema.String)
 })
 

@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { listing } from "./internal/schemas/listing.ts"
 import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
-import { Metadata, openEnum, otherType, taggedUnion } from "./internal/schemas/wire.ts"
+import { Metadata, openEnum, otherType, ReportedMetadata, taggedUnion } from "./internal/schemas/wire.ts"
 import * as Timestamp from "./internal/schemas/timestamp.ts"
 import * as Pagination from "./Pagination.ts"
 import * as Session from "./Session.ts"
@@ -90,7 +91,7 @@ export const SessionSummary = Schema.Struct({
   status: nullish(SessionStatus),
   checkpoints_count: Schema.Int,
   display_name: nullish(Schema.String),
-  user_metadata: nullish(Metadata),
+  user_metadata: nullish(ReportedMetadata),
   checkpoint_storage_bytes: nullish(Schema.Int)
 })
 
@@ -139,7 +140,7 @@ export type SessionSearchRequest = typeof SessionSearchRequest.Type
  * @category schemas
  */
 export const SessionSearchResponse = Schema.Struct({
-  sessions: Schema.Array(SessionSummary),
+  sessions: listing(SessionSummary),
   next_cursor: nullish(SessionSearchCursor)
 })
 

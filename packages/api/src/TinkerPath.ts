@@ -1,10 +1,12 @@
 /**
  * Paths of checkpoints: `tinker://<training run>/<kind>/<name>`. The kind is `weights` for training states,
- * `sampler_weights` for weights to sample from, and `external_weights` for weights in a format of other programs.
+ * `sampler_weights` for weights to sample from, and `external_weights` for weights in a format of other programs. Some
+ * servers have the one kind `checkpoints` for weights to train and to sample from.
  *
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 
 /**
  * A parsed path.
@@ -22,11 +24,22 @@ export interface TinkerPath {
  * The kind of a checkpoint in a path.
  *
  * @since 0.1.0
+ * @category schemas
+ */
+export const Kind = Schema.Literal("weights", "sampler_weights", "external_weights", "checkpoints")
+
+/**
+ * @since 0.1.0
  * @category models
  */
-export type Kind = "weights" | "sampler_weights" | "external_weights"
+export type Kind = typeof Kind.Type
 
-const types = { weights: "training", sampler_weights: "sampler", external_weights: "external" } as const
+const types = {
+  weights: "training",
+  sampler_weights: "sampler",
+  external_weights: "external",
+  checkpoints: "training"
+} as const
 
 const isKind = (kind: string | undefined): kind is Kind => kind !== undefined && Object.hasOwn(types, kind)
 
@@ -68,6 +81,22 @@ export const checkpointId = (self: TinkerPath): string => `${self.kind}/${self.n
  * @category getters
  */
 export const checkpointType = (self: TinkerPath): "training" | "sampler" | "external" => types[self.kind]
+
+/**
+ * Whether the checkpoint is a training state.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isTrainingState = ({ kind }: TinkerPath): boolean => kind === "weights" || kind === "checkpoints"
+
+/**
+ * Whether the checkpoint has weights to sample from.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSampler = ({ kind }: TinkerPath): boolean => kind === "sampler_weights" || kind === "checkpoints"
 
 /**
  * Whether every compatible server accepts a checkpoint name: it has letters, digits, `_`, `-` and, except at the start,

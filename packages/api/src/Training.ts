@@ -6,7 +6,7 @@
 import * as Schema from "effect/Schema"
 import * as Datum from "./Datum.ts"
 import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
-import { JsonValue, Metrics, otherType, taggedUnion, typeField } from "./internal/schemas/wire.ts"
+import { JsonValue, Metrics, otherType, taggedUnion, typeField, withoutNulls } from "./internal/schemas/wire.ts"
 import * as LossFn from "./LossFn.ts"
 import * as TensorData from "./TensorData.ts"
 
@@ -66,9 +66,9 @@ export const ForwardRequest = Schema.Struct({
  * @category schemas
  */
 export const ForwardBackwardOutput = Schema.Struct({
-  loss_fn_output_type: Schema.String,
-  loss_fn_outputs: Schema.Array(Schema.Record({ key: Schema.String, value: TensorData.TensorData })),
-  metrics: Metrics
+  loss_fn_output_type: nullishWithDefault(Schema.String, () => ""),
+  loss_fn_outputs: nullishWithDefault(Schema.Array(withoutNulls(TensorData.TensorData)), () => []),
+  metrics: nullishWithDefault(Metrics, () => ({}))
 })
 
 /**

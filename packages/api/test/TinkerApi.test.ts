@@ -125,7 +125,7 @@ describe("TinkerApi", () => {
       })
       const page = yield* client.trainingRuns.listTrainingRuns({ urlParams: { limit: 20, access_scope: "accessible" } })
       const { last_request_time, ...rest } = page.training_runs[0]!
-      assert.strictEqual(DateTime.formatIso(last_request_time), "2026-01-01T00:00:00.500Z")
+      assert.strictEqual(DateTime.formatIso(last_request_time!), "2026-01-01T00:00:00.500Z")
       assert.deepStrictEqual(rest, {
         training_run_id: "s:train:0",
         base_model: "m",

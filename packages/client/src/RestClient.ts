@@ -79,9 +79,10 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Htt
   function* () {
     const client = yield* TinkerClient.TinkerClient
     const http = yield* HttpClient.HttpClient
+    const runs = trainingRuns.make(client)
     return {
-      ...trainingRuns.make(client),
-      ...checkpoints.make(client),
+      ...runs,
+      ...checkpoints.make(client, () => runs.streamTrainingRuns()),
       ...weights.make(client, http),
       ...sessions.make(client),
       ...account.make(client)

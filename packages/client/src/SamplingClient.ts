@@ -16,6 +16,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { withCaller } from "./internal/effect/runtime.ts"
+import { createSession } from "./internal/sampling/createSession.ts"
+import * as maxTokens from "./internal/sampling/maxTokens.ts"
 import { type ClientOptions, invalid, type SampleOptions } from "./internal/sampling/options.ts"
 import { SampleOperation, type SampleSettings } from "./internal/sampling/sampleOperation.ts"
 import { type MakeOptions, makeSampler, makeSettings } from "./internal/sampling/sampler.ts"
@@ -72,6 +74,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
   const queueState = yield* QueueState.make(`Sampling from ${samplingSessionId}`, attributes)
   const sampler = makeSampler(options, queueState)
   const settingsOf = makeSettings(session.clientConfig, options)
+  const context = yield* maxTokens.contextLength(client, samplingSessionId, options.base_model)
   const abandon = ({ requestId }: OperationRecord) =>
     requestId === undefined ? Effect.void : session.cancelSample(requestId)
 
@@ -87,6 +90,11 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
       )
     })
 
+  const sample = (method: SampleSettings["method"], prompt: ModelInput.ModelInput, given: SampleOptions) =>
+    maxTokens.isGiven(given)
+      ? sampleAs(method, prompt, given)
+      : Effect.flatMap(context, (length) => sampleAs(method, prompt, maxTokens.withMaxTokens(given, prompt, length)))
+
   const baseModel = (method: string) =>
     Effect.map(
       client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } }),
@@ -94,7 +102,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
     )
   return {
     samplingSessionId,
-    sample: (prompt, options = {}) => sampleAs("sample", prompt, options),
+    sample: (prompt, options = {}) => sample("sample", prompt, options),
     computeLogprobs: (prompt) =>
       Effect.flatMap(
         sampleAs("computeLogprobs", prompt, { sampling_params: { max_tokens: 1 }, prompt_logprobs: true }),
@@ -124,12 +132,8 @@ export const create = Effect.fn("SamplingClient.create")(function* (
   } & ({ readonly model_path: string } | { readonly base_model: string }) &
     ClientOptions
 ): Effect.fn.Return<SamplingClient, TinkerError.TinkerError> {
-  const { client, session } = options
   const method = "createSamplingClient"
-  if (
-    "model_path" in options &&
-    !Option.exists(TinkerPath.parse(options.model_path), ({ kind }) => kind === "sampler_weights")
-  ) {
+  if ("model_path" in options && !Option.exists(TinkerPath.parse(options.model_path), TinkerPath.isSampler)) {
     return yield* invalid(
       method,
       "model_path",
@@ -143,15 +147,9 @@ export const create = Effect.fn("SamplingClient.create")(function* (
   if (maxConcurrent !== undefined && !(Number.isInteger(maxConcurrent) && maxConcurrent > 0)) {
     return yield* invalid(method, "maxConcurrent", `is ${maxConcurrent}: give a whole number above 0`)
   }
-  const { sampling_session_id } = yield* client.call(
-    TinkerApi.createSamplingSession,
-    {
-      session_id: session.sessionId,
-      sampling_session_seq_id: yield* session.nextSamplingSeqId,
-      ...("model_path" in options ? { model_path: options.model_path } : { base_model: options.base_model }),
-      type: "create_sampling_session"
-    },
-    { method }
+  const samplingSessionId = yield* createSession(
+    options,
+    "model_path" in options ? { model_path: options.model_path } : { base_model: options.base_model }
   )
-  return yield* make({ ...options, samplingSessionId: sampling_session_id })
+  return yield* make({ ...options, samplingSessionId })
 })

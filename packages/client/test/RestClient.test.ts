@@ -84,7 +84,7 @@ describe("RestClient against the embedded service", () => {
         const run = yield* rest.getTrainingRun(paths[1]!)
         assert.deepStrictEqual(run, yield* rest.getTrainingRun(runs[0]!))
         assert.strictEqual(run.last_checkpoint?.tinker_path, paths[1])
-        assert.strictEqual((yield* rest.listTrainingRuns({ limit: 1 })).cursor.total_count, 2)
+        assert.strictEqual((yield* rest.listTrainingRuns({ limit: 1 })).cursor?.total_count, 2)
         const all = yield* collect(rest.streamTrainingRuns({ pageSize: 1 }))
         assert.sameMembers(
           all.map((one) => one.training_run_id),

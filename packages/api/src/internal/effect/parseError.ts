@@ -2,6 +2,34 @@
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 
+/** The path and the message of the first problem. @internal */
+export const firstProblem = (error: ParseResult.ParseError): string => {
+  try {
+    const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+    const path = (issue?.path ?? []).map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("")
+    return `${path}: ${issue?.message ?? "unknown"}`
+  } catch {
+    // the formatter recurses into the value
+    return ": is nested too deeply"
+  }
+}
+
+/** An array whose items are already decoded. Decoding and encoding keep the array itself. @internal */
+export const arrayFromSelf = <A>(item: Schema.Schema<A>): Schema.Schema<ReadonlyArray<A>> => {
+  const same = () => (value: unknown, _options: unknown, ast: Parameters<typeof ParseResult.is>[0]["ast"]) =>
+    Array.isArray(value)
+      ? ParseResult.succeed(value as ReadonlyArray<A>)
+      : ParseResult.fail(new ParseResult.Type(ast, value, "is not a list"))
+  return Schema.declare(
+    [item],
+    { decode: same, encode: same },
+    {
+      identifier: "List",
+      arbitrary: (items) => (fc) => fc.array(items(fc), { maxLength: 4 })
+    }
+  )
+}
+
 /** Why a value cannot be decoded or encoded. @internal */
 export class Invalid {
   readonly reason: string

@@ -5,13 +5,14 @@ import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as Checkpoint from "../../Checkpoint.ts"
 import * as Pagination from "../../Pagination.ts"
+import * as TinkerPath from "../../TinkerPath.ts"
 import * as Weights from "../../Weights.ts"
 
 const runPath = Schema.Struct({ training_run_id: Schema.String })
 /** The id of a checkpoint in a path: two segments, its kind and its name. */
 const checkpointPath = Schema.Struct({
   training_run_id: Schema.String,
-  kind: Schema.Literal("weights", "sampler_weights", "external_weights"),
+  kind: TinkerPath.Kind,
   name: Schema.String
 })
 const checkpointUrl = "/training_runs/:training_run_id/checkpoints/:kind/:name"

@@ -6,9 +6,16 @@ import { nullishWithDefault } from "./optional.ts"
 export const openEnum = <const L extends ReadonlyArray<string>>(..._known: L) =>
   Schema.String as unknown as Schema.Schema<L[number] | (string & {}), string>
 
-/** The `type` of a body. Readers ignore it; it may be absent or `null`. @internal */
+/** The `type` of a body. Readers ignore it: it may be absent, `null`, or another string. @internal */
 export const typeField = <const L extends string>(literal: L) =>
-  nullishWithDefault(Schema.Literal(literal), () => literal)
+  nullishWithDefault(
+    Schema.transform(Schema.String, Schema.Literal(literal), {
+      strict: true,
+      decode: () => literal,
+      encode: (type) => type
+    }) as unknown as Schema.Schema<L>,
+    () => literal
+  )
 
 /** The `type` of a union member that this version does not know: any but the known ones. @internal */
 export const otherType = (...known: ReadonlyArray<string>) =>
@@ -16,6 +23,22 @@ export const otherType = (...known: ReadonlyArray<string>) =>
 
 /** Metadata that users attach: strings by name. @internal */
 export const Metadata = Schema.Record({ key: Schema.String, value: Schema.String })
+
+/** A record that drops the entries whose value is `null`. @internal */
+export const withoutNulls = <A, I>(value: Schema.Schema<A, I>) =>
+  Schema.transform(
+    Schema.Record({ key: Schema.String, value: Schema.NullOr(value) }),
+    Schema.Record({ key: Schema.String, value: Schema.typeSchema(value) }),
+    {
+      strict: true,
+      decode: (record) =>
+        Object.fromEntries(Object.entries(record).filter((entry): entry is [string, A] => entry[1] !== null)),
+      encode: (record) => record
+    }
+  ) as unknown as Schema.Schema<{ readonly [key: string]: A }, { readonly [key: string]: I }>
+
+/** Metadata as servers report it. @internal */
+export const ReportedMetadata = withoutNulls(Schema.String)
 
 /** Any JSON value. @internal */
 export const JsonValue = Schema.Unknown.annotations({ arbitrary: () => (fc) => fc.jsonValue() })

@@ -1,4 +1,5 @@
 /** Handlers of `tinker run`. */
+import * as Pagination from "@effect-tinker/api/Pagination"
 import type * as TrainingRun from "@effect-tinker/api/TrainingRun"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as Clock from "effect/Clock"
@@ -18,7 +19,7 @@ type Run = TrainingRun.TrainingRun
 const cells: { readonly [name in columns.Name]: (run: Run, now: number) => string } = {
   id: (run) => run.training_run_id,
   model: (run) => run.base_model,
-  owner: (run) => run.model_owner,
+  owner: (run) => run.model_owner ?? "N/A",
   lora: (run) => (run.is_lora && run.lora_rank ? `Rank ${run.lora_rank}` : format.bool(run.is_lora)),
   updated: (run, now) => format.relative(run.last_request_time, now),
   status: (run) => (run.corrupted ? "Failed" : "OK"),
@@ -50,7 +51,8 @@ export const list = (options: Global & { readonly limit: number; readonly column
           page: (limit, offset) =>
             Effect.map(rest.listTrainingRuns({ limit, offset }), ({ cursor, training_runs }) => ({
               items: training_runs,
-              total: cursor.total_count
+              leftOut: Pagination.leftOut(training_runs).length,
+              total: cursor?.total_count
             }))
         })
       )
@@ -92,7 +94,7 @@ export const info = (options: Global & { readonly runId: string }) =>
         rows: [
           ["Run ID", run.training_run_id],
           ["Base Model", run.base_model],
-          ["Owner", run.model_owner],
+          ["Owner", cells.owner(run, now)],
           ["LoRA", format.lora(run)],
           ["Last Update", format.relative(run.last_request_time, now)],
           ["Status", cells.status(run, now)],

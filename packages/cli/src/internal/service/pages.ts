@@ -5,8 +5,10 @@ import * as progress from "../terminal/progress.ts"
 
 interface Page<A> {
   readonly items: ReadonlyArray<A>
-  /** The number of items on all pages. */
-  readonly total: number
+  /** The number of entries of this page that could not be read. */
+  readonly leftOut: number
+  /** The number of items on all pages, where the service reports it. */
+  readonly total: number | undefined
 }
 
 interface Options<A, E, R> {
@@ -26,19 +28,24 @@ export const collect = <A, E, R>(options: Options<A, E, R>) =>
       const { limit, page, pageSize } = options
       const first = yield* page(limit > 0 ? Math.min(pageSize, limit) : pageSize, 0)
       const items = [...first.items]
-      const wanted = Math.min(limit > 0 ? limit : first.total, first.total)
-      if (items.length < wanted) {
+      let offset = first.items.length + first.leftOut
+      // a service that reports no total is asked for one page
+      const total = first.total ?? offset
+      const wanted = Math.min(limit > 0 ? limit : total, total)
+      if (offset < wanted) {
         const bar = yield* progress.make(options.format, `Fetching ${wanted} ${options.what}`, wanted)
-        yield* bar.update(items.length)
-        while (items.length < wanted) {
-          const size = Math.min(pageSize, wanted - items.length)
-          const next = yield* page(size, items.length)
+        yield* bar.update(offset)
+        while (offset < wanted) {
+          const size = Math.min(pageSize, wanted - offset)
+          const next = yield* page(size, offset)
           items.push(...next.items)
-          yield* bar.update(items.length)
-          if (next.items.length < size) break
+          const received = next.items.length + next.leftOut
+          offset += received
+          yield* bar.update(offset)
+          if (received < size) break
         }
       }
-      return { items, total: first.total }
+      return { items, total }
     })
   )
 

@@ -33,7 +33,7 @@ export const relative = (time: DateTime.Utc | undefined, now: number): string =>
 }
 
 /** @internal */
-export const bool = (value: boolean): string => (value ? "Yes" : "No")
+export const bool = (value: boolean | undefined): string => (value === undefined ? "N/A" : value ? "Yes" : "No")
 
 /** A time as Python's `str()` writes it: `2026-05-27 20:00:00+00:00`. @internal */
 export const pythonTime = (time: DateTime.Utc): string => {
@@ -43,5 +43,7 @@ export const pythonTime = (time: DateTime.Utc): string => {
 }
 
 /** Whether a run trains a LoRA adapter, and its rank. @internal */
-export const lora = (run: { readonly is_lora: boolean; readonly lora_rank?: number | undefined }): string =>
-  run.is_lora && run.lora_rank ? `Yes (Rank ${run.lora_rank})` : bool(run.is_lora)
+export const lora = (run: {
+  readonly is_lora?: boolean | undefined
+  readonly lora_rank?: number | undefined
+}): string => (run.is_lora && run.lora_rank ? `Yes (Rank ${run.lora_rank})` : bool(run.is_lora))

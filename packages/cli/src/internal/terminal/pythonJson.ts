@@ -24,8 +24,8 @@ export const checkpoint = (self: Checkpoint.Checkpoint) => ({
 export const trainingRun = (self: TrainingRun.TrainingRun) => ({
   training_run_id: self.training_run_id,
   base_model: self.base_model,
-  model_owner: self.model_owner,
-  is_lora: self.is_lora,
+  model_owner: self.model_owner ?? null,
+  is_lora: self.is_lora ?? null,
   corrupted: self.corrupted,
   lora_rank: self.lora_rank ?? null,
   last_request_time: time(self.last_request_time),

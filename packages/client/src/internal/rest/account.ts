@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as inputs from "./inputs.ts"
-import { operation } from "./operation.ts"
+import { listOperation, operation } from "./operation.ts"
 import type * as options from "./options.ts"
 
 /**
@@ -49,7 +49,7 @@ const windowMillis = Duration.toMillis("14 days")
 const getAuditLog =
   (client: TinkerClient.Service): Account["getAuditLog"] =>
   ({ day, event_type = "all" } = {}) =>
-    operation(
+    listOperation(
       "getAuditLog",
       client.call(TinkerApi.getAuditLog, inputs.noPayload, {
         urlParams: { event_type, ...(day === undefined ? {} : { day }) }
@@ -60,7 +60,7 @@ const getBillingUsage =
   (client: TinkerClient.Service): Account["getBillingUsage"] =>
   (window) => {
     const method = "getBillingUsage"
-    return operation(
+    return listOperation(
       method,
       DateTime.lessThan(window.starting_on, window.ending_before)
         ? client.call(TinkerApi.getBillingUsage, inputs.noPayload, { method, urlParams: window })
@@ -91,7 +91,7 @@ const streamBillingUsage =
 const getCheckpointStorage =
   (client: TinkerClient.Service): Account["getCheckpointStorage"] =>
   (options = {}) =>
-    operation(
+    listOperation(
       "getCheckpointStorage",
       client.call(TinkerApi.getCheckpointStorage, inputs.noPayload, { urlParams: inputs.projectParams(options) })
     )
@@ -116,7 +116,7 @@ const identityOf = (claims: Auth.Claims | undefined): options.RestEffect<options
 export const make = (client: TinkerClient.Service): Account => {
   const getUsage = getBillingUsage(client)
   return {
-    getServerCapabilities: operation(
+    getServerCapabilities: listOperation(
       "getServerCapabilities",
       client.call(TinkerApi.getServerCapabilities, inputs.noPayload)
     ),

@@ -13,7 +13,9 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as codec from "../codec/endpoint.ts"
 import * as inputs from "./inputs.ts"
+import { isMissingRoute, withoutKind } from "./operation.ts"
 import type * as options from "./options.ts"
+import * as signedUrls from "./signedUrls.ts"
 import type { DurationInput } from "../util/duration.ts"
 
 const method = "getCheckpointArchiveUrl"
@@ -27,29 +29,46 @@ const decodeArchive = Schema.decodeUnknown(Schema.parseJson(Checkpoint.ArchiveUr
 
 const unreadable = (reason: string) => new TinkerError.DecodeError({ method, reason })
 
+/**
+ * Sends the request. Services whose routes have no kind reject it (404 or 405), and know the checkpoint by its bare name.
+ */
+const sendRequest = (
+  client: TinkerClient.Service,
+  path: TinkerPath.TinkerPath,
+  policy: RetryPolicy.RetryPolicy
+): options.RestEffect<TinkerClient.RawResponse> => {
+  const options = { method, path, policy: { ...policy, ...RetryPolicy.never, timeout: policy.timeout } }
+  const byName = client.request(withoutKind(TinkerApi.getCheckpointArchive), inputs.noPayload, options)
+  return path.kind === "checkpoints"
+    ? byName
+    : Effect.catchIf(
+        client.request(TinkerApi.getCheckpointArchive, inputs.noPayload, options),
+        isMissingRoute,
+        (missing) =>
+          Effect.mapError(byName, (error) =>
+            // a route that exists says more about the checkpoint
+            isMissingRoute(error) && missing._tag === "NotFound" ? missing : error
+          )
+      )
+}
+
 /** Sends one request. A 503 means that the archive is being built, so it is returned and not retried as a failure. */
 const requestArchive = (
   client: TinkerClient.Service,
   path: TinkerPath.TinkerPath,
   policy: RetryPolicy.RetryPolicy
 ): options.RestEffect<TinkerClient.RawResponse | TinkerError.ServerError> =>
-  client
-    .request(TinkerApi.getCheckpointArchive, inputs.noPayload, {
-      method,
-      path,
-      policy: { ...policy, ...RetryPolicy.never, timeout: policy.timeout }
-    })
-    .pipe(
-      Effect.catchIf(
-        (error): error is TinkerError.ServerError => error._tag === "ServerError" && error.status === 503,
-        (building) => Effect.succeed(building)
-      ),
-      RetryPolicy.apply(policy)
-    )
+  sendRequest(client, path, policy).pipe(
+    Effect.catchIf(
+      (error): error is TinkerError.ServerError => error._tag === "ServerError" && error.status === 503,
+      (building) => Effect.succeed(building)
+    ),
+    RetryPolicy.apply(policy)
+  )
 
 const resolveUrl = (url: string, base: string): Effect.Effect<string, TinkerError.DecodeError> =>
   URL.canParse(url, base)
-    ? Effect.succeed(new URL(url, base).href)
+    ? signedUrls.checkScheme(method, new URL(url, base).href)
     : Effect.fail(unreadable(`${JSON.stringify(url)} is not a URL`))
 
 /** Reads the signed URL from a redirect, or from the body of a response. */

@@ -3,13 +3,16 @@ import * as Checkpoint from "@effect-tinker/api/Checkpoint"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import type * as TrainingRun from "@effect-tinker/api/TrainingRun"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as codec from "../codec/endpoint.ts"
 import * as deletion from "./deletion.ts"
 import * as inputs from "./inputs.ts"
-import { onCheckpoint, operation } from "./operation.ts"
+import { byKindOrName, isMissingRoute, listOperation, onCheckpoint } from "./operation.ts"
 import type * as options from "./options.ts"
 import * as pages from "./pages.ts"
 
@@ -22,7 +25,7 @@ import * as pages from "./pages.ts"
 export interface Checkpoints {
   /** All checkpoints of one run. */
   readonly listCheckpoints: (training_run_id: string) => options.RestEffect<Checkpoint.CheckpointsListResponse>
-  /** One page of the user's checkpoints of all runs, newest first. */
+  /** One page of the user's checkpoints of all runs, newest first; gathered from the runs where the service has no such list. */
   readonly listUserCheckpoints: (options?: options.Page) => options.RestEffect<Checkpoint.CheckpointsListResponse>
   /** All of the user's checkpoints, newest first, page by page. */
   readonly streamUserCheckpoints: (options?: options.Walk) => options.RestStream<Checkpoint.Checkpoint>
@@ -59,36 +62,105 @@ const listCheckpoints =
   (client: TinkerClient.Service): Checkpoints["listCheckpoints"] =>
   (training_run_id) => {
     const method = "listCheckpoints"
-    return operation(
+    return listOperation(
       method,
       client.call(TinkerApi.listCheckpoints, inputs.noPayload, { method, path: { training_run_id } })
     )
   }
 
+const concurrentRuns = 8
+
+/** What the listing of all runs is made of. */
+interface Listings {
+  readonly runs: () => options.RestStream<TrainingRun.TrainingRun>
+  readonly ofRun: (training_run_id: string) => options.RestEffect<Checkpoint.CheckpointsListResponse>
+}
+
+const millisOf = ({ time }: Checkpoint.Checkpoint): number => (time === undefined ? 0 : DateTime.toEpochMillis(time))
+
+/** The checkpoints of a run; none if it has been deleted meanwhile. */
+const checkpointsOf = (
+  { ofRun }: Listings,
+  training_run_id: string
+): options.RestEffect<ReadonlyArray<Checkpoint.Checkpoint>> =>
+  ofRun(training_run_id).pipe(
+    Effect.map(({ checkpoints }) => checkpoints),
+    Effect.catchTag("NotFound", () => Effect.succeed([]))
+  )
+
+/** All checkpoints of all runs, newest first. */
+const listAll = (method: string, listings: Listings): options.RestEffect<ReadonlyArray<Checkpoint.Checkpoint>> =>
+  listings.runs().pipe(
+    Stream.catchAll((error) =>
+      Stream.fail(
+        isMissingRoute(error)
+          ? new TinkerError.NotFound({
+              method,
+              status: 404,
+              detail: "this service lists neither all checkpoints nor all runs: list the checkpoints of one run"
+            })
+          : error
+      )
+    ),
+    Stream.mapEffect(({ training_run_id }) => checkpointsOf(listings, training_run_id), {
+      concurrency: concurrentRuns
+    }),
+    Stream.flatMap((checkpoints) => Stream.fromIterable(checkpoints)),
+    Stream.runCollect,
+    Effect.map((all) => Array.from(all).sort((a, b) => millisOf(b) - millisOf(a)))
+  )
+
+/** One page, from the service or from the checkpoints of all runs. */
+const pageOf = (
+  client: TinkerClient.Service,
+  method: string,
+  options: options.Page,
+  all: options.RestEffect<ReadonlyArray<Checkpoint.Checkpoint>>
+): options.RestEffect<Checkpoint.CheckpointsListResponse> =>
+  Effect.flatMap(inputs.pageParams(method, options), (urlParams) =>
+    Effect.catchIf(
+      client.call(TinkerApi.listUserCheckpoints, inputs.noPayload, { method, urlParams }),
+      isMissingRoute,
+      () =>
+        Effect.map(all, (checkpoints) => {
+          const { limit = 100, offset = 0 } = options
+          return {
+            checkpoints: checkpoints.slice(offset, offset + limit),
+            cursor: { offset, limit, total_count: checkpoints.length }
+          }
+        })
+    )
+  )
+
 const listUserCheckpoints =
-  (client: TinkerClient.Service): Checkpoints["listUserCheckpoints"] =>
+  (client: TinkerClient.Service, listings: Listings): Checkpoints["listUserCheckpoints"] =>
   (options = {}) => {
     const method = "listUserCheckpoints"
-    return operation(
-      method,
-      Effect.flatMap(inputs.pageParams(method, options), (urlParams) =>
-        client.call(TinkerApi.listUserCheckpoints, inputs.noPayload, { method, urlParams })
-      )
-    )
+    return listOperation(method, pageOf(client, method, options, listAll(method, listings)))
   }
 
 const streamUserCheckpoints =
-  (list: Checkpoints["listUserCheckpoints"]): Checkpoints["streamUserCheckpoints"] =>
-  (options = {}) =>
-    pages.byOffset("streamUserCheckpoints", options, (page) =>
-      Effect.map(list(page), ({ checkpoints, cursor }) => ({ items: checkpoints, total: cursor?.total_count }))
+  (client: TinkerClient.Service, listings: Listings): Checkpoints["streamUserCheckpoints"] =>
+  (options = {}) => {
+    const method = "streamUserCheckpoints"
+    return Stream.unwrap(
+      // listed once, and not once a page
+      Effect.map(Effect.cached(listAll(method, listings)), (all) =>
+        pages.byOffset(method, options, (page) =>
+          Effect.map(listOperation("listUserCheckpoints", pageOf(client, method, page, all)), (response) => ({
+            items: response.checkpoints,
+            total: response.cursor?.total_count
+          }))
+        )
+      )
     )
+  }
 
 const searchCheckpoints =
   (client: TinkerClient.Service): Checkpoints["searchCheckpoints"] =>
   (request = {}) => {
     const method = "searchCheckpoints"
-    return operation(
+    return listOperation(
       method,
       Effect.flatMap(readCheckpointSearch(request), (payload) =>
         client.call(TinkerApi.searchCheckpoints, payload, { method })
@@ -127,14 +199,14 @@ const publishCheckpoint =
   (client: TinkerClient.Service): Checkpoints["publishCheckpoint"] =>
   (target) =>
     onCheckpoint("publishCheckpoint", target, (path) =>
-      client.call(TinkerApi.publishCheckpoint, inputs.noPayload, { path })
+      client.call(byKindOrName(path, TinkerApi.publishCheckpoint), inputs.noPayload, { path })
     )
 
 const unpublishCheckpoint =
   (client: TinkerClient.Service): Checkpoints["unpublishCheckpoint"] =>
   (target) =>
     onCheckpoint("unpublishCheckpoint", target, (path) =>
-      client.call(TinkerApi.unpublishCheckpoint, inputs.noPayload, { path })
+      client.call(byKindOrName(path, TinkerApi.unpublishCheckpoint), inputs.noPayload, { path })
     )
 
 const setCheckpointTtl =
@@ -148,7 +220,7 @@ const setCheckpointTtl =
             "ttl_seconds",
             `is ${ttl_seconds}: give a whole number above 0, or null to keep the checkpoint`
           )
-        : client.call(TinkerApi.setCheckpointTtl, { ttl_seconds }, { path })
+        : client.call(byKindOrName(path, TinkerApi.setCheckpointTtl), { ttl_seconds }, { path })
     )
   }
 
@@ -157,20 +229,20 @@ const deleteCheckpoint =
   (target) => {
     const method = "deleteCheckpoint"
     return onCheckpoint(method, target, (path) =>
-      client.call(TinkerApi.deleteCheckpoint, inputs.noPayload, { method, path })
+      client.call(byKindOrName(path, TinkerApi.deleteCheckpoint), inputs.noPayload, { method, path })
     )
   }
 
 /** @internal */
-export const make = (client: TinkerClient.Service): Checkpoints => {
+export const make = (client: TinkerClient.Service, runs: Listings["runs"]): Checkpoints => {
   const ofRun = listCheckpoints(client)
-  const listUser = listUserCheckpoints(client)
-  const streamUser = streamUserCheckpoints(listUser)
+  const listings = { runs, ofRun }
+  const streamUser = streamUserCheckpoints(client, listings)
   const search = searchCheckpoints(client)
   const deleteOne = deleteCheckpoint(client)
   return {
     listCheckpoints: ofRun,
-    listUserCheckpoints: listUser,
+    listUserCheckpoints: listUserCheckpoints(client, listings),
     streamUserCheckpoints: streamUser,
     searchCheckpoints: search,
     streamCheckpointSearch: streamCheckpointSearch(search),

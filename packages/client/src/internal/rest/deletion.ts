@@ -29,8 +29,9 @@ const method = "deleteCheckpoints"
 const matches =
   (conditions: options.SelectionConditions, now: number) =>
   ({ checkpoint_type, time }: Checkpoint.Checkpoint): boolean => {
-    const savedAt = DateTime.toEpochMillis(time)
     const { after, before, olderThan } = conditions
+    // a comparison with NaN is false: a checkpoint of unknown age meets no condition on it
+    const savedAt = time === undefined ? Number.NaN : DateTime.toEpochMillis(time)
     return (
       (conditions.checkpoint_type === undefined || checkpoint_type === conditions.checkpoint_type) &&
       (before === undefined || savedAt < DateTime.toEpochMillis(before)) &&

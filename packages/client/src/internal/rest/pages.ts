@@ -1,4 +1,5 @@
 /** Streams the items of a paged listing, by offset or by cursor. */
+import * as Pagination from "@effect-tinker/api/Pagination"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -7,6 +8,7 @@ import * as Stream from "effect/Stream"
 import type * as options from "./options.ts"
 
 interface Page<A> {
+  /** without the entries that could not be read, which `Pagination.leftOut` counts */
   readonly items: ReadonlyArray<A>
   /** number of items in the whole listing, where the service reports it */
   readonly total: number | undefined
@@ -17,10 +19,14 @@ type FetchPage<A> = (at: {
   readonly offset: number
 }) => Effect.Effect<Page<A>, TinkerError.TinkerError>
 
+/** The number of entries of a page, also of those that could not be read. */
+const sizeOf = (items: ReadonlyArray<unknown>): number => items.length + Pagination.leftOut(items).length
+
 /** The offset of the next page, if there may be one. A service may return fewer items than `limit`. */
 const nextOffset = ({ items, total }: Page<unknown>, offset: number, limit: number): number | undefined => {
-  const next = offset + items.length
-  const more = items.length > 0 && (total === undefined ? items.length >= limit : next < total)
+  const size = sizeOf(items)
+  const next = offset + size
+  const more = size > 0 && (total === undefined ? size >= limit : next < total)
   return more ? next : undefined
 }
 
@@ -47,7 +53,7 @@ const concurrently = <A>(
       if (next === undefined) return first
       if (page.total === undefined) return Stream.concat(first, sequentially(fetch, limit, next))
       // the service may allow smaller pages only
-      const size = page.items.length
+      const size = sizeOf(page.items)
       const offsets = Array.from({ length: Math.ceil((page.total - next) / size) }, (_, index) => next + index * size)
       return Stream.concat(
         first,

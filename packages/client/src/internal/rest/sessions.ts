@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as codec from "../codec/endpoint.ts"
 import * as inputs from "./inputs.ts"
-import { operation } from "./operation.ts"
+import { listOperation, operation } from "./operation.ts"
 import type * as options from "./options.ts"
 import * as pages from "./pages.ts"
 import * as sessionTrace from "./sessionTrace.ts"
@@ -55,7 +55,7 @@ const getSession =
   (client: TinkerClient.Service): Sessions["getSession"] =>
   (session_id, options = {}) => {
     const method = "getSession"
-    return operation(
+    return listOperation(
       method,
       client.call(TinkerApi.getSession, inputs.noPayload, {
         path: { session_id },
@@ -68,7 +68,7 @@ const listSessions =
   (client: TinkerClient.Service): Sessions["listSessions"] =>
   (options = {}) => {
     const method = "listSessions"
-    return operation(
+    return listOperation(
       method,
       Effect.flatMap(inputs.pageParams(method, options), (page) =>
         client.call(TinkerApi.listSessions, inputs.noPayload, {
@@ -93,7 +93,7 @@ const searchSessions =
   (client: TinkerClient.Service): Sessions["searchSessions"] =>
   (request = {}) => {
     const method = "searchSessions"
-    return operation(
+    return listOperation(
       method,
       Effect.flatMap(readSessionSearch(request), (payload) =>
         client.call(TinkerApi.searchSessions, payload, { method })

@@ -11,6 +11,17 @@ import { readBounded } from "../util/boundedBody.ts"
 /** A signed URL without its query, which grants access and must not appear in errors. @internal */
 export const withoutSignature = (url: string): string => url.split("?")[0]!
 
+/** Fails at once for a URL that is not http(s), such as the path of a directory on the machine of the service. @internal */
+export const checkScheme = (method: string, url: string): Effect.Effect<string, TinkerError.DecodeError> =>
+  /^https?:/i.test(url)
+    ? Effect.succeed(url)
+    : new TinkerError.DecodeError({
+        method,
+        reason:
+          `the service names ${JSON.stringify(withoutSignature(url))}, which is no http(s) URL: ` +
+          "a file path leads to the files on the machine of the service, to be copied there"
+      })
+
 /** Sends a request, and fails unless the response is successful. Its body is not read yet. @internal */
 export const execute = (
   http: HttpClient.HttpClient,
@@ -18,10 +29,12 @@ export const execute = (
   request: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, TinkerError.TinkerError, Scope.Scope> => {
   const url = withoutSignature(request.url)
-  return http.execute(request).pipe(
-    Effect.mapError(
-      (error) => new TinkerError.TransportError({ method, reason: "Connection", url, cause: error.cause })
-    ),
+  const execute = Effect.mapError(
+    http.execute(request),
+    (error) => new TinkerError.TransportError({ method, reason: "Connection", url, cause: error.cause })
+  )
+  return checkScheme(method, request.url).pipe(
+    Effect.andThen(execute),
     Effect.flatMap((response) =>
       response.status >= 200 && response.status < 300 ? Effect.succeed(response) : failWith(method, response)
     )

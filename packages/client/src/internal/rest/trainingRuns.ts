@@ -4,7 +4,7 @@ import type * as TrainingRun from "@effect-tinker/api/TrainingRun"
 import * as Effect from "effect/Effect"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as inputs from "./inputs.ts"
-import { operation } from "./operation.ts"
+import { listOperation, operation } from "./operation.ts"
 import type * as options from "./options.ts"
 import * as pages from "./pages.ts"
 
@@ -50,7 +50,7 @@ const listTrainingRuns =
   (client: TinkerClient.Service): TrainingRuns["listTrainingRuns"] =>
   (options = {}) => {
     const method = "listTrainingRuns"
-    return operation(
+    return listOperation(
       method,
       Effect.flatMap(inputs.pageParams(method, options), (page) =>
         client.call(TinkerApi.listTrainingRuns, inputs.noPayload, {
@@ -67,7 +67,7 @@ const streamTrainingRuns =
     pages.byOffset("streamTrainingRuns", options, (page) =>
       Effect.map(list({ ...page, access_scope: options.access_scope, project_id: options.project_id }), (response) => ({
         items: response.training_runs,
-        total: response.cursor.total_count
+        total: response.cursor?.total_count
       }))
     )
 

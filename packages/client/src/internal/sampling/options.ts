@@ -3,6 +3,7 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Either from "effect/Either"
 import * as codec from "../codec/endpoint.ts"
 import type { DurationInput } from "../util/duration.ts"
 
@@ -13,6 +14,10 @@ import type { DurationInput } from "../util/duration.ts"
 export interface SampleOptions {
   /** independent samples of the same prompt; 1 by default */
   readonly num_samples?: number | undefined
+  /**
+   * Without `max_tokens`, the sequences may fill the context of the model; where the service does not report its length,
+   * they have at most 1,024 tokens.
+   */
   readonly sampling_params?: typeof Sampling.SamplingParams.Encoded | undefined
   /** computes the logprobs of the prompt's tokens as well */
   readonly prompt_logprobs?: boolean | undefined
@@ -52,7 +57,11 @@ export interface ClientOptions {
 export const invalid = (method: string, path: string, reason: string): TinkerError.InvalidInput =>
   new TinkerError.InvalidInput({ method, path, reason })
 
-const readParams = codec.input("sample", "sampling_params", Sampling.SamplingParams)
+const decodeParams = codec.input("sample", "sampling_params", Sampling.SamplingParams)
+
+/** Reads the parameters in the form that all services accept: `stop` is a list. */
+const readParams = (params: NonNullable<SampleOptions["sampling_params"]>): ReturnType<typeof decodeParams> =>
+  Either.map(decodeParams(params), (read) => (typeof read.stop === "string" ? { ...read, stop: [read.stop] } : read))
 
 // most samples of a program have the same parameters
 const recentParams = new Map<string, ReturnType<typeof readParams>>()

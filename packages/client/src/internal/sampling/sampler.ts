@@ -23,6 +23,8 @@ export type MakeOptions = {
   readonly client: TinkerClient.Service
   readonly session: Session.Service
   readonly samplingSessionId: string
+  /** its base model, where the caller knows it */
+  readonly base_model?: string | undefined
 } & ClientOptions
 
 /** @internal */

@@ -49,6 +49,6 @@ export const checkMetadata = (method: string, metadata: { readonly [key: string]
 
 /** Fails with `InvalidInput` unless the path is that of a training state. @internal */
 export const checkStatePath = (method: string, path: string): Effect.Effect<void, TinkerError.InvalidInput> =>
-  Option.exists(TinkerPath.parse(path), ({ kind }) => kind === "weights")
+  Option.exists(TinkerPath.parse(path), TinkerPath.isTrainingState)
     ? Effect.void
     : invalidInput(method, "path", `is ${JSON.stringify(path)}: give "tinker://<training run>/weights/<name>"`)

@@ -11,7 +11,8 @@ type Authorized<A> = Effect.Effect<A, responses.OperationRejection>
 /** Parses a `tinker://` path. @internal */
 export const parsePath = (path: string): Authorized<TinkerPath.TinkerPath> => {
   const parsed = TinkerPath.parse(path)
-  return Option.isSome(parsed)
+  // servers with another layout have the kind `checkpoints`
+  return Option.isSome(parsed) && parsed.value.kind !== "checkpoints"
     ? Effect.succeed(parsed.value)
     : responses.badRequest(`path ${JSON.stringify(path)} is not a checkpoint path`)
 }

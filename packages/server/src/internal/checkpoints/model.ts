@@ -1,6 +1,6 @@
 /** The data types and errors of checkpoint stores, which `CheckpointStore` exports. */
 import * as Model from "@effect-tinker/api/Model"
-import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
 import { optionalKey } from "../effect/optionalKey.ts"
@@ -59,7 +59,7 @@ export class CheckpointStoreError extends Schema.TaggedError<CheckpointStoreErro
  */
 export const Info = Schema.Struct({
   training_run_id: Schema.String,
-  kind: Schema.Literal("weights", "sampler_weights", "external_weights"),
+  kind: TinkerPath.Kind,
   name: Schema.String,
   base_model: Schema.String,
   lora_config: Model.LoraConfig,

@@ -79,7 +79,7 @@ export const listTrainingRuns = (
   Effect.map(visibleTrainingRuns(state, access_scope), (runs) => {
     const listed = paging
       .newestFirst(Array.from(runs.values()), (run) => [
-        DateTime.toEpochMillis(run.last_request_time),
+        run.last_request_time === undefined ? 0 : DateTime.toEpochMillis(run.last_request_time),
         run.training_run_id
       ])
       .filter(

@@ -1,5 +1,6 @@
 /** Handlers of `tinker checkpoint list` and `info`. */
 import type * as Checkpoint from "@effect-tinker/api/Checkpoint"
+import * as Pagination from "@effect-tinker/api/Pagination"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -32,7 +33,8 @@ const fetchOfUser = (options: Global & { readonly limit: number }) =>
       page: (limit, offset) =>
         Effect.map(rest.listUserCheckpoints({ limit, offset }), ({ checkpoints, cursor }) => ({
           items: checkpoints,
-          total: cursor?.total_count ?? offset + checkpoints.length
+          leftOut: Pagination.leftOut(checkpoints).length,
+          total: cursor?.total_count
         }))
     })
   )
@@ -81,7 +83,7 @@ export const info = (options: Global & { readonly path: string }) =>
     )
     const now = yield* Clock.currentTimeMillis
     yield* output.print(options.format, {
-      json: { ...pythonJson.checkpoint(checkpoint), is_lora: run.is_lora, lora_rank: run.lora_rank ?? null },
+      json: { ...pythonJson.checkpoint(checkpoint), is_lora: run.is_lora ?? null, lora_rank: run.lora_rank ?? null },
       table: {
         title: `Checkpoint: ${checkpoint.checkpoint_id}`,
         columns: ["Property", "Value"],
