@@ -1,4 +1,5 @@
 /** A service whose users have API keys. */
+import type * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
@@ -6,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as client from "./client.ts"
 
 /** Starts a service for the users `tml-ada` and `tml-bob`; the result runs an effect with the key of one. */
-export const start = (options: { readonly tokenLifetime?: "1 hour" } = {}) =>
+export const start = (options: TinkerServer.Options = {}) =>
   Effect.map(
     client.start({ ...options, apiKeys: ["tml-ada", "tml-bob"].map((key) => Redacted.make(key)) }),
     ({ client: http }) =>

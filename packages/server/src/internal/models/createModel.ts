@@ -11,8 +11,10 @@ import type * as Engine from "../../Engine.ts"
 import * as checkpoints from "../checkpoints/access.ts"
 import * as fairModel from "../turns/fairModel.ts"
 import * as fingerprint from "../util/fingerprint.ts"
+import * as size from "../util/size.ts"
 import * as responses from "../util/responses.ts"
 import { checkLoraConfig, findBaseModel, requireBaseModel, supportedNames } from "../work/baseModels.ts"
+import { overloaded } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type * as sessions from "../work/sessions.ts"
@@ -122,10 +124,13 @@ const submitCreation = Effect.fnUntraced(function* (
   const { base, id, session, type } = creation
   const parent = yield* outcomes.currentParentSpan
   const now = yield* Clock.currentTimeMillis
+  const bytes = size.of(creation.identity)
+  const rejection = models.get(id) === undefined ? overloaded(models.environment, session.load, bytes) : undefined
+  if (rejection !== undefined) return yield* rejection
   const submit = (record: ModelRecord) =>
     record.queue.add(0, {
       fingerprint: fingerprint.of(creation.identity),
-      entry: (seqId) => addFuture(models, record, type, seqId),
+      entry: (seqId) => addFuture(models, record, type, seqId, bytes),
       work: () =>
         outcomes.runOperation(
           type,

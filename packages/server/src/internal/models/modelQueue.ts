@@ -24,6 +24,8 @@ export interface Options {
   readonly futures: futures.Futures
   /** how long operations wait for a missing `seq_id` before them */
   readonly gapTimeout: Duration.Duration
+  /** how far the `seq_id` of an operation may be ahead of the one that runs next */
+  readonly maxAhead: number
   /** names the model in error messages */
   readonly name: string
 }
@@ -97,7 +99,7 @@ export class ModelQueue {
   /** Uses up the `seq_id` of a rejected request, so that the operations behind it can run. */
   consumeSeqId(seqId: number, fingerprint: string, rejection: responses.OperationRejection): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.lookUp(seqId, fingerprint) === undefined
+      this.lookUp(seqId, fingerprint) === undefined && this.tooFarAhead(seqId) === undefined
         ? this.take(seqId, { fingerprint, response: rejection }, undefined)
         : Effect.void
     ).pipe(Effect.uninterruptible)
@@ -138,9 +140,17 @@ export class ModelQueue {
     })
   }
 
-  /** Whether this `seq_id` is the next to run, or others wait for it. Such an operation is admitted under any load. */
+  /** Whether the queued operations wait for this `seq_id`. It is admitted under any load: there is one at a time. */
   isAwaited(seqId: number | undefined): boolean {
-    return seqId !== undefined && (seqId < this.highest || seqId === this.next)
+    return seqId === this.next && this.queued.size > 0
+  }
+
+  /** The rejection of a `seq_id` before which so many are missing that it would be in vain to wait for them. */
+  tooFarAhead(seqId: number | undefined): responses.OperationRejection | undefined {
+    const { maxAhead, name } = this.options
+    return seqId === undefined || seqId <= this.next + maxAhead
+      ? undefined
+      : responses.tooMany(`${name}: seq_id ${seqId} is more than ${maxAhead} ahead of ${this.next}, which runs next`)
   }
 
   /** The `seq_id` that the queued operations wait for, if they do. */
@@ -190,13 +200,20 @@ export class ModelQueue {
   private take(seqId: number, use: UsedSeqId, operation: QueuedOperation | undefined): Effect.Effect<void> {
     this.highest = Math.max(this.highest, seqId)
     this.used.set(seqId, use)
-    // a request that is repeated after more than that many others is rejected as too late
-    this.used.delete(seqId - maxUsedSeqIds)
+    this.forgetUsed()
     if (this.closing !== undefined && this.isClosedTo(seqId)) {
       return operation === undefined ? Effect.void : this.options.futures.complete(operation.entry, this.closing.outcome)
     }
     this.queued.set(seqId, operation)
     return this.advance
+  }
+
+  /** A request that is repeated after more than so many others that ran is rejected as too late. */
+  private forgetUsed(): void {
+    for (const seqId of this.used.keys()) {
+      if (this.used.size <= maxUsedSeqIds || seqId >= this.next) return
+      this.used.delete(seqId)
+    }
   }
 
   /** Starts the next operation if it has arrived, else the timeout for the missing one. */

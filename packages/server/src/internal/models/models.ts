@@ -63,6 +63,7 @@ export class Models {
         scope: session.workers,
         futures,
         gapTimeout: settings.gapTimeout,
+        maxAhead: settings.maxPending,
         name: `model ${id}`
       }),
       names: new Set(),
@@ -99,13 +100,15 @@ export const addFuture = (
   models: Models,
   record: ModelRecord,
   type: Future.RequestType,
-  seqId: number | undefined
+  seqId: number | undefined,
+  bytes: number
 ): futures.Entry =>
   models.environment.futures.add({
     event: { name: type, target: record.id, seq_id: seqId, queued: record.lastRequest },
     receipt: { id: `${record.id}:${seqId ?? "unload"}`, envelope: { model_id: record.id } },
     touch: record.session.touch,
     load: record.session.load,
+    bytes,
     state: () => {
       const { missing } = record.queue
       return missing === undefined

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
 import * as fingerprint from "../util/fingerprint.ts"
+import * as size from "../util/size.ts"
 import * as responses from "../util/responses.ts"
 import { overloaded } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
@@ -54,8 +55,11 @@ export const submitOperation = Effect.fnUntraced(function* (
     const before = yield* record.queue.find(seqId, hash)
     if (before !== undefined) return before
   }
-  // an operation that others wait for is always admitted, or they would never run
-  const rejection = record.queue.isAwaited(seqId) ? undefined : overloaded(models.environment, record.session.load)
+  const bytes = size.of(identity)
+  // the operation that the others wait for is always admitted, or they would never run
+  const rejection = record.queue.isAwaited(seqId)
+    ? undefined
+    : (record.queue.tooFarAhead(seqId) ?? overloaded(models.environment, record.session.load, bytes))
   if (rejection !== undefined) return yield* rejection
   if (validate !== undefined && !record.queue.isClosedTo(seqId)) {
     yield* Effect.tapError(validate, (rejection) =>
@@ -67,7 +71,7 @@ export const submitOperation = Effect.fnUntraced(function* (
   return yield* record.queue.add(seqId, {
     fingerprint: hash,
     check,
-    entry: (number) => addFuture(models, record, type, number),
+    entry: (number) => addFuture(models, record, type, number, bytes),
     work: (number) => outcomes.runOperation(type, parent, attributes(number), runOnModel(record, operation, number))
   })
 })
@@ -113,7 +117,7 @@ export const unloadModel = Effect.fnUntraced(function* (
     outcomes.done({ json: () => encodeUnloaded({ model_id: id, type: "unload_model" }) })
   )
   return yield* record.queue.close({
-    entry: () => addFuture(models, record, "UnloadModel", undefined),
+    entry: () => addFuture(models, record, "UnloadModel", undefined, 0),
     work: outcomes.runOperation("UnloadModel", parent, { model_id: id }, release),
     outcome: unloaded(id)
   })

@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
 import { lengthOf, tokensOf } from "../turns/fairModel.ts"
+import * as size from "../util/size.ts"
 import * as responses from "../util/responses.ts"
 import type { Environment } from "../work/environment.ts"
 import * as offers from "../work/offers.ts"
@@ -54,6 +55,7 @@ export const accountOf = ({ base, session }: ModelRecord) => ({
 
 const passResult = (output: Training.ForwardBackwardOutput) =>
   outcomes.done({
+    bytes: size.of(output),
     json: () => encodePass(output),
     protobuf: () => ProtobufCodec.encodeForwardBackwardOutput(output)
   })

@@ -11,6 +11,7 @@ import * as currentUser from "../auth/currentUser.ts"
 import { currentMillisUnsafe, interruptInBackground } from "../effect/runtime.ts"
 import * as fairModel from "../turns/fairModel.ts"
 import * as fingerprint from "../util/fingerprint.ts"
+import * as size from "../util/size.ts"
 import * as responses from "../util/responses.ts"
 import { findBaseModel } from "../work/baseModels.ts"
 import { overloaded } from "../work/environment.ts"
@@ -31,6 +32,7 @@ interface SampleSubmission {
   readonly seqId: number | undefined
   readonly request: Sampling.SampleRequest
   readonly fingerprint: string
+  readonly bytes: number
   readonly load: futures.SessionLoad
   readonly parent: outcomes.ParentSpan
   readonly clock: Clock.Clock
@@ -52,6 +54,7 @@ export const submitSample = Effect.fnUntraced(function* (
     seqId,
     request,
     fingerprint: hash,
+    bytes: size.of(request),
     load: session?.load ?? samplers.loadOf(yield* currentUser.CurrentUser),
     parent: yield* outcomes.currentParentSpan,
     clock: yield* Effect.clock
@@ -70,11 +73,11 @@ export const submitSample = Effect.fnUntraced(function* (
 /** Why a request is not admitted. */
 const reject = (
   { environment }: Samplers,
-  { load, record, request }: SampleSubmission
+  { bytes, load, record, request }: SampleSubmission
 ): responses.OperationRejection | undefined => {
   const problem = promptProblem(environment.engine, request, record.source!)
   if (problem !== undefined) return responses.badRequest(problem)
-  const rejection = overloaded(environment, load)
+  const rejection = overloaded(environment, load, bytes)
   if (rejection !== undefined) return rejection
   return record.session?.isLive() === false
     ? responses.notFound(`there is no sampling session ${record.id}`)
@@ -132,7 +135,10 @@ const start = (samplers: Samplers, submission: SampleSubmission): Effect.Effect<
   )
 }
 
-const addFuture = (samplers: Samplers, { clock, load, record, request, seqId }: SampleSubmission): futures.Entry => {
+const addFuture = (
+  samplers: Samplers,
+  { bytes, clock, load, record, request, seqId }: SampleSubmission
+): futures.Entry => {
   const { futures } = samplers.environment
   const id = `${record.id}:${seqId ?? `unnumbered-${samplers.unnumbered++}`}`
   const sample_sequence_ids = Array.from({ length: request.num_samples }, (_, index) => `${id}:${index}`)
@@ -141,6 +147,7 @@ const addFuture = (samplers: Samplers, { clock, load, record, request, seqId }: 
     event: { name: "Sample", target: record.id, seq_id: seqId, queued: currentMillisUnsafe(clock) },
     touch: record.session?.touch ?? Effect.void,
     load,
+    bytes,
     state: () =>
       entry.started === undefined
         ? {
@@ -163,7 +170,7 @@ const sampleInEngine = (
   const prompt = fairModel.lengthOf(request.prompt)
   const limit = findBaseModel(engine, record.source!.base_model)!.max_context_length
   const claim = {
-    owner: load.owner,
+    owner: load.user.owner,
     target: record.id,
     onStart: () => {
       entry.started = currentMillisUnsafe(clock)
@@ -198,7 +205,7 @@ const toSampleOptions = (request: Sampling.SampleRequest): Engine.SampleOptions 
 const recordUsage = (
   { environment: { usageLog } }: Samplers,
   { session, source }: SamplerRecord,
-  { owner }: futures.SessionLoad,
+  { user: { owner } }: futures.SessionLoad,
   prefilled: number,
   { sequences }: Sampling.SampleResponse
 ): Effect.Effect<void> => {
@@ -227,6 +234,7 @@ const encodeSample = Schema.encodeSync(Sampling.SampleResponse)
 // results are retained: they are made in a separate function, so that their closures do not retain the request
 const sampleResult = (response: Sampling.SampleResponse) =>
   outcomes.done({
+    bytes: size.of(response),
     json: () => encodeSample(response),
     protobuf: () => ProtobufCodec.encodeSampleResponse(response)
   })

@@ -125,7 +125,7 @@ export class Samplers {
   loadOf({ id: owner }: currentUser.User): futures.SessionLoad {
     const before = this.loadsByUser.get(owner)
     if (before !== undefined) return before
-    const load = futures.makeLoad(owner)
+    const load = futures.makeLoad(this.environment.futures.loadOf(owner))
     this.loadsByUser.set(owner, load)
     return load
   }

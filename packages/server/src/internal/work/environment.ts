@@ -24,13 +24,28 @@ export interface Environment {
   readonly scope: Scope.Scope
 }
 
-/** The rejection of a new operation while a session has too many pending ones. @internal */
+const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`
+
+/** The rejection of a new operation, of so many bytes, while its user has too much in the service. @internal */
 export const overloaded = (
-  environment: Environment,
-  load: futures.SessionLoad
+  { settings }: Environment,
+  { user: { pending, pendingBytes, resultBytes } }: futures.SessionLoad,
+  bytes: number
 ): responses.OperationRejection | undefined => {
-  const { maxPending } = environment.settings
-  return load.pending < maxPending
+  const { maxPending, maxPendingBytes, maxResultBytes } = settings
+  if (pending >= maxPending) {
+    return responses.tooMany(`${pending} operations wait or run, and the limit is ${maxPending}: wait for results`)
+  }
+  // a request that is larger than the limit runs alone
+  if (pending > 0 && pendingBytes + bytes > maxPendingBytes) {
+    return responses.tooMany(
+      `operations of ${megabytes(pendingBytes)} wait or run, and with this one they would exceed the limit of ` +
+        `${megabytes(maxPendingBytes)}: wait for results`
+    )
+  }
+  return resultBytes < maxResultBytes
     ? undefined
-    : responses.tooMany(`${load.pending} operations wait or run, and the limit is ${maxPending}: wait for results`)
+    : responses.tooMany(
+        `results of ${megabytes(resultBytes)} were not fetched, and the limit is ${megabytes(maxResultBytes)}: fetch them`
+      )
 }

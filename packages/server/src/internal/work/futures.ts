@@ -21,11 +21,20 @@ export interface Receipt {
 /** @internal */
 export const toEnvelope = ({ envelope, id }: Receipt): Future.FutureEnvelope => ({ request_id: id, ...envelope })
 
-/** The operations of a session, counted. @internal */
-export interface SessionLoad {
+/** What the operations of a user hold, over all sessions. @internal */
+export interface UserLoad {
   readonly owner: string | undefined
   /** operations without a result */
   pending: number
+  /** the size of their requests */
+  pendingBytes: number
+  /** the size of the results that were never delivered */
+  resultBytes: number
+}
+
+/** The operations of a session. @internal */
+export interface SessionLoad {
+  readonly user: UserLoad
   /** delivered results that are still retained, by request id, with their size in bytes; oldest first */
   readonly delivered: Map<string, number>
   deliveredBytes: number
@@ -33,9 +42,8 @@ export interface SessionLoad {
 }
 
 /** @internal */
-export const makeLoad = (owner: string | undefined): SessionLoad => ({
-  owner,
-  pending: 0,
+export const makeLoad = (user: UserLoad): SessionLoad => ({
+  user,
   delivered: new Map(),
   deliveredBytes: 0,
   trace: traces.make()
@@ -50,6 +58,10 @@ export interface QueueState {
 /** A future. @internal */
 export interface Entry {
   readonly load: SessionLoad
+  /** the size of the request */
+  readonly bytes: number
+  /** the size of the result until it is delivered */
+  undelivered: number
   /** what the session's trace shows of the operation */
   readonly event: Pick<traces.Event, "name" | "target" | "seq_id" | "queued">
   /** when the operation began, in milliseconds since the epoch */
@@ -83,15 +95,25 @@ export class Futures {
   // request ids with the time of completion, in order of completion
   private readonly completed = new Map<string, number>()
   private readonly stopped = makeDeferredUnsafe<void>()
+  private readonly loads = new Map<string | undefined, UserLoad>()
 
   constructor(retention: Duration.Duration) {
     this.retentionMillis = Duration.toMillis(retention)
   }
 
-  add(options: Omit<Entry, "result">): Entry {
-    const entry = { ...options, result: makeDeferredUnsafe<outcomes.Outcome>() }
+  /** What the operations of a user hold. */
+  loadOf(owner: string | undefined): UserLoad {
+    const load = this.loads.get(owner) ?? { owner, pending: 0, pendingBytes: 0, resultBytes: 0 }
+    this.loads.set(owner, load)
+    return load
+  }
+
+  add(options: Omit<Entry, "result" | "undelivered">): Entry {
+    const entry = { ...options, undelivered: 0, result: makeDeferredUnsafe<outcomes.Outcome>() }
+    const { user } = entry.load
     this.entries.set(entry.receipt.id, entry)
-    entry.load.pending++
+    user.pending++
+    user.pendingBytes += entry.bytes
     return entry
   }
 
@@ -99,7 +121,10 @@ export class Futures {
   complete(entry: Entry, outcome: outcomes.Outcome): Effect.Effect<void> {
     return Effect.flatMap(Deferred.succeed(entry.result, outcome), (isFirst) => {
       if (!isFirst) return Effect.void
-      entry.load.pending--
+      const { user } = entry.load
+      user.pending--
+      user.pendingBytes -= entry.bytes
+      if (this.entries.has(entry.receipt.id)) setUndelivered(entry, outcome._tag === "Done" ? outcome.bytes : 0)
       // both hold the request
       entry.state = undefined
       if (entry.cancel !== undefined) entry.cancel = Effect.void
@@ -114,7 +139,7 @@ export class Futures {
       const entry = this.entries.get(id)
       const missing = () => responses.notFound(`there is no request ${id}`)
       if (entry !== undefined) {
-        return currentUser.authorize(entry.load.owner, () => Effect.succeed(entry), missing)
+        return currentUser.authorize(entry.load.user.owner, () => Effect.succeed(entry), missing)
       }
       return this.evicted.has(id) ? responses.gone(`the result of request ${id} is no longer held`) : missing()
     })
@@ -156,6 +181,7 @@ export class Futures {
     const { load, receipt } = entry
     const { delivered } = load
     if (!this.entries.has(receipt.id)) return
+    setUndelivered(entry, 0)
     load.deliveredBytes += bytes - (delivered.get(receipt.id) ?? 0)
     delivered.delete(receipt.id)
     delivered.set(receipt.id, bytes)
@@ -196,8 +222,10 @@ export class Futures {
 
   private evict(id: string): void {
     const { completed, entries, evicted } = this
-    const load = entries.get(id)?.load
-    if (load !== undefined) {
+    const entry = entries.get(id)
+    if (entry !== undefined) {
+      const { load } = entry
+      setUndelivered(entry, 0)
       load.deliveredBytes -= load.delivered.get(id) ?? 0
       load.delivered.delete(id)
     }
@@ -206,6 +234,11 @@ export class Futures {
     evicted.add(id)
     if (evicted.size > maxEvictedIds) for (const oldest of evicted) return void evicted.delete(oldest)
   }
+}
+
+const setUndelivered = (entry: Entry, bytes: number): void => {
+  entry.load.user.resultBytes += bytes - entry.undelivered
+  entry.undelivered = bytes
 }
 
 const sizeOf = (outcome: outcomes.Outcome): number | undefined => {

@@ -23,6 +23,8 @@ export interface EncodedResult {
 /** @internal */
 export interface Done {
   readonly _tag: "Done"
+  /** roughly the memory that the result takes */
+  readonly bytes: number
   /** The result in the requested format, or as JSON if it has no other; throws if it cannot be encoded. */
   readonly encode: (requested: Format) => EncodedResult
 }
@@ -37,14 +39,18 @@ export interface Failed {
 /** @internal */
 export const failed = (error: string, category: Future.Category): Failed => ({ _tag: "Failed", error, category })
 
+const smallResult = 1024
+
 /** A result that is encoded on first use. The last encoding is cached. @internal */
 export const done = (encoders: {
   readonly json: () => unknown
+  readonly bytes?: number | undefined
   readonly protobuf?: () => Either.Either<Uint8Array, Error>
 }): Done => {
   let last: EncodedResult | undefined
   return {
     _tag: "Done",
+    bytes: encoders.bytes ?? smallResult,
     encode: (requested) => {
       const format = encoders.protobuf === undefined ? "json" : requested
       if (last?.format !== format) {

@@ -152,7 +152,7 @@ const makeSession = Effect.fnUntraced(function* (
   const resources = yield* Scope.fork(scope, ExecutionStrategy.sequential)
   const workers = yield* Scope.fork(scope, ExecutionStrategy.parallel)
   const now = yield* Clock.currentTimeMillis
-  const load = futures.makeLoad(owner)
+  const load = futures.makeLoad(environment.futures.loadOf(owner))
   const session: LiveSession = {
     id,
     record: {

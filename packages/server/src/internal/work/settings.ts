@@ -19,8 +19,12 @@ export interface Options {
   readonly samplerIdle?: DurationInput | undefined
   /** how many operations of one user are in the engine at a time, with those that let others have their turn; 8 */
   readonly concurrency?: number | undefined
-  /** how many operations of a session may be queued or running; more get 429 with `Retry-After`; 4,096 */
+  /** how many operations of a user may be queued or running, over all sessions; more get 429; 4,096 */
   readonly maxPending?: number | undefined
+  /** the memory that the requests of these operations may take, in bytes; more get 429; 512 MiB */
+  readonly maxPendingBytes?: number | undefined
+  /** the memory that the results of a user may take that were never fetched; new operations get 429 then; 1 GiB */
+  readonly maxResultBytes?: number | undefined
   /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
   readonly strictLoad?: boolean | undefined
   /** the client configuration that the service returns; empty */
@@ -37,6 +41,8 @@ export interface Settings {
   readonly concurrency: number
   readonly inlineLimit: number
   readonly maxPending: number
+  readonly maxPendingBytes: number
+  readonly maxResultBytes: number
   readonly strictLoad: boolean
   readonly clientConfig: Session.ClientConfigResponse
 }
@@ -51,6 +57,8 @@ export const make = (options: Options): Settings => ({
   concurrency: Math.max(1, options.concurrency ?? 8),
   inlineLimit: options.inlineLimit ?? 1024 * 1024,
   maxPending: options.maxPending ?? 4096,
+  maxPendingBytes: options.maxPendingBytes ?? 512 * 1024 * 1024,
+  maxResultBytes: options.maxResultBytes ?? 1024 * 1024 * 1024,
   strictLoad: options.strictLoad ?? false,
   clientConfig: options.clientConfig ?? {}
 })
