@@ -35,6 +35,8 @@ import numpy as np
 import tinker
 from tinker import types
 
+from options import Options
+
 URL, KEY = sys.argv[1], sys.argv[2]
 failures: list[str] = []
 
@@ -157,6 +159,75 @@ def policies() -> str:
     return ", ".join(said)
 
 
+def logprobs_of(output: Any) -> np.ndarray:
+    return np.asarray(output.loss_fn_outputs[0]["logprobs"].data, dtype=np.float64)
+
+
+def gspo() -> str:
+    q = np.asarray([0.0, -5.0, -5.5, -6.0], dtype=np.float32)
+    advantages, mask = np.asarray([0.0, 1.0, -2.0, 0.5]), np.asarray([0.0, 1.0, 1.0, 0.0], dtype=np.float32)
+    policy = types.Datum(
+        model_input=types.ModelInput.from_ints([1, 2, 3, 4]),
+        loss_fn_inputs={
+            "target_tokens": [2, 3, 4, 5],
+            "logprobs": q,
+            "advantages": advantages.astype(np.float32),
+            "sequence_ratio_mask": mask,
+        },
+    )
+    said = []
+    for config in ({"clip_low_threshold": 0.5, "clip_high_threshold": 3.0}, None):
+        output = state["trainer"].forward_backward([policy], "gspo", config).result()
+        ratio = np.exp((logprobs_of(output) - q)[mask != 0].mean())
+        low, high = (0.5, 3.0) if config else (1 - 3e-4, 1 + 4e-4)
+        expected = -np.minimum(ratio * advantages, np.clip(ratio, low, high) * advantages).sum()
+        assert abs(output.metrics["loss:sum"] - expected) < 1e-3, (output.metrics, expected)
+        said.append(f"{expected:.3f}")
+    state["trainer"].optim_step(types.AdamParams(learning_rate=0.0)).result()
+    return ", ".join(said)
+
+
+def stable_reinforce() -> str:
+    """One turn as rl_loop of the cookbook makes it, with samples of older weights."""
+    sampler = state["trainer"].save_weights_and_get_sampling_client(record_stability_info=True).result()
+    response = sampler.sample(prompt, 2, types.SamplingParams(max_tokens=4, seed=2)).result()
+    state["trainer"].forward_backward(data, "cross_entropy")
+    state["trainer"].optim_step(types.AdamParams(learning_rate=5e-2)).result()
+    datums, expected = [], 0.0
+    for sequence, advantage in zip(response.sequences, (1.0, -0.5), strict=True):
+        plain = types.Datum(
+            model_input=types.ModelInput.from_ints([1, 2, 3, *sequence.tokens[:-1]]),
+            loss_fn_inputs={
+                "target_tokens": [0, 0, *sequence.tokens],
+                "logprobs": np.asarray([0.0, 0.0, *sequence.logprobs], dtype=np.float32),
+                "advantages": np.asarray([0.0, 0.0, *[advantage] * 4], dtype=np.float32),
+            },
+        )
+        name = sequence.sequence_id
+        datums.append(
+            plain.with_provenance(
+                model_input=[
+                    types.PromptProvenanceSpan(sequence_id=name, length=3),
+                    types.SampledProvenanceSpan(sequence_id=name, length=3),
+                ],
+                loss_fn_inputs=[
+                    types.PromptProvenanceSpan(sequence_id=name, offset=1, length=2),
+                    types.SampledProvenanceSpan(sequence_id=name, length=4),
+                ],
+            )
+        )
+    output = state["trainer"].forward_backward(datums, "stable_reinforce", {"kl_coeff": 0.1}).result()
+    for i, (sequence, advantage) in enumerate(zip(response.sequences, (1.0, -0.5), strict=True)):
+        logprobs = np.asarray(output.loss_fn_outputs[i]["logprobs"].data)[2:]
+        log_ratio = logprobs - np.asarray(sequence.logprobs)
+        expected += (0.05 * log_ratio**2 - np.minimum(np.exp(log_ratio), 1) * advantage * logprobs).sum()
+    assert abs(output.metrics["loss:sum"] - expected) < 1e-3, (output.metrics, expected)
+    state["trainer"].optim_step(types.AdamParams(learning_rate=0.0)).result()
+    other = client.create_lora_training_client(state["base"], rank=4).result()
+    bare = types.Datum(model_input=datums[0].model_input, loss_fn_inputs=datums[0].loss_fn_inputs)
+    return fails(400, lambda: other.forward_backward([bare], "stable_reinforce").result())
+
+
 def custom() -> str:
     if find_spec("torch") is None:
         return "skipped: torch is not installed"
@@ -233,6 +304,37 @@ def sampling() -> str:
     stopped = sampler.sample(prompt, 1, types.SamplingParams(max_tokens=8, temperature=0.7, seed=3, stop=[stop])).result()
     assert stopped.sequences[0].stop_reason == "stop", stopped
     return f"{path}: {first.sequences[0].tokens}"
+
+
+def text(tokens: Any) -> str:
+    # a token of the test engine is the code of its character
+    if state["base"] == "effect-tinker/test":
+        return "".join(map(chr, tokens))
+    return state["trainer"].get_tokenizer().decode(tokens)
+
+
+def tokenizer() -> str:
+    if state["base"] == "effect-tinker/test":
+        return "skipped: the test engine has none"
+    loaded = state["trainer"].get_tokenizer()
+    ids = loaded.encode("walk -> walked")
+    assert loaded.decode(ids) == "walk -> walked", ids
+    return f"{loaded.name_or_path}: {ids}"
+
+
+OPTIONS = [name for name, _ in Options(None, None, [1], str).all()]
+
+
+def option(name: str) -> Callable[[], str]:
+    """An option of `sample`."""
+
+    def call() -> str:
+        if "options" not in state:
+            sampler = state["trainer"].save_weights_and_get_sampling_client().result()
+            state["options"] = dict(Options(state["trainer"], sampler, [1, 2, 3, 4], text).all())
+        return state["options"][name]()
+
+    return call
 
 
 def logprobs() -> str:
@@ -397,7 +499,10 @@ STEPS: list[tuple[str, Callable[[], Any]]] = [
     ("forward", forward),
     ("forward_backward and optim_step", train),
     ("a batch of several chunks", chunks),
+    ("get_tokenizer", tokenizer),
     ("the losses of policies", policies),
+    ("gspo", gspo),
+    ("stable_reinforce", stable_reinforce),
     ("a custom loss", custom),
     ("what is refused", refusals),
     ("save", save),
@@ -405,6 +510,7 @@ STEPS: list[tuple[str, Callable[[], Any]]] = [
     ("a name that is taken", names),
     ("sample", sampling),
     ("logprobs of a prompt", logprobs),
+    *((f"sample: {name}", option(name)) for name in OPTIONS),
     ("sample from the weights of now", ephemeral),
     ("sample through a copy of the client", copies),
     ("training runs", runs),

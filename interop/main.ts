@@ -27,7 +27,7 @@ const key = "tml-interop"
 const engine = Effect.gen(function* () {
   if (!process.argv.includes("nano")) return TestEngine.layer()
   const JaxEngine = yield* Effect.promise(() => import("@effect-tinker/engine/JaxEngine"))
-  return JaxEngine.layer()
+  return JaxEngine.layer({ localTokenizers: true })
 })
 
 const main = Effect.gen(function* () {
