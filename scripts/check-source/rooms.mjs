@@ -59,9 +59,9 @@ export const allowedRooms = {
     codec: ["effect"],
     telemetry: ["platform", "util", "effect"],
     polling: ["util", "effect", "limits", "codec", "telemetry", "QueueState", "RetryPolicy", "TinkerClient"],
-    rest: ["util", "auth", "codec", "RetryPolicy", "TinkerClient"],
+    rest: ["util", "network", "auth", "codec", "RetryPolicy", "TinkerClient"],
     transport: ["platform", "util", "effect", "network", "auth", "codec", "RetryPolicy", "Telemetry", "TinkerConfig"],
-    download: ["platform", "util", "rest", "RestClient", "RetryPolicy"],
+    download: ["platform", "util", "network", "rest", "RestClient", "RetryPolicy"],
     sampling: [
       "util",
       "effect",

@@ -39,6 +39,38 @@ describe("TinkerError", () => {
     assert.include(error.message, `forwardBackward: the service responded with ${status}`)
   })
 
+  const adviceCases: ReadonlyArray<readonly [string, number, string, RegExp, RegExp | undefined]> = [
+    ["listUserCheckpoints", 404, '{"detail":"Not Found"}', /This service has no listUserCheckpoints at this URL/, /id/],
+    ["saveState", 405, '{"detail":"Method Not Allowed"}', /This service has no saveState/, /Correct/],
+    ["saveState", 404, '{"detail":"there is no POST /x/save"}', /This service has no saveState/, /id or path/],
+    ["sample", 501, '{"detail":"Not implemented"}', /This service has no sample/, /Try again/],
+    ["getTrainingRun", 404, '{"detail":"no training run r"}', /Check the id or path\.$/, /session/],
+    ["sample", 404, '{"detail":"no sampling session s"}', /its session is still alive/, undefined],
+    ["saveState", 409, '{"detail":"there is a checkpoint a already"}', /`overwrite: true`/, undefined],
+    [
+      "saveState",
+      409,
+      '{"detail":"a is being saved: it cannot be overwritten"}',
+      /wait for the earlier/,
+      /overwrite: true/
+    ],
+    ["publishCheckpoint", 409, '{"detail":"a is published already"}', /nothing to change/, /overwrite/],
+    ["optimStep", 409, '{"detail":"seq_id 3 was used"}', /from the last checkpoint/, /overwrite/],
+    ["copyWeights", 409, '{"detail":"model_seq_id 3 is in use"}', /from the last checkpoint/, /overwrite/],
+    ["forwardBackward", 413, "", /Send less/, /Correct/],
+    ["forwardBackward", 503, "", /try again later/, /report/],
+    ["forwardBackward", 403, "<html><title>Denied</title></html>", /A proxy or firewall may have sent it/, /key/]
+  ]
+  it.each(adviceCases)(
+    "gives advice that fits %s with status %d and the body %s",
+    (method, status, body, is, isNot) => {
+      const { message } = fromStatus(status, { method, body })
+      const advice = message.slice(message.indexOf(". ") + 2)
+      assert.match(advice, is)
+      if (isNot !== undefined) assert.notMatch(advice, isNot)
+    }
+  )
+
   it("lets x-should-retry override the status", () => {
     assert.isTrue(fromStatus(400, { headers: { "x-should-retry": "true" } }).isRetryable)
     assert.isFalse(fromStatus(500, { headers: { "x-should-retry": "false" } }).isRetryable)
@@ -70,7 +102,8 @@ describe("TinkerError", () => {
     ['{"detail":"no such model"}', "no such model"],
     ['{"detail":[{"loc":["body"],"msg":"Field required"}]}', '[{"loc":["body"],"msg":"Field required"}]'],
     ['{"error":"internal","message":"Log ID 1"}', "Log ID 1"],
-    ["<html>bad gateway</html>", "<html>bad gateway</html>"],
+    ["<html>bad gateway</html>", "a web page"],
+    ["<!DOCTYPE html><head><title>502 Bad\n Gateway</title>", "a web page (502 Bad Gateway)"],
     ["null", "null"]
   ])("finds the reason in the body %s", (body, expected) => {
     assert.include(fromStatus(500, { body }).message, `${expected}. `)

@@ -2,7 +2,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import { Cause, Effect, Exit, Option, Runtime } from "effect"
 import type { Exchange } from "../../src/internal/transport/exchange.ts"
-import { failureOf } from "../../src/internal/transport/exchange.ts"
+import { failureOf } from "../../src/internal/network/failure.ts"
 import { register } from "../../src/internal/transport/exchangeOf.ts"
 import { toBuffered, toClientRequest } from "../../src/internal/transport/httpClientExchange.ts"
 

@@ -1,4 +1,5 @@
 /** Maps failed responses to errors. */
+import { adviceOn } from "./advice.ts"
 import * as responseErrors from "./responseErrors.ts"
 
 /**
@@ -15,11 +16,22 @@ export interface FailedResponse {
   readonly requestId?: string | undefined
   /** milliseconds since the epoch, to read a `Retry-After` date against */
   readonly now: number
+  /** what to do, if it does not follow from the status and the body */
+  readonly advice?: string | undefined
 }
 
 const maxDetailLength = 2000
 
+const isPage = (body: string): boolean => /^\s*<(?:!doctype|html|head|body)\b/i.test(body)
+
+/** A web page by its title, which is all of it that a person can read in one line. */
+const pageTitle = (body: string): string => {
+  const [, title = ""] = /<title[^>]*>([^<]{1,200})/i.exec(body) ?? []
+  return title.trim() === "" ? "a web page" : `a web page (${title.trim().replace(/\s+/g, " ")})`
+}
+
 const detailOf = (body: string): string => {
+  if (isPage(body)) return pageTitle(body)
   try {
     const json: unknown = JSON.parse(body)
     if (typeof json === "object" && json !== null) {
@@ -78,10 +90,14 @@ export const fromResponse = (response: FailedResponse) => {
   const hint = retryAfterMillis(response.headers, response.now)
   const shouldRetry = response.headers["x-should-retry"]
   const requestId = response.requestId ?? response.headers["x-request-id"]
-  return new (classOf(response.status))({
-    method: response.method,
-    status: response.status,
-    detail: detailOf(response.body),
+  const { method, status } = response
+  const detail = detailOf(response.body)
+  const advice = response.advice ?? adviceOn({ method, status, detail, isPage: isPage(response.body) })
+  return new (classOf(status))({
+    method,
+    status,
+    detail,
+    ...(advice === undefined ? {} : { advice }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(hint === undefined ? {} : { retryAfterMillis: hint }),
     ...(shouldRetry === "true" || shouldRetry === "false" ? { shouldRetry: shouldRetry === "true" } : {})

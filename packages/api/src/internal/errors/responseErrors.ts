@@ -21,7 +21,7 @@ export class BadRequest extends withResponseTrait(
  */
 export class Unauthorized extends withResponseTrait(
   Schema.TaggedError<Unauthorized>(id("Unauthorized"))("Unauthorized", responseFields),
-  { category: "user", advice: "Check TINKER_API_KEY." }
+  { category: "user", advice: "Check TINKER_API_KEY, or where else the key comes from." }
 ) {}
 
 /**
@@ -54,7 +54,7 @@ export class PermissionDenied extends withResponseTrait(
  */
 export class NotFound extends withResponseTrait(
   Schema.TaggedError<NotFound>(id("NotFound"))("NotFound", responseFields),
-  { category: "user", advice: "Check the id or path, and that the session is still alive." }
+  { category: "user", advice: "Check the id or path." }
 ) {}
 
 /**
@@ -68,8 +68,7 @@ export class Conflict extends withResponseTrait(
   Schema.TaggedError<Conflict>(id("Conflict"))("Conflict", responseFields),
   {
     category: "user",
-    advice:
-      "If a checkpoint has that name already, choose another one or save with `overwrite: true`; otherwise check the earlier operations."
+    advice: "It contradicts what was done before: check the earlier operations."
   }
 ) {}
 
@@ -103,5 +102,9 @@ export class RateLimited extends withResponseTrait(
  */
 export class ServerError extends withResponseTrait(
   Schema.TaggedError<ServerError>(id("ServerError"))("ServerError", responseFields),
-  { category: "server", retryByDefault: true, advice: "Try again; if it persists, report the request id." }
+  {
+    category: "server",
+    retryByDefault: true,
+    advice: "Try again; if it persists, report it to the operator of the service."
+  }
 ) {}

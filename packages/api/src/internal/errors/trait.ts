@@ -47,6 +47,8 @@ export const responseFields = {
   ...commonFields,
   status: Schema.Number,
   detail: Schema.String,
+  /** what to do, where that depends on more than the status */
+  advice: optionalKey(Schema.String),
   retryAfterMillis: optionalKey(Schema.Number),
   shouldRetry: optionalKey(Schema.Boolean)
 }
@@ -89,6 +91,7 @@ interface FailedResponseFields {
   readonly method: string
   readonly status: number
   readonly detail: string
+  readonly advice?: string
   readonly requestId?: string
   readonly retryAfterMillis?: number
   readonly shouldRetry?: boolean
@@ -101,7 +104,7 @@ export const withRequestId = (self: { readonly requestId?: string }, text: strin
 const responseMessage = (self: FailedResponseFields, advice: string): string =>
   withRequestId(
     self,
-    `${self.method}: the service responded with ${self.status}: ${self.detail || "no reason given"}. ${advice}`
+    `${self.method}: the service responded with ${self.status}: ${self.detail || "no reason given"}. ${self.advice ?? advice}`
   )
 
 /**

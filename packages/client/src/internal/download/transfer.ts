@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import { jittered } from "../util/backoff.ts"
+import { failureOf, fieldsOf } from "../network/failure.ts"
 import * as signedUrls from "../rest/signedUrls.ts"
 import { type Checksum, checksumsOf, findMismatch } from "./checksums.ts"
 import { fileError } from "./fileErrors.ts"
@@ -64,9 +65,8 @@ const mayBeExpired = ({ _tag }: TinkerError.TinkerError): boolean =>
 const transportError = ({ method, signed }: State, reason: "Connection" | "Timeout", cause?: unknown) =>
   new TinkerError.TransportError({
     method,
-    reason,
     url: signedUrls.withoutSignature(signed.url),
-    ...(cause === undefined ? {} : { cause })
+    ...fieldsOf(reason === "Timeout" ? { reason, cause } : failureOf(cause))
   })
 
 const tooLarge = (state: State) =>

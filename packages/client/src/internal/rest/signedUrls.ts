@@ -6,6 +6,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { failureOf, fieldsOf } from "../network/failure.ts"
 import { readBounded } from "../util/boundedBody.ts"
 
 /** A signed URL without its query, which grants access and must not appear in errors. @internal */
@@ -31,7 +32,7 @@ export const execute = (
   const url = withoutSignature(request.url)
   const execute = Effect.mapError(
     http.execute(request),
-    (error) => new TinkerError.TransportError({ method, reason: "Connection", url, cause: error.cause })
+    (error) => new TinkerError.TransportError({ method, url, ...fieldsOf(failureOf(error.cause)) })
   )
   return checkScheme(method, request.url).pipe(
     Effect.andThen(execute),
@@ -55,6 +56,7 @@ const failWith = (
       status: response.status,
       headers: response.headers,
       body: new TextDecoder().decode(bytes),
-      now: yield* Clock.currentTimeMillis
+      now: yield* Clock.currentTimeMillis,
+      advice: "The signed URL may have expired: run the operation again for another."
     })
   })

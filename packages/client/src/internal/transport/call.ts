@@ -11,7 +11,8 @@ import { classifyWithToken, startAttempt } from "./attempt.ts"
 import type { AnyCallOptions, CallHandler, RawResponse } from "./callOptions.ts"
 import { noteSuccess, transportError } from "./classify.ts"
 import type { Endpoint } from "../codec/endpointTraits.ts"
-import type { BufferedResponse, ExchangeFailure, ResponseHandler } from "./exchange.ts"
+import type { Failure } from "../network/failure.ts"
+import type { BufferedResponse, ResponseHandler } from "./exchange.ts"
 import type { Releasable } from "../util/releasable.ts"
 import { readResponse } from "./readResponse.ts"
 import { follow } from "./redirects.ts"
@@ -97,7 +98,7 @@ class FirstAttempt implements ResponseHandler {
     }
   }
 
-  onFailure(failure: ExchangeFailure): void {
+  onFailure(failure: Failure): void {
     const { pending } = this
     this.continueWith(transportError(urlOf(pending.template), pending.subject, failure))
   }

@@ -4,7 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { RawResponse } from "./callOptions.ts"
-import type { ExchangeFailure } from "./exchange.ts"
+import { fieldsOf, type Failure } from "../network/failure.ts"
 import type { Subject } from "./request.ts"
 import type { Transport } from "./transport.ts"
 
@@ -14,21 +14,8 @@ const maxDeprecations = 100
 const text = new TextDecoder()
 
 /** The error of a request that got no response. @internal */
-export const transportError = (
-  url: string,
-  subject: Subject,
-  { cause, detail, limit, proxy, proxyStatus, reason }: ExchangeFailure
-): TinkerError.TransportError =>
-  new TinkerError.TransportError({
-    ...subject,
-    reason,
-    url,
-    ...(detail === undefined ? {} : { detail }),
-    ...(proxy === undefined ? {} : { proxy }),
-    ...(proxyStatus === undefined ? {} : { proxyStatus }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(cause === undefined ? {} : { cause })
-  })
+export const transportError = (url: string, subject: Subject, failure: Failure): TinkerError.TransportError =>
+  new TinkerError.TransportError({ ...subject, url, ...fieldsOf(failure) })
 
 const logDeprecation = (transport: Transport, method: string, response: RawResponse) => {
   const { deprecations } = transport

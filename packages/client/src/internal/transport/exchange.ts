@@ -2,8 +2,7 @@
 import type * as Cause from "effect/Cause"
 import type * as Tracer from "effect/Tracer"
 import type { Caller } from "../effect/runtime.ts"
-import { causesOf, certificateProblem, codeOf, connectionProblem } from "../network/problem.ts"
-import { ProxyError } from "../network/proxyError.ts"
+import type { Failure } from "../network/failure.ts"
 import type { Releasable } from "../util/releasable.ts"
 
 /** Names (in lower case) and values alternate, which takes half the memory of an object. @internal */
@@ -29,22 +28,10 @@ export interface BufferedResponse {
   readonly body: Uint8Array
 }
 
-/** Why there is no response, or only a part of one. @internal */
-export interface ExchangeFailure {
-  readonly reason: "Connection" | "Timeout" | "InvalidUrl" | "TooLarge" | "Certificate" | "Proxy"
-  /** what happened and what to do */
-  readonly detail?: string | undefined
-  readonly proxy?: string
-  readonly proxyStatus?: number | undefined
-  /** the size in bytes that a response passed */
-  readonly limit?: number
-  readonly cause?: unknown
-}
-
 /** An exchange calls one of these, once, with the outcome of a request. @internal */
 export interface ResponseHandler {
   readonly onResponse: (response: BufferedResponse) => void
-  readonly onFailure: (failure: ExchangeFailure) => void
+  readonly onFailure: (failure: Failure) => void
   /** the HttpClient died, or interrupted itself */
   readonly onDefect: (cause: Cause.Cause<never>) => void
 }
@@ -75,29 +62,4 @@ export interface Exchange {
    * after it.
    */
   readonly send: (request: PreparedRequest, options: SendOptions, handler: ResponseHandler) => Releasable
-}
-
-// undici's names for its timeouts, and Node's
-const timeoutCodes = new Set([
-  "UND_ERR_HEADERS_TIMEOUT",
-  "UND_ERR_BODY_TIMEOUT",
-  "UND_ERR_CONNECT_TIMEOUT",
-  "ETIMEDOUT"
-])
-
-/** Classifies an error of undici, or the cause of an HttpClientError. @internal */
-export const failureOf = (cause: unknown): ExchangeFailure => {
-  if (cause === undefined) return { reason: "Connection" }
-  const causes = causesOf(cause)
-  const proxy = causes.find((one) => one instanceof ProxyError)
-  if (proxy !== undefined) {
-    return { reason: "Proxy", detail: proxy.message, proxy: proxy.proxy, proxyStatus: proxy.status, cause }
-  }
-  const code = codeOf(causes)
-  if (code === undefined) return { reason: "Connection", cause }
-  if (timeoutCodes.has(code)) return { reason: "Timeout", cause }
-  const certificate = certificateProblem(code)
-  return certificate === undefined
-    ? { reason: "Connection", detail: connectionProblem(code), cause }
-    : { reason: "Certificate", detail: certificate, cause }
 }

@@ -10,17 +10,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import { failureOf, type Failure } from "../network/failure.ts"
 import type { ProxyHint } from "../network/proxyHint.ts"
 import { contextWithSpan, fork, type Forked, updateFiberRef } from "../effect/runtime.ts"
 import { Deadlines } from "../effect/deadlines.ts"
-import {
-  type BufferedResponse,
-  type Exchange,
-  type ExchangeFailure,
-  failureOf,
-  type PreparedRequest,
-  type ResponseHandler
-} from "./exchange.ts"
+import { type BufferedResponse, type Exchange, type PreparedRequest, type ResponseHandler } from "./exchange.ts"
 import { type BodyTooLarge, readBounded } from "../util/boundedBody.ts"
 import type { Releasable } from "../util/releasable.ts"
 
@@ -55,7 +49,7 @@ export const toBuffered = (
     body
   }))
 
-const toFailure = (error: SendError): ExchangeFailure => {
+const toFailure = (error: SendError): Failure => {
   if (error._tag === "BodyTooLarge") return { reason: "TooLarge", limit: error.limit }
   return error._tag === "RequestError" && error.reason === "InvalidUrl"
     ? { reason: "InvalidUrl" }
@@ -63,7 +57,7 @@ const toFailure = (error: SendError): ExchangeFailure => {
 }
 
 /** Adds the hint to the failure of a connection. */
-const withHint = (failure: ExchangeFailure, hint: string | undefined): ExchangeFailure => {
+const withHint = (failure: Failure, hint: string | undefined): Failure => {
   if (hint === undefined || (failure.reason !== "Connection" && failure.reason !== "Timeout")) return failure
   return { ...failure, detail: failure.detail === undefined ? hint : `${failure.detail}; ${hint}` }
 }

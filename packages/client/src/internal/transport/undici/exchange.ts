@@ -5,11 +5,11 @@ import type * as Undici from "undici"
 import {
   type BufferedResponse,
   type Exchange,
-  failureOf,
   type PreparedRequest,
   type ResponseHandler,
   type SendOptions
 } from "../exchange.ts"
+import { failureOf } from "../../network/failure.ts"
 import type { Releasable } from "../../util/releasable.ts"
 import { acceptEncoding, decoderFor } from "./decoders.ts"
 import { abortError, concat } from "./incomingBody.ts"
