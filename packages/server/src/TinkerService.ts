@@ -78,6 +78,23 @@ export type RequestRejection = responses.OperationRejection | responses.Gone
  */
 export interface Catalog extends queries.Queries, commands.Commands {}
 
+/**
+ * How much a service holds. What it lists of sessions that have ended does not count.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Held {
+  /** sessions that have not ended, with their models and sampling sessions */
+  readonly sessions: number
+  readonly models: number
+  readonly samplers: number
+  /** operations whose results exist or will exist */
+  readonly futures: number
+  /** operations that wait for their turn on the engine */
+  readonly waiting: number
+}
+
 type Submitted = Effect.Effect<Future.FutureEnvelope, RequestRejection>
 
 /**
@@ -130,6 +147,8 @@ export interface Service {
     request: { readonly model_id: unknown; readonly seq_id: unknown },
     detail: string
   ) => Effect.Effect<void>
+  /** Counts what the service holds now. */
+  readonly held: Effect.Effect<Held>
   /** Ends all long polls, and later ones at once, so that an HTTP server can close. */
   readonly stopWaiting: Effect.Effect<void>
 }
@@ -141,6 +160,14 @@ export interface Service {
 export class TinkerService extends Context.Tag("@effect-tinker/server/TinkerService")<TinkerService, Service>() {}
 
 type Parts = ServiceState & { readonly environment: Environment }
+
+const held = ({ environment, models, samplers, sessions }: Parts): Held => ({
+  sessions: sessions.size,
+  models: models.size,
+  samplers: samplers.records.size,
+  futures: environment.futures.size,
+  waiting: environment.turns.waiting
+})
 
 /** The session of a request, whose timeout starts again. */
 const useSession = ({ sessions }: Parts, id: string) => Effect.tap(sessions.find(id), ({ touch }) => touch)
@@ -248,6 +275,7 @@ export const make = (
       samplers: yield* samplers.make(environment)
     }
     return {
+      held: Effect.sync(() => held(parts)),
       clientConfig: settings.clientConfig,
       capabilities: capabilitiesOf(environment.engine),
       catalog: { ...queries.make(parts), ...commands.make(parts) },

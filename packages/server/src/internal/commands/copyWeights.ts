@@ -30,7 +30,7 @@ const checkDestination = Effect.fnUntraced(function* (
     )
   }
   yield* Effect.catchTag(sessions.find(session_id!), "GoneResponse", ({ detail }) => responses.notFound(detail))
-  if (models.all().some(({ id }) => id === run)) {
+  if (models.has(run)) {
     yield* responses.conflict(`model_seq_id ${model_seq_id} is in use by a model`)
   }
 })

@@ -149,9 +149,13 @@ const submitCreation = Effect.fnUntraced(function* (
 const findOrAdd = (models: Models, creation: Creation, now: number): Effect.Effect<ModelRecord> => {
   const before = models.get(creation.id)
   return before === undefined
-    ? Effect.map(Scope.fork(creation.session.resources, ExecutionStrategy.sequential), (resources) =>
-        models.add(creation, resources, now)
-      )
+    ? Effect.gen(function* () {
+        const { session } = creation
+        const resources = yield* Scope.fork(session.resources, ExecutionStrategy.sequential)
+        const record = models.add(creation, resources, now)
+        yield* session.onEnd(Effect.sync(() => models.release(record)))
+        return record
+      })
     : Effect.succeed(before)
 }
 

@@ -42,9 +42,7 @@ export const listCheckpoints = (state: ServiceState, run: string): Query<Checkpo
     const listed = infos.filter(
       (info) => info.training_run_id === run && visibility.isListed(user, "accessible", info.owner, info.public)
     )
-    const isOwnModel = state.models
-      .all()
-      .some(({ id, session }) => id === run && currentUser.owns(user, session.record.owner))
+    const isOwnModel = state.models.runs().some(({ id, owner }) => id === run && currentUser.owns(user, owner))
     return listed.length === 0 && !isOwnModel
       ? responses.notFound(`there is no training run ${run}`)
       : Effect.succeed({ checkpoints: listed.map(toCheckpoint) })

@@ -32,16 +32,12 @@ const newestOfKind = (infos: RunInfos, kind: TinkerPath.Kind) => {
 }
 
 /** `record` is absent for a run of an earlier process; then there is at least one checkpoint. */
-const toTrainingRun = (
-  id: string,
-  record: models.ModelRecord | undefined,
-  infos: RunInfos
-): TrainingRun.TrainingRun => ({
+const toTrainingRun = (id: string, record: models.RunRecord | undefined, infos: RunInfos): TrainingRun.TrainingRun => ({
   training_run_id: id,
-  base_model: record?.base.model_name ?? infos[0]!.base_model,
-  model_owner: currentUser.ownerName(record?.session.record.owner ?? infos[0]?.owner),
+  base_model: record?.base_model ?? infos[0]!.base_model,
+  model_owner: currentUser.ownerName(record?.owner ?? infos[0]?.owner),
   is_lora: true,
-  corrupted: record?.state._tag === "Failed",
+  corrupted: record?.failed ?? false,
   lora_rank: (record?.lora_config ?? infos[0]!.lora_config).rank,
   last_request_time: DateTime.unsafeMake(record?.lastRequest ?? infos[0]!.created_at),
   last_checkpoint: newestOfKind(infos, "weights"),
@@ -55,9 +51,9 @@ export const visibleTrainingRuns = Effect.fnUntraced(function* (state: ServiceSt
   const infos = yield* listInfos(state)
   const byRun = groupByRun(infos.filter((info) => visibility.isListed(user, scope, info.owner, info.public)))
   const runs = new Map<string, TrainingRun.TrainingRun>()
-  for (const record of state.models.all()) {
+  for (const record of state.models.runs()) {
     const group = byRun.get(record.id) ?? []
-    if (group.length > 0 || currentUser.owns(user, record.session.record.owner)) {
+    if (group.length > 0 || currentUser.owns(user, record.owner)) {
       runs.set(record.id, toTrainingRun(record.id, record, group))
     }
   }

@@ -35,6 +35,8 @@ export interface UserLoad {
 /** The operations of a session. @internal */
 export interface SessionLoad {
   readonly user: UserLoad
+  /** of its operations whose results exist or will exist */
+  readonly requestIds: Set<string>
   /** delivered results that are still retained, by request id, with their size in bytes; oldest first */
   readonly delivered: Map<string, number>
   deliveredBytes: number
@@ -44,6 +46,7 @@ export interface SessionLoad {
 /** @internal */
 export const makeLoad = (user: UserLoad): SessionLoad => ({
   user,
+  requestIds: new Set(),
   delivered: new Map(),
   deliveredBytes: 0,
   trace: traces.make()
@@ -110,8 +113,9 @@ export class Futures {
 
   add(options: Omit<Entry, "result" | "undelivered">): Entry {
     const entry = { ...options, undelivered: 0, result: makeDeferredUnsafe<outcomes.Outcome>() }
-    const { user } = entry.load
+    const { requestIds, user } = entry.load
     this.entries.set(entry.receipt.id, entry)
+    requestIds.add(entry.receipt.id)
     user.pending++
     user.pendingBytes += entry.bytes
     return entry
@@ -197,6 +201,16 @@ export class Futures {
     if (this.completed.has(id)) this.evict(id)
   }
 
+  /** Evicts the results of a session. */
+  releaseAll({ requestIds }: SessionLoad): void {
+    for (const id of requestIds) this.release(id)
+  }
+
+  /** How many futures there are. */
+  get size(): number {
+    return this.entries.size
+  }
+
   /** Ends all waits, and every later one at once. */
   get stopWaiting(): Effect.Effect<void> {
     return Effect.asVoid(Deferred.succeed(this.stopped, undefined))
@@ -228,6 +242,7 @@ export class Futures {
       setUndelivered(entry, 0)
       load.deliveredBytes -= load.delivered.get(id) ?? 0
       load.delivered.delete(id)
+      load.requestIds.delete(id)
     }
     entries.delete(id)
     completed.delete(id)

@@ -8,6 +8,7 @@ import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as currentUser from "../auth/currentUser.ts"
+import { interruptInBackground } from "../effect/runtime.ts"
 import * as traces from "../records/traces.ts"
 import * as ids from "../util/ids.ts"
 import * as responses from "../util/responses.ts"
@@ -63,11 +64,16 @@ interface LiveSession extends Session {
   lastSeen: number
 }
 
+// of one user
+const maxTraces = 16
+
 /** @internal */
 export class Sessions {
   private readonly environment: Environment
   private readonly live = new Map<string, LiveSession>()
   private readonly known = new Map<string, SessionRecord>()
+  /** the traces of the sessions that ended last, by user */
+  private readonly traces = new Map<string | undefined, Array<traces.Trace>>()
 
   constructor(environment: Environment) {
     this.environment = environment
@@ -75,14 +81,17 @@ export class Sessions {
 
   create(request: typeof Wire.CreateSessionRequest.Type): Effect.Effect<Session> {
     const { environment, known, live } = this
+    const release = (session: Session) => this.release(session)
     const timeout = Duration.toMillis(environment.settings.sessionTimeout)
     return Effect.gen(function* () {
       const session = yield* makeSession(environment, request, live)
       const { id, record, scope } = session
+      const expiry = yield* Effect.forkIn(Effect.interruptible(expireWhenIdle(session, timeout)), environment.scope)
+      yield* Scope.addFinalizer(scope, interruptInBackground(expiry))
+      yield* Scope.addFinalizer(scope, releaseLater(environment, release(session)))
       yield* Scope.addFinalizer(scope, stopAdmitting(session, live))
       live.set(id, session)
       known.set(id, record)
-      yield* Effect.forkIn(Effect.interruptible(expireWhenIdle(session, timeout)), environment.scope)
       return session
     }).pipe(Effect.uninterruptible)
   }
@@ -103,6 +112,22 @@ export class Sessions {
       }
       known.set(record.id, record)
       return record
+    })
+  }
+
+  /** How many sessions have not ended. */
+  get size(): number {
+    return this.live.size
+  }
+
+  /** Releases the results of a session that has ended, and the trace of the one that ended `maxTraces` before it. */
+  private release({ load, record: { owner, trace } }: Session): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.environment.futures.releaseAll(load)
+      const kept = this.traces.get(owner) ?? []
+      this.traces.set(owner, kept)
+      if (trace.events.length > 0) kept.push(trace)
+      if (kept.length > maxTraces) traces.clear(kept.shift()!)
     })
   }
 
@@ -193,6 +218,10 @@ const stopAdmitting = ({ id, queues, record }: LiveSession, live: Map<string, Li
       discard: true
     })
   })
+
+/** Releases what a session held a while after its end, when its client no longer fetches results. */
+const releaseLater = ({ scope, settings }: Environment, release: Effect.Effect<void>): Effect.Effect<void> =>
+  release.pipe(Effect.delay(settings.endedRetention), Effect.interruptible, Effect.forkIn(scope), Effect.asVoid)
 
 /** Ends a session that was not used for `timeout` milliseconds and has no operations. */
 const expireWhenIdle = (session: LiveSession, timeout: number): Effect.Effect<void> =>

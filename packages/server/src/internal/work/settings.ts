@@ -13,6 +13,8 @@ export interface Options {
   readonly sessionTimeout?: DurationInput | undefined
   /** how long results are retained, 1 hour; a delivered one less, if another 2,000 or 128 MiB were delivered after it */
   readonly resultRetention?: DurationInput | undefined
+  /** how long the results of a session that has ended are retained; 1 minute */
+  readonly endedRetention?: DurationInput | undefined
   /** clients that allow it get only the size of results above this many bytes at first; 1 MiB */
   readonly inlineLimit?: number | undefined
   /** how long the engine's samplers may be idle before they are released; 1 minute */
@@ -37,6 +39,7 @@ export interface Settings {
   readonly gapTimeout: Duration.Duration
   readonly sessionTimeout: Duration.Duration
   readonly resultRetention: Duration.Duration
+  readonly endedRetention: Duration.Duration
   readonly samplerIdle: Duration.Duration
   readonly concurrency: number
   readonly inlineLimit: number
@@ -53,6 +56,7 @@ export const make = (options: Options): Settings => ({
   gapTimeout: toDuration(options.gapTimeout ?? "60 seconds"),
   sessionTimeout: toDuration(options.sessionTimeout ?? "5 minutes"),
   resultRetention: toDuration(options.resultRetention ?? "1 hour"),
+  endedRetention: toDuration(options.endedRetention ?? "1 minute"),
   samplerIdle: toDuration(options.samplerIdle ?? "1 minute"),
   concurrency: Math.max(1, options.concurrency ?? 8),
   inlineLimit: options.inlineLimit ?? 1024 * 1024,
