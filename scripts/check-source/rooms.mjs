@@ -77,7 +77,17 @@ export const allowedRooms = {
       "TinkerFuture"
     ],
     submissions: ["util", "limits", "telemetry", "polling", "QueueState", "TinkerClient", "TinkerFuture"],
-    training: ["limits", "codec", "submissions", "CustomLoss", "QueueState", "RetryPolicy", "Session", "TinkerClient"],
+    training: [
+      "platform",
+      "limits",
+      "codec",
+      "submissions",
+      "CustomLoss",
+      "QueueState",
+      "RetryPolicy",
+      "Session",
+      "TinkerClient"
+    ],
     models: [
       "util",
       "limits",

@@ -37,6 +37,8 @@ export type TinkerError =
   | responseErrors.ServerError
   | clientErrors.DecodeError
   | clientErrors.RequestFailed
+  | clientErrors.StepRefused
+  | clientErrors.PartialGradient
   | clientErrors.ClientBroken
   | clientErrors.ClientClosed
   | clientErrors.FileError

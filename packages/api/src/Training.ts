@@ -207,3 +207,20 @@ export const OptimStepResponse = Schema.Struct({
  * @category models
  */
 export type OptimStepResponse = typeof OptimStepResponse.Type
+
+/**
+ * The header in which a request names earlier sequence numbers of its model whose requests were rejected, separated by
+ * commas. Our service waits for none of them; others ignore it.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const refusedSeqIdsHeader = "x-tinker-refused-seq-ids"
+
+/**
+ * How many numbers that header names at most.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const maxRefusedSeqIds = 500

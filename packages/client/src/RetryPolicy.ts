@@ -3,11 +3,11 @@
  *
  * | failure | retried |
  * |---|---|
- * | no response (connection, timeout), 408, 429, 5xx | yes |
+ * | no response (connection, timeout), 408, 429, 5xx but 501 | yes |
  * | `TINKER_CREDENTIAL_CMD` fails, and no credential is valid | yes |
  * | 400 without a body, which an edge proxy sends | yes, at most 16 times more often than requests succeed |
  * | 402 | after 5 s, for as long as the service's flags allow |
- * | 409 and every other status | no: the same request would get the same response |
+ * | 409, 501 and every other status | no: the same request would get the same response |
  * | any, with `x-should-retry` | as the header says |
  *
  * @since 0.1.0

@@ -18,8 +18,10 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { DurationInput } from "./internal/util/duration.ts"
 
@@ -32,7 +34,7 @@ export interface TinkerFuture<out A, out E = TinkerError.TinkerError> extends Fi
   readonly method: string
   /**
    * The sequence numbers of the operation's requests; more than one if a batch was split into chunks. The numbers of an
-   * operation behind a custom loss decrease if that loss fails.
+   * operation decrease if one before it leaves some unused, such as a custom loss that fails; one that is not sent has none.
    */
   readonly seqIds: ReadonlyArray<number>
 }
@@ -49,6 +51,8 @@ export const make = <A, E>(options: {
   readonly seqIds: () => ReadonlyArray<number>
   readonly scope: Scope.Scope
   readonly run: Effect.Effect<A, E>
+  /** called when a fiber has received the failure of the future */
+  readonly onFailureSeen?: (() => void) | undefined
 }): Effect.Effect<TinkerFuture<A, E | TinkerError.ClientClosed>> =>
   Effect.interruptible(options.run).pipe(
     Effect.catchAllCause((cause) =>
@@ -65,14 +69,32 @@ export const make = <A, E>(options: {
 /** Turns a fiber into a future. */
 const withFields = <A, E>(
   fiber: Fiber.Fiber<A, E>,
-  { method, seqIds }: { readonly method: string; readonly seqIds: () => ReadonlyArray<number> }
-): TinkerFuture<A, E> =>
-  Object.defineProperties(fiber, {
+  options: {
+    readonly method: string
+    readonly seqIds: () => ReadonlyArray<number>
+    readonly onFailureSeen?: (() => void) | undefined
+  }
+): TinkerFuture<A, E> => {
+  const { method, onFailureSeen, seqIds } = options
+  return Object.defineProperties(fiber, {
     method: { value: method },
     seqIds: { get: seqIds },
     // A join leaves the FiberRefs of its own fiber as they are: the operation does not run in the caller's context.
-    inheritAll: { value: Effect.void }
+    inheritAll: { value: Effect.void },
+    ...(onFailureSeen === undefined ? {} : observed(fiber, onFailureSeen))
   }) as TinkerFuture<A, E>
+}
+
+/** The ways to receive an exit, which report a failure. */
+const observed = <A, E>(fiber: Fiber.Fiber<A, E>, onFailureSeen: () => void): PropertyDescriptorMap => {
+  const report = (exit: Exit.Exit<A, E>) => {
+    if (Exit.isFailure(exit)) onFailureSeen()
+  }
+  return {
+    await: { value: Effect.tap(fiber.await, (exit) => Effect.sync(() => report(exit))) },
+    poll: { value: Effect.tap(fiber.poll, (exit) => Effect.sync(() => Option.map(exit, report))) }
+  }
+}
 
 /**
  * How long an operation waits while none of its client's operations makes progress. It then fails with `NoProgress`, which

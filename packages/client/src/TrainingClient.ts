@@ -40,7 +40,8 @@ export type {
 } from "./internal/training/saves.ts"
 
 /**
- * The operations of one model.
+ * The operations of one model. One that the service rejects fails alone, with what was called behind it in the same step
+ * (`StepRefused`, `PartialGradient`); the client goes on.
  *
  * @since 0.1.0
  * @category models
@@ -63,8 +64,8 @@ export interface TrainingClient {
   /**
    * Computes the gradients of a custom loss. The loss receives the logprobs of the targets, and returns its value and its
    * gradient with respect to them. The whole computation has one place in the queue: operations that are called later are
-   * submitted and run after it. If the loss fails, no gradient is applied, and the client continues. The loss may await
-   * operations that were submitted before, but must not submit to the same client.
+   * submitted and run after it. If the loss fails, the rest of its step is not sent (`StepRefused`), and the client
+   * continues. The loss may await operations that were submitted before, but must not submit to the same client.
    *
    * In the result, `loss:sum` is the custom loss, and `surrogate_loss:sum` is the loss of the backward pass that carried
    * its gradient.

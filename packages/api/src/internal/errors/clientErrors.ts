@@ -116,9 +116,74 @@ export class RequestFailed extends withTrait(
   { message: (self) => withRequestId(self, `${self.method} failed: ${self.reason}`) }
 ) {}
 
+const refusedAdvice = {
+  NoGradient: "failed before it, so the step lacks its gradient. Submit the whole step again.",
+  GradientWaits:
+    "was rejected before it, and the gradient of that step still waits on the service. Call the optimizer step again, " +
+    "or save the state and continue with a new client from it.",
+  NotLoaded: "failed before it, so the model has other weights than the program expects. Load a state again."
+} as const
+
 /**
- * An earlier operation of this client could not be submitted, so this one was not sent: it would have trained in another
- * order than the program specified. Make a new client from the last checkpoint.
+ * An operation of the same step was rejected or failed, so this one was not sent: the service would have applied a step
+ * without its gradient, or with that of another. `operation` and `seqId` name that operation, and `cause` is its error.
+ * What is called after a program has seen that error, or this one, is a new step.
+ *
+ * - `NoGradient`: a forward/backward pass failed, and nothing of the step is on the service. Submit the step again.
+ * - `GradientWaits`: an optimizer step was rejected, and the service holds its gradient. Only another optimizer step may
+ *   follow.
+ * - `NotLoaded`: a load failed. What was called before the program has seen that error expects the loaded weights.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class StepRefused extends withTrait(
+  Schema.TaggedError<StepRefused>(id("StepRefused"))("StepRefused", {
+    ...commonFields,
+    operation: Schema.String,
+    seqId: Schema.Number,
+    reason: Schema.Literal("NoGradient", "GradientWaits", "NotLoaded")
+  }),
+  {
+    category: "user",
+    message: (self) =>
+      withRequestId(
+        self,
+        `${self.method} was not sent: ${self.operation} (seq_id ${self.seqId}) ${refusedAdvice[self.reason]}`
+      )
+  }
+) {}
+
+/**
+ * The service holds a part of the gradient of a step: one request of it was rejected, named by `operation` and `seqId`,
+ * after others were accepted, and nothing clears those. This operation was not sent, and no gradient is computed or applied
+ * by this client again. Saves, samples and forward passes go on: save the state, and continue with a new client from it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PartialGradient extends withTrait(
+  Schema.TaggedError<PartialGradient>(id("PartialGradient"))("PartialGradient", {
+    ...commonFields,
+    operation: Schema.String,
+    seqId: Schema.Number
+  }),
+  {
+    category: "user",
+    message: (self) =>
+      withRequestId(
+        self,
+        `${self.method} was not sent: ${self.operation} (seq_id ${self.seqId}) was rejected after other parts of its step ` +
+          `were accepted, so the service holds a partial gradient. Save the state (saveState works), and continue with ` +
+          `createTrainingClientFromStateWithOptimizer.`
+      )
+  }
+) {}
+
+/**
+ * It is not known whether the service received an earlier operation of this client, so this one was not sent: it might have
+ * trained on another state than the program specified. Saves and forward passes are still sent. Make a new client from the
+ * last checkpoint.
  *
  * @since 0.1.0
  * @category errors

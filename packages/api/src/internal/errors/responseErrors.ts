@@ -91,11 +91,11 @@ export class FutureExpired extends withResponseTrait(
  */
 export class RateLimited extends withResponseTrait(
   Schema.TaggedError<RateLimited>(id("RateLimited"))("RateLimited", responseFields),
-  { category: "server", retryByDefault: true, advice: "Send fewer requests at once, or wait." }
+  { category: "server", retryByDefault: () => true, advice: "Send fewer requests at once, or wait." }
 ) {}
 
 /**
- * The service failed (408, 5xx).
+ * The service failed (408, 5xx). A 501 is final: the service has no such operation.
  *
  * @since 0.1.0
  * @category errors
@@ -104,7 +104,7 @@ export class ServerError extends withResponseTrait(
   Schema.TaggedError<ServerError>(id("ServerError"))("ServerError", responseFields),
   {
     category: "server",
-    retryByDefault: true,
+    retryByDefault: (status) => status !== 501,
     advice: "Try again; if it persists, report it to the operator of the service."
   }
 ) {}

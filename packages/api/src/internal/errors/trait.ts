@@ -117,7 +117,7 @@ export const withResponseTrait = <Class extends AnyClass<FailedResponseFields>>(
   Base: Class,
   options: {
     readonly category: Category
-    readonly retryByDefault?: boolean
+    readonly retryByDefault?: (status: number) => boolean
     readonly final?: boolean
     readonly advice: string
   }
@@ -128,7 +128,7 @@ export const withResponseTrait = <Class extends AnyClass<FailedResponseFields>>(
     ...(options.final === true
       ? {}
       : {
-          isRetryable: ({ shouldRetry }) => shouldRetry ?? options.retryByDefault ?? false,
+          isRetryable: ({ shouldRetry, status }) => shouldRetry ?? options.retryByDefault?.(status) ?? false,
           retryAfter: ({ retryAfterMillis }) =>
             retryAfterMillis === undefined ? undefined : Duration.millis(retryAfterMillis)
         })

@@ -1,37 +1,59 @@
-/** Remembers the request that broke a training client. */
+/** Remembers the request that broke a training client, and which sequence numbers are in doubt. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 
-/** The service rejected the request, as opposed to a response that was lost. */
-const isRejected = (error: TinkerError.TinkerError) => "status" in error && error.status < 500 && !error.isRetryable
-
 /**
- * A client is broken when the service may or may not have received a request that changes the model: what follows would
- * run on an unknown state, or wait for a sequence number that never comes.
+ * A client is broken when it is not known whether the service received a request: what follows would run on an unknown
+ * state. Operations that read the model can go on with a number that is in doubt: the service has either not used it, or
+ * rejects it.
  *
  * @internal
  */
 export class Breakage {
   #first: { readonly operation: string; readonly seqId: number; readonly cause: unknown } | undefined = undefined
+  #isDefect = false
+  #doubtful: ReadonlyArray<number> = []
 
   get isBroken(): boolean {
     return this.#first !== undefined
   }
 
-  /** Records a failed request, unless the model is the same as if it had not been sent. */
-  record(
-    operation: { readonly method: string; readonly changesTraining: boolean },
-    seqId: number,
-    cause: Cause.Cause<TinkerError.TinkerError>
-  ): void {
+  /** Whether operations that read the model are still sent: not after a defect, which may be anywhere. */
+  get allowsReads(): boolean {
+    return !this.#isDefect
+  }
+
+  /** The lowest number of which it is not known whether the service has used it. */
+  get doubtful(): number | undefined {
+    return this.#doubtful[0]
+  }
+
+  /** Records a request that may or may not have been accepted. */
+  record(method: string, seqId: number, cause: Cause.Cause<TinkerError.TinkerError>): void {
     const failure = Option.getOrUndefined(Cause.failureOption(cause))
-    if (failure !== undefined && !operation.changesTraining && isRejected(failure)) return
-    this.#first ??= { operation: operation.method, seqId, cause: failure ?? Cause.squash(cause) }
+    this.#isDefect ||= Cause.isDie(cause)
+    this.#first ??= { operation: method, seqId, cause: failure ?? Cause.squash(cause) }
+    this.addDoubtful(seqId)
+  }
+
+  addDoubtful(seqId: number): void {
+    if (!this.#doubtful.includes(seqId)) this.#doubtful = [...this.#doubtful, seqId].sort((a, b) => a - b)
+  }
+
+  /** The service has used the number. */
+  settle(seqId: number): void {
+    this.#doubtful = this.#doubtful.filter((other) => other !== seqId)
   }
 
   /** The error of an operation that is not submitted because the client is broken. */
   errorFor(method: string): TinkerError.ClientBroken {
     return new TinkerError.ClientBroken({ method, ...this.#first! })
+  }
+
+  /** What a state that is saved now may lack, for the log. */
+  get description(): string {
+    const { operation, seqId } = this.#first!
+    return `${operation} (seq_id ${seqId})`
   }
 }

@@ -6,7 +6,7 @@ import type * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
 import type * as TinkerFuture from "../../TinkerFuture.ts"
-import type { OperationRecord } from "../telemetry/instrument.ts"
+import type { Role } from "./steps.ts"
 
 /**
  * Submits an operation when it runs, and returns its future. It fails only for invalid input, before anything is sent;
@@ -24,14 +24,20 @@ export type Submitted<A, E = never, R = never> = Effect.Effect<
 /** An accepted request: the id of its future, or its result where that is known already. @internal */
 export type Accepted<A> = { readonly request_id: string } | { readonly result: A }
 
+/** What a request of an operation is sent with. @internal */
+export interface Sending {
+  readonly headers: { readonly [name: string]: string }
+  /** called with the reason before each retry */
+  readonly onRetry: (error: TinkerError.TinkerError) => void
+}
+
 /** An operation whose requests each give an `A`, which are combined into one `B`. @internal */
 export interface Operation<A, I, B> {
   readonly method: string
   readonly type: Future.RequestType
   readonly schema: Schema.Schema<A, I>
   readonly protobuf?: ((bytes: Uint8Array) => Either.Either<A, ProtobufDecodeError>) | undefined
-  /** whether it changes the model. Nothing may be submitted after such an operation if its own submission failed. */
-  readonly changesTraining: boolean
+  readonly role: Role
   /** number of requests, each with its sequence number */
   readonly requestCount: number
   /** sends the requests concurrently, but the first one last; otherwise one after the other */
@@ -39,10 +45,15 @@ export interface Operation<A, I, B> {
   /** size of all requests, for telemetry */
   readonly bytes?: number | undefined
   /** Sends the request at an index. */
-  readonly send: (
+  readonly send: (seqId: number, index: number, sending: Sending) => Effect.Effect<Accepted<A>, TinkerError.TinkerError>
+  /**
+   * Sends a request that changes nothing, so that a number which the operation does not use is not missing. It is made from
+   * the request at the index.
+   */
+  readonly fill?: (
     seqId: number,
     index: number,
-    record: OperationRecord
+    sending: Sending
   ) => Effect.Effect<Accepted<A>, TinkerError.TinkerError>
   readonly combine: (results: ReadonlyArray<A>) => B
 }

@@ -1,5 +1,6 @@
 /** The queue of one model: submits operations in call order, and returns their futures. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -11,13 +12,21 @@ import * as progress from "../polling/progress.ts"
 import { type OperationRecord, startRecord } from "../telemetry/instrument.ts"
 import * as results from "./awaitResults.ts"
 import { Breakage } from "./breakage.ts"
-import type { Operation, Submitted } from "./operation.ts"
+import type { Accepted, Operation, Submitted } from "./operation.ts"
+import { sendReads } from "./sendReads.ts"
+import type { Sender } from "./sendRequest.ts"
 import { sendRequests } from "./sendRequests.ts"
+import { SeqIds } from "./seqIds.ts"
+import { Steps } from "./steps.ts"
+import { placeOf, releaseSeqIds, seqIdsOf, type Submission } from "./submission.ts"
 import type { DurationInput } from "../util/duration.ts"
 
 interface Options extends Pick<results.Context, "client" | "limits" | "queueState"> {
   /** the lifetime of the client: its fibers run in it */
   readonly scope: Scope.Scope
+  readonly modelId: string
+  /** whether requests name the sequence numbers that were refused: browsers ask the service whether they may */
+  readonly namesRefused: boolean
   /** the prefix of the names of spans and metrics, such as `TrainingClient` */
   readonly name: string
   readonly attributes: { readonly [name: string]: unknown }
@@ -36,6 +45,7 @@ export interface Group {
 
 interface GroupOptions<B, E> {
   readonly method: string
+  readonly role: Submission["role"]
   /** sequence numbers to reserve */
   readonly requestCount: number
   /** Submits the operations of the group. Nothing else is submitted before it ends. */
@@ -53,21 +63,12 @@ export interface SubmissionQueue {
   readonly submitGroup: <B, E>(options: GroupOptions<B, E>) => Submitted<B, E>
 }
 
-/** An operation, or a group of them, with a place in the queue. */
-interface Submission {
-  firstSeqId: number
-  requestCount: number
-  /** sends the requests */
-  readonly run: Effect.Effect<void>
-  /** fails the future, because the client is broken */
-  readonly reject: Effect.Effect<void>
-}
-
-interface State extends results.Context {
+interface State extends results.Context, Sender {
   readonly options: Options
-  readonly breakage: Breakage
+  readonly steps: Steps
   readonly waiting: Array<Submission>
   nextSeqId: number
+  hasWarned: boolean
   /** resumes the fiber that submits; defined while it waits for a submission */
   wake: (() => void) | undefined
 }
@@ -80,6 +81,7 @@ class CurrentGroup extends Context.Reference<CurrentGroup>()("@effect-tinker/cli
 /** What a submission reserves, and how it sends its requests. */
 interface Reservation<B, E> {
   readonly method: string
+  readonly role: Submission["role"]
   readonly requestCount: number
   readonly bytes?: number | undefined
   readonly submit: (submission: Submission, tracking: Tracking) => Submit<B, E>
@@ -94,23 +96,54 @@ interface Tracking {
 const submitOperation = <A, I, B>(
   state: State,
   operation: Operation<A, I, B>,
-  firstSeqId: number,
-  { noProgressLimit, record }: Tracking
+  { noProgressLimit, record }: Tracking,
+  send: Effect.Effect<ReadonlyArray<Accepted<A>>, TinkerError.TinkerError>
 ): Submit<B, never> =>
   Effect.gen(function* () {
     const start = yield* Clock.currentTimeMillis
-    const accepted = yield* sendRequests(operation, firstSeqId, record, state.breakage)
+    const accepted = yield* send
     const roundtripSeconds = ((yield* Clock.currentTimeMillis) - start) / 1000
     return results.awaitResults(state, operation, accepted, { record, noProgressLimit, roundtripSeconds })
   })
 
-/** Passes the unused sequence numbers of a submission to those behind it. */
-const releaseSeqIds = (state: State, submission: Submission, used: number) => {
-  const unused = submission.requestCount - used
-  submission.requestCount = used
-  for (const later of state.waiting) later.firstSeqId -= unused
-  state.nextSeqId -= unused
+/** Submits an operation with a place of its own. */
+const submitSingle = <A, I, B>(
+  state: State,
+  operation: Operation<A, I, B>,
+  submission: Submission,
+  tracking: Tracking
+): Submit<B, never> => {
+  const { record } = tracking
+  const release = (count: number) => releaseSeqIds(state, submission, submission.requestCount - count)
+  const place = placeOf(state, submission, { offset: 0, adds: operation.role === "gradient", release })
+  return submitOperation(
+    state,
+    operation,
+    tracking,
+    Effect.suspend(() =>
+      state.breakage.isBroken
+        ? Effect.andThen(
+            warnOfDoubt(state, operation.method),
+            sendReads(state, operation, submission.firstSeqId, record, (used, nextSeqId) => {
+              releaseSeqIds(state, submission, nextSeqId - submission.firstSeqId)
+              submission.usedSeqIds = used
+            })
+          )
+        : sendRequests(state, operation, place, record)
+    )
+  )
 }
+
+/** Warns, once for each client, that what is read or saved may lack the request in doubt. */
+const warnOfDoubt = (state: State, method: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (state.hasWarned) return Effect.void
+    state.hasWarned = true
+    return Effect.logWarning(
+      `${method} is sent although it is not known whether ${state.breakage.description} was applied: ` +
+        "what it reads or saves has that operation, or lacks it"
+    )
+  })
 
 /** Submits the operations of a group one after the other, with the sequence numbers that are reserved for them. */
 const submitGroup = <B, E>(
@@ -121,18 +154,42 @@ const submitGroup = <B, E>(
 ): Submit<B, E> =>
   Effect.suspend(() => {
     let used = 0
+    const release = (count: number) => {
+      used -= count
+    }
     const group: Group = {
       runUserCode: Effect.provideService(CurrentGroup, state),
       submit: (operation) =>
         Effect.suspend(() => {
-          const firstSeqId = submission.firstSeqId + used
+          const place = placeOf(state, submission, { offset: used, adds: operation.role === "gradient", release })
           used += operation.requestCount
-          return submitOperation(state, operation, firstSeqId, tracking)
+          return submitOperation(state, operation, tracking, sendRequests(state, operation, place, tracking.record))
         })
     }
     return Effect.ensuring(
       run(group),
       Effect.sync(() => releaseSeqIds(state, submission, used))
+    )
+  })
+
+/** Submits, unless the step of the submission was refused; and notes what its end means for the steps. */
+const submitInStep = <B, E>(state: State, submission: Submission, submit: Submit<B, E>): Submit<B, E> =>
+  Effect.suspend(() => {
+    const { breakage, steps } = state
+    const notSent = steps.admit(submission)
+    if (notSent !== undefined) {
+      submission.refusal = notSent.refusal
+      releaseSeqIds(state, submission, 0)
+      return Effect.fail(notSent.error)
+    }
+    return Effect.onExit(submit, (exit) =>
+      Effect.sync(() => {
+        if (Exit.isSuccess(exit)) return steps.noteAccepted(submission.role)
+        if (breakage.isBroken) return
+        const { firstSeqId, hasGradient, method, refusedSeqId, role } = submission
+        const failed = { operation: method, seqId: refusedSeqId ?? firstSeqId, cause: Cause.squash(exit.cause) }
+        submission.refusal = steps.noteFailed(role, failed, hasGradient)
+      })
     )
   })
 
@@ -147,9 +204,16 @@ const enqueue = <B, E>(
   const { record } = tracking
   const reject = Effect.suspend(() => Deferred.fail(accepted, breakage.errorFor(reservation.method)))
   const submission: Submission = {
+    method: reservation.method,
+    role: reservation.role,
+    era: state.steps.era,
     firstSeqId: state.nextSeqId,
     requestCount: reservation.requestCount,
-    run: Effect.suspend(() => reservation.submit(submission, tracking)).pipe(
+    usedSeqIds: undefined,
+    hasGradient: false,
+    refusedSeqId: undefined,
+    refusal: undefined,
+    run: Effect.suspend(() => submitInStep(state, submission, reservation.submit(submission, tracking))).pipe(
       Effect.withParentSpan(record.span),
       Effect.tap(() => Effect.sync(() => record.noteAccepted())),
       Effect.exit,
@@ -182,11 +246,14 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
     record.bytes = reservation.bytes ?? 0
     const accepted = yield* Deferred.make<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>()
     const submission = enqueue(state, reservation, { record, noProgressLimit }, accepted)
-    const seqIds = () => Array.from({ length: submission.requestCount }, (_, index) => submission.firstSeqId + index)
+    const seqIds = () => seqIdsOf(submission)
     return yield* TinkerFuture.make<B, TinkerError.TinkerError | E>({
       method: reservation.method,
       seqIds,
       scope,
+      onFailureSeen: () => {
+        if (submission.refusal !== undefined) state.steps.noteSeen(submission.refusal)
+      },
       run: Effect.flatten(Deferred.await(accepted)).pipe(
         Effect.withParentSpan(record.span),
         Effect.onExit((exit) => Effect.sync(() => record.end(exit, { "tinker.seq_ids": seqIds() })))
@@ -213,44 +280,59 @@ const awaitSubmission = (state: State): Effect.Effect<void> =>
     })
   })
 
+/** Sends the requests of a submission, or fails its future where the client is broken. */
+const runOrReject = (state: State, submission: Submission): Effect.Effect<void> => {
+  const { breakage } = state
+  if (!breakage.isBroken || (submission.role === "reads" && breakage.allowsReads)) return submission.run
+  releaseSeqIds(state, submission, 0)
+  return submission.reject
+}
+
 /**
  * Starts a queue. One fiber of the client's scope submits, so that no caller's interruption can leave a gap in the
- * sequence numbers or split an operation. When a request breaks the client, the rest of its operation and all that wait
- * behind it fail with `ClientBroken`, without being sent.
+ * sequence numbers or split an operation. An operation that is refused fails alone, with the rest of its step. When a
+ * request leaves doubt, the rest of its operation and all that wait behind it fail with `ClientBroken`, without being sent;
+ * operations that only read the model are still sent.
  *
  * @internal
  */
 export const make = (options: Options): Effect.Effect<SubmissionQueue> =>
   Effect.suspend(() => {
-    const { client, limits, queueState } = options
+    const { client, limits, modelId, namesRefused, queueState } = options
     const state: State = {
       client,
       limits,
       queueState,
       progress: progress.make(),
       options,
+      modelId,
       breakage: new Breakage(),
+      seqIds: new SeqIds(namesRefused),
+      steps: new Steps(),
       waiting: [],
       nextSeqId: 1,
+      hasWarned: false,
       wake: undefined
     }
     const queue: SubmissionQueue = {
       submit: (operation) =>
         reserve(state, {
           method: operation.method,
+          role: operation.role,
           requestCount: operation.requestCount,
           bytes: operation.bytes,
-          submit: ({ firstSeqId }, tracking) => submitOperation(state, operation, firstSeqId, tracking)
+          submit: (submission, tracking) => submitSingle(state, operation, submission, tracking)
         }),
       submitGroup: (group) =>
         reserve(state, {
           method: group.method,
+          role: group.role,
           requestCount: group.requestCount,
           submit: (submission, tracking) => submitGroup(state, group, submission, tracking)
         })
     }
     return takeNext(state).pipe(
-      Effect.flatMap((submission) => (state.breakage.isBroken ? submission.reject : submission.run)),
+      Effect.flatMap((submission) => runOrReject(state, submission)),
       Effect.forever,
       Effect.interruptible,
       Effect.forkIn(options.scope),

@@ -7,6 +7,7 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as Session from "../../Session.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as sessionLimits from "../limits/sessionLimits.ts"
+import { platform } from "#platform"
 import type { ChunkLimits } from "./chunking.ts"
 import type { Accepted, Operation, Submitted } from "../submissions/operation.ts"
 import * as requestEncoding from "./requestEncoding.ts"
@@ -51,6 +52,8 @@ export const make = (options: {
       queue: yield* submissionQueue.make({
         client,
         scope: yield* Effect.scope,
+        modelId,
+        namesRefused: platform.runtime !== "browser",
         queueState,
         limits,
         name: "TrainingClient",
@@ -68,20 +71,19 @@ export const make = (options: {
   })
 
 /** The options of the HTTP request of an operation. @internal */
-export type RequestOptions = Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry">
+export type RequestOptions = Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry" | "headers">
 
 /** Submits an operation that is one request, with the retry policy of its caller. @internal */
 export const submitRequest = <A, I>(
   { queue }: Context,
-  operation: Pick<Operation<A, I, A>, "method" | "type" | "schema" | "changesTraining">,
+  operation: Pick<Operation<A, I, A>, "method" | "type" | "schema" | "role">,
   send: (seq_id: number, options: RequestOptions) => Effect.Effect<Accepted<A>, TinkerError.TinkerError>
 ): Submitted<A> =>
   Effect.flatMap(RetryPolicy.CurrentRetryPolicy, (policy) =>
     queue.submit({
       ...operation,
       requestCount: 1,
-      send: (seq_id, _index, record) =>
-        send(seq_id, { method: operation.method, policy, onRetry: () => record.noteRetry() }),
+      send: (seq_id, _index, sending) => send(seq_id, { method: operation.method, policy, ...sending }),
       combine: ([result]) => result!
     })
   )

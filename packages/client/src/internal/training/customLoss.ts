@@ -59,6 +59,7 @@ export const submitForwardBackwardCustom = <D extends CustomLoss.Target, E, R>(
     const operation = { method, lossFn: "cross_entropy", policy } as const
     return yield* context.queue.submitGroup<Training.ForwardBackwardOutput, E>({
       method,
+      role: "gradient",
       requestCount: 2 * chunks.length,
       run: (group) =>
         Effect.gen(function* () {

@@ -32,27 +32,32 @@ export const chunkedOperation = (
   }
 ): ForwardBackward => {
   const { chunks, config, forwardOnly, lossFn, method, policy } = options
+  const inputOf = (data: ReadonlyArray<Datum.Datum>) => ({
+    data,
+    loss_fn: lossFn,
+    ...(config === undefined ? {} : { loss_fn_config: config })
+  })
   const sizes = chunks.map((chunk) => chunk.reduce((sum, datum) => sum + datumBytes(datum), 0))
   return {
     method,
     type: forwardOnly ? "Forward" : "ForwardBackward",
     schema: Training.ForwardBackwardOutput,
     protobuf: ProtobufCodec.decodeForwardBackwardOutput,
-    changesTraining: !forwardOnly,
+    role: forwardOnly ? "reads" : "gradient",
     requestCount: chunks.length,
     parallel: parallelChunks,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
-    send: (seq_id, index, record) => {
-      const forward_backward_input = {
-        data: chunks[index]!,
-        loss_fn: lossFn,
-        ...(config === undefined ? {} : { loss_fn_config: config })
-      }
-      return sendRequest(
-        { forward_backward_input, model_id: modelId, seq_id, forward_only: forwardOnly },
-        { method, policy, onRetry: () => record.noteRetry() }
-      ).pipe(limits.forwardBackward.withCost(sizes[index]!))
-    },
+    send: (seq_id, index, sending) =>
+      sendRequest(
+        { forward_backward_input: inputOf(chunks[index]!), model_id: modelId, seq_id, forward_only: forwardOnly },
+        { method, policy, ...sending }
+      ).pipe(limits.forwardBackward.withCost(sizes[index]!)),
+    // a forward pass of one datum
+    fill: (seq_id, index, sending) =>
+      sendRequest(
+        { forward_backward_input: inputOf(chunks[index]!.slice(0, 1)), model_id: modelId, seq_id, forward_only: true },
+        { method, policy, ...sending }
+      ),
     combine: combineOutputs
   }
 }

@@ -39,7 +39,7 @@ export const submitLoad = (
     () =>
       submitRequest(
         context,
-        { method, type: "LoadWeights", schema: Weights.LoadWeightsResponse, changesTraining: true },
+        { method, type: "LoadWeights", schema: Weights.LoadWeightsResponse, role: "load" },
         (seq_id, options) =>
           Effect.flatMap(warnOfLateLoad(context, method, seq_id), () =>
             context.client.call(

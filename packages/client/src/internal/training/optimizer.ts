@@ -18,7 +18,7 @@ const submitStep = (
 ): Submitted<Training.OptimStepResponse> =>
   submitRequest(
     context,
-    { method, type: "OptimStep", schema: Training.OptimStepResponse, changesTraining: true },
+    { method, type: "OptimStep", schema: Training.OptimStepResponse, role: "step" },
     (seq_id, options) =>
       context.client.call(
         TinkerApi.optimStep,

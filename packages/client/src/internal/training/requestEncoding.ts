@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import * as Ref from "effect/Ref"
 import type * as TinkerClient from "../../TinkerClient.ts"
 
-type Options = Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry">
+type Options = Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry" | "headers">
 
 /** Sends one request, whatever its encoding. @internal */
 export type SendRequest = (

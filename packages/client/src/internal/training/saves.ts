@@ -84,7 +84,7 @@ export const submitSaveState = (
     const path = checkpointPath(context, "weights", name)
     return submitRequest(
       context,
-      { method, type: "SaveWeights", schema: Weights.SaveWeightsResponse, changesTraining: false },
+      { method, type: "SaveWeights", schema: Weights.SaveWeightsResponse, role: "reads" },
       (seq_id, options) =>
         sendSave<Weights.SaveWeightsResponse>(context, path, { path, type: "save_weights" }, options, (options) =>
           context.client.call(
@@ -142,7 +142,7 @@ export const submitSaveForSampler = (
     const path = checkpointPath(context, "sampler_weights", name)
     return submitRequest(
       context,
-      { method, type: "SaveWeightsForSampler", schema: SavedNamed, changesTraining: false },
+      { method, type: "SaveWeightsForSampler", schema: SavedNamed, role: "reads" },
       (seq_id, options) =>
         sendSave<SavedForSampler>(context, path, { path }, options, (options) =>
           callSaveForSampler(context, { path: name }, seq_id, saveOptions, options)
@@ -159,7 +159,7 @@ export const saveForSamplingSession = (
     const sampling_session_seq_id = yield* context.session.nextSamplingSeqId
     const future = yield* submitRequest(
       context,
-      { method, type: "SaveWeightsForSampler", schema: SavedUnnamed, changesTraining: false },
+      { method, type: "SaveWeightsForSampler", schema: SavedUnnamed, role: "reads" },
       (seq_id, options) => callSaveForSampler(context, { sampling_session_seq_id }, seq_id, {}, options)
     )
     const { sampling_session_id } = yield* Fiber.join(future)
@@ -179,7 +179,7 @@ export const submitSaveExternal = (
     const path = checkpointPath(context, "external_weights", name)
     return submitRequest(
       context,
-      { method, type: "SaveWeightsExternal", schema: Weights.SaveWeightsExternalResponse, changesTraining: false },
+      { method, type: "SaveWeightsExternal", schema: Weights.SaveWeightsExternalResponse, role: "reads" },
       (seq_id, options) =>
         sendSave<Weights.SaveWeightsExternalResponse>(
           context,

@@ -58,28 +58,41 @@ describe("a batch that is split into chunks", () => {
     })
   )
 
-  it.scoped("breaks the client when a chunk cannot be sent, before the first chunk goes", () =>
-    Effect.gen(function* () {
-      const { http, value } = yield* run(
-        {
-          ...chunks,
-          "/forward_backward": (request) =>
-            bodyOf(request)["seq_id"] === 3 ? errorResponse(403) : json({ request_id: "ForwardBackward:2" })
-        },
-        (training) =>
-          Effect.gen(function* () {
-            const pass = yield* training.forwardBackward(data, "cross_entropy")
-            const step = yield* training.optimStep()
-            return [yield* Fiber.await(pass), yield* Fiber.await(step)] as const
-          })
-      )
-      assert.strictEqual(failureOf(value[0])?._tag, "PermissionDenied")
-      const broken = failureOf(value[1])
-      assert.strictEqual(broken?._tag, "ClientBroken")
-      assert.include(broken?.message, "forwardBackward (seq_id 3)")
-      assert.isFalse((yield* seqIds(http, "/forward_backward")).includes(1))
-      assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 0)
-    })
+  it.scoped(
+    "leaves a partial gradient when a chunk is rejected: a forward pass takes the number of the first chunk",
+    () =>
+      Effect.gen(function* () {
+        const { http, value } = yield* run(
+          {
+            ...chunks,
+            "/forward_backward": (request) =>
+              bodyOf(request)["seq_id"] === 3 ? errorResponse(403) : json({ request_id: "ForwardBackward:2" })
+          },
+          (training) =>
+            Effect.gen(function* () {
+              const pass = yield* training.forwardBackward(data, "cross_entropy")
+              const step = yield* training.optimStep()
+              return [yield* Fiber.await(pass), yield* Fiber.await(step)] as const
+            })
+        )
+        assert.strictEqual(failureOf(value[0])?._tag, "PermissionDenied")
+        const partial = failureOf(value[1])
+        assert.strictEqual(partial?._tag, "PartialGradient")
+        assert.include(partial?.message, "forwardBackward (seq_id 3)")
+        const passes = yield* http.requestsTo("/forward_backward")
+        assert.deepStrictEqual(
+          passes.map(({ body }) => {
+            const { forward_only, seq_id } = body as { seq_id: number; forward_only?: boolean }
+            return [seq_id, forward_only === true]
+          }),
+          [
+            [2, false],
+            [3, false],
+            [1, true]
+          ]
+        )
+        assert.strictEqual((yield* http.requestsTo("/optim_step")).length, 0)
+      })
   )
 
   it.scoped("sends all chunks of a forward pass although one is rejected, so that no sequence number is missing", () =>

@@ -1,4 +1,5 @@
 /** What every request passes through: authentication, decompression, and the conversion of failures to responses. */
+import * as Training from "@effect-tinker/api/Training"
 import type * as Zstd from "@effect-tinker/api/Zstd"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -10,6 +11,7 @@ import type * as apiKeys from "../auth/apiKeys.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as tokens from "../auth/tokens.ts"
 import * as ids from "../util/ids.ts"
+import * as refusedSeqIds from "../util/refusedSeqIds.ts"
 import * as apiErrors from "./apiErrors.ts"
 import * as bodies from "./bodies.ts"
 import type { BodyLimits } from "./body/limits.ts"
@@ -90,8 +92,16 @@ const authenticate = (keys: apiKeys.Service, request: Request): Effect.Effect<cu
     ? Effect.succeed(currentUser.everyone)
     : keys.identify(request.headers["x-api-key"])
 
+/** Runs the handler with the sequence numbers that the request names as rejected. */
+const withRefusedSeqIds = (app: HttpApp.Default, { headers }: Request): HttpApp.Default => {
+  const header = headers[Training.refusedSeqIdsHeader]
+  return header === undefined
+    ? app
+    : Effect.provideService(app, refusedSeqIds.RefusedSeqIds, refusedSeqIds.parse(header))
+}
+
 const handle = (tinker: TinkerService.Service, app: HttpApp.Default, request: Request) =>
-  app.pipe(
+  withRefusedSeqIds(app, request).pipe(
     Effect.provideService(HttpServerRequest.HttpServerRequest, request),
     Effect.catchAllCause((cause) => toErrorResponse(tinker, request, cause)),
     Effect.map(withRetryHints)

@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as size from "../util/size.ts"
+import { RefusedSeqIds } from "../util/refusedSeqIds.ts"
 import * as responses from "../util/responses.ts"
 import { overloaded } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
@@ -50,6 +51,7 @@ export const submitOperation = Effect.fnUntraced(function* (
     return yield* responses.badRequest(`seq_id is ${seqId}; the first after create_model is 1`)
   }
   record.lastRequest = yield* Clock.currentTimeMillis
+  yield* consumeRefused(record, seqId)
   const hash = fingerprint.of({ type, identity })
   if (seqId !== undefined) {
     const before = yield* record.queue.find(seqId, hash)
@@ -75,6 +77,19 @@ export const submitOperation = Effect.fnUntraced(function* (
     work: (number) => outcomes.runOperation(type, parent, attributes(number), runOnModel(record, operation, number))
   })
 })
+
+/**
+ * Uses up the earlier numbers that the request names as rejected: their requests may not have come as far as the queue. The
+ * client has given them up, so that one that arrives later is rejected.
+ */
+const consumeRefused = (record: ModelRecord, seqId: number | undefined): Effect.Effect<void> =>
+  Effect.flatMap(RefusedSeqIds, (refused) =>
+    Effect.forEach(
+      refused.filter((number) => seqId !== undefined && number < seqId),
+      (number) => record.queue.consumeSeqId(number, "refused", responses.conflict(`seq_id ${number} was given up`)),
+      { discard: true }
+    )
+  )
 
 /** Runs an operation if its model exists in the engine by then. */
 const runOnModel = (

@@ -68,6 +68,23 @@ describe("the queue of a model", () => {
     })
   )
 
+  it.scoped("does not wait for a seq_id that a later request names as rejected, and rejects what arrives late with it", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const named = (seq_id: number, header: string) =>
+          post("/optim_step", { model_id: model, seq_id, adam_params: {} }, { "x-tinker-refused-seq-ids": header })
+        // its own number and later ones, and what is no number, are ignored
+        const accepted = yield* ok(named(3, "1, 2,3,4,-5,x,99999999999"))
+        assert.notProperty(yield* result(accepted.request_id), "error")
+        assert.strictEqual((yield* forwardBackward(model, 2, [client.datum([1, 9])])).status, 409)
+        yield* ok(named(4, "3,1"))
+        assert.notProperty(yield* result(`${model}:4`), "error")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
   it.scoped("assigns the next seq_id to a request without one", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start()
