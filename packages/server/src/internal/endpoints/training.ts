@@ -15,6 +15,7 @@ const decodeForwardBackward = (request: HttpServerRequest.HttpServerRequest) =>
   bodies.isProtobuf(request)
     ? request.arrayBuffer.pipe(
         Effect.flatMap((buffer) => ProtobufCodec.decodeForwardBackwardRequest(new Uint8Array(buffer))),
+        Effect.flatMap(bodies.checkFields),
         Effect.orDie
       )
     : Effect.map(

@@ -5,6 +5,7 @@ import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
+import { FieldError } from "./body/fields.ts"
 
 /** Statuses of the contract's error responses, by tag. */
 const statuses: { readonly [tag: string]: number } = {
@@ -89,6 +90,7 @@ const fromServerError = (error: HttpServerError.HttpServerError): ApiError | und
       return { status: 404, detail: missingRoute(method, url.split("?")[0]!), tag: "NotFoundResponse" }
     }
     case "RequestError":
+      if (error.cause instanceof FieldError) return unprocessable(error.cause.message)
       return unprocessable(`the body cannot be read: ${truncate(messageOf(error.cause ?? error))}`)
     default:
       return undefined
@@ -104,7 +106,8 @@ export const fromCause = (cause: Cause.Cause<unknown>): ApiError | undefined => 
   const error = Cause.squash(cause)
   if (isErrorResponse(error)) return fromErrorResponse(error)
   if (error instanceof HttpApiError.HttpApiDecodeError) return unprocessable(formatIssues(error))
-  if (error instanceof ProtobufCodec.ProtobufDecodeError) return unprocessable(error.message)
+  if (error instanceof ProtobufCodec.ProtobufDecodeError || error instanceof FieldError)
+    return unprocessable(error.message)
   // the message of a schema error shows the invalid value, by recursion
   if (error instanceof RangeError && error.message.includes("call stack")) {
     return unprocessable("the body is nested too deeply")

@@ -7,6 +7,7 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ApiError } from "./apiErrors.ts"
+import * as fields from "./body/fields.ts"
 import * as bodyLimits from "./body/limits.ts"
 import { readBody } from "./body/reader.ts"
 import * as mediaType from "./mediaType.ts"
@@ -103,6 +104,13 @@ export const normalize = (
       : Effect.succeed(serverRequest.withBody(request, bytes))
   )
 }
+
+/** The JSON of a body, whether or not its fields are within their bounds. @internal */
+export const uncheckedJson = (request: Request): Effect.Effect<unknown, unknown> =>
+  Effect.flatMap(request.text, (text) => Effect.try(() => JSON.parse(text) as unknown))
+
+/** Fails a body, which is no JSON, if one of its fields is not within its bounds; as a defect, like `decodeJson`. @internal */
+export const checkFields = <A>(decoded: A): Effect.Effect<A> => Effect.sync(() => fields.check(decoded))
 
 /**
  * Decodes a JSON body with the schema that its fields select. As with the bodies that `HttpApi` decodes, a failure is a

@@ -41,7 +41,7 @@ const unauthorized = (credential: string | undefined): Response => {
 
 /** Consumes the `seq_id` of an operation whose body is malformed, so that later operations need not wait for it. */
 const rejectMalformed = (tinker: TinkerService.Service, request: Request, detail: string): Effect.Effect<void> =>
-  Effect.matchEffect(bodies.isProtobuf(request) ? Effect.void : request.json, {
+  Effect.matchEffect(bodies.isProtobuf(request) ? Effect.void : bodies.uncheckedJson(request), {
     onFailure: () => Effect.void,
     onSuccess: (body) =>
       typeof body === "object" && body !== null && "model_id" in body && "seq_id" in body

@@ -10,6 +10,7 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { bodyBytes } from "./byteStreams.ts"
+import * as fields from "./body/fields.ts"
 import * as httpErrors from "./httpErrors.ts"
 import { Message } from "./message.ts"
 
@@ -39,6 +40,9 @@ class ServerRequest extends Message<HttpServerError.RequestError> implements Htt
 
   protected unreadable(cause: unknown) {
     return httpErrors.unreadableRequest(this, cause)
+  }
+  protected override parse(text: string): unknown {
+    return fields.check(super.parse(text))
   }
   get method(): HttpMethod {
     return this.source.method

@@ -1,0 +1,113 @@
+/** Bounds of the fields in a request: the service keeps texts and lists, so none may be as large as a whole body. */
+
+/** How large a field, and what is in it, may be. */
+interface Bounds {
+  /** of texts, in UTF-16 units */
+  readonly text: number
+  /** of the items of lists; lists of numbers are bounded by the body alone */
+  readonly items: number
+  /** of the fields of objects */
+  readonly fields: number
+  /** of all texts and names of fields together */
+  readonly total: number
+}
+
+const general: Bounds = { text: 1024, items: 4096, fields: 256, total: Infinity }
+
+/** The contents of samples and of training data, which are not kept: bounded by the body, and by what may be pending. */
+const contents: Bounds = { text: Infinity, items: Infinity, fields: 256, total: Infinity }
+
+/** The fields whose bounds differ, by name, wherever they stand. What is in them has the same bounds. */
+const bounds: { readonly [name: string]: Bounds } = {
+  user_metadata: { text: 4096, items: 0, fields: 64, total: 16_384 },
+  tags: { text: 256, items: 64, fields: 0, total: 16_384 },
+  display_name: { ...general, text: 256 },
+  detail: { ...general, text: 4096 },
+  weights_access_token: { ...general, text: 8192 },
+  stop: contents,
+  retrieved_request_ids: { ...general, items: 65_536 },
+  age_encryption_recipients: { ...general, text: 4096, items: 64 },
+  data: contents,
+  chunks: contents,
+  model_input_spans: contents,
+  loss_fn_input_spans: contents,
+  events: contents
+}
+
+const maxDepth = 64
+const maxName = 256
+
+/** A field is too large. Its message has the path of the field. @internal */
+export class FieldError extends Error {}
+
+type Path = ReadonlyArray<string | number>
+
+const format = (path: Path): string =>
+  path.length === 0
+    ? "the body"
+    : path
+        .map((key) => (typeof key === "number" ? `[${key}]` : `.${key.slice(0, maxName)}`))
+        .join("")
+        .replace(/^\./, "")
+
+const fail = (path: Path, size: number, what: string, limit: number): never => {
+  throw new FieldError(`${format(path)} has ${size} ${what}, but at most ${limit} are allowed`)
+}
+
+/** Counts the texts of a field that is bounded as a whole. */
+interface Counter {
+  readonly path: Path
+  count: number
+}
+
+const addText = (counter: Counter, { total }: Bounds, size: number): void => {
+  counter.count += size
+  if (counter.count > total) fail(counter.path, counter.count, "characters in all", total)
+}
+
+const checkList = (list: ReadonlyArray<unknown>, path: Path, limits: Bounds, counter: Counter): void => {
+  if (typeof list[0] === "number" && list.every((item) => typeof item !== "object" && typeof item !== "string")) return
+  if (list.length > limits.items) fail(path, list.length, "items", limits.items)
+  for (let i = 0; i < list.length; i++) checkValue(list[i], [...path, i], limits, counter)
+}
+
+const checkObject = (
+  object: { readonly [name: string]: unknown },
+  path: Path,
+  limits: Bounds,
+  counter: Counter
+): void => {
+  const names = Object.keys(object)
+  if (names.length > limits.fields) fail(path, names.length, "fields", limits.fields)
+  for (const name of names) {
+    const inner = [...path, name]
+    if (name.length > maxName) fail(inner, name.length, "characters in its name", maxName)
+    addText(counter, limits, name.length)
+    const own = Object.hasOwn(bounds, name) ? bounds[name]! : undefined
+    // the names of a user's fields mean nothing here
+    if (own === undefined || limits.total < Infinity) checkValue(object[name], inner, limits, counter)
+    else checkValue(object[name], inner, own, { path: inner, count: 0 })
+  }
+}
+
+const checkValue = (value: unknown, path: Path, limits: Bounds, counter: Counter): void => {
+  if (typeof value === "string") {
+    if (value.length > limits.text) fail(path, value.length, "characters", limits.text)
+    return addText(counter, limits, value.length)
+  }
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return
+  if (path.length > maxDepth) throw new FieldError(`the body is nested too deeply: more than ${maxDepth} levels`)
+  if (Array.isArray(value)) return checkList(value, path, limits, counter)
+  checkObject(value as { readonly [name: string]: unknown }, path, limits, counter)
+}
+
+/**
+ * Returns a decoded body whose fields are within their bounds.
+ *
+ * @throws FieldError for the first that is not
+ * @internal
+ */
+export const check = <A>(body: A): A => {
+  checkValue(body, [], general, { path: [], count: 0 })
+  return body
+}
