@@ -128,8 +128,9 @@ export const allowedRooms = {
     model: ["util", "executors", "ModelConfig", "ModelDirectory"],
     lora: ["util", "executors", "model", "ModelConfig"],
     programs: ["executors", "model", "ModelConfig"],
-    generation: ["util", "executors", "model", "programs"],
-    training: ["util", "executors", "model", "lora", "programs"],
+    blocks: ["executors", "model", "programs"],
+    generation: ["util", "executors", "model", "programs", "blocks"],
+    training: ["util", "executors", "model", "lora", "programs", "blocks"],
     engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"]
   },
   testing: {

@@ -2,8 +2,11 @@ import { makeJaxpr, numpy } from "@jax-js/jax"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as architecture from "../../src/internal/model/architecture.ts"
+import { attentionPair, attentionPairGradient } from "../../src/internal/programs/attentionPair.ts"
 import { decodeStep } from "../../src/internal/programs/decodeStep.ts"
 import { forwardBackward } from "../../src/internal/programs/forwardBackward.ts"
+import { headGradient, headLogits, headScores } from "../../src/internal/programs/headBlock.ts"
+import { layerBlock, layerBlockGradient } from "../../src/internal/programs/layerBlock.ts"
 import { prefill } from "../../src/internal/programs/prefill.ts"
 import type { Program } from "../../src/internal/executors/executor.ts"
 import * as fixtures from "../utils/fixtures.ts"
@@ -55,7 +58,16 @@ describe("The programs of the model", () => {
         forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, false),
         prefill(model, 16, true),
         prefill(model, 16, false),
-        decodeStep(model, 4, 64)
+        decodeStep(model, 4, 64),
+        ...(["before", "after"] as const).flatMap((part) => [
+          layerBlock(model, part, 16, { rank: 2, parts: ["attn", "mlp"] }),
+          layerBlockGradient(model, part, 16, { rank: 2, parts: ["attn", "mlp"] })
+        ]),
+        attentionPair(model, 16),
+        attentionPairGradient(model, 16),
+        headLogits(model, 16),
+        headScores(model, { block: 16, targets: 1, rank: 2 }),
+        headGradient(model, { block: 16, targets: 1, rank: 2 })
       ]
       for (const program of programs) {
         const { constants, names } = traceOf(program)

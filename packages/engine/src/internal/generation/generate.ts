@@ -8,7 +8,7 @@ import { embedTokens, type LoadedModel, type StoredWeights } from "../model/load
 import * as rope from "../model/rope.ts"
 import { decodeStep, keysInput, valuesInput } from "../programs/decodeStep.ts"
 import { nextPowerOfTwo } from "../util/shape.ts"
-import type { ReadPrompt } from "./prompt.ts"
+import type { ReadPrompt } from "./readPrompt.ts"
 import { extend, type Sequence, type SequenceOptions } from "./sequence.ts"
 
 const smallestCapacity = 64
@@ -67,16 +67,10 @@ const makeDecoder = (
 /** A cache in which every row holds the prompt. */
 const cachePrompt = (model: LoadedModel, prompt: ReadPrompt, count: number): kvCache.KvCache => {
   const { length } = prompt.tokens
-  const one = kvCache.make(model.config, 1, length)
-  kvCache.write(model.config, one, { row: 0, position: 0 }, prompt.keysAndValues, 0, length)
   const cache = model.kvCaches.acquire(model.config, rowsFor(count), nextPowerOfTwo(length + 1, smallestCapacity))
-  kvCache.copyRows(
-    model.config,
-    one,
-    Array.from({ length: count }, () => 0),
-    length,
-    cache
-  )
+  kvCache.write(model.config, cache, { row: 0, position: 0 }, prompt.keysAndValues, 0, length)
+  const first = Array.from({ length: count }, () => 0)
+  kvCache.copyRows(model.config, cache, first, length, cache)
   return cache
 }
 

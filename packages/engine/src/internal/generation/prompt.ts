@@ -1,13 +1,9 @@
-/** Validates a prompt, and reads it into the model. */
+/** The prompt of a request: its validation, and what the request wants to know of it. */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
-import { causalMask } from "../model/attentionMask.ts"
-import { checkContextLength, embedTokens, type LoadedModel, type StoredWeights } from "../model/loaded.ts"
-import * as rope from "../model/rope.ts"
-import { prefill } from "../programs/prefill.ts"
+import { checkContextLength, type LoadedModel } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
-import { nextPowerOfTwo } from "../util/shape.ts"
 
 interface Prompt {
   readonly tokens: Int32Array
@@ -55,54 +51,3 @@ export const needsAllLogits = (request: Engine.SampleOptions): boolean =>
   request.topk_prompt_logprobs > 0 ||
   request.target_prompt_logprobs !== undefined ||
   (request.prompt_alt_tokens_k ?? 0) > 0
-
-/** A prompt that the model has read. @internal */
-export interface ReadPrompt {
-  readonly tokens: Int32Array
-  /** of the last position, (vocab_size) */
-  readonly lastLogits: Float32Array
-  /** of all positions, (positions, vocab_size), if requested */
-  readonly allLogits: Float32Array | undefined
-  /** for each layer keys and values, (positions, num_kv_heads, head_dim) */
-  readonly keysAndValues: ReadonlyArray<Float32Array>
-}
-
-const shortestPrefill = 16
-
-/** The logits of one position. @internal */
-export const logitsAt = (model: LoadedModel, logits: Float32Array, position: number): Float32Array =>
-  logits.subarray(position * model.config.vocab_size, (position + 1) * model.config.vocab_size)
-
-/** Runs the prefill program on a prompt, padded to a power of two. @internal */
-export const read = (
-  model: LoadedModel,
-  weights: StoredWeights,
-  tokens: Int32Array,
-  wantsAllLogits: boolean
-): Effect.Effect<ReadPrompt, Engine.EngineError> =>
-  Effect.gen(function* () {
-    const length = nextPowerOfTwo(tokens.length, shortestPrefill)
-    const executable = yield* model.executor.compile(prefill(model.config, length, wantsAllLogits))
-    const positions = Int32Array.from({ length }, (_, i) => (i < tokens.length ? i : 0))
-    const x = new Float32Array(length * model.config.hidden_size)
-    embedTokens(
-      model,
-      Array.from(tokens, (token, i) => [i, token] as const),
-      x
-    )
-    const last = new Float32Array(length)
-    last[tokens.length - 1] = 1
-    const [logits, ...keysAndValues] = yield* executable.run({
-      ...weights,
-      x,
-      ...rope.rowsAt(model.rope, positions),
-      mask: causalMask(1, length, [{ row: 0, column: 0, length: tokens.length }]),
-      ...(wantsAllLogits ? {} : { last })
-    })
-    return {
-      tokens,
-      lastLogits: wantsAllLogits ? logitsAt(model, logits!, tokens.length - 1) : logits!,
-      allLogits: wantsAllLogits ? logits! : undefined,
-      keysAndValues
-    }
-  })

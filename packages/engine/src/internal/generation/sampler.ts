@@ -8,6 +8,7 @@ import * as random from "../util/random.ts"
 import { generate, maxRows } from "./generate.ts"
 import * as prompts from "./prompt.ts"
 import * as promptScores from "./promptScores.ts"
+import { readPrompt } from "./readPrompt.ts"
 import * as sequences from "./sequence.ts"
 import * as stopCondition from "./stopCondition.ts"
 
@@ -17,7 +18,7 @@ const makeSequences = (seed: number, count: number): ReadonlyArray<sequences.Seq
 
 const toResponse = (
   sampled: ReadonlyArray<sequences.Sequence>,
-  scores: ReturnType<typeof promptScores.score>
+  scores: promptScores.PromptScores
 ): Sampling.SampleResponse => ({
   sequences: sampled.map(({ logprobs, stop_reason, tokens, topLogprobs }) => ({
     stop_reason,
@@ -48,10 +49,10 @@ export const sample = (
       topCount,
       scratch: new Float64Array(model.config.vocab_size)
     }
-    const prompt = yield* prompts.read(model, weights, tokens, prompts.needsAllLogits(request))
+    const prompt = yield* readPrompt(model, weights, tokens, prompts.needsAllLogits(request))
     const all = makeSequences(seed, num_samples)
     for (let i = 0; i < all.length; i += maxRows) {
       yield* generate(model, weights, prompt, all.slice(i, i + maxRows), options)
     }
-    return toResponse(all, promptScores.score(model, prompt, request, seed))
+    return toResponse(all, yield* promptScores.score(model, prompt, request, seed))
   })

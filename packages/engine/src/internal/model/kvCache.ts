@@ -14,8 +14,8 @@ export interface KvCache {
   readonly values: ReadonlyArray<Float32Array>
 }
 
-/** A cache of zeros. @internal */
-export const make = (config: ModelConfig, rows: number, capacity: number): KvCache => {
+/** A cache of zeros. */
+const make = (config: ModelConfig, rows: number, capacity: number): KvCache => {
   const size = rows * config.num_kv_heads * capacity * config.head_dim
   const layers = () => Array.from({ length: config.num_layers }, () => new Float32Array(size))
   return { rows, capacity, keys: layers(), values: layers() }

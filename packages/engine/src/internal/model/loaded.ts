@@ -7,6 +7,7 @@ import type { Executor, StoredTensor } from "../executors/executor.ts"
 import { userError } from "../util/errors.ts"
 import * as architecture from "./architecture.ts"
 import * as kvCache from "./kvCache.ts"
+import * as memory from "./memory.ts"
 import * as rope from "./rope.ts"
 
 /** Weights that an executor stores, by the names that programs use. @internal */
@@ -27,24 +28,8 @@ export interface LoadedModel {
   readonly tokenIds: StoredTensor
   readonly kvCaches: kvCache.Pool
   readonly maxTokensPerRun: number
-}
-
-/** An estimate of how many values a run of training allocates per token, measured and rounded up. */
-const valuesPerToken = (config: ModelConfig): number =>
-  config.num_layers *
-    (30 * config.hidden_size + 22 * config.intermediate_size + 16 * config.num_heads * config.head_dim) +
-  10 * config.vocab_size
-
-/** How many values a run may allocate: 256 MB at four bytes each. */
-const valuesPerRun = 2 ** 26
-
-const smallestRun = 64
-const largestRun = 1024
-
-/** The largest power of two of tokens whose run fits into memory. */
-const defaultTokensPerRun = (config: ModelConfig): number => {
-  const limit = valuesPerRun / valuesPerToken(config)
-  return Math.min(largestRun, Math.max(smallestRun, 2 ** Math.floor(Math.log2(Math.max(limit, 1)))))
+  /** which runs are computed in blocks, and of how many positions */
+  readonly blocks: memory.BlockOptions
 }
 
 /** Stores the weights of a model with an executor. @internal */
@@ -74,7 +59,8 @@ export const load = (
       rope: rope.makeTables(config),
       tokenIds: yield* executor.store(ids, [config.vocab_size]),
       kvCaches: kvCache.makePool(),
-      maxTokensPerRun: maxTokensPerRun ?? defaultTokensPerRun(config)
+      maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
+      blocks: memory.defaultBlocks
     }
   })
 

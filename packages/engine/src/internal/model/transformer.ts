@@ -28,8 +28,8 @@ const largestExponent = 80
 
 const silu = (x: Traced): Traced => x.ref.mul(np.reciprocal(np.exp(np.minimum(x.neg(), largestExponent)).add(1)))
 
-/** Applies the linear layer of a name. */
-type Project = (x: Traced, name: string) => Traced
+/** Applies the linear layer of a name. @internal */
+export type Project = (x: Traced, name: string) => Traced
 
 /** The linear layers of the base model. @internal */
 export const baseProjection =
@@ -56,27 +56,37 @@ const rotate = (x: Traced, inputs: TracedInputs): Traced => {
   return x.mul(inputs["cos"]!.ref).add(swapped.mul(inputs["sin"]!.ref))
 }
 
-const attentionBlock = (
+/** @internal */
+export interface AttentionInputs {
+  /** (N, num_heads, head_dim) */
+  readonly queries: Traced
+  /** (N, num_kv_heads, head_dim) */
+  readonly keys: Traced
+  /** (N, num_kv_heads, head_dim) */
+  readonly values: Traced
+}
+
+/** The part of a layer before attention: from the input of the layer (N, hidden_size). @internal */
+export const attentionInputs = (
   config: ModelConfig,
   inputs: TracedInputs,
   layer: number,
   x: Traced,
-  project: Project,
-  attend: Attend
-): Traced => {
+  project: Project
+): AttentionInputs => {
   const { head_dim, num_heads, num_kv_heads, rms_norm_eps } = config
   const n = x.shape[0]!
-  const prefix = `model.layers.${layer}.self_attn`
+  const prefix = `model.layers.${layer}`
+  const normed = rmsNorm(x, inputs[`${prefix}.input_layernorm.weight`]!.ref, rms_norm_eps)
   const split = (x: Traced, name: "q" | "k" | "v", heads: number): Traced => {
-    const projected = project(x, `${prefix}.${name}_proj`).reshape([n, heads, head_dim])
+    const projected = project(x, `${prefix}.self_attn.${name}_proj`).reshape([n, heads, head_dim])
     return config.qk_norm && name !== "v"
-      ? rmsNorm(projected, inputs[`${prefix}.${name}_norm.weight`]!.ref, rms_norm_eps)
+      ? rmsNorm(projected, inputs[`${prefix}.self_attn.${name}_norm.weight`]!.ref, rms_norm_eps)
       : projected
   }
-  const q = rotate(split(x.ref, "q", num_heads), inputs)
-  const k = rotate(split(x.ref, "k", num_kv_heads), inputs)
-  const v = split(x, "v", num_kv_heads)
-  return project(attend(layer, q, k, v).reshape([n, num_heads * head_dim]), `${prefix}.o_proj`)
+  const queries = rotate(split(normed.ref, "q", num_heads), inputs)
+  const keys = rotate(split(normed.ref, "k", num_kv_heads), inputs)
+  return { queries, keys, values: split(normed, "v", num_kv_heads) }
 }
 
 const mlpBlock = (layer: number, x: Traced, project: Project): Traced => {
@@ -86,6 +96,32 @@ const mlpBlock = (layer: number, x: Traced, project: Project): Traced => {
   return project(gate.mul(up), `${prefix}.down_proj`)
 }
 
+/**
+ * The part of a layer after attention: from the input of the layer and the attention output (N, num_heads, head_dim) to
+ * the output of the layer.
+ *
+ * @internal
+ */
+export const afterAttention = (
+  config: ModelConfig,
+  inputs: TracedInputs,
+  layer: number,
+  x: Traced,
+  attended: Traced,
+  project: Project
+): Traced => {
+  const { head_dim, num_heads, rms_norm_eps } = config
+  const prefix = `model.layers.${layer}`
+  const joined = attended.reshape([x.shape[0]!, num_heads * head_dim])
+  const middle = x.add(project(joined, `${prefix}.self_attn.o_proj`))
+  const normed = rmsNorm(middle.ref, inputs[`${prefix}.post_attention_layernorm.weight`]!.ref, rms_norm_eps)
+  return middle.add(mlpBlock(layer, normed, project))
+}
+
+/** The norm after the last layer. @internal */
+export const finalNorm = (config: ModelConfig, inputs: TracedInputs, x: Traced): Traced =>
+  rmsNorm(x, inputs["model.norm.weight"]!.ref, config.rms_norm_eps)
+
 /** All layers: from embedded tokens (N, hidden_size) to normalized hidden states (N, hidden_size). @internal */
 export const hiddenStates = (
   config: ModelConfig,
@@ -94,14 +130,10 @@ export const hiddenStates = (
   project: Project,
   attend: Attend
 ): Traced => {
-  const norm = (x: Traced, name: string) => rmsNorm(x, inputs[`${name}.weight`]!.ref, config.rms_norm_eps)
   let x = embedded
   for (let layer = 0; layer < config.num_layers; layer++) {
-    const prefix = `model.layers.${layer}`
-    const attentionInput = norm(x.ref, `${prefix}.input_layernorm`)
-    x = x.add(attentionBlock(config, inputs, layer, attentionInput, project, attend))
-    const mlpInput = norm(x.ref, `${prefix}.post_attention_layernorm`)
-    x = x.add(mlpBlock(layer, mlpInput, project))
+    const { keys, queries, values } = attentionInputs(config, inputs, layer, x.ref, project)
+    x = afterAttention(config, inputs, layer, x, attend(layer, queries, keys, values), project)
   }
-  return norm(x, "model.norm")
+  return finalNorm(config, inputs, x)
 }

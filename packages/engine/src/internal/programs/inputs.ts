@@ -15,6 +15,25 @@ export const float32 = (...shape: ReadonlyArray<number>): TensorSpec => ({ shape
 /** @internal */
 export const int32 = (...shape: ReadonlyArray<number>): TensorSpec => ({ shape, dtype: "int32" })
 
+/** The inputs of the adapter matrices of linear layers. @internal */
+export const adapterSpecs = (linears: ReadonlyArray<architecture.Linear>, rank: number): InputSpecs => {
+  const specs: Record<string, TensorSpec> = {}
+  for (const linear of linears) {
+    specs[`${linear.name}.A`] = float32(rank, linear.in)
+    specs[`${linear.name}.B`] = float32(linear.out, rank)
+  }
+  return specs
+}
+
+/** Separates the inputs by which a program is differentiated from the others. @internal */
+export const splitInputs = (
+  all: TracedInputs,
+  names: ReadonlyArray<string>
+): { readonly chosen: TracedInputs; readonly inputs: TracedInputs } => ({
+  chosen: Object.fromEntries(names.map((name) => [name, all[name]!])),
+  inputs: Object.fromEntries(Object.entries(all).filter(([name]) => !names.includes(name)))
+})
+
 /** The weights of the base model. Embeddings are looked up outside of programs. @internal */
 export const baseWeightSpecs = (config: ModelConfig): InputSpecs => {
   const specs: Record<string, TensorSpec> = {}

@@ -4,7 +4,7 @@
  *
  * `constant + clipped * clip(r, low, high) + gated * (low <= r <= high ? r : 0) + quadratic * (p - old_logprobs)`
  */
-import type { lossGradInputs } from "../programs/forwardBackward.ts"
+import type { lossGradInputs } from "../programs/targets.ts"
 
 type LossGradInput = (typeof lossGradInputs)[number]
 

@@ -3,10 +3,10 @@ import type * as TensorData from "@effect-tinker/api/TensorData"
 import type { TensorValues } from "../executors/executor.ts"
 import { embedTokens, type LoadedModel } from "../model/loaded.ts"
 import * as rope from "../model/rope.ts"
-import { lossGradInputs } from "../programs/forwardBackward.ts"
+import { lossGradInputs } from "../programs/targets.ts"
 import type { PreparedDatum } from "./datum.ts"
 import * as lossGrad from "./lossGrad.ts"
-import * as packing from "./packing.ts"
+import type * as packing from "./packing.ts"
 
 /**
  * The inputs that define the derivative of the loss (N, targets), with defaults at padding. `grads` has the derivative of
@@ -31,13 +31,21 @@ export const lossGradValues = (
   return values
 }
 
-/** The inputs of a run besides the weights, the adapter and the derivative of the loss. @internal */
+/** Values of all positions, in the order of rows. @internal */
+export interface MicrobatchInputs {
+  readonly [name: string]: TensorValues
+  readonly x: Float32Array
+  readonly cos: Float32Array
+  readonly sin: Float32Array
+}
+
+/** The inputs of a run besides the weights, the adapter, the attention mask and the derivative of the loss. @internal */
 export const inputs = (
   model: LoadedModel,
   microbatch: packing.Microbatch,
   data: ReadonlyArray<PreparedDatum>,
   targets: number
-): Record<string, TensorValues> => {
+): MicrobatchInputs => {
   const { length, placements, rows } = microbatch
   const n = rows * length
   const positions = new Int32Array(n)
@@ -54,11 +62,9 @@ export const inputs = (
   }
   const x = new Float32Array(n * model.config.hidden_size)
   embedTokens(model, placedTokens, x)
-  const lengths = data.map(({ tokens }) => tokens.length)
   return {
     x,
     ...rope.rowsAt(model.rope, positions),
-    mask: packing.attentionMask(microbatch, lengths),
     targets: targetTokens
   }
 }

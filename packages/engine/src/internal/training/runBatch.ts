@@ -6,12 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Inputs } from "../executors/executor.ts"
 import { checkContextLength, type LoadedModel } from "../model/loaded.ts"
-import { forwardBackward } from "../programs/forwardBackward.ts"
 import { userError } from "../util/errors.ts"
 import { type AdapterState, programInputs } from "./adapterState.ts"
 import * as datum from "./datum.ts"
 import * as losses from "./losses.ts"
 import * as microbatches from "./microbatch.ts"
+import * as microbatchRun from "./microbatchRun.ts"
 import * as packing from "./packing.ts"
 
 interface BatchResult {
@@ -44,6 +44,8 @@ interface Group {
   /** the index of each datum in the batch */
   readonly indices: ReadonlyArray<number>
 }
+
+const lengthsOf = ({ data }: Group): ReadonlyArray<number> => data.map(({ tokens }) => tokens.length)
 
 const groupByTargets = (data: ReadonlyArray<datum.PreparedDatum>): ReadonlyArray<Group> =>
   [...new Set(data.map(({ targetsPerPosition }) => targetsPerPosition))].map((targets) => {
@@ -95,57 +97,51 @@ class BatchOutput {
 
 /** A microbatch with the data that it places. */
 interface Run {
-  readonly state: AdapterState
   readonly group: Group
-  readonly microbatch: packing.Microbatch
-  /** all inputs but the derivative of the loss */
-  readonly inputs: Inputs
+  readonly microbatch: microbatchRun.MicrobatchRun
 }
 
-const runProgram = ({ group, inputs, microbatch, state }: Run, lossGrads?: Record<string, Float32Array>) =>
-  Effect.gen(function* () {
-    const { layout, model } = state
-    const shape = { rows: microbatch.rows, length: microbatch.length, targets: group.targets }
-    const program = forwardBackward(model.config, layout.linears, layout.rank, shape, lossGrads !== undefined)
-    const executable = yield* model.executor.compile(program)
-    return yield* executable.run({ ...inputs, ...lossGrads })
-  })
-
-/** The target logprobs of each placed datum, from the outputs of a run. */
-const placedLogprobs = ({ group, microbatch }: Run, [shifted, sumExp]: ReadonlyArray<Float32Array>) =>
+/** The target logprobs of each placed datum. */
+const placedLogprobs = ({ group, microbatch: { microbatch } }: Run, { shifted, sumExp }: microbatchRun.Scores) =>
   microbatch.placements.map(({ column, index, row }) =>
-    microbatches.logprobsAt(group.data[index]!, row * microbatch.length + column, shifted!, sumExp!)
+    microbatches.logprobsAt(group.data[index]!, row * microbatch.length + column, shifted, sumExp)
   )
 
 /** The derivatives of the loss. Where they depend on whole sequences, a forward pass computes the logprobs first. */
 const lossGradsOf = (run: Run) =>
   Effect.gen(function* () {
     const { group, microbatch } = run
-    const placed = microbatch.placements.map(({ index }) => group.data[index]!.loss.grad)
+    const placed = microbatch.microbatch.placements.map(({ index }) => group.data[index]!.loss.grad)
     const logprobs = placed.some((grad) => typeof grad === "function")
-      ? placedLogprobs(run, yield* runProgram(run))
+      ? placedLogprobs(run, yield* microbatchRun.forward(microbatch))
       : []
     const grads = placed.map((grad, i) => (typeof grad === "function" ? grad(logprobs[i]!) : grad))
-    return microbatches.lossGradValues(microbatch, grads, group.targets)
+    return microbatches.lossGradValues(microbatch.microbatch, grads, group.targets)
   })
 
+/** Returns whether the microbatch ran as a whole. */
 const runMicrobatch = (
   state: AdapterState,
-  sharedInputs: Inputs,
+  weights: Inputs,
   group: Group,
   microbatch: packing.Microbatch,
   backward: boolean,
   result: BatchOutput
-): Effect.Effect<void, Engine.EngineError> =>
+): Effect.Effect<boolean, Engine.EngineError> =>
   Effect.gen(function* () {
-    const inputs = { ...sharedInputs, ...microbatches.inputs(state.model, microbatch, group.data, group.targets) }
-    const run: Run = { state, group, microbatch, inputs }
-    const [shifted, sumExp, ...gradients] = yield* runProgram(run, backward ? yield* lossGradsOf(run) : undefined)
-    const logprobs = placedLogprobs(run, [shifted!, sumExp!])
+    const { data, targets } = group
+    const inputs = microbatches.inputs(state.model, microbatch, data, targets)
+    const run: Run = { group, microbatch: { state, weights, microbatch, lengths: lengthsOf(group), targets, inputs } }
+    const scores = backward
+      ? yield* microbatchRun.forwardBackward(run.microbatch, yield* lossGradsOf(run), (offset, gradient) =>
+          result.addGradient(offset, gradient)
+        )
+      : yield* microbatchRun.forward(run.microbatch)
+    const logprobs = placedLogprobs(run, scores)
     microbatch.placements.forEach(({ index }, i) => {
-      result.addDatum(group.indices[index]!, group.data[index]!, logprobs[i]!)
+      result.addDatum(group.indices[index]!, data[index]!, logprobs[i]!)
     })
-    gradients.forEach((gradient, i) => result.addGradient(state.layout.matrices[i]!.offset, gradient))
+    return microbatchRun.isWhole(run.microbatch, backward)
   })
 
 /**
@@ -164,14 +160,14 @@ export const runBatch = (
     const data = yield* prepareData(model, options)
     const sharedInputs = programInputs(state)
     const result = new BatchOutput(options, backward ? layout.size : 0)
-    /** the tokens of the last microbatch */
+    /** the tokens of the last microbatch, unless it has yielded turns for them */
     let computed = 0
     for (const group of groupByTargets(data)) {
-      const lengths = group.data.map(({ tokens }) => tokens.length)
+      const lengths = lengthsOf(group)
       for (const microbatch of packing.pack(lengths, model.maxTokensPerRun)) {
         if (computed > 0) yield* Engine.yieldTurn(computed)
-        yield* runMicrobatch(state, sharedInputs, group, microbatch, backward, result)
-        computed = microbatch.placements.reduce((sum, { index }) => sum + lengths[index]!, 0)
+        const isWhole = yield* runMicrobatch(state, sharedInputs, group, microbatch, backward, result)
+        computed = isWhole ? microbatch.placements.reduce((sum, { index }) => sum + lengths[index]!, 0) : 0
       }
     }
     return result.finish()

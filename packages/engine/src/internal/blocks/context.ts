@@ -1,0 +1,88 @@
+/** What a run in blocks needs: the model, its programs, and the weights of each layer. */
+import * as Engine from "@effect-tinker/server/Engine"
+import * as Effect from "effect/Effect"
+import type { Executable, Inputs } from "../executors/executor.ts"
+import type { LoadedModel } from "../model/loaded.ts"
+import { attentionPair, attentionPairGradient } from "../programs/attentionPair.ts"
+import {
+  adapterInputs,
+  type AdapterShape,
+  layerBlock,
+  layerBlockGradient,
+  type LayerPart,
+  weightInputs
+} from "../programs/layerBlock.ts"
+import type { BlockedSequence } from "./sequence.ts"
+
+/** The programs of the layers. All layers share them. */
+interface LayerPrograms {
+  readonly before: Executable
+  readonly pair: Executable
+  readonly after: Executable
+}
+
+/** @internal */
+export interface BlockContext {
+  readonly model: LoadedModel
+  /** weights, and the adapter with its scaling, by their names */
+  readonly weights: Inputs
+  readonly adapter: AdapterShape
+  readonly sequence: BlockedSequence
+  /** (positions, head_dim) */
+  readonly cos: Float32Array
+  /** (positions, head_dim) */
+  readonly sin: Float32Array
+  /** how many times the layers are run: twice with a backward pass */
+  readonly passes: 1 | 2
+}
+
+/** Lets others have their turn on the engine, after attention of a block of queries. @internal */
+export const yieldTurn = ({ model, passes, sequence }: BlockContext): Effect.Effect<void> =>
+  Engine.yieldTurn(sequence.size / (model.config.num_layers * passes))
+
+/** @internal */
+export const forwardPrograms = ({
+  adapter,
+  model,
+  sequence
+}: BlockContext): Effect.Effect<LayerPrograms, Engine.EngineError> => {
+  const { config, executor } = model
+  return Effect.all({
+    before: executor.compile(layerBlock(config, "before", sequence.size, adapter)),
+    pair: executor.compile(attentionPair(config, sequence.size)),
+    after: executor.compile(layerBlock(config, "after", sequence.size, adapter))
+  })
+}
+
+/** @internal */
+export const gradientPrograms = ({
+  adapter,
+  model,
+  sequence
+}: BlockContext): Effect.Effect<LayerPrograms, Engine.EngineError> => {
+  const { config, executor } = model
+  return Effect.all({
+    before: executor.compile(layerBlockGradient(config, "before", sequence.size, adapter)),
+    pair: executor.compile(attentionPairGradient(config, sequence.size)),
+    after: executor.compile(layerBlockGradient(config, "after", sequence.size, adapter))
+  })
+}
+
+/** The name that an input of the programs has in a layer. */
+const nameIn = (layer: number, input: string): string => input.replace("model.layers.0.", `model.layers.${layer}.`)
+
+/** The weights and the adapter of a part of a layer, as inputs of its programs. @internal */
+export const layerWeights = ({ adapter, model, weights }: BlockContext, layer: number, part: LayerPart): Inputs => {
+  const names = [
+    ...Object.keys(weightInputs(model.config, part)),
+    ...Object.keys(adapterInputs(model.config, part, adapter))
+  ]
+  return {
+    ...Object.fromEntries(names.map((name) => [name, weights[nameIn(layer, name)]!])),
+    ...(adapter.rank === 0 ? {} : { scaling: weights["scaling"]! })
+  }
+}
+
+/** The names of the adapter's matrices in a part of a layer, in the order in which gradients are returned. @internal */
+export const adapterNames = ({ adapter, model }: BlockContext, layer: number, part: LayerPart): ReadonlyArray<string> =>
+  Object.keys(adapterInputs(model.config, part, adapter)).map((name) => nameIn(layer, name))

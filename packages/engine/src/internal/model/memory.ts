@@ -1,0 +1,76 @@
+/** What runs of a model take in memory, and which of them are computed in blocks. Sizes are in values of four bytes. */
+import type { ModelConfig } from "../../ModelConfig.ts"
+
+/** The shape of a run: rows of `length` positions, with `targets` targets each. @internal */
+export interface RunShape {
+  readonly rows: number
+  readonly length: number
+  readonly targets: number
+  readonly backward: boolean
+  /** the positions whose logits are computed */
+  readonly logits: number
+}
+
+/** Which runs are computed in blocks, and of how many positions. @internal */
+export interface BlockOptions {
+  readonly size: number
+  /** the size of the largest run that is computed in one program */
+  readonly largestWhole: number
+}
+
+/** @internal */
+export const defaultBlocks: BlockOptions = { size: 256, largestWhole: (3 * 2 ** 30) / 4 }
+
+// The factors below were measured by the peak memory of processes, and rounded up.
+
+/** The values of one position that a layer keeps for the backward pass. */
+const valuesPerLayer = ({ head_dim, hidden_size, intermediate_size, num_heads }: ModelConfig): number =>
+  30 * hidden_size + 22 * intermediate_size + 16 * num_heads * head_dim
+
+/** The values of the logits of a position. */
+const valuesOfLogits = ({ vocab_size }: ModelConfig, targets: number): number => (7 + 3 * targets) * vocab_size
+
+/** The values that a run in one program takes. */
+const wholeRun = (config: ModelConfig, { backward, length, logits, rows, targets }: RunShape): number => {
+  const scores = rows * config.num_heads * length ** 2
+  const layers = backward ? config.num_layers : 2
+  return (
+    rows * length * layers * valuesPerLayer(config) +
+    (backward ? 5 * layers + 2 : 5) * scores +
+    logits * valuesOfLogits(config, targets)
+  )
+}
+
+/** Longer rows are always computed in blocks. */
+const longestWhole = 1024
+
+/** From this length on, blocks are also faster where attention takes most of the time. */
+const longAttention = 512
+
+/** Whether attention to `length` positions takes so much of a layer's time that blocks, which leave out half, are faster. */
+const isAttentionHeavy = (config: ModelConfig, length: number): boolean => {
+  const { head_dim, hidden_size, intermediate_size, num_heads, num_kv_heads } = config
+  const parameters = hidden_size * (2 * (num_heads + num_kv_heads) * head_dim + 3 * intermediate_size)
+  return length >= longAttention && parameters <= 128 * num_heads * length
+}
+
+/** Whether a run is computed in one program, which is faster for short rows, or in blocks. @internal */
+export const runsWhole = (
+  { blocks, config }: { readonly config: ModelConfig; readonly blocks: BlockOptions },
+  shape: RunShape
+): boolean =>
+  shape.length <= longestWhole &&
+  !isAttentionHeavy(config, shape.length) &&
+  wholeRun(config, shape) <= blocks.largestWhole
+
+/** How many values a microbatch may take: 256 MB at four bytes each. */
+const valuesPerRun = 2 ** 26
+
+const smallestRun = 64
+const largestRun = 1024
+
+/** The largest power of two of tokens whose run fits into memory. @internal */
+export const defaultTokensPerRun = (config: ModelConfig): number => {
+  const limit = valuesPerRun / (config.num_layers * valuesPerLayer(config) + valuesOfLogits(config, 1))
+  return Math.min(largestRun, Math.max(smallestRun, 2 ** Math.floor(Math.log2(Math.max(limit, 1)))))
+}
