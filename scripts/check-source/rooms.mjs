@@ -178,7 +178,7 @@ export const allowedRooms = {
       "sampling",
       "training"
     ],
-    commands: ["definition", "handlers"]
+    commands: ["text", "definition", "handlers"]
   }
 }
 

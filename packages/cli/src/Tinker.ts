@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as commands from "./internal/commands/tinker.ts"
 import { MissingCommand } from "./internal/definition/global.ts"
 import { checkRepeated } from "./internal/definition/options.ts"
+import { UsageError } from "./internal/errors/cliError.ts"
 import { explain } from "./internal/terminal/explain.ts"
 import * as cliConsole from "./internal/terminal/cliConsole.ts"
 import * as Io from "./internal/terminal/io.ts"
@@ -47,15 +48,20 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never,
     // -h and --help may stand anywhere
     const line = options.some((option) => option === "-h" || option === "--help") ? help : argv
     const isScript = options.includes("--completions")
-    const exit = yield* (checkRepeated(options) ?? execute(line)).pipe(
-      Effect.withConsole(isScript ? cliConsole.forScripts(base, io) : cliConsole.forHelp(base, io, path)),
+    const unknown = isScript ? undefined : commands.unknownCommand(options)
+    const wrong = unknown === undefined ? checkRepeated(options) : new UsageError({ reason: unknown })
+    const exit = yield* (wrong ?? execute(line)).pipe(
+      Effect.withConsole(
+        isScript ? cliConsole.forScripts(base, io) : cliConsole.forHelp(base, io, path, commands.listBelow(path))
+      ),
       Effect.provide(logger.layer),
       Effect.exit
     )
     if (Exit.isSuccess(exit)) return 0
     if (Cause.isInterruptedOnly(exit.cause)) return yield* Effect.interrupt
     if (Option.exists(Cause.failureOption(exit.cause), (error) => error instanceof MissingCommand)) {
-      yield* execute(help).pipe(Effect.withConsole(cliConsole.forHelp(base, io, path, io.err)), Effect.ignore)
+      const listed = commands.listBelow(path)
+      yield* execute(help).pipe(Effect.withConsole(cliConsole.forHelp(base, io, path, listed, io.err)), Effect.ignore)
       return 2
     }
     return yield* explain(exit.cause)

@@ -28,6 +28,12 @@ describe("tinker", () => {
       assert.strictEqual(wide.code, 0)
       assert.include(wide.stdout, "COMMANDS")
       assert.notInclude(wide.stdout, "\u001b")
+      const lines = wide.stdout.split("\n")
+      assert.isAtMost(Math.max(...lines.map((line) => line.length)), 80)
+      for (const name of ["train", "checkpoint push-hf", "billing checkpoint-storage"]) {
+        assert.strictEqual(lines.filter((line) => new RegExp(`^  ${name} +[A-Z]\\S* \\S`).test(line)).length, 1, name)
+      }
+      assert.notInclude(wide.stdout, "--learning-rate")
       const narrow = yield* run(["-h"], { env: { COLUMNS: "40" } })
       assert.strictEqual(narrow.code, 0)
       assert.isAtMost(Math.max(...narrow.stdout.split("\n").map((line) => line.length)), 40)
@@ -36,7 +42,7 @@ describe("tinker", () => {
   )
 
   for (const [name, args, message] of [
-    ["a command that does not exist", ["nope"], /use .*'version'/],
+    ["a command that does not exist", ["nope"], /no command 'tinker nope': there are .*version/],
     ["an option that does not exist", ["version", "--foo"], /unknown argument: '--foo'/],
     ["a format that does not exist", ["-f", "xml", "version"], /table, json/],
     ["an extra argument", ["version", "extra"], /unknown argument: 'extra'/],

@@ -25,6 +25,9 @@ describe("tinker", () => {
         )
         assert.strictEqual(sampled.stderr, "")
         assert.strictEqual(sampled.stdout.trim(), "walked")
+        // so do lists, on the same store
+        const listed = yield* run(["-f", "json", "checkpoint", "list"], { cwd, local: true })
+        assert.include(listed.stdout, result.sampler_path, listed.stderr)
       })
   )
 })

@@ -7,10 +7,10 @@ export const auth = group("auth", "Manage the stored API key.", [
     import("../handlers/auth.ts").then((m) => m.login)
   ),
   command("logout", "Remove the stored API key.", {}, () => import("../handlers/auth.ts").then((m) => m.logout)),
-  command("status", "Check that credentials exist and that the service accepts them.", {}, () =>
+  command("status", "Check that the service accepts the credentials.", {}, () =>
     import("../handlers/auth.ts").then((m) => m.status)
   ),
-  command("whoami", "Show the user and the organization of the credentials.", {}, () =>
+  command("whoami", "Show the user and organization of the credentials.", {}, () =>
     import("../handlers/auth.ts").then((m) => m.whoami)
   )
 ])

@@ -2,6 +2,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import { command, group } from "../definition/command.ts"
+import { checkpoints } from "../definition/connectionOptions.ts"
 import { argument, flag, limit, optionalText, repeatedText } from "../definition/options.ts"
 
 const path = argument("checkpoint-path", "A tinker path, such as tinker://run-id/weights/0001")
@@ -9,7 +10,11 @@ const path = argument("checkpoint-path", "A tinker path, such as tinker://run-id
 const list = command(
   "list",
   "List checkpoints of one run, or of all runs.",
-  { runId: optionalText("run-id", "Training run ID"), limit: limit("checkpoints when listing those of all runs") },
+  {
+    runId: optionalText("run-id", "Training run ID"),
+    limit: limit("checkpoints when listing those of all runs"),
+    checkpoints
+  },
   () => import("../handlers/checkpoint/inspect.ts").then((m) => m.list)
 )
 
@@ -55,7 +60,7 @@ const remove = command(
 
 const download = command(
   "download",
-  "Download a checkpoint into a directory named after it.",
+  "Download a checkpoint, into a directory named after it.",
   {
     path,
     output: optionalText("output", "Parent of the directory (default: the current one)").pipe(Options.withAlias("o")),

@@ -1,7 +1,9 @@
 /** All commands together, and the names in a command line that select one. */
 import * as Command from "@effect/cli/Command"
 import * as HashMap from "effect/HashMap"
+import { type Summary, summaryOf } from "../definition/command.ts"
 import { root } from "../definition/global.ts"
+import { nearest } from "../text/nearest.ts"
 import { auth } from "./auth.ts"
 import { billing } from "./billing.ts"
 import { chat } from "./chat.ts"
@@ -19,6 +21,38 @@ const commands = [auth, billing, chat, checkpoint, doctor, model, run, sample, s
 
 /** @internal */
 export const tinker = root.pipe(Command.withSubcommands(commands))
+
+const summaries = commands.map(summaryOf)
+
+/** The commands below a path, as a list of commands shows them; none below a command that is no group. @internal */
+export const listBelow = (path: ReadonlyArray<string>): ReadonlyArray<Pick<Summary, "name" | "text">> => {
+  if (path.length > 1) return []
+  if (path.length === 1) return summaries.find(({ name }) => name === path[0])?.commands ?? []
+  return summaries.flatMap(({ commands, name, text }) =>
+    commands.length === 0
+      ? [{ name, text }]
+      : commands.map((command) => ({ name: `${name} ${command.name}`, text: command.text }))
+  )
+}
+
+/** The words of a command line that are neither options of `tinker` itself nor their values. */
+const positional = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
+  args.filter((arg, i) => !arg.startsWith("-") && !["-f", "--format"].includes(args[i - 1] ?? ""))
+
+/** What is wrong with the name of a command, if there is none of that name. @internal */
+export const unknownCommand = (args: ReadonlyArray<string>): string | undefined => {
+  const [first, second] = positional(args)
+  if (first === undefined) return undefined
+  const group = summaries.find(({ name }) => name === first)
+  const choices = (group === undefined ? summaries : group.commands).map(({ name }) => name)
+  const word = group === undefined ? first : second
+  if (choices.length === 0 || word === undefined || choices.includes(word)) return undefined
+  const prefix = group === undefined ? "tinker" : `tinker ${first}`
+  const similar = nearest(word, choices)
+  return similar === undefined
+    ? `There is no command '${prefix} ${word}': there are ${choices.join(", ")}`
+    : `There is no command '${prefix} ${word}': did you mean '${prefix} ${similar}'?`
+}
 
 /** The names of a group's commands, by the name of the group; empty for a command that is no group. */
 const namesBelow = new Map<string, ReadonlySet<string>>(

@@ -35,7 +35,7 @@ const options = {
 /** @internal */
 export const train = command(
   "train",
-  "Fine-tune a model on a JSON Lines file of conversations, or of prompts and completions. " +
+  "Fine-tune a model on a JSON Lines file, of conversations or of prompts and completions. " +
     "Without an API key it uses the embedded service.",
   options,
   () => import("../handlers/train.ts").then((m) => m.train)

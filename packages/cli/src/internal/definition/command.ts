@@ -8,6 +8,23 @@ type Handler<A> = (options: A & Global) => Effect.Effect<void, unknown, Environm
 /** A command or a group of commands. Only the handler knows the types of the parsed options. @internal */
 export type Definition = Command.Command<string, Environment | Command.Command.Context<"tinker">, unknown, unknown>
 
+/** What a list of commands says about each. @internal */
+export interface Summary {
+  readonly name: string
+  readonly text: string
+  readonly commands: ReadonlyArray<Summary>
+}
+
+const summaries = new WeakMap<Definition, Summary>()
+
+const withSummary = (definition: Definition, name: string, text: string, commands: ReadonlyArray<Definition> = []) => {
+  summaries.set(definition, { name, text, commands: commands.map(summaryOf) })
+  return definition
+}
+
+/** @internal */
+export const summaryOf = (definition: Definition): Summary => summaries.get(definition)!
+
 /**
  * A command. `load` imports the handler, so that help and usage errors do not load what the handler needs.
  * @internal
@@ -18,11 +35,15 @@ export const command = <const Config extends Command.Command.Config>(
   config: Config,
   load: () => Promise<Handler<Command.Command.ParseConfig<Config>>>
 ): Definition =>
-  Command.make(name, config, (options) =>
-    Effect.flatMap(root, ({ format }) =>
-      Effect.flatMap(Effect.promise(load), (handler) => handler({ ...(options as object), format } as never))
-    )
-  ).pipe(Command.withDescription(description)) as unknown as Definition
+  withSummary(
+    Command.make(name, config, (options) =>
+      Effect.flatMap(root, ({ format }) =>
+        Effect.flatMap(Effect.promise(load), (handler) => handler({ ...(options as object), format } as never))
+      )
+    ).pipe(Command.withDescription(description)) as unknown as Definition,
+    name,
+    description
+  )
 
 /** Commands below a common name, such as `tinker run list` and `tinker run info`. @internal */
 export const group = (
@@ -30,7 +51,12 @@ export const group = (
   description: string,
   commands: readonly [Definition, ...Array<Definition>]
 ): Definition =>
-  Command.make(name, {}, () => new MissingCommand({ name })).pipe(
-    Command.withDescription(description),
-    Command.withSubcommands(commands)
-  ) as unknown as Definition
+  withSummary(
+    Command.make(name, {}, () => new MissingCommand({ name })).pipe(
+      Command.withDescription(description),
+      Command.withSubcommands(commands)
+    ) as unknown as Definition,
+    name,
+    description,
+    commands
+  )

@@ -43,7 +43,7 @@ export const makeReporter = (format: output.Format): Effect.Effect<Reporter, nev
 export const ok = ({ report }: Reporter, name: string, detail: string) => report({ name, status: "ok", detail })
 
 /** @internal */
-export const failed = ({ report }: Reporter, name: string, error: unknown, advice: string) =>
+export const failed = ({ report }: Reporter, name: string, error: unknown, advice: string | undefined) =>
   report({ name, status: "failed", detail: describe(error), advice })
 
 /** @internal */

@@ -11,7 +11,7 @@ import * as format from "../terminal/format.ts"
 import * as output from "../terminal/output.ts"
 import * as pages from "../service/pages.ts"
 import * as pythonJson from "../terminal/pythonJson.ts"
-import { withRest } from "../service/rest.ts"
+import { withRest, withRestOrLocal } from "../service/rest.ts"
 import * as columns from "../definition/runColumns.ts"
 
 type Run = TrainingRun.TrainingRun
@@ -28,7 +28,13 @@ const cells: { readonly [name in columns.Name]: (run: Run, now: number) => strin
 }
 
 /** @internal */
-export const list = (options: Global & { readonly limit: number; readonly columns: Option.Option<string> }) =>
+export const list = (
+  options: Global & {
+    readonly limit: number
+    readonly columns: Option.Option<string>
+    readonly checkpoints: string
+  }
+) =>
   Effect.gen(function* () {
     const named: ReadonlyArray<string> = Option.match(options.columns, {
       onNone: (): ReadonlyArray<string> => columns.defaults,
@@ -41,7 +47,7 @@ export const list = (options: Global & { readonly limit: number; readonly column
       })
     }
     const shown: ReadonlyArray<columns.Name> = named.filter(columns.isName)
-    const { items, total } = yield* withRest(
+    const { items, total } = yield* withRestOrLocal(
       Effect.flatMap(RestClient.RestClient, (rest) =>
         pages.collect({
           format: options.format,
@@ -55,7 +61,8 @@ export const list = (options: Global & { readonly limit: number; readonly column
               total: cursor?.total_count
             }))
         })
-      )
+      ),
+      options.checkpoints
     )
     const now = yield* Clock.currentTimeMillis
     const counted =

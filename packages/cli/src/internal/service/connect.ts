@@ -33,9 +33,6 @@ export interface Connection {
   readonly directories: ReadonlyArray<models.ModelDirectory>
 }
 
-/** Environment variables that select a remote service. */
-const remoteSettings = ["TINKER_API_KEY", "TINKER_BASE_URL", "TINKER_CREDENTIAL_CMD"]
-
 type Clients = ServiceClient.ServiceClient | RestClient.RestClient
 
 const layerRemote: Layer.Layer<Clients, TinkerError.TinkerError> = Layer.mergeAll(
@@ -57,8 +54,7 @@ const startEmbedded = (directories: ReadonlyArray<models.ModelDirectory>, checkp
  * @internal
  */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const named = yield* Effect.forEach(remoteSettings, settings.optional)
-  const isEmbedded = options.embedded || !named.some(Option.isSome)
+  const isEmbedded = options.embedded || (yield* embedded.isDefault)
   const directories = yield* models.directories(options.modelDir)
   const context = yield* Layer.build(isEmbedded ? yield* startEmbedded(directories, options.checkpoints) : layerRemote)
   return {

@@ -1,8 +1,12 @@
 /** The embedded service, loaded when a command needs it. */
+import * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as runtime from "../effect/runtime.ts"
 import { CliError } from "../errors/cliError.ts"
+import * as settings from "../util/settings.ts"
 import * as Io from "../terminal/io.ts"
 import type * as local from "./local.ts"
 
@@ -11,6 +15,20 @@ export const anyKey = "tml-local"
 
 const toCliError = (title: string) => (cause: unknown) =>
   new CliError({ title, details: cause instanceof Error ? cause.message : String(cause), cause })
+
+/** Environment variables that select a remote service. */
+const remoteSettings = ["TINKER_API_KEY", "TINKER_BASE_URL", "TINKER_CREDENTIAL_CMD"]
+
+/** Whether commands use the embedded service: the environment names no other. @internal */
+export const isDefault: Effect.Effect<boolean> = Effect.map(
+  Effect.forEach(remoteSettings, settings.optional),
+  (named) => !named.some(Option.isSome)
+)
+
+/** Whether there is no other service to ask: no stored key either. @internal */
+export const isOnlyService: Effect.Effect<boolean> = Effect.flatMap(isDefault, (isDefault) =>
+  isDefault ? Effect.map(Effect.either(TinkerConfig.fromConfig()), Either.isLeft) : Effect.succeed(false)
+)
 
 /** Imports `local.ts`, and with it the engine and the server. @internal */
 export const load = Effect.tryPromise({

@@ -24,7 +24,10 @@ export const widthOf = (text: string): number => {
 
 const pad = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - widthOf(text)))
 
-/** Breaks a text into lines: between words, or within a word that is too long for a line. */
+/** Whether a word is a path or a URL, which is copied from a terminal and so never broken. */
+const isPath = (word: string): boolean => /^(?:[a-z][a-z\d+.-]*:\/\/|\.{0,2}\/|~\/)/i.test(word)
+
+/** Breaks a text into lines: between words, or within a word that is too long for a line, unless it is a path. */
 const fold = (text: string, width: number): ReadonlyArray<string> => {
   const [indent] = /^ */.exec(text)!
   if (indent.length > 0 && indent.length < width / 2) {
@@ -40,6 +43,10 @@ const fold = (text: string, width: number): ReadonlyArray<string> => {
     }
     if (line !== "") lines.push(line)
     line = ""
+    if (isPath(word)) {
+      line = word
+      continue
+    }
     for (const char of word) {
       if (widthOf(line + char) > width) {
         lines.push(line)
@@ -61,8 +68,24 @@ export interface Table {
 /** A wrapped column that is narrower than this is hard to read. */
 const minimumWidth = 8
 
+/** The width of the widest path in a column, which is the least that the column needs. */
+const pathWidth = (cells: ReadonlyArray<string>): number =>
+  Math.max(
+    0,
+    ...cells.flatMap((cell) =>
+      cell
+        .split(" ")
+        .filter(isPath)
+        .map((word) => widthOf(word) + /^ */.exec(cell)![0].length)
+    )
+  )
+
 /** The width of each column, if the table fits without wrapping the first column; undefined if it does not. */
-const layout = (natural: ReadonlyArray<number>, columns: number | undefined): ReadonlyArray<number> | undefined => {
+const layout = (
+  natural: ReadonlyArray<number>,
+  least: ReadonlyArray<number>,
+  columns: number | undefined
+): ReadonlyArray<number> | undefined => {
   const frame = natural.length * 3 + 1
   const widths = [...natural]
   const total = () => widths.reduce((a, b) => a + b, 0) + frame
@@ -71,7 +94,7 @@ const layout = (natural: ReadonlyArray<number>, columns: number | undefined): Re
     // shrink the widest
     let widest = -1
     for (let i = 1; i < widths.length; i++) {
-      if (widths[i]! > minimumWidth && (widest < 0 || widths[i]! > widths[widest]!)) widest = i
+      if (widths[i]! > Math.max(minimumWidth, least[i]!) && (widest < 0 || widths[i]! > widths[widest]!)) widest = i
     }
     if (widest < 0) return undefined
     widths[widest]!--
@@ -112,7 +135,8 @@ export const render = (
   const rows = table.rows.map((row) => row.map((cell) => clean(cell)))
   const title = table.title === undefined ? undefined : clean(table.title)
   const natural = columns.map((column, i) => Math.max(widthOf(column), ...rows.map((row) => widthOf(row[i]!))))
-  const widths = layout(natural, options.columns)
+  const least = columns.map((_, i) => pathWidth(rows.map((row) => row[i]!)))
+  const widths = layout(natural, least, options.columns)
   if (widths === undefined) return records({ title, columns, rows }, options.columns!)
   const style = (text: string, code: string) => (options.color ? `\u001b[${code}m${text}\u001b[0m` : text)
   const rule = (left: string, line: string, middle: string, right: string) =>

@@ -40,6 +40,22 @@ describe("a table", () => {
     )
   })
 
+  it("never breaks a path, so that it can be copied", () => {
+    const path = "tinker://0f3b1c2d-1234-5678-9abc-def012345678:train:0/sampler_weights/final"
+    const withPath = {
+      columns: ["Property", "Value"],
+      rows: [
+        ["State", path],
+        ["Note", "some words that may wrap"]
+      ]
+    }
+    for (const columns of [100, 80, 60, 30]) {
+      assert.include(table.render(withPath, { columns, color: false }), path, String(columns))
+    }
+    const file = { columns: ["A", "B"], rows: [["x", `./tinker-data/${"d".repeat(40)}/loss.svg`]] }
+    assert.include(table.render(file, { columns: 40, color: false }), file.rows[0]![1]!)
+  })
+
   it("never exceeds the width, and contains no control characters", () => {
     const cell = Arbitrary.make(Schema.String)
     FastCheck.assert(

@@ -9,7 +9,7 @@ import { expires, sizeOf } from "../../checkpoints/cells.ts"
 import { parsePath } from "../../checkpoints/path.ts"
 import type { Global } from "../../definition/global.ts"
 import * as pages from "../../service/pages.ts"
-import { withRest } from "../../service/rest.ts"
+import { withRest, withRestOrLocal } from "../../service/rest.ts"
 import * as format from "../../terminal/format.ts"
 import * as output from "../../terminal/output.ts"
 import * as pythonJson from "../../terminal/pythonJson.ts"
@@ -50,10 +50,15 @@ const listRow = (checkpoint: Checkpoint.Checkpoint, now: number): ReadonlyArray<
 ]
 
 /** @internal */
-export const list = (options: Global & { readonly limit: number; readonly runId: Option.Option<string> }) =>
+export const list = (
+  options: Global & { readonly limit: number; readonly runId: Option.Option<string>; readonly checkpoints: string }
+) =>
   Effect.gen(function* () {
     const runId = Option.getOrUndefined(options.runId)
-    const { items, total } = yield* withRest(runId === undefined ? fetchOfUser(options) : fetchOfRun(runId))
+    const { items, total } = yield* withRestOrLocal(
+      runId === undefined ? fetchOfUser(options) : fetchOfRun(runId),
+      options.checkpoints
+    )
     const now = yield* Clock.currentTimeMillis
     const ofRun = runId === undefined ? "" : ` for run ${runId}`
     const title =
