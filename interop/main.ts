@@ -1,8 +1,10 @@
 /**
- * Runs the official Python client, unmodified, against this service over a socket.
+ * Runs the official Python client and tinker-cookbook, unmodified, against this service over a socket.
  *
- *     npm run interop             with the test engine
- *     npm run interop -- nano     with the engine that really trains, and the shipped model
+ *     npm run interop                 both
+ *     npm run interop -- client       the client alone, with the test engine
+ *     npm run interop -- nano         the client alone, with the engine that really trains, and the shipped model
+ *     npm run interop -- cookbook     the training loops of the cookbook alone, with the engine that really trains
  *
  * `npm run interop -- hub` runs hub/main.ts instead: Python's huggingface_hub on the cache of this project.
  */
@@ -17,6 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { fileURLToPath } from "node:url"
+import * as cookbook from "./cookbook/main.ts"
 import * as hub from "./hub/main.ts"
 import { inEnvironment, prepare, run } from "./python.ts"
 
@@ -30,9 +33,13 @@ const engine = Effect.gen(function* () {
   return JaxEngine.layer({ localTokenizers: true })
 })
 
-const main = Effect.gen(function* () {
+/** Succeeds with whether no step failed. */
+const client = Effect.gen(function* () {
   const reason = yield* prepare(environment, "the official client", ["-r", path("requirements.txt")])
-  if (reason !== undefined) return yield* Console.log(`skipped: ${reason}`)
+  if (reason !== undefined) {
+    yield* Console.log(`skipped: ${reason}`)
+    return true
+  }
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "interop-" })
   const layer = yield* engine
@@ -44,7 +51,16 @@ const main = Effect.gen(function* () {
     const url = yield* NodeServer.baseUrl
     return yield* run(inEnvironment(environment, "python"), path("loop.py"), url, key)
   }).pipe(Effect.provide(server))
-  if (code !== 0) process.exitCode = 1
+  return code === 0
 }).pipe(Effect.scoped, Effect.provide(NodeContext.layer))
+
+const partsOf = (name: string | undefined) => {
+  if (name === "client" || name === "nano") return [client]
+  return name === "cookbook" ? [cookbook.main] : [client, cookbook.main]
+}
+
+const main = Effect.gen(function* () {
+  for (const part of partsOf(process.argv[2])) if (!(yield* part)) process.exitCode = 1
+})
 
 NodeRuntime.runMain(process.argv.includes("hub") ? hub.main : main)

@@ -1,6 +1,7 @@
 /** Environments of Python for the programs in this folder. */
 import * as Command from "@effect/platform/Command"
 import * as FileSystem from "@effect/platform/FileSystem"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 
@@ -12,11 +13,25 @@ export const inEnvironment = (environment: string, name: string) =>
 export const run = (program: string, ...args: ReadonlyArray<string>) =>
   Command.make(program, ...args).pipe(Command.stdout("inherit"), Command.stderr("inherit"), Command.exitCode)
 
-/**
- * Makes an environment, and installs packages into it; `what` names them to people. Succeeds with the reason to skip the
- * run, if there is one.
- */
-export const prepare = (environment: string, what: string, packages: ReadonlyArray<string>) =>
+/** Installs packages into an environment; `what` names them to people. Succeeds with the reason to skip, if there is one. */
+export const install = (
+  environment: string,
+  what: string,
+  packages: ReadonlyArray<string>,
+  limit: Duration.DurationInput
+) =>
+  run(inEnvironment(environment, "python"), "-m", "pip", "install", "--quiet", ...packages).pipe(
+    Effect.timeoutOption(limit),
+    Effect.map((code) => (Option.getOrElse(code, () => 1) === 0 ? undefined : `${what} could not be installed`))
+  )
+
+/** Makes an environment with packages. Succeeds with the reason to skip the run, if there is one. */
+export const prepare = (
+  environment: string,
+  what: string,
+  packages: ReadonlyArray<string>,
+  limit: Duration.DurationInput = "2 minutes"
+) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const python = inEnvironment(environment, "python")
@@ -27,8 +42,5 @@ export const prepare = (environment: string, what: string, packages: ReadonlyArr
     if (!(yield* fs.exists(python)) && (yield* run("python3", "-m", "venv", environment)) !== 0) {
       return "no virtual environment could be made"
     }
-    const code = yield* run(python, "-m", "pip", "install", "--quiet", ...packages).pipe(
-      Effect.timeoutOption("2 minutes")
-    )
-    return Option.getOrElse(code, () => 1) === 0 ? undefined : `${what} could not be installed`
+    return yield* install(environment, what, packages, limit)
   })
