@@ -40,6 +40,8 @@ interface Ticket {
   charged: number
   /** the part of it that was charged in advance, for the running turn */
   advance: number
+  /** whether its running turn may take long */
+  long: boolean
   /** continues the waiting fiber */
   resume: () => void
 }
@@ -64,6 +66,8 @@ interface UserQueue extends Account {
   /** how many targets there may be before idle ones are forgotten */
   maxTargets: number
   begun: number
+  /** how many of its running turns may take long */
+  long: number
   /** tickets that wait or run */
   open: number
 }
@@ -86,6 +90,8 @@ const forgetTargets = (user: UserQueue): void => {
   for (const queue of targets.values()) if (isIdle(queue) && queue.used <= user.floor) targets.delete(queue.target)
   user.maxTargets = Math.max(minTargets, 2 * targets.size)
 }
+
+const isLong = ({ charged, cost }: Ticket): boolean => cost - charged > maxAdvance
 
 const charge = ({ queue, user }: Ticket, cost: number): void => {
   user.used += cost
@@ -158,6 +164,7 @@ export class Turns {
       since: 0,
       charged: 0,
       advance: 0,
+      long: false,
       resume: () => {}
     }
   }
@@ -170,6 +177,7 @@ export class Turns {
       floor: 0,
       maxTargets: minTargets,
       begun: 0,
+      long: 0,
       open: 0
     }
     if (user.open === 0) user.used = Math.max(user.used, this.floor)
@@ -213,6 +221,7 @@ export class Turns {
   }
 
   private stop(ticket: Ticket): void {
+    if (ticket.long) ticket.user.long--
     ticket.advance = 0
     ticket.queue.running--
     this.running--
@@ -241,6 +250,8 @@ export class Turns {
       queue.waiting.shift()
       this.floor = Math.max(this.floor, user.used)
       user.floor = Math.max(user.floor, queue.used)
+      ticket.long = isLong(ticket)
+      if (ticket.long) user.long++
       ticket.advance = Math.min(maxAdvance, Math.max(0, ticket.cost - ticket.charged))
       ticket.charged += ticket.advance
       charge(ticket, ticket.advance)
@@ -266,10 +277,14 @@ export class Turns {
   }
 
   private nextOf(user: UserQueue): Ticket | undefined {
+    const { concurrency, perUser } = this.options
+    // one place is left for what is short, and for others
+    const maxLong = Math.max(1, concurrency - 1)
     let best: Ticket | undefined
     for (const queue of user.targets.values()) {
       const [head] = queue.waiting
-      if (head === undefined || (!head.begun && user.begun >= this.options.perUser)) continue
+      if (head === undefined || (!head.begun && user.begun >= perUser)) continue
+      if (user.long >= maxLong && isLong(head)) continue
       if (best === undefined || isBefore(queue, head, best.queue, best)) best = head
     }
     return best

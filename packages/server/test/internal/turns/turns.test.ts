@@ -75,6 +75,20 @@ describe("turns", () => {
     })
   )
 
+  it.scoped("leave one place for what is short, when a user has many long operations", () =>
+    Effect.gen(function* () {
+      const turns = new Turns({ concurrency: 2, perUser: 8 })
+      const begun: Array<string> = []
+      const fork = (target: string, cost: number) =>
+        Effect.fork(turns.run({ ...claim("a", target, cost), onStart: () => void begun.push(target) }, Effect.never))
+      yield* fork("long", 1e6)
+      yield* fork("other", 1e6)
+      yield* fork("short", 10)
+      yield* settle
+      assert.deepStrictEqual(begun, ["long", "short"])
+    })
+  )
+
   it.scoped("go on when operations are interrupted that wait, run, or let others have their turn", () =>
     Effect.gen(function* () {
       const turns = new Turns({ concurrency: 1, perUser: 8 })
