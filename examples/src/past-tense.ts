@@ -13,6 +13,7 @@ import * as Backend from "@effect-tinker/cookbook/Backend"
 import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
 import * as Batches from "@effect-tinker/cookbook/Batches"
 import * as Dataset from "@effect-tinker/cookbook/Dataset"
+import * as FineTune from "@effect-tinker/cookbook/FineTune"
 import * as Progress from "@effect-tinker/cookbook/Progress"
 import * as Timings from "@effect-tinker/cookbook/Timings"
 import * as Console from "effect/Console"
@@ -44,13 +45,6 @@ const shorten = (text: string): string => JSON.stringify(text.length > 24 ? `${t
 
 const tokensOf = (batch: ReadonlyArray<Example>): number =>
   batch.reduce((sum, datum) => sum + datum.loss_fn_inputs.target_tokens.data.length, 0)
-
-/** The sum of the weights. Prompt tokens have weight 0, so this is the number of completion tokens. */
-const weightOf = (batch: ReadonlyArray<Example>): number =>
-  batch.reduce(
-    (sum, { loss_fn_inputs: { weights } }) => sum + Array.from(weights.data, Number).reduce((a, b) => a + b),
-    0
-  )
 
 /** Reads the data. Succeeds with the training examples and the held-out records. */
 const readData = Effect.fnUntraced(function* (options: Options) {
@@ -98,7 +92,7 @@ const submitStep = Effect.fnUntraced(function* (
   return { batch, forward, update }
 })
 
-/** Trains. Succeeds with the loss per token of each step. */
+/** Trains. Succeeds with the loss per token of each step, where the service reports it. */
 const train = Effect.fnUntraced(function* (
   training: TrainingClient.TrainingClient,
   examples: ReadonlyArray<Example>,
@@ -109,7 +103,7 @@ const train = Effect.fnUntraced(function* (
   const batches = Batches.make(examples, { size: options.batchSize, seed: options.seed })
   return yield* progress.run(options.steps, (run) =>
     Effect.gen(function* () {
-      const losses: Array<number> = []
+      const losses: Array<number | undefined> = []
       let next = yield* submitStep(training, batches, options, 0)
       for (let step = 1; step <= options.steps; step++) {
         const { batch, forward, update } = next
@@ -117,7 +111,7 @@ const train = Effect.fnUntraced(function* (
         if (step < options.steps) next = yield* submitStep(training, batches, options, step)
         const output = yield* Fiber.join(forward).pipe(timings.time("forward_backward"))
         yield* Fiber.join(update).pipe(timings.time("optim_step"))
-        const lossPerToken = (output.metrics["loss:sum"] ?? Number.NaN) / weightOf(batch)
+        const lossPerToken = FineTune.lossPerToken(output, batch)
         losses.push(lossPerToken)
         yield* run.step({ lossPerToken, tokens: tokensOf(batch) })
       }

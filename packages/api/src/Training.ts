@@ -3,10 +3,12 @@
  *
  * @since 0.1.0
  */
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Datum from "./Datum.ts"
 import { nullish, nullishWithDefault } from "./internal/schemas/optional.ts"
 import { JsonValue, Metrics, otherType, taggedUnion, typeField, withoutNulls } from "./internal/schemas/wire.ts"
+import * as losses from "./internal/tensor/lossSum.ts"
 import * as LossFn from "./LossFn.ts"
 import * as TensorData from "./TensorData.ts"
 
@@ -76,6 +78,28 @@ export const ForwardBackwardOutput = Schema.Struct({
  * @category models
  */
 export type ForwardBackwardOutput = typeof ForwardBackwardOutput.Type
+
+/**
+ * The loss of a batch, summed over its tokens: the metric `loss:sum`, or, from a service that reports none, the sum of
+ * the `elementwise_loss` of its datums, or, for `cross_entropy`, of the negated logprobs times their weights. The last
+ * also takes the place of a `loss:sum` that differs from it by more than 1 %, for it is the definition of that loss. None
+ * if the output has nothing of these, or a loss that is not finite.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const lossSum = (
+  output: ForwardBackwardOutput,
+  data: ReadonlyArray<Datum.Datum>,
+  lossFn: LossFn.LossFn
+): Option.Option<number> =>
+  Option.fromNullable(
+    losses.lossSum(
+      output,
+      data.map(({ loss_fn_inputs }) => loss_fn_inputs),
+      lossFn
+    )
+  )
 
 const positive = Schema.Finite.pipe(Schema.greaterThan(0))
 const decay = Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0), Schema.lessThan(1))

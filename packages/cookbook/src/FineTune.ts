@@ -6,10 +6,12 @@
  */
 import type * as Datum from "@effect-tinker/api/Datum"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Training from "@effect-tinker/api/Training"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Batches from "./Batches.ts"
 
 /**
@@ -25,8 +27,8 @@ export type Example = Datum.For<"cross_entropy">
 export interface Step {
   /** counted from 1 */
   readonly step: number
-  /** loss of the batch, divided by its number of weighted tokens */
-  readonly loss: number
+  /** loss of the batch per weighted token; `undefined` if the service reports nothing that it follows from */
+  readonly loss: number | undefined
   readonly learningRate: number
   /** number of tokens that the step trained on */
   readonly tokens: number
@@ -61,9 +63,9 @@ export interface Options<E, R> {
  * @category models
  */
 export interface Result {
-  /** loss of each step */
-  readonly losses: ReadonlyArray<number>
-  /** loss per weighted token on the held-out examples; undefined if there are none */
+  /** loss of each step, where it is known */
+  readonly losses: ReadonlyArray<number | undefined>
+  /** loss per weighted token on the held-out examples; `undefined` if there are none, or it is not known */
   readonly heldOutBefore: number | undefined
   readonly heldOutAfter: number | undefined
 }
@@ -87,7 +89,32 @@ const tokensOf = (examples: ReadonlyArray<Example>): number =>
 const learningRateAt = (peak: number, step: number, steps: number): number => peak * (1 - step / steps)
 
 /**
- * The loss per weighted token, without gradients.
+ * The loss of a pass per weighted token; `undefined` if no token has weight, or the output has nothing that the loss
+ * follows from (`Training.lossSum`).
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const lossPerToken = (
+  output: Training.ForwardBackwardOutput,
+  examples: ReadonlyArray<Example>
+): number | undefined => {
+  const weight = weightOf(examples)
+  return weight === 0
+    ? undefined
+    : Option.getOrUndefined(Option.map(Training.lossSum(output, examples, "cross_entropy"), (loss) => loss / weight))
+}
+
+/** Says that a loss is not known, and why. */
+const warnOfLoss = (what: string, { metrics }: Training.ForwardBackwardOutput): Effect.Effect<void> =>
+  Effect.logWarning(
+    metrics["loss:sum"] === undefined
+      ? `the loss of ${what} is not known: the service reports no loss:sum, elementwise_loss or logprobs`
+      : `the loss of ${what} is not a finite number: lower the learning rate if the run has diverged`
+  )
+
+/**
+ * The loss per weighted token, without gradients. If it is not known, a warning says why.
  *
  * @since 0.1.0
  * @category running
@@ -95,11 +122,13 @@ const learningRateAt = (peak: number, step: number, steps: number): number => pe
 export const evaluate = (
   training: TrainingClient.TrainingClient,
   examples: ReadonlyArray<Example>
-): Effect.Effect<number, TinkerError.TinkerError> =>
-  Effect.map(
-    Effect.flatMap(training.forward(examples, "cross_entropy"), Fiber.join),
-    ({ metrics }) => (metrics["loss:sum"] ?? Number.NaN) / weightOf(examples)
-  )
+): Effect.Effect<number | undefined, TinkerError.TinkerError> =>
+  Effect.gen(function* () {
+    const output = yield* Fiber.join(yield* training.forward(examples, "cross_entropy"))
+    const loss = lossPerToken(output, examples)
+    if (loss === undefined) yield* warnOfLoss("the held-out examples", output)
+    return loss
+  })
 
 /** Submits the operations of a step, which is counted from 0. */
 const submitStep = Effect.fnUntraced(function* <E, R>(
@@ -120,14 +149,16 @@ const submitStep = Effect.fnUntraced(function* <E, R>(
 
 type SubmittedStep = Effect.Effect.Success<ReturnType<typeof submitStep>>
 
-/** Awaits a submitted step, and reports it. Succeeds with its loss. */
+/** Awaits a submitted step, and reports it. Succeeds with its loss. The first one that is not known is warned of. */
 const finishStep = Effect.fnUntraced(function* <E, R>(
   { onSave, onStep }: Options<E, R>,
   { batch, forward, learningRate, save, step, update }: SubmittedStep,
-  startMillis: number
+  startMillis: number,
+  losses: ReadonlyArray<number | undefined>
 ) {
-  const [{ metrics }] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
-  const loss = (metrics["loss:sum"] ?? Number.NaN) / weightOf(batch)
+  const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
+  const loss = lossPerToken(output, batch)
+  if (loss === undefined && !losses.includes(undefined)) yield* warnOfLoss(`step ${step}`, output)
   const seconds = ((yield* Clock.currentTimeMillis) - startMillis) / 1000
   yield* onStep({ step, loss, learningRate, tokens: tokensOf(batch), seconds })
   if (save !== undefined) {
@@ -152,13 +183,13 @@ export const run = <E, R>(options: Options<E, R>): Effect.Effect<Result, E | Tin
     )
     const heldOutBefore = yield* evaluateHeldOut
     const startMillis = yield* Clock.currentTimeMillis
-    const losses: Array<number> = []
+    const losses: Array<number | undefined> = []
     let next = from < steps ? yield* submitStep(options, batches, from) : undefined
     while (next !== undefined) {
       const current: SubmittedStep = next
       // submits the next step before it awaits this one
       next = current.step < steps ? yield* submitStep(options, batches, current.step) : undefined
-      losses.push(yield* finishStep(options, current, startMillis))
+      losses.push(yield* finishStep(options, current, startMillis, losses))
     }
     return { losses, heldOutBefore, heldOutAfter: yield* evaluateHeldOut }
   })

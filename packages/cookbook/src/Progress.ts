@@ -26,8 +26,8 @@ export interface Output {
  * @category models
  */
 export interface Step {
-  /** loss of the batch, divided by its number of weighted tokens */
-  readonly lossPerToken: number
+  /** loss of the batch, divided by its number of weighted tokens; `undefined` where it is not known */
+  readonly lossPerToken: number | undefined
   /** number of tokens that the step trained on */
   readonly tokens: number
 }
@@ -70,16 +70,19 @@ const plainLines = 16
 interface State {
   readonly done: number
   readonly steps: number
-  readonly lossPerToken: number
+  readonly lossPerToken: number | undefined
   readonly tokensPerSecond: number
   readonly elapsedSeconds: number
 }
+
+const lossText = (loss: number | undefined): string =>
+  loss === undefined ? "not known" : Number.isFinite(loss) ? loss.toFixed(4) : "not finite"
 
 const describe = ({ done, elapsedSeconds, lossPerToken, steps, tokensPerSecond }: State): string => {
   const left = Math.ceil((elapsedSeconds / done) * Math.max(0, steps - done))
   return [
     `step ${String(done).padStart(String(steps).length)}/${steps}`,
-    `loss ${lossPerToken.toFixed(4)}`,
+    `loss ${lossText(lossPerToken)}`,
     `${tokensPerSecond} tokens/s`,
     `${clockTime(left)} left`
   ].join("  ")

@@ -27,6 +27,18 @@ describe("Progress", () => {
     )
   )
 
+  it.effect("says so where a loss is not known, and shows no NaN", () =>
+    Effect.gen(function* () {
+      const written: Array<string> = []
+      const progress = Progress.make({ write: (text) => written.push(text), isTerminal: false })
+      yield* progress.run(2, ({ step }) =>
+        Effect.andThen(step({ lossPerToken: undefined, tokens: 1 }), step({ lossPerToken: Number.NaN, tokens: 1 }))
+      )
+      assert.include(written[0], "loss not known")
+      assert.include(written[1], "loss not finite")
+    })
+  )
+
   const lineStart = "\r\u001b[2K"
 
   it.effect("redraws a bar on a terminal, and ends the line at the end", () =>

@@ -60,8 +60,9 @@ describe("the past-tense example", () => {
         Effect.withConsole(consoleOf((line) => printed.push(line)))
       )
       assert.strictEqual(losses.length, 12)
-      assert.isTrue(losses.every(Number.isFinite))
-      assert.isBelow(mean(losses.slice(-3)), 0.7 * losses[0]!)
+      const known = losses.filter((loss) => loss !== undefined)
+      assert.isTrue(known.length === 12 && known.every(Number.isFinite))
+      assert.isBelow(mean(known.slice(-3)), 0.7 * known[0]!)
       assert.match(path, /^tinker:\/\/.+\/sampler_weights\/past-tense$/)
       assert.isTrue(printed.some((line) => line.includes("exact match on 4 held-out verbs")))
 

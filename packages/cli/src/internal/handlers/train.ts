@@ -145,7 +145,7 @@ const runSteps = Effect.fnUntraced(function* (
       onSave: (step, path) => append({ type: "state", step, path }),
       onStep: ({ learningRate, loss, seconds, step, tokens }) =>
         Effect.andThen(
-          append({ type: "step", step, loss, learning_rate: learningRate, tokens, seconds }),
+          append({ type: "step", step, loss: loss ?? null, learning_rate: learningRate, tokens, seconds }),
           run.step({ lossPerToken: loss, tokens })
         )
     })
@@ -165,10 +165,15 @@ const save = Effect.fnUntraced(function* (
 })
 
 /** Writes the plot of the loss to a file, and to the terminal. */
-const plot = Effect.fnUntraced(function* ({ directory, options, settings }: Run, losses: ReadonlyArray<number>) {
+const plot = Effect.fnUntraced(function* (
+  { directory, options, settings }: Run,
+  losses: ReadonlyArray<number | undefined>
+) {
   const io = yield* Io.Io
   const path = yield* Path.Path
-  const curve: Plot.Series = { name: "loss per token", x: losses.map((_, i) => i + 1), y: losses }
+  // a plot omits what is not a number
+  const y = losses.map((loss) => loss ?? Number.NaN)
+  const curve: Plot.Series = { name: "loss per token", x: losses.map((_, i) => i + 1), y }
   const title = `${path.basename(options.file)} on ${settings.base_model}`
   yield* files.write(directory.plot, Plot.svg([curve], { title, xLabel: "step", yLabel: "loss per token" }))
   if (options.format === "table") {
@@ -176,13 +181,13 @@ const plot = Effect.fnUntraced(function* ({ directory, options, settings }: Run,
   }
 })
 
-const number = (value: number | undefined) => (value === undefined ? "N/A" : value.toFixed(4))
+const number = (value: number | undefined) => (value === undefined ? "not known" : value.toFixed(4))
 
 const printResult = (
   { data, directory, options, settings }: Run,
   result: {
     readonly modelId: string
-    readonly losses: ReadonlyArray<number>
+    readonly losses: ReadonlyArray<number | undefined>
     readonly heldOutBefore: number | undefined
     readonly heldOutAfter: number | undefined
     readonly state_path: string
@@ -234,7 +239,7 @@ export const train = (options: Options) =>
     yield* announce(run)
     const result = yield* runSteps(run, training)
     const saved = yield* save(run, training)
-    const earlier = kept.flatMap((line) => (line.type === "step" ? [line.loss] : []))
+    const earlier = kept.flatMap((line) => (line.type === "step" ? [line.loss ?? undefined] : []))
     const losses = [...earlier, ...result.losses]
     yield* plot(run, losses)
     yield* printResult(run, { ...result, ...saved, losses, modelId: training.modelId })

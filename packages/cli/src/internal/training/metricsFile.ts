@@ -18,7 +18,7 @@ export interface Settings {
 /** @internal */
 export type Line =
   | ({ readonly type: "run" } & Settings)
-  | { readonly type: "step"; readonly step: number; readonly loss: number; readonly [key: string]: unknown }
+  | { readonly type: "step"; readonly step: number; readonly loss: number | null; readonly [key: string]: unknown }
   | { readonly type: "state"; readonly step: number; readonly path: string }
 
 const parseLine = (line: string): ReadonlyArray<Line> => {
