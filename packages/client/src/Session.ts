@@ -40,6 +40,8 @@ export interface Service {
   readonly scope: Scope.Scope
   /** Cancels a sample in the background, if the service supports that (`sample_cancel_enabled`). */
   readonly cancelSample: (request_id: string) => Effect.Effect<void>
+  /** Notes a model of the session. Where the service cannot finish sessions, it is unloaded when the session closes. */
+  readonly noteModel: (model_id: string) => Effect.Effect<void>
   /** numbers the models of the session from 0 */
   readonly nextModelSeqId: Effect.Effect<number>
   /** numbers the session's samplers from 0 */
@@ -99,7 +101,8 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
     const created = yield* createSession(client)
     const sessionId = created.session_id
     const lost = yield* Deferred.make<never, TinkerError.SessionLost>()
-    yield* Effect.addFinalizer((exit) => close(client, sessionId, lost, exit))
+    const models = new Set<string>()
+    yield* Effect.addFinalizer((exit) => close(client, { sessionId, models, lost }, exit))
     yield* client.telemetry.startSession(sessionId)
     yield* logMessages(created)
     yield* Effect.forkScoped(dynamicConfig.refreshForever(client, config))
@@ -111,6 +114,7 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
       dynamicConfig: Ref.get(config),
       scope: yield* Effect.scope,
       cancelSample: yield* cancellations.make(client, Ref.get(config)),
+      noteModel: (model_id) => Effect.sync(() => void models.add(model_id)),
       nextModelSeqId: yield* makeCounter,
       nextSamplingSeqId: yield* makeCounter
     }

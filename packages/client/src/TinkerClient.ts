@@ -161,6 +161,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       idempotencyPrefix: `effect-tinker-${yield* uuid}`,
       // the platform's implementation, if there is one
       zstd: Option.getOrUndefined(yield* Effect.serviceOption(Zstd.Zstd)) ?? (yield* Zstd.make),
+      acceptsProtobuf: config.encoding !== "json",
       accessTokens: tokens,
       telemetry: config.telemetry
         ? yield* Telemetry.make((batch) =>

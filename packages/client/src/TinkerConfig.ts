@@ -31,7 +31,17 @@ export interface Service {
   readonly telemetry: boolean
   /** the largest response that is read, in bytes after decompression */
   readonly maxResponseBytes: number
+  readonly encoding: Encoding
 }
+
+/**
+ * How data is sent to the service for training, and which results are accepted: `auto` sends protobuf to a service that
+ * reads it and JSON to others, and accepts both; the others force one. `json` also asks for no protobuf results.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Encoding = "auto" | "protobuf" | "json"
 
 /**
  * @since 0.1.0
@@ -66,6 +76,8 @@ export interface Options {
    * `TransportError` whose reason is `TooLarge`. Downloads have a limit of their own.
    */
   readonly maxResponseBytes?: number | undefined
+  /** `auto` by default */
+  readonly encoding?: Encoding | undefined
 }
 
 /** 256 MiB: many times what services send, and less than a string may have. */
@@ -78,6 +90,8 @@ const defaultMaxResponseBytes = 256 * 1024 * 1024
  * @category constants
  */
 export const defaultBaseUrl = "https://tinker.thinkingmachines.dev/services/tinker-prod"
+
+const encodings: ReadonlySet<string> = new Set<Encoding>(["auto", "protobuf", "json"])
 
 const invalid = (path: string, reason: string) => new TinkerError.InvalidInput({ method: "TinkerConfig", path, reason })
 
@@ -113,6 +127,10 @@ export const make = (options: Options): Effect.Effect<Service, TinkerError.Inval
     if (!Number.isSafeInteger(maxResponseBytes) || maxResponseBytes <= 0) {
       return yield* invalid("maxResponseBytes", `is ${maxResponseBytes}: give a positive number of bytes`)
     }
+    const encoding = options.encoding ?? "auto"
+    if (!encodings.has(encoding)) {
+      return yield* invalid("encoding", `is ${JSON.stringify(encoding)}: set TINKER_ENCODING to auto, protobuf or json`)
+    }
     return {
       credentials: options.credentials ?? (yield* Credentials.make({ apiKey: options.apiKey })),
       baseUrl: `${url.origin}${url.pathname}`.replace(/\/+$/, ""),
@@ -122,7 +140,8 @@ export const make = (options: Options): Effect.Effect<Service, TinkerError.Inval
       displayName: options.displayName,
       headers: yield* readHeaders(options.headers ?? {}),
       telemetry: options.telemetry ?? true,
-      maxResponseBytes
+      maxResponseBytes,
+      encoding
     }
   })
 
@@ -146,6 +165,7 @@ const environment = Config.all({
   projectId: nonEmpty("TINKER_PROJECT_ID"),
   tags: nonEmpty("TINKER_TAGS"),
   telemetry: nonEmpty("TINKER_TELEMETRY"),
+  encoding: nonEmpty("TINKER_ENCODING"),
   command: nonEmpty("TINKER_CREDENTIAL_CMD"),
   clientId: secret("CLOUDFLARE_ACCESS_CLIENT_ID"),
   clientSecret: secret("CLOUDFLARE_ACCESS_CLIENT_SECRET"),
@@ -162,6 +182,7 @@ const words = (text: string) =>
 /**
  * The configuration from the environment: `TINKER_API_KEY`, `TINKER_CREDENTIAL_CMD`, the stored keys below `HOME`, `TINKER_BASE_URL`,
  * `TINKER_PROJECT_ID`, `TINKER_TAGS` (separated by commas), `TINKER_TELEMETRY` (off unless `1`, `true`, `yes` or `on`),
+ * `TINKER_ENCODING` (`auto`, `protobuf` or `json`),
  * `CLOUDFLARE_ACCESS_CLIENT_ID` and `CLOUDFLARE_ACCESS_CLIENT_SECRET`. Options take precedence.
  *
  * @since 0.1.0
@@ -191,7 +212,8 @@ export const fromConfig = (options: Options = {}): Effect.Effect<Service, Tinker
         ...options.headers
       },
       telemetry: options.telemetry ?? /^(1|true|yes|on)$/i.test((env.telemetry ?? "1").trim()),
-      maxResponseBytes: options.maxResponseBytes
+      maxResponseBytes: options.maxResponseBytes,
+      encoding: options.encoding ?? (env.encoding?.trim().toLowerCase() as Encoding | undefined)
     })
   }).pipe(Effect.catchTag("ConfigError", (error: ConfigError.ConfigError) => invalid("environment", String(error))))
 

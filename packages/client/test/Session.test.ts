@@ -31,6 +31,27 @@ describe("a session", () => {
     })
   )
 
+  it.scoped("has its models unloaded where the service cannot finish sessions", () =>
+    Effect.gen(function* () {
+      for (const [status, unloaded] of [
+        [404, ["model-1"]],
+        [405, ["model-1"]],
+        [200, []],
+        [500, []]
+      ] as const) {
+        const http = yield* scripted.make({
+          "/sessions/session-1/finish": json({}, { status }),
+          "/unload_model": json({ request_id: "Unload" })
+        })
+        yield* Effect.flatMap(ServiceClient.ServiceClient, (service) =>
+          service.createLoraTrainingClient({ base_model: "base" })
+        ).pipe(Effect.scoped, Effect.provide(connect(http)))
+        const ids = (yield* bodies(http, "/unload_model")).map(({ model_id }) => model_id as string)
+        assert.deepStrictEqual(ids, Array.from(unloaded))
+      }
+    })
+  )
+
   it.scoped("closes within five seconds even if the service does not respond, and keeps the program's error", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({

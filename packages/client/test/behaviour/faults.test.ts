@@ -395,7 +395,7 @@ describe("futures", () => {
       assert.deepStrictEqual(bodies[0], {
         num_samples: 1,
         prompt: { chunks: [{ type: "encoded_text", tokens: [1] }] },
-        sampling_params: { stop: ["x"], temperature: 1, top_k: -1, top_p: 1 },
+        sampling_params: { max_tokens: 63, stop: ["x"], temperature: 1, top_k: -1, top_p: 1 },
         sampling_session_id: "sampler",
         seq_id: 0,
         prompt_logprobs: false,

@@ -121,7 +121,9 @@ export class TarReader {
     }
     const name = this.#overrides.path ?? tarHeader.nameOf(header)
     this.#overrides = {}
-    const path = tarHeader.segmentsOf(name)
+    // some writers name the directory that they archive like this
+    const isTarget = isDirectory(type, name) && /^\/*$/.test(name)
+    const path = isTarget ? [] : tarHeader.segmentsOf(name)
     if (isDirectory(type, name)) {
       if (size !== 0) reject("it contains a directory with content")
       if (path.length > 0) out.push({ _tag: "Directory", path })

@@ -76,13 +76,10 @@ const createByLoading = (
           callOptions
         )
     })
-    return yield* TrainingClient.make({
-      client,
-      session,
-      // services that leave the id out of the response name the model like this
-      modelId: loaded.model_id ?? `${session_id}:train:${model_seq_id}`,
-      baseModel: base_model ?? info.base_model
-    })
+    // services that leave the id out of the response name the model like this
+    const modelId = loaded.model_id ?? `${session_id}:train:${model_seq_id}`
+    yield* session.noteModel(modelId)
+    return yield* TrainingClient.make({ client, session, modelId, baseModel: base_model ?? info.base_model })
   })
 
 /** Creates a model like that of the checkpoint, and loads the state as its first operation. */

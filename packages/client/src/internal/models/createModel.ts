@@ -81,5 +81,6 @@ export const createLoraTrainingClient = (
           callOptions
         )
     })
+    yield* session.noteModel(model_id)
     return yield* TrainingClient.make({ client, session, modelId: model_id, baseModel: base_model })
   })

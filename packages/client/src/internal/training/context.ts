@@ -59,7 +59,7 @@ export const make = (options: {
         name: "TrainingClient",
         attributes
       }),
-      sendRequest: yield* requestEncoding.make(client, { compress: clientConfig.proto_compress_fwdbwd }),
+      sendRequest: requestEncoding.make(client, { compress: clientConfig.proto_compress_fwdbwd }),
       chunkLimits: {
         maxLength: clientConfig.fwdbwd_max_chunk_len,
         maxBytes: clientConfig.fwdbwd_max_chunk_bytes_count

@@ -88,7 +88,9 @@ const ownHeaders = (
 ): Array<string> => {
   const list = [
     "accept",
-    options.protobuf === undefined ? "application/json" : `${ProtobufCodec.contentType}, application/json`,
+    options.protobuf === undefined || !transport.acceptsProtobuf
+      ? "application/json"
+      : `${ProtobufCodec.contentType}, application/json`,
     "x-stainless-read-timeout",
     String(millis(policy.timeout) / 1000)
   ]

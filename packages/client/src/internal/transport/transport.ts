@@ -19,6 +19,8 @@ export interface Transport {
   /** with the number of the call, the idempotency key */
   readonly idempotencyPrefix: string
   readonly zstd: Zstd.Service
+  /** whether results are asked for in protobuf, where they may be */
+  readonly acceptsProtobuf: boolean
   readonly accessTokens: AccessTokens
   readonly telemetry: Telemetry
   readonly paymentPause: PaymentPause

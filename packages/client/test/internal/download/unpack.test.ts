@@ -33,6 +33,8 @@ describe("unpacking an archive", () => {
     Effect.gen(function* () {
       const archive = tar(
         { name: "./", type: "5" },
+        { name: "/", type: "5" },
+        { name: "", type: "5" },
         { name: "pax_global_header", type: "g", content: record("comment", "x") },
         { name: "a.txt", content: "A" },
         { name: "sub/", type: "5" },
