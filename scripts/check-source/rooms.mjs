@@ -128,6 +128,7 @@ export const allowedRooms = {
     model: ["util", "executors", "ModelConfig", "ModelDirectory"],
     lora: ["util", "executors", "model", "ModelConfig"],
     programs: ["executors", "model", "ModelConfig"],
+    machine: [],
     blocks: ["executors", "model", "programs"],
     generation: ["util", "executors", "model", "programs", "blocks"],
     training: ["util", "executors", "model", "lora", "programs", "blocks"],

@@ -24,6 +24,8 @@
  *   a hash of the seed and `i`: neighbouring seeds share no sequences, and other sequences make no difference. Logprobs
  *   are of the model's distribution, before temperature, `top_k` and `top_p`. A sequence includes the token that ends it. Sequences end at the model's end-of-text tokens and at those
  *   of `stop`; with an empty `stop`, they end only at `max_tokens`.
+ * - **Long sequences** are computed layer by layer and in blocks, in memory that grows in proportion to their length. A
+ *   request that would need more than `memoryBudget` is refused before anything is computed.
  * - **Determinism**: equal data, seeds and calls give results that are equal to the bit, on the same executor.
  *
  * The engine blocks its thread while it computes. It yields to timers and I/O after each microbatch of about a thousand
@@ -31,6 +33,7 @@
  *
  * @since 0.1.0
  */
+import { availableMemory } from "#machine-memory"
 import * as Engine from "@effect-tinker/server/Engine"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
@@ -78,6 +81,12 @@ export interface Options {
    */
   readonly maxTokensPerRun?: number | undefined
   /**
+   * How much memory the process may use, in bytes. A request that is estimated to need more is refused before anything
+   * is computed, with an error that has both numbers. By default four fifths of the machine's memory, or of the limit of
+   * the control group. In browsers, 4 GiB in place of the machine's memory.
+   */
+  readonly memoryBudget?: number | undefined
+  /**
    * What runs the model: `native` is ONNX Runtime, from the optional package `onnxruntime-node`; `wasm` is WebAssembly,
    * which works everywhere and is several times slower. The default, `auto`, is `native` where it can be loaded, and
    * `wasm` elsewhere. Their results are equal up to rounding.
@@ -93,6 +102,9 @@ export interface Options {
 }
 
 const defaultThreads = 1
+
+/** The share of the memory of the machine that the engine uses by default. */
+const defaultShare = 0.8
 
 /**
  * Makes an engine. It reads configurations and tokenizers at once, and the weights of a model when it is first used.
@@ -114,7 +126,10 @@ export const make = (
     const shipped = given.some(({ name }) => name === nano)
       ? []
       : [{ name: nano, directory: yield* ModelDirectory.nano }]
-    const models = yield* baseModels.open([...shipped, ...given], executor, options)
+    const models = yield* baseModels.open([...shipped, ...given], executor, {
+      ...options,
+      memoryBudget: options.memoryBudget ?? defaultShare * availableMemory()
+    })
     return engine.make(models)
   })
 

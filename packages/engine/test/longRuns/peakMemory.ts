@@ -1,5 +1,5 @@
 /**
- * Prints the peak memory in MB of a process that trains on one sequence, scores it, and continues it, with a model of
+ * Prints the peak memory of a process that trains on one sequence, scores it, and continues it, with a model of
  * hidden size 64.
  *
  *   node --conditions=effect-tinker-source --import tsx packages/engine/test/longRuns/peakMemory.ts TOKENS EXECUTOR
@@ -101,7 +101,22 @@ const sample = (base_model: string, length: number, prompt_logprobs: boolean) =>
     })
   })
 
-const measure = async (length: number, executor: "native" | "wasm"): Promise<number> => {
+/** In MB. */
+interface Measured {
+  readonly peak: number
+  /** the engine's own estimate for training */
+  readonly estimate: number
+}
+
+/** The number of gigabytes in the refusal of an engine that may use almost nothing. */
+const estimateOf = async (length: number, executor: "native" | "wasm", directory: string): Promise<number> => {
+  const EngineLive = JaxEngine.layer({ executor, memoryBudget: 1, models: [{ name: "random", directory }] })
+  const refused = train("random", length).pipe(Effect.scoped, Effect.flip, Effect.provide(EngineLive))
+  const { message } = await Effect.runPromise(refused.pipe(Effect.provide(NodeContext.layer)))
+  return 1000 * Number(/needs about ([0-9.]+) GB/.exec(message)?.[1])
+}
+
+const measure = async (length: number, executor: "native" | "wasm"): Promise<Measured> => {
   const directory = mkdtempSync(join(tmpdir(), "effect-tinker-memory-"))
   writeModel(directory)
   const run = Effect.gen(function* () {
@@ -111,20 +126,27 @@ const measure = async (length: number, executor: "native" | "wasm"): Promise<num
   })
   const EngineLive = JaxEngine.layer({ executor, models: [{ name: "random", directory }] })
   const program = run.pipe(Effect.scoped, Effect.provide(EngineLive), Effect.provide(NodeContext.layer))
+  const estimate = await estimateOf(length, executor, directory)
   await Effect.runPromise(program).finally(() => rmSync(directory, { recursive: true }))
-  return process.resourceUsage().maxRSS / 1024
+  return { peak: process.resourceUsage().maxRSS / 1024, estimate }
 }
 
 const [counts = "2048", executor = "native"] = process.argv.slice(2)
 const lengths = counts.split(",").map(Number)
-if (lengths.length === 1) console.log(await measure(lengths[0]!, executor as "native" | "wasm"))
+if (lengths.length === 1) console.log(JSON.stringify(await measure(lengths[0]!, executor as "native" | "wasm")))
 else {
-  const peaks = lengths.map((length) => {
+  const measured = lengths.map((length) => {
     const child = spawnSync(process.execPath, [...process.execArgv, process.argv[1]!, String(length), executor])
     if (child.status !== 0) throw new Error(`${length} tokens: ${child.stderr.toString()}`)
-    return Number(child.stdout)
+    return JSON.parse(child.stdout.toString()) as Measured
   })
-  lengths.forEach((length, i) => console.log(`${length} tokens: ${peaks[i]!.toFixed(0)} MB`))
-  const grows = peaks.some((peak, i) => i > 0 && peak / peaks[i - 1]! > 1.1 * (lengths[i]! / lengths[i - 1]!))
+  measured.forEach(({ estimate, peak }, i) =>
+    console.log(`${lengths[i]} tokens: ${peak.toFixed(0)} MB, estimated as ${estimate.toFixed(0)} MB`)
+  )
+  const grows = measured.some(
+    ({ peak }, i) => i > 0 && peak / measured[i - 1]!.peak > 1.1 * (lengths[i]! / lengths[i - 1]!)
+  )
   if (grows) throw new Error("memory grows faster than the number of tokens")
+  const isWrong = measured.some(({ estimate, peak }) => peak > 1.2 * estimate || peak < estimate / 3)
+  if (isWrong) throw new Error("the estimates are wrong")
 }

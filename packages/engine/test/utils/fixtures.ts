@@ -128,7 +128,7 @@ export const load = (directory: string, maxTokensPerRun?: number, choice: execut
     const executor = yield* executors.make(choice, 1)
     const model = yield* ModelDirectory.open(directory)
     const weights = yield* ModelDirectory.weights(model)
-    return yield* loaded.load("test", model, weights, executor, maxTokensPerRun)
+    return yield* loaded.load("test", model, weights, executor, { maxTokensPerRun, memoryBudget: 2 ** 34 })
   }).pipe(Effect.provide(NodeContext.layer))
 
 /** The fixture of `tiny-qwen3`. */

@@ -3,24 +3,16 @@ import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type { Inputs } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
+import { headBlockSize } from "../model/memory.ts"
 import { headGradient, headLogits, headScores } from "../programs/headBlock.ts"
 import { lossGradInputs } from "../programs/targets.ts"
 import type { BlockContext } from "./context.ts"
 import type { AddGradient } from "./layers.ts"
 import * as sequences from "./sequence.ts"
 
-/** How many logits exist at once, for each target of a position: 64 MB. */
-const logitsAtOnce = 2 ** 24
-
-/** How many of `positions`, a power of two, the head reads at once. */
-const headBlockSize = (vocabSize: number, positions: number, targets: number): number => {
-  const fitting = Math.max(1, logitsAtOnce / (vocabSize * targets))
-  return Math.min(positions, 2 ** Math.floor(Math.log2(fitting)))
-}
-
 /** The same positions in blocks of the size of the head. */
 const headSequence = ({ model, sequence }: BlockContext, targets: number): { size: number; count: number } => {
-  const size = headBlockSize(model.config.vocab_size, sequence.size, targets)
+  const size = headBlockSize(model.config, sequence.size, targets)
   return { size, count: sequences.positionsOf(sequence) / size }
 }
 

@@ -37,26 +37,25 @@ const loadModel = (
   name: string,
   directory: ModelDirectory.ModelDirectory,
   executor: Executor,
-  maxTokensPerRun: number | undefined
+  options: loaded.Options
 ): Effect.Effect<LoadedBaseModel, Engine.EngineError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const weights = yield* Effect.mapError(ModelDirectory.weights(directory), (cause) =>
       serverError(`the base model ${name} cannot be loaded: ${cause.message}`, cause)
     )
-    const model = yield* loaded.load(name, directory, weights, executor, maxTokensPerRun)
+    const model = yield* loaded.load(name, directory, weights, executor, options)
     return { model, mergedWeights: mergedWeights.make(model, maxIdleAdapters) }
   })
 
-interface Options {
+interface Options extends loaded.Options {
   readonly localTokenizers?: boolean | undefined
-  readonly maxTokensPerRun?: number | undefined
 }
 
 /** Reads configurations and tokenizers. If two sources have the same name, the later one is used. @internal */
 export const open = (
   sources: ReadonlyArray<Source>,
   executor: Executor,
-  { localTokenizers, maxTokensPerRun }: Options
+  { localTokenizers, ...options }: Options
 ): Effect.Effect<BaseModels, ModelDirectory.ModelDirectoryError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
@@ -65,7 +64,7 @@ export const open = (
     for (const { directory, name, tokenizer_id: given } of sources) {
       const tokenizer_id = given ?? (localTokenizers === true ? path.resolve(directory) : undefined)
       const opened = yield* ModelDirectory.open(directory)
-      const load = Effect.provide(loadModel(name, opened, executor, maxTokensPerRun), context)
+      const load = Effect.provide(loadModel(name, opened, executor, options), context)
       models.set(name, {
         info: {
           model_name: name,

@@ -87,6 +87,15 @@ const readInBlocks = (
     }
   })
 
+const shapeOf = (tokens: Int32Array, wantsAllLogits: boolean): memory.RunShape => {
+  const length = nextPowerOfTwo(tokens.length, shortestPrefill)
+  return { rows: 1, length, targets: 1, backward: false, logits: wantsAllLogits ? length : 1 }
+}
+
+/** How much memory reading a prompt takes, in values. @internal */
+export const promptSize = (model: LoadedModel, tokens: Int32Array, wantsAllLogits: boolean): number =>
+  memory.runSize(model, shapeOf(tokens, wantsAllLogits))
+
 /** Both ways give equal results up to rounding. @internal */
 export const readPrompt = (
   model: LoadedModel,
@@ -94,8 +103,7 @@ export const readPrompt = (
   tokens: Int32Array,
   wantsAllLogits: boolean
 ): Effect.Effect<ReadPrompt, Engine.EngineError> => {
-  const length = nextPowerOfTwo(tokens.length, shortestPrefill)
-  const shape = { rows: 1, length, targets: 1, backward: false, logits: wantsAllLogits ? length : 1 }
+  const shape = shapeOf(tokens, wantsAllLogits)
   const read = memory.runsWhole(model, shape) ? readWhole : readInBlocks
-  return read(model, weights, tokens, length, wantsAllLogits)
+  return read(model, weights, tokens, shape.length, wantsAllLogits)
 }

@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
 import * as random from "../util/random.ts"
-import { generate, maxRows } from "./generate.ts"
+import { generate, rowsThatFit } from "./generate.ts"
 import * as prompts from "./prompt.ts"
 import * as promptScores from "./promptScores.ts"
-import { readPrompt } from "./readPrompt.ts"
+import { promptSize, readPrompt } from "./readPrompt.ts"
 import * as sequences from "./sequence.ts"
 import * as stopCondition from "./stopCondition.ts"
 
@@ -49,10 +49,13 @@ export const sample = (
       topCount,
       scratch: new Float64Array(model.config.vocab_size)
     }
-    const prompt = yield* readPrompt(model, weights, tokens, prompts.needsAllLogits(request))
+    const wantsAllLogits = prompts.needsAllLogits(request)
+    const size = promptSize(model, tokens, wantsAllLogits)
+    const rows = yield* rowsThatFit(model, tokens, maxTokens, num_samples, size)
+    const prompt = yield* readPrompt(model, weights, tokens, wantsAllLogits)
     const all = makeSequences(seed, num_samples)
-    for (let i = 0; i < all.length; i += maxRows) {
-      yield* generate(model, weights, prompt, all.slice(i, i + maxRows), options)
+    for (let i = 0; i < all.length; i += rows) {
+      yield* generate(model, weights, prompt, all.slice(i, i + rows), options)
     }
     return toResponse(all, yield* promptScores.score(model, prompt, request, seed))
   })

@@ -30,6 +30,15 @@ export interface LoadedModel {
   readonly maxTokensPerRun: number
   /** which runs are computed in blocks, and of how many positions */
   readonly blocks: memory.BlockOptions
+  /** in bytes; requests that would take more are refused */
+  readonly memoryBudget: number
+}
+
+/** @internal */
+export interface Options {
+  readonly maxTokensPerRun?: number | undefined
+  /** in bytes */
+  readonly memoryBudget: number
 }
 
 /** Stores the weights of a model with an executor. @internal */
@@ -38,7 +47,7 @@ export const load = (
   directory: ModelDirectory.ModelDirectory,
   weights: ModelDirectory.Weights,
   executor: Executor,
-  maxTokensPerRun: number | undefined
+  { maxTokensPerRun, memoryBudget }: Options
 ): Effect.Effect<LoadedModel, Engine.EngineError> =>
   Effect.gen(function* () {
     const { config } = directory
@@ -60,7 +69,8 @@ export const load = (
       tokenIds: yield* executor.store(ids, [config.vocab_size]),
       kvCaches: kvCache.makePool(),
       maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
-      blocks: memory.defaultBlocks
+      blocks: memory.defaultBlocks,
+      memoryBudget
     }
   })
 

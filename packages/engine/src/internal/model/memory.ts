@@ -1,4 +1,4 @@
-/** What runs of a model take in memory, and which of them are computed in blocks. Sizes are in values of four bytes. */
+/** Which runs of a model are computed in blocks, and what requests take in memory. Sizes are in values of four bytes. */
 import type { ModelConfig } from "../../ModelConfig.ts"
 
 /** The shape of a run: rows of `length` positions, with `targets` targets each. @internal */
@@ -54,6 +54,40 @@ const isAttentionHeavy = (config: ModelConfig, length: number): boolean => {
   return length >= longAttention && parameters <= 128 * num_heads * length
 }
 
+/** How many logits exist at once in blocks, for each target of a position: 32 MB. */
+const logitsAtOnce = 2 ** 23
+
+/** How many of `positions`, a power of two, have their logits computed at once in blocks. @internal */
+export const headBlockSize = (config: ModelConfig, positions: number, targets: number): number => {
+  const fitting = Math.max(1, logitsAtOnce / (config.vocab_size * targets))
+  return Math.min(positions, 2 ** Math.floor(Math.log2(fitting)))
+}
+
+/** The values that a run in blocks takes: what it keeps of all positions, and its programs. */
+const blockedRun = (
+  config: ModelConfig,
+  blocks: BlockOptions,
+  { backward, length, rows, targets }: RunShape
+): number => {
+  const { head_dim, hidden_size, num_heads } = config
+  const positions = rows * length
+  const size = Math.min(blocks.size, positions)
+  const heads = num_heads * head_dim
+  const projected = heads + keysAndValues(config)
+  const inputs = 2 * hidden_size + 2 * head_dim + 8 * targets
+  const kept = backward ? config.num_layers * (hidden_size + heads + num_heads) + 2 * projected + heads : 0
+  const workspace = hidden_size + projected + heads + num_heads
+  return (
+    positions * (inputs + kept + workspace) +
+    2 * size * valuesPerLayer(config) +
+    10 * num_heads * size ** 2 +
+    headBlockSize(config, size, targets) * valuesOfLogits(config, targets)
+  )
+}
+
+/** The keys and values of one position in a layer. */
+const keysAndValues = ({ head_dim, num_kv_heads }: ModelConfig): number => 2 * num_kv_heads * head_dim
+
 /** Whether a run is computed in one program, which is faster for short rows, or in blocks. @internal */
 export const runsWhole = (
   { blocks, config }: { readonly config: ModelConfig; readonly blocks: BlockOptions },
@@ -62,6 +96,17 @@ export const runsWhole = (
   shape.length <= longestWhole &&
   !isAttentionHeavy(config, shape.length) &&
   wholeRun(config, shape) <= blocks.largestWhole
+
+type Runs = Parameters<typeof runsWhole>[0]
+
+/** The values that a run takes. @internal */
+export const runSize = (model: Runs, shape: RunShape): number =>
+  runsWhole(model, shape) ? wholeRun(model.config, shape) : blockedRun(model.config, model.blocks, shape)
+
+/** The values that generation takes: the keys and values of the prompt, and a decoder of several sequences. @internal */
+export const generationSize = (config: ModelConfig, prompt: number, rows: number, capacity: number): number =>
+  config.num_layers * keysAndValues(config) * (prompt + 1.5 * rows * capacity) +
+  rows * (4 * config.num_heads * capacity + 2 * valuesPerLayer(config) + 4 * config.vocab_size)
 
 /** How many values a microbatch may take: 256 MB at four bytes each. */
 const valuesPerRun = 2 ** 26

@@ -5,7 +5,9 @@ import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Inputs } from "../executors/executor.ts"
+import * as budget from "../model/budget.ts"
 import { checkContextLength, type LoadedModel } from "../model/loaded.ts"
+import * as memory from "../model/memory.ts"
 import { userError } from "../util/errors.ts"
 import { type AdapterState, programInputs } from "./adapterState.ts"
 import * as datum from "./datum.ts"
@@ -95,6 +97,40 @@ class BatchOutput {
   }
 }
 
+interface Placed {
+  readonly group: Group
+  readonly microbatch: packing.Microbatch
+}
+
+const microbatchesOf = (model: LoadedModel, data: ReadonlyArray<datum.PreparedDatum>): ReadonlyArray<Placed> =>
+  groupByTargets(data).flatMap((group) =>
+    packing.pack(lengthsOf(group), model.maxTokensPerRun).map((microbatch) => ({ group, microbatch }))
+  )
+
+const tokensOf = (group: Group, { placements }: packing.Microbatch): number =>
+  placements.reduce((sum, { index }) => sum + group.data[index]!.tokens.length, 0)
+
+/** The values of the adapter, its gradients and its optimizer, per parameter. */
+const valuesPerParameter = 5
+
+/** Fails if the largest microbatch does not fit into the memory budget. */
+const checkMemory = (
+  { layout, model }: AdapterState,
+  data: ReadonlyArray<datum.PreparedDatum>,
+  backward: boolean
+): Effect.Effect<void, Engine.EngineError> =>
+  Effect.forEach(
+    microbatchesOf(model, data),
+    ({ group: { targets }, microbatch: { length, rows } }) => {
+      const shape = { rows, length, targets, backward, logits: rows * length }
+      const values = memory.runSize(model, shape) + valuesPerParameter * layout.size
+      const what = rows === 1 ? `a sequence of up to ${length} tokens` : `a microbatch of ${rows} x ${length} tokens`
+      const several = targets === 1 ? "" : ` with ${targets} targets each`
+      return budget.check(model, values, what + several, "train on shorter sequences")
+    },
+    { discard: true }
+  )
+
 /** A microbatch with the data that it places. */
 interface Run {
   readonly group: Group
@@ -158,17 +194,15 @@ export const runBatch = (
   Effect.gen(function* () {
     const { layout, model } = state
     const data = yield* prepareData(model, options)
+    yield* checkMemory(state, data, backward)
     const sharedInputs = programInputs(state)
     const result = new BatchOutput(options, backward ? layout.size : 0)
     /** the tokens of the last microbatch, unless it has yielded turns for them */
     let computed = 0
-    for (const group of groupByTargets(data)) {
-      const lengths = lengthsOf(group)
-      for (const microbatch of packing.pack(lengths, model.maxTokensPerRun)) {
-        if (computed > 0) yield* Engine.yieldTurn(computed)
-        const isWhole = yield* runMicrobatch(state, sharedInputs, group, microbatch, backward, result)
-        computed = isWhole ? microbatch.placements.reduce((sum, { index }) => sum + lengths[index]!, 0) : 0
-      }
+    for (const { group, microbatch } of microbatchesOf(model, data)) {
+      if (computed > 0) yield* Engine.yieldTurn(computed)
+      const isWhole = yield* runMicrobatch(state, sharedInputs, group, microbatch, backward, result)
+      computed = isWhole ? tokensOf(group, microbatch) : 0
     }
     return result.finish()
   })

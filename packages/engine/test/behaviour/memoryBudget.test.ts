@@ -1,0 +1,88 @@
+import * as Datum from "@effect-tinker/api/Datum"
+import type * as Engine from "@effect-tinker/server/Engine"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as sampler from "../../src/internal/generation/sampler.ts"
+import * as budget from "../../src/internal/model/budget.ts"
+import type { LoadedModel } from "../../src/internal/model/loaded.ts"
+import * as trainer from "../../src/internal/training/trainer.ts"
+import * as fixtures from "../utils/fixtures.ts"
+import { crossEntropy, sampleRequest, trainAll } from "../utils/requests.ts"
+
+const datum = (length: number) =>
+  Datum.forLoss("cross_entropy", {
+    model_input: new Int32Array(length).fill(5),
+    loss_fn_inputs: { target_tokens: new Int32Array(length).fill(6), weights: new Float32Array(length).fill(1) }
+  })
+
+/** The executor must not be used. */
+const withoutExecutor = (base: LoadedModel): LoadedModel => ({
+  ...base,
+  executor: { ...base.executor, compile: () => Effect.dieMessage("something was computed") }
+})
+
+const train = (base: LoadedModel, data: ReadonlyArray<Datum.Datum>) =>
+  Effect.gen(function* () {
+    const model = yield* trainer.make(base, { rank: 4, seed: 0, ...trainAll })
+    return yield* model.forwardBackward(crossEntropy(data))
+  })
+
+/** The same model with room for a request of that many values. */
+const withRoom = (base: LoadedModel, values: number): LoadedModel => ({
+  ...base,
+  memoryBudget: budget.estimate(base, values)
+})
+
+const assertNumbers = (reason: string): void => {
+  const match = /needs about ([0-9.]+) GB of memory, ([0-9.]+) GB of them for this request, .* is ([0-9.]+) GB/.exec(
+    reason
+  )
+  assert.isNotNull(match, reason)
+  assert.isAtLeast(Number(match![1]), Number(match![3]), reason)
+  assert.include(reason, "memoryBudget")
+}
+
+describe("A memory budget", () => {
+  it.scoped("refuses training data that would need more, with the numbers, before anything is computed", () =>
+    Effect.gen(function* () {
+      const base = withRoom(yield* fixtures.loadQwen(), 400_000)
+      assertNumbers(yield* fixtures.userErrorReason(train(withoutExecutor(base), [datum(16), datum(2000)])))
+      yield* train(base, [datum(16)])
+    })
+  )
+
+  it.scoped("refuses prompts and continuations that would need more", () =>
+    Effect.gen(function* () {
+      const base = withoutExecutor(withRoom(yield* fixtures.loadQwen(), 300_000))
+      const refused = (request: Engine.SampleOptions) =>
+        Effect.map(fixtures.userErrorReason(sampler.sample(base, base.stored, request)), assertNumbers)
+      yield* refused(sampleRequest({ prompt: Array.from({ length: 2000 }, () => 5) }))
+      yield* refused(sampleRequest({ params: { max_tokens: 1900 } }))
+    })
+  )
+
+  it.scoped("makes fewer sequences at once rather than refuse them, with equal samples", () =>
+    Effect.gen(function* () {
+      const base = yield* fixtures.loadQwen()
+      const request = sampleRequest({ num_samples: 16, params: { max_tokens: 8, stop: [] } })
+      const expected = yield* sampler.sample(base, base.stored, request)
+      const rows: Array<string> = []
+      const counting: LoadedModel = {
+        ...withRoom(base, 300_000),
+        executor: {
+          ...base.executor,
+          compile: (program) => {
+            rows.push(program.key)
+            return base.executor.compile(program)
+          }
+        }
+      }
+      const actual = yield* sampler.sample(counting, base.stored, request)
+      assert.deepStrictEqual(
+        actual.sequences.map(({ tokens }) => tokens),
+        expected.sequences.map(({ tokens }) => tokens)
+      )
+      assert.isAbove(rows.filter((key) => key.startsWith("decode_step")).length, 1)
+    })
+  )
+})
