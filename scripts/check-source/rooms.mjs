@@ -142,6 +142,7 @@ export const allowedRooms = {
     hub: ["effect", "util"],
     network: ["effect", "Fault", "Weather"],
     scripted: ["effect"],
+    dialect: ["effect", "scripted"],
     simulation: ["effect"]
   },
   embedded: {

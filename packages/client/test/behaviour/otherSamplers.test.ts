@@ -67,7 +67,7 @@ describe("the parameters of a sample", () => {
       )
       assert.deepStrictEqual(
         (yield* paramsOf(http)).map(({ max_tokens }) => max_tokens),
-        [1024]
+        [512]
       )
     })
   )

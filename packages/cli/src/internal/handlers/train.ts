@@ -68,7 +68,8 @@ const prepare = Effect.fnUntraced(function* (options: Options) {
   const records = examples.split(yield* Dataset.read(Conversation.Record, options.file), options.heldOut)
   const directory = yield* openDirectory(options)
   const connection = yield* connect.make(options)
-  const base_model = directory.settings?.base_model ?? (yield* connect.baseModel(connection, options.model))
+  const base_model =
+    directory.settings?.base_model ?? (yield* connect.baseModel(connection, options.model, options.tokenizer))
   const tokenizer = yield* connect.tokenizerOf(connection, options, base_model)
   const data = yield* examples.tokenize(records, tokenizer)
   if (data.train.length === 0) {

@@ -68,7 +68,7 @@ export const open = Effect.fnUntraced(function* (options: Options) {
   const connection = yield* connect.make(options)
   const model =
     path === undefined
-      ? yield* connect.baseModel(connection, options.model)
+      ? yield* connect.baseModel(connection, options.model, options.tokenizer)
       : (yield* connection.rest.getWeightsInfo(path)).base_model
   const tokenizer = yield* connect.tokenizerOf(connection, options, model)
   const sampling = yield* connection.service.createSamplingClient(

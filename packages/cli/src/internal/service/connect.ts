@@ -65,10 +65,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   } satisfies Connection
 })
 
-/** The requested base model if the service offers it, or the default one. @internal */
+/**
+ * The requested base model if the service offers it, or the default one. A service may serve models that it does not list;
+ * one with a tokenizer is tried.
+ *
+ * @internal
+ */
 export const baseModel = Effect.fnUntraced(function* (
   { directories, isEmbedded, service }: Connection,
-  requested: Option.Option<string>
+  requested: Option.Option<string>,
+  given: Option.Option<string>
 ) {
   const offered = (yield* service.getServerCapabilities).supported_models.flatMap(({ model_name }) =>
     model_name === undefined ? [] : [model_name]
@@ -84,13 +90,17 @@ export const baseModel = Effect.fnUntraced(function* (
       details: "Set --model; 'tinker model list' shows the available ones"
     })
   }
-  if (!offered.includes(name)) {
-    return yield* new CliError({
-      title: `The service does not offer the base model ${name}`,
-      details: offered.length > 8 ? "See 'tinker model list'" : `It offers ${offered.join(", ")}`
-    })
+  if (offered.includes(name)) return name
+  if (!isEmbedded && Option.isSome(given)) {
+    yield* Effect.logWarning(`the service does not list the base model ${name}; it may serve it`)
+    return name
   }
-  return name
+  return yield* new CliError({
+    title: `The service does not offer the base model ${name}`,
+    details:
+      (offered.length > 8 ? "See 'tinker model list'" : `It offers ${offered.join(", ")}`) +
+      (isEmbedded ? "" : "; a model that it serves and does not list needs --tokenizer")
+  })
 })
 
 /** The tokenizer of a base model: from `--tokenizer`, its own directory, the engine, `TINKER_TOKENIZER` or the hub. @internal */

@@ -8,7 +8,7 @@ import type * as TinkerClient from "../../TinkerClient.ts"
 import type { SampleOptions } from "./options.ts"
 
 /** where the length of the context is not known */
-const withoutContext = 1024
+const withoutContext = 512
 
 const policy: RetryPolicy.RetryPolicy = { ...RetryPolicy.never, timeout: "10 seconds" }
 const noPayload = undefined as never

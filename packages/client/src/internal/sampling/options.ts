@@ -16,7 +16,7 @@ export interface SampleOptions {
   readonly num_samples?: number | undefined
   /**
    * Without `max_tokens`, the sequences may fill the context of the model; where the service does not report its length,
-   * they have at most 1,024 tokens.
+   * they have at most 512 tokens.
    */
   readonly sampling_params?: typeof Sampling.SamplingParams.Encoded | undefined
   /** computes the logprobs of the prompt's tokens as well */
