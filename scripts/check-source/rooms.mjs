@@ -180,7 +180,7 @@ export const allowedRooms = {
       "sampling",
       "training"
     ],
-    commands: ["text", "definition", "handlers"]
+    commands: ["text", "terminal", "definition", "handlers"]
   }
 }
 

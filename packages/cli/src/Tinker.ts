@@ -64,5 +64,5 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never,
       yield* execute(help).pipe(Effect.withConsole(cliConsole.forHelp(base, io, path, listed, io.err)), Effect.ignore)
       return 2
     }
-    return yield* explain(exit.cause)
+    return yield* explain(exit.cause, { args: options, flags: commands.flagsOf(path) })
   }).pipe(Effect.provide(CliConfig.layer({ isCaseSensitive: true, showBuiltIns: false, showTypes: false })))

@@ -43,8 +43,17 @@ describe("tinker", () => {
 
   for (const [name, args, message] of [
     ["a command that does not exist", ["nope"], /no command 'tinker nope': there are .*version/],
+    ["a mistyped option", ["train", "--rnak", "4", "x.jsonl"], /no option --rnak: did you mean --rank\?/],
+    ["an option without its value", ["train", "x.jsonl", "--rank"], /--rank needs a value/],
+    [
+      "an option with a value of the wrong type",
+      ["train", "x.jsonl", "--rank", "abc"],
+      /--rank is 'abc': give an integer/
+    ],
+    ["a number of the wrong type", ["sample", "x", "--top-p=y"], /--top-p is 'y': give a number/],
+    ["a temperature below 0", ["sample", "x", "--temperature", "-1"], /--temperature is -1: give 0 or more/],
     ["an option that does not exist", ["version", "--foo"], /unknown argument: '--foo'/],
-    ["a format that does not exist", ["-f", "xml", "version"], /table, json/],
+    ["a format that does not exist", ["-f", "xml", "version"], /-f is 'xml': give one of table, json/],
     ["an extra argument", ["version", "extra"], /unknown argument: 'extra'/],
     ["an API key that is empty", ["serve", "--key", ""], /--key: it is empty/],
     [

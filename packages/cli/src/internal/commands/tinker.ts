@@ -1,8 +1,11 @@
 /** All commands together, and the names in a command line that select one. */
+import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as HashMap from "effect/HashMap"
 import { type Summary, summaryOf } from "../definition/command.ts"
 import { root } from "../definition/global.ts"
+import * as ansi from "../terminal/ansi.ts"
 import { nearest } from "../text/nearest.ts"
 import { auth } from "./auth.ts"
 import { billing } from "./billing.ts"
@@ -52,6 +55,15 @@ export const unknownCommand = (args: ReadonlyArray<string>): string | undefined 
   return similar === undefined
     ? `There is no command '${prefix} ${word}': there are ${choices.join(", ")}`
     : `There is no command '${prefix} ${word}': did you mean '${prefix} ${similar}'?`
+}
+
+/** The options of the command at a path, or of all commands of its group, and those of `tinker` itself. @internal */
+export const flagsOf = (path: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const command = commands.find((command) => Array.from(Command.getNames(command)).includes(path[0] ?? ""))
+  const help =
+    command === undefined ? "" : ansi.strip(HelpDoc.toAnsiText(Command.getHelp(command, CliConfig.defaultConfig)))
+  const names = Array.from(help.matchAll(/(?<![\w-])--?[a-z][a-z-]*/g), ([name]) => name)
+  return [...new Set([...names, "-f", "--format"])]
 }
 
 /** The names of a group's commands, by the name of the group; empty for a command that is no group. */

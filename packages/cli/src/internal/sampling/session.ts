@@ -55,12 +55,19 @@ const samplerPath = Effect.fnUntraced(function* (checkpoint: string) {
   return path
 })
 
+/** Why an option cannot be used, or undefined if all can. */
+const problemOf = ({ maxTokens, temperature, topK, topP }: Options): string | undefined => {
+  if (maxTokens < 1) return `--max-tokens is ${maxTokens}: give an integer above 0`
+  if (!(temperature >= 0)) return `--temperature is ${temperature}: give 0 or more`
+  if (!(topP > 0 && topP <= 1)) return `--top-p is ${topP}: give a number above 0, and at most 1`
+  return topK === -1 || topK > 0 ? undefined : `--top-k is ${topK}: give an integer above 0, or -1 for all`
+}
+
 /** Connects to the service, and creates a sampling client. @internal */
 export const open = Effect.fnUntraced(function* (options: Options) {
   const io = yield* Io.Io
-  if (!(Number.isInteger(options.maxTokens) && options.maxTokens > 0)) {
-    return yield* new UsageError({ reason: `--max-tokens is ${options.maxTokens}: give an integer above 0` })
-  }
+  const problem = problemOf(options)
+  if (problem !== undefined) return yield* new UsageError({ reason: problem })
   if (options.stream && options.noStream) {
     return yield* new UsageError({ reason: "--stream and --no-stream exclude each other" })
   }

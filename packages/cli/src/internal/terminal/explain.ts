@@ -7,23 +7,32 @@ import * as Option from "effect/Option"
 import * as ansi from "./ansi.ts"
 import { clean } from "../text/clean.ts"
 import * as Io from "./io.ts"
+import { nameOption } from "./usage.ts"
 import { UsageError } from "../errors/cliError.ts"
 
+/** The command line that failed. @internal */
+export interface CommandLine {
+  readonly args: ReadonlyArray<string>
+  /** the options of its command, such as `--rank` */
+  readonly flags: ReadonlyArray<string>
+}
+
 /** The message of a usage error, or undefined if the command line was right. */
-const usageMessage = (error: unknown): string | undefined => {
+const usageMessage = (error: unknown, { args, flags }: CommandLine): string | undefined => {
   const text = ValidationError.isValidationError(error)
     ? HelpDoc.toAnsiText(error.error)
     : error instanceof UsageError
       ? error.message
       : undefined
-  return text === undefined ? undefined : clean(ansi.strip(text).trim().replace(/\s+/g, " "))
+  if (text === undefined) return undefined
+  return clean(nameOption(ansi.strip(text).trim().replace(/\s+/g, " "), args, flags))
 }
 
 /** Writes the error to standard error. Succeeds with the exit code: 2 for usage errors, 1 for all others. @internal */
-export const explain = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+export const explain = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, line: CommandLine) {
   const io = yield* Io.Io
   const failure = Option.getOrUndefined(Cause.failureOption(cause))
-  const usage = usageMessage(failure)
+  const usage = usageMessage(failure, line)
   if (usage !== undefined) {
     yield* io.err(`Error: ${usage} (see tinker --help)\n`)
     return 2 as const
