@@ -9,6 +9,7 @@
  * `npm run interop -- hub` runs hub/main.ts instead: Python's huggingface_hub on the cache of this project.
  */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -46,7 +47,7 @@ const client = Effect.gen(function* () {
   const server = NodeServer.layer({
     apiKeys: [Redacted.make(key)],
     clientConfig: { proto_compress_fwdbwd: true, sample_join_sampling_session: true }
-  }).pipe(Layer.provide([layer, CheckpointStore.layerFileSystem(directory)]))
+  }).pipe(Layer.provide([layer, CheckpointStore.layerFileSystem(directory)]), Layer.provide(Store.layerMemory))
   const code = yield* Effect.gen(function* () {
     const url = yield* NodeServer.baseUrl
     return yield* run(inEnvironment(environment, "python"), path("loop.py"), url, key)

@@ -5,6 +5,7 @@
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as NodeWorkerEngine from "@effect-tinker/engine/NodeWorkerEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
@@ -150,7 +151,7 @@ const measure = async (url: string) => {
 }
 
 const server = NodeServer.layer({ port: 0, apiKeys: keys.map((key) => Redacted.make(key)) }).pipe(
-  Layer.provide([NodeWorkerEngine.layer(), CheckpointStore.layerMemory]),
+  Layer.provide([NodeWorkerEngine.layer(), CheckpointStore.layerMemory, Store.layerMemory]),
   Layer.provide(NodeContext.layer)
 )
 

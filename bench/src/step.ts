@@ -12,6 +12,7 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -62,7 +63,7 @@ const measured = (taken: { ms: number }) => {
 const layer = (taken: { ms: number }) =>
   ServiceClient.layer({ apiKey: Redacted.make("tml-bench"), baseUrl: "http://embedded.invalid" }).pipe(
     Layer.provide(InProcessHttpClient.layer()),
-    Layer.provide([measured(taken), CheckpointStore.layerMemory]),
+    Layer.provide([measured(taken), CheckpointStore.layerMemory, Store.layerMemory]),
     Layer.provide(NodeContext.layer)
   )
 

@@ -10,6 +10,7 @@ import * as RestClient from "@effect-tinker/client/RestClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -28,7 +29,7 @@ const main = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const output = process.argv[2] ?? "peft-export"
   const server = NodeServer.layer({ apiKeys: [apiKey] }).pipe(
-    Layer.provide([JaxEngine.layer(), CheckpointStore.layerMemory])
+    Layer.provide([JaxEngine.layer(), CheckpointStore.layerMemory, Store.layerMemory])
   )
   yield* Effect.gen(function* () {
     const baseUrl = yield* NodeServer.baseUrl

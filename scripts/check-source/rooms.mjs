@@ -106,18 +106,31 @@ export const allowedRooms = {
     effect: [],
     safetensors: [],
     util: [],
+    store: ["effect", "util"],
     auth: ["util"],
-    checkpoints: ["effect", "util", "auth", "CheckpointStore", "Engine", "SafeTensors"],
+    checkpoints: ["effect", "util", "store", "auth", "CheckpointStore", "Engine", "SafeTensors", "Store"],
     http: ["util", "auth", "TinkerService"],
-    records: ["auth"],
+    records: ["auth", "Store"],
     transfers: ["effect", "util", "auth", "checkpoints", "http", "records", "TinkerService"],
     turns: ["Engine"],
-    work: ["effect", "util", "auth", "records", "turns", "CheckpointStore", "Engine"],
+    work: ["effect", "util", "auth", "records", "turns", "CheckpointStore", "Engine", "Store"],
     endpoints: ["util", "auth", "http", "transfers", "TinkerService"],
-    sampling: ["effect", "util", "auth", "checkpoints", "turns", "work", "Engine"],
-    models: ["effect", "util", "auth", "checkpoints", "turns", "work", "sampling", "CheckpointStore", "Engine"],
-    queries: ["util", "auth", "checkpoints", "records", "work", "sampling", "models", "CheckpointStore"],
-    commands: ["util", "auth", "checkpoints", "work", "queries", "Engine"]
+    sampling: ["effect", "util", "auth", "checkpoints", "turns", "work", "Engine", "Store"],
+    models: [
+      "effect",
+      "util",
+      "auth",
+      "checkpoints",
+      "turns",
+      "work",
+      "sampling",
+      "CheckpointStore",
+      "Engine",
+      "Store"
+    ],
+    queries: ["util", "auth", "checkpoints", "records", "work", "sampling", "models", "CheckpointStore", "Store"],
+    commands: ["util", "auth", "checkpoints", "work", "queries", "Engine"],
+    service: ["records", "turns", "work", "sampling", "models", "queries", "CheckpointStore", "Engine", "Store"]
   },
   engine: {
     effect: [],
@@ -146,6 +159,7 @@ export const allowedRooms = {
     simulation: ["effect"]
   },
   embedded: {
+    database: [],
     engine: []
   },
   cookbook: {

@@ -5,6 +5,7 @@
  */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
+import { optionalKey } from "./internal/schemas/optional.ts"
 
 const fields = { detail: Schema.String }
 const status = <A>(code: number): Schema.Annotations.Schema<A> =>
@@ -55,14 +56,34 @@ export class ForbiddenResponse extends Schema.TaggedError<ForbiddenResponse>("@e
 ) {}
 
 /**
- * The session, model, checkpoint, sampler or future does not exist.
+ * What was lost of a model whose process ended. The hosted service does not send it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ModelLost = Schema.Struct({
+  model_id: Schema.String,
+  /** path of the training state that was last saved or loaded; `null` if there is none */
+  last_saved: Schema.NullOr(Schema.String),
+  /** optimizer steps since then */
+  steps_lost: Schema.Int
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ModelLost = typeof ModelLost.Type
+
+/**
+ * The session, model, checkpoint, sampler or future does not exist. `model_lost`: it ended with the process of the service.
  *
  * @since 0.1.0
  * @category errors
  */
 export class NotFoundResponse extends Schema.TaggedError<NotFoundResponse>("@effect-tinker/api/NotFoundResponse")(
   "NotFoundResponse",
-  fields,
+  { ...fields, model_lost: optionalKey(ModelLost) },
   status(404)
 ) {}
 

@@ -1,6 +1,7 @@
 import * as CheckpointDownload from "@effect-tinker/client/CheckpointDownload"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import type * as FileSystem from "@effect/platform/FileSystem"
@@ -27,7 +28,7 @@ describe("a download", () => {
     Effect.gen(function* () {
       const engine = yield* TestEngine.make()
       const server = NodeServer.layer({ apiKeys: [apiKey] }).pipe(
-        Layer.provide([engine.layer, CheckpointStore.layerMemory])
+        Layer.provide([engine.layer, CheckpointStore.layerMemory, Store.layerMemory])
       )
       yield* Effect.gen(function* () {
         const baseUrl = yield* NodeServer.baseUrl

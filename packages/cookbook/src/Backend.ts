@@ -9,6 +9,7 @@ import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import type * as Engine from "@effect-tinker/server/Engine"
+import type * as Store from "@effect-tinker/server/Store"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Path from "@effect/platform/Path"
@@ -87,7 +88,11 @@ export const layerEmbedded = (options: {
   readonly checkpoints: string
 }): Layer.Layer<
   ServiceClient.ServiceClient | BaseModel.BaseModel | Backend,
-  TinkerError.TinkerError | BaseModel.BaseModelError | ModelDirectory.ModelDirectoryError | Engine.EngineError,
+  | TinkerError.TinkerError
+  | BaseModel.BaseModelError
+  | ModelDirectory.ModelDirectoryError
+  | Engine.EngineError
+  | Store.StoreError,
   FileSystem.FileSystem | Path.Path
 > =>
   Layer.mergeAll(
@@ -116,6 +121,7 @@ export const layerConfig = (options: {
   | BaseModel.BaseModelError
   | ModelDirectory.ModelDirectoryError
   | Engine.EngineError
+  | Store.StoreError
   | ConfigError.ConfigError,
   HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
 > =>

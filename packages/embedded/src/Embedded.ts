@@ -16,11 +16,13 @@
  *   so that the timers and requests of the program stay prompt; elsewhere on the thread of the caller.
  * - **Models.** `models` are directories with Hugging Face's files, read through the `FileSystem` service. The service
  *   names them as the tokenizers of its models, so that `getTokenizer` of a client loads them.
- * - **Checkpoints.** They are stored in the directory `checkpoints`, or in memory.
+ * - **Checkpoints.** They are stored in the directory `checkpoints`, with the records of the service in a SQLite database,
+ *   or in memory. Several processes may use one directory side by side.
  *
  * @since 0.1.0
  */
 import * as platform from "#engine"
+import * as platformStore from "#store"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as JaxEngine from "@effect-tinker/engine/JaxEngine"
@@ -28,6 +30,7 @@ import type * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
+import * as Store from "@effect-tinker/server/Store"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Path from "@effect/platform/Path"
@@ -68,6 +71,17 @@ export const layerEngine = ({ thread, ...options }: EngineOptions = {}): Layer.L
 > => platform.layer(options, thread)
 
 /**
+ * The store of the service's records, for checkpoints in this directory: the SQLite database `tinker.db` in it, which
+ * several processes may share. In memory in browsers, and with a warning where SQLite's binary is not installed.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerStore = (
+  directory: string
+): Layer.Layer<Store.Store, Store.StoreError, FileSystem.FileSystem | Path.Path> => platformStore.layer(directory)
+
+/**
  * An `HttpClient` that sends every request to the embedded service.
  *
  * @since 0.1.0
@@ -75,14 +89,15 @@ export const layerEngine = ({ thread, ...options }: EngineOptions = {}): Layer.L
  */
 export const layer = ({ checkpoints, ...options }: Options = {}): Layer.Layer<
   HttpClient.HttpClient,
-  ModelDirectory.ModelDirectoryError | Engine.EngineError,
+  ModelDirectory.ModelDirectoryError | Engine.EngineError | Store.StoreError,
   FileSystem.FileSystem | Path.Path
 > =>
   InProcessHttpClient.layer().pipe(
     Layer.provide([
       layerEngine({ localTokenizers: true, ...options }),
       checkpoints === undefined ? CheckpointStore.layerMemory : CheckpointStore.layerFileSystem(checkpoints)
-    ])
+    ]),
+    Layer.provide(checkpoints === undefined ? Store.layerMemory : layerStore(checkpoints))
   )
 
 /**
@@ -95,7 +110,7 @@ export const layerServiceClient = (
   options: Options = {}
 ): Layer.Layer<
   ServiceClient.ServiceClient,
-  TinkerError.TinkerError | ModelDirectory.ModelDirectoryError | Engine.EngineError,
+  TinkerError.TinkerError | ModelDirectory.ModelDirectoryError | Engine.EngineError | Store.StoreError,
   FileSystem.FileSystem | Path.Path
 > =>
   ServiceClient.layer({ apiKey: Redacted.make("tml-embedded"), baseUrl: "http://embedded.invalid" }).pipe(

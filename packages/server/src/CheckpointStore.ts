@@ -15,6 +15,7 @@ import * as fileStore from "./internal/checkpoints/fileStore.ts"
 import * as layout from "./internal/checkpoints/layout.ts"
 import * as memoryStore from "./internal/checkpoints/memoryStore.ts"
 import type * as model from "./internal/checkpoints/model.ts"
+import type * as Store from "./Store.ts"
 
 export {
   /**
@@ -114,13 +115,15 @@ export const layerMemory: Layer.Layer<CheckpointStore> = Layer.effect(Checkpoint
  * place. If the process or the machine stops, a checkpoint whose save was acknowledged is complete, and no other is
  * visible. Temporary directories are removed when the store is next made. Reads verify the SHA-256 of each file.
  *
- * One process at a time may use a directory.
+ * The records of the checkpoints are in the `Store`. Checkpoints of the directory that it does not have are added when the
+ * layer is built. Processes that share the store may share the directory.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const makeFileSystem: (directory: string) => Effect.Effect<Service, never, FileSystem.FileSystem | Path.Path> =
-  fileStore.make
+export const makeFileSystem: (
+  directory: string
+) => Effect.Effect<Service, never, FileSystem.FileSystem | Path.Path | Store.Store> = fileStore.make
 
 /**
  * @since 0.1.0
@@ -128,7 +131,7 @@ export const makeFileSystem: (directory: string) => Effect.Effect<Service, never
  */
 export const layerFileSystem = (
   directory: string
-): Layer.Layer<CheckpointStore, never, FileSystem.FileSystem | Path.Path> =>
+): Layer.Layer<CheckpointStore, never, FileSystem.FileSystem | Path.Path | Store.Store> =>
   Layer.effect(CheckpointStore, makeFileSystem(directory))
 
 /**

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as CheckpointStore from "./CheckpointStore.ts"
+import type * as Store from "./Store.ts"
 import type * as Engine from "./Engine.ts"
 import * as inProcessClient from "./internal/http/inProcessClient.ts"
 import * as TinkerServer from "./TinkerServer.ts"
@@ -57,7 +58,7 @@ export const make = <E, R>(
  */
 export const layer = (
   options: TinkerServer.Options = {}
-): Layer.Layer<HttpClient.HttpClient, never, Engine.Engine | CheckpointStore.CheckpointStore> =>
+): Layer.Layer<HttpClient.HttpClient, never, Engine.Engine | CheckpointStore.CheckpointStore | Store.Store> =>
   Layer.scoped(HttpClient.HttpClient, make(TinkerServer.layer(options)))
 
 /**

@@ -22,6 +22,7 @@ import * as apiErrors from "./internal/http/apiErrors.ts"
 import { BodyReader, type ReadBody } from "./internal/http/body/reader.ts"
 import { readNodeBody } from "./internal/http/body/nodeReader.ts"
 import * as webPages from "./internal/http/webPages.ts"
+import * as Store from "./Store.ts"
 import * as TinkerServer from "./TinkerServer.ts"
 import * as TinkerService from "./TinkerService.ts"
 
@@ -70,6 +71,11 @@ export interface Options extends TinkerServer.Options {
    * other origins get 403. A service without `apiKeys` also rejects every `Host` but those of the loopback address (421).
    */
   readonly allowOrigins?: ReadonlyArray<string> | undefined
+  /**
+   * Whether other services may use the store at the same time: one that only the program itself calls does not mind. By
+   * default a second service on one store fails, unless that is PostgreSQL.
+   */
+  readonly sharesStore?: boolean | undefined
 }
 
 const makeHttpServer = Effect.sync(() => {
@@ -177,12 +183,13 @@ export const layer = (
   options: Options = {}
 ): Layer.Layer<
   HttpServer.HttpServer | TinkerService.TinkerService,
-  ExposedWithoutKeys | InvalidOrigin | HttpServerError.ServeError,
-  Engine.Engine | CheckpointStore.CheckpointStore
+  ExposedWithoutKeys | InvalidOrigin | Store.StoreError | HttpServerError.ServeError,
+  Engine.Engine | CheckpointStore.CheckpointStore | Store.Store
 > =>
-  Layer.unwrapEffect(
+  Layer.unwrapScoped(
     Effect.gen(function* () {
       yield* validate(options)
+      if (options.sharesStore !== true) yield* Store.claim
       return Layer.unwrapEffect(listen(options, yield* makeHttpServer))
     })
   ).pipe(Layer.provideMerge(TinkerService.layer(options)))
@@ -207,8 +214,8 @@ export const serve = (
   options: Options = {}
 ): Effect.Effect<
   never,
-  ExposedWithoutKeys | InvalidOrigin | HttpServerError.ServeError,
-  Engine.Engine | CheckpointStore.CheckpointStore
+  ExposedWithoutKeys | InvalidOrigin | Store.StoreError | HttpServerError.ServeError,
+  Engine.Engine | CheckpointStore.CheckpointStore | Store.Store
 > =>
   Layer.launch(
     Layer.effectDiscard(Effect.flatMap(baseUrl, (url) => Effect.logInfo(`listening on ${url}`))).pipe(

@@ -21,6 +21,7 @@ import * as endpoints from "./internal/endpoints/endpoints.ts"
 import * as bodyLimits from "./internal/http/body/limits.ts"
 import * as middleware from "./internal/http/middleware.ts"
 import type { DurationInput } from "./internal/util/duration.ts"
+import type * as Store from "./Store.ts"
 import * as TinkerService from "./TinkerService.ts"
 
 /**
@@ -114,5 +115,8 @@ export const layerHandlers = (
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<HttpApi.Api | TinkerService.TinkerService, never, Engine.Engine | CheckpointStore.CheckpointStore> =>
-  Layer.provideMerge(layerHandlers(options), TinkerService.layer(options))
+): Layer.Layer<
+  HttpApi.Api | TinkerService.TinkerService,
+  never,
+  Engine.Engine | CheckpointStore.CheckpointStore | Store.Store
+> => Layer.provideMerge(layerHandlers(options), TinkerService.layer(options))

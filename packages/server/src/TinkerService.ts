@@ -14,32 +14,27 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as CheckpointStore from "./CheckpointStore.ts"
-import * as Engine from "./Engine.ts"
+import type * as CheckpointStore from "./CheckpointStore.ts"
+import type * as Engine from "./Engine.ts"
 import { createModel, createModelFromCheckpoint } from "./internal/models/createModel.ts"
 import { loadWeights } from "./internal/models/loadWeights.ts"
-import { type ModelRecord, Models, modelInfo } from "./internal/models/models.ts"
+import { type ModelRecord, modelInfo } from "./internal/models/models.ts"
 import * as saveOps from "./internal/models/saveWeights.ts"
 import { type Operation, rejectMalformed, submitOperation, unloadModel } from "./internal/models/submitOperation.ts"
 import * as trainingOps from "./internal/models/trainingOps.ts"
 import * as commands from "./internal/commands/commands.ts"
 import * as queries from "./internal/queries/queries.ts"
-import type { ServiceState } from "./internal/queries/serviceState.ts"
-import * as auditLog from "./internal/records/auditLog.ts"
-import * as usageLog from "./internal/records/usageLog.ts"
 import { retrieveCompletions } from "./internal/sampling/sampleCompletions.ts"
 import { submitSample } from "./internal/sampling/sampleRequests.ts"
-import * as samplers from "./internal/sampling/samplers.ts"
 import { createSamplingSession, joinSamplingSession } from "./internal/sampling/samplingSessions.ts"
-import { Turns } from "./internal/turns/turns.ts"
+import * as services from "./internal/service/parts.ts"
+import type { Parts } from "./internal/service/parts.ts"
 import type * as responses from "./internal/util/responses.ts"
 import { capabilitiesOf } from "./internal/work/baseModels.ts"
-import type { Environment } from "./internal/work/environment.ts"
-import { Futures, toEnvelope } from "./internal/work/futures.ts"
+import { toEnvelope } from "./internal/work/futures.ts"
 import { cancelRequest, retrieveResult } from "./internal/work/retrieveResult.ts"
 import * as serviceSettings from "./internal/work/settings.ts"
-import { Sessions } from "./internal/work/sessions.ts"
-import { StabilityRecords } from "./internal/work/stability.ts"
+import type * as Store from "./Store.ts"
 
 /**
  * The options of the service.
@@ -70,8 +65,8 @@ export type Retrieved =
 export type RequestRejection = responses.OperationRejection | responses.Gone
 
 /**
- * Queries and changes of sessions, training runs, samplers and checkpoints: a method for each endpoint. After a restart,
- * sessions and training runs are known from their checkpoints alone.
+ * Queries and changes of sessions, training runs, samplers and checkpoints: a method for each endpoint. All of it is there
+ * after a restart.
  *
  * @since 0.1.0
  * @category models
@@ -159,8 +154,6 @@ export interface Service {
  */
 export class TinkerService extends Context.Tag("@effect-tinker/server/TinkerService")<TinkerService, Service>() {}
 
-type Parts = ServiceState & { readonly environment: Environment }
-
 const held = ({ environment, models, samplers, sessions }: Parts): Held => ({
   sessions: sessions.size,
   models: models.size,
@@ -174,11 +167,7 @@ const useSession = ({ sessions }: Parts, id: string) => Effect.tap(sessions.find
 
 const sessionEndpoints = (parts: Parts) =>
   ({
-    createSession: Effect.fnUntraced(function* (request: typeof Session.CreateSessionRequest.Type) {
-      const session = yield* parts.sessions.create(request)
-      yield* session.onEnd(parts.samplers.release(session))
-      return { session_id: session.id }
-    }),
+    createSession: (request) => Effect.map(parts.sessions.create(request), ({ id }) => ({ session_id: id })),
     finishSession: (id, { detail, reason }) =>
       parts.sessions.finish(id, { type: "client_finished", reason, detail: detail ?? undefined }),
     sessionHeartbeat: (id) => Effect.asVoid(useSession(parts, id))
@@ -209,7 +198,7 @@ const trainingEndpoints = (parts: Parts) => {
     forward: (request) => submit(request.model_id, (record) => trainingOps.forward(environment, record, request)),
     forwardBackward: (request) =>
       submit(request.model_id, (record) => trainingOps.forwardBackward(environment, record, request)),
-    optimStep: (request) => submit(request.model_id, () => trainingOps.optimStep(request)),
+    optimStep: (request) => submit(request.model_id, (record) => trainingOps.optimStep(environment, record, request)),
     saveWeights: (request) => submit(request.model_id, (record) => saveOps.saveWeights(environment, record, request)),
     saveWeightsForSampler: (request) =>
       submit(request.model_id, (record) => saveOps.saveWeightsForSampler(environment, record, samplers, request)),
@@ -252,32 +241,14 @@ const futureEndpoints = ({ environment, samplers }: Parts) =>
  */
 export const make = (
   options: Options = {}
-): Effect.Effect<Service, never, Engine.Engine | CheckpointStore.CheckpointStore | Scope.Scope> =>
+): Effect.Effect<Service, never, Engine.Engine | CheckpointStore.CheckpointStore | Store.Store | Scope.Scope> =>
   Effect.gen(function* () {
     const settings = serviceSettings.make(options)
-    const engine = yield* Engine.Engine
-    const environment: Environment = {
-      engine,
-      store: yield* CheckpointStore.CheckpointStore,
-      futures: new Futures(settings.resultRetention),
-      usageLog: usageLog.make(),
-      auditLog: auditLog.make(),
-      stability: new StabilityRecords(),
-      settings,
-      turns: new Turns({ concurrency: Math.max(1, engine.concurrency ?? Infinity), perUser: settings.concurrency }),
-      scope: yield* Effect.scope
-    }
-    const parts: Parts = {
-      ...environment,
-      environment,
-      sessions: new Sessions(environment),
-      models: new Models(environment),
-      samplers: yield* samplers.make(environment)
-    }
+    const parts = yield* services.make(settings)
     return {
       held: Effect.sync(() => held(parts)),
       clientConfig: settings.clientConfig,
-      capabilities: capabilitiesOf(environment.engine),
+      capabilities: capabilitiesOf(parts.engine),
       catalog: { ...queries.make(parts), ...commands.make(parts) },
       ...sessionEndpoints(parts),
       ...modelEndpoints(parts),
@@ -293,5 +264,5 @@ export const make = (
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<TinkerService, never, Engine.Engine | CheckpointStore.CheckpointStore> =>
+): Layer.Layer<TinkerService, never, Engine.Engine | CheckpointStore.CheckpointStore | Store.Store> =>
   Layer.scoped(TinkerService, make(options))

@@ -1,4 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as TinkerService from "@effect-tinker/server/TinkerService"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
@@ -181,7 +182,7 @@ describe("InProcessHttpClient", () => {
       assert.strictEqual((yield* Effect.provide(heartbeat, two)).status, 404)
 
       const shared = yield* Layer.build(
-        TinkerService.layer().pipe(Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory]))
+        TinkerService.layer().pipe(Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory, Store.layerMemory]))
       )
       const first = yield* Effect.provide(Layer.build(InProcessHttpClient.layerClient()), shared)
       const second = yield* Effect.provide(Layer.build(InProcessHttpClient.layerClient()), shared)

@@ -1,4 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
@@ -17,7 +18,7 @@ import * as Scope from "effect/Scope"
 import * as client from "./utils/client.ts"
 import { rawExchange } from "./utils/rawHttp.ts"
 
-const services = Layer.merge(TestEngine.layer(), CheckpointStore.layerMemory)
+const services = Layer.mergeAll(TestEngine.layer(), CheckpointStore.layerMemory, Store.layerMemory)
 
 /** A client that sends all requests to the server. */
 const redirected = (context: Context.Context<HttpServer.HttpServer>) =>
@@ -124,7 +125,7 @@ describe("NodeServer", () => {
         before: ({ name }) => (name === "forwardBackward" ? Effect.never : Effect.void)
       })
       const context = yield* Layer.build(
-        NodeServer.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
+        NodeServer.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory, Store.layerMemory]))
       ).pipe(Scope.extend(scope))
       const layer = Layer.succeed(HttpClient.HttpClient, yield* redirected(context))
       yield* Effect.gen(function* () {

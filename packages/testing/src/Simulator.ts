@@ -15,6 +15,7 @@
  * @since 0.1.0
  */
 import type * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import type * as Store from "@effect-tinker/server/Store"
 import type * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
@@ -55,7 +56,7 @@ export interface Options {
   /** options of the engine */
   readonly engine?: Pick<TestEngine.Options, "models" | "vocabularySize"> | undefined
   /** where checkpoints are stored; in memory by default */
-  readonly checkpoints?: Layer.Layer<CheckpointStore.CheckpointStore> | undefined
+  readonly checkpoints?: Layer.Layer<CheckpointStore.CheckpointStore, never, Store.Store> | undefined
   /** whether `applied` and `deliveries` are recorded; true */
   readonly record?: boolean | undefined
 }

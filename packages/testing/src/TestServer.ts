@@ -12,6 +12,7 @@
  */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
+import * as Store from "@effect-tinker/server/Store"
 import * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
@@ -26,7 +27,9 @@ import * as TestEngine from "./TestEngine.ts"
 export interface Options extends TinkerServer.Options {
   readonly engine?: TestEngine.Options | undefined
   /** where checkpoints are stored; in memory by default */
-  readonly checkpoints?: Layer.Layer<CheckpointStore.CheckpointStore> | undefined
+  readonly checkpoints?: Layer.Layer<CheckpointStore.CheckpointStore, never, Store.Store> | undefined
+  /** where the records of the service are; in memory by default */
+  readonly store?: Layer.Layer<Store.Store> | undefined
 }
 
 /**
@@ -50,7 +53,8 @@ export const make = (options: Options = {}): Effect.Effect<TestServer, never, Sc
     const engine = yield* TestEngine.make(options.engine)
     const client = yield* InProcessHttpClient.make(
       TinkerServer.layer(options).pipe(
-        Layer.provide([engine.layer, options.checkpoints ?? CheckpointStore.layerMemory])
+        Layer.provide([engine.layer, options.checkpoints ?? CheckpointStore.layerMemory]),
+        Layer.provide(options.store ?? Store.layerMemory)
       )
     )
     return { client, layer: Layer.succeed(HttpClient.HttpClient, client), engine }

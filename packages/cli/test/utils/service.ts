@@ -2,6 +2,7 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -62,4 +63,7 @@ export const layer = Layer.scoped(
         }).pipe(Effect.scoped)
     }
   })
-).pipe(Layer.provide(NodeServer.layer(options)), Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory]))
+).pipe(
+  Layer.provide(NodeServer.layer(options)),
+  Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory, Store.layerMemory])
+)

@@ -6,6 +6,7 @@ import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
@@ -93,7 +94,7 @@ describe("a client whose connections are cut at random", () => {
       Effect.gen(function* () {
         const engine = yield* TestEngine.make({ vocabularySize })
         const service = yield* Layer.build(
-          NodeServer.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory]))
+          NodeServer.layer().pipe(Layer.provide([engine.layer, CheckpointStore.layerMemory, Store.layerMemory]))
         )
         const url = yield* Effect.provide(NodeServer.baseUrl, service)
         const between = yield* unreliable(Number(new URL(url).port), 7)

@@ -4,6 +4,7 @@ import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -35,7 +36,8 @@ const listen = (directory: string) =>
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const context = yield* Layer.buildWithScope(
       NodeServer.layer().pipe(
-        Layer.provide([TestEngine.layer({ vocabularySize: 16 }), CheckpointStore.layerFileSystem(directory)])
+        Layer.provide([TestEngine.layer({ vocabularySize: 16 }), CheckpointStore.layerFileSystem(directory)]),
+        Layer.provide(Store.layerMemory)
       ),
       scope
     )

@@ -1,6 +1,7 @@
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
@@ -81,7 +82,7 @@ describe("the past-tense example", () => {
       const engine = yield* TestEngine.make({ models: [JaxEngine.nano] })
       const listening = yield* Layer.build(
         NodeServer.layer({ apiKeys: [Redacted.make("tml-environment")] }).pipe(
-          Layer.provide([engine.layer, CheckpointStore.layerMemory])
+          Layer.provide([engine.layer, CheckpointStore.layerMemory, Store.layerMemory])
         )
       )
       const url = yield* Effect.provide(NodeServer.baseUrl, listening)

@@ -1,4 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import type * as HttpClient from "@effect/platform/HttpClient"
@@ -16,7 +17,8 @@ const service = (directory: string) =>
   TinkerServer.layer().pipe(
     Layer.provide([
       JaxEngine.layer({ models: [{ name: "test/tiny", directory }] }).pipe(Layer.provide(NodeContext.layer)),
-      CheckpointStore.layerMemory
+      CheckpointStore.layerMemory,
+      Store.layerMemory
     ])
   )
 

@@ -1,4 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as Datum from "@effect-tinker/api/Datum"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
@@ -123,7 +124,7 @@ describe("a service that is killed", () => {
           assert.isTrue(step === acknowledged.get(path) || step === attempted.get(path), `${path} is of step ${step}`)
         }
         assert.isTrue((yield* fs.readDirectory(directory)).every((name) => !name.startsWith(".")))
-      }).pipe(Effect.provide(NodeContext.layer)),
+      }).pipe(Effect.provide([NodeContext.layer, Store.layerMemory])),
     60_000
   )
 
@@ -176,7 +177,7 @@ describe("a service that is killed", () => {
         const again = yield* connect
         const resumed = yield* again.createTrainingClientFromStateWithOptimizer(path)
         assert.deepStrictEqual(yield* train(resumed, [4, 5, 6]), expected)
-      }).pipe(Effect.provide(NodeContext.layer)),
+      }).pipe(Effect.provide([NodeContext.layer, Store.layerMemory])),
     60_000
   )
 
@@ -203,6 +204,6 @@ describe("a service that is killed", () => {
       const after = yield* CheckpointStore.makeFileSystem(directory)
       assert.deepStrictEqual((yield* after.load(path)).adapter, adapter(1))
       assert.deepStrictEqual(yield* fs.readDirectory(directory), ["s%3Atrain%3A0"])
-    }).pipe(Effect.provide(NodeContext.layer))
+    }).pipe(Effect.provide([NodeContext.layer, Store.layerMemory]))
   )
 })

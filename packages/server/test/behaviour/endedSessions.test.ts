@@ -1,6 +1,7 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
+import * as Store from "@effect-tinker/server/Store"
 import * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import * as TinkerService from "@effect-tinker/server/TinkerService"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
@@ -18,7 +19,9 @@ const { createModel, forwardBackward, get, ok, poll, post, result, run } = clien
 const start = Effect.gen(function* () {
   const { engine } = yield* TestEngine.make({ record: false, vocabularySize: 16 })
   const context = yield* Layer.build(
-    TinkerService.layer().pipe(Layer.provide([Layer.succeed(Engine.Engine, engine), CheckpointStore.layerMemory]))
+    TinkerService.layer().pipe(
+      Layer.provide([Layer.succeed(Engine.Engine, engine), CheckpointStore.layerMemory, Store.layerMemory])
+    )
   )
   const service = Context.get(context, TinkerService.TinkerService)
   const http = yield* Effect.provide(InProcessHttpClient.make(TinkerServer.layerHandlers()), context)

@@ -1,6 +1,7 @@
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Zstd from "@effect-tinker/api/Zstd"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -403,6 +404,7 @@ describe("the service", () => {
           }).pipe(
             Layer.provide(TestEngine.layer()),
             Layer.provide(CheckpointStore.layerFileSystem(directory)),
+            Layer.provide(Store.layerMemory),
             Layer.provide(logger)
           )
         )
@@ -480,7 +482,7 @@ describe("the service", () => {
             assert.deepStrictEqual(yield* loss(model_id), victim.before)
           })
         )
-        const store = yield* CheckpointStore.makeFileSystem(directory)
+        const store = yield* Effect.provide(CheckpointStore.makeFileSystem(directory), Store.layerMemory)
         const kept = yield* store.load(Option.getOrThrow(TinkerPath.parse(victim.path)))
         assert.strictEqual(kept.optimizer?.step, 1)
         const outside = (yield* fs.readDirectory(around, { recursive: true })).filter(

@@ -1,5 +1,6 @@
 /** A service whose engine computes one part of an operation at a time, each in 100 ms of the test's clock. */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as TinkerServer from "@effect-tinker/server/TinkerServer"
@@ -65,7 +66,9 @@ export const start = (options: TinkerServer.Options = {}) =>
     const slow = Layer.effect(Engine.Engine, slowDown(engine, parts))
     const apiKeys = ["tml-ada", "tml-bob"].map((key) => Redacted.make(key))
     const http = yield* InProcessHttpClient.make(
-      TinkerServer.layer({ apiKeys, ...options }).pipe(Layer.provide([slow, CheckpointStore.layerMemory]))
+      TinkerServer.layer({ apiKeys, ...options }).pipe(
+        Layer.provide([slow, CheckpointStore.layerMemory, Store.layerMemory])
+      )
     )
     const as =
       (key: "tml-ada" | "tml-bob") =>

@@ -3,6 +3,7 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as RestClient from "@effect-tinker/client/RestClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
@@ -110,7 +111,7 @@ describe("the same program", () => {
       assert.isTrue(inFiber.mine)
 
       const listener = NodeServer.layer(serverOptions).pipe(
-        Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory])
+        Layer.provide([TestEngine.layer(), CheckpointStore.layerMemory, Store.layerMemory])
       )
       const context = yield* Layer.build(listener)
       const url = yield* Effect.provide(NodeServer.baseUrl, context)

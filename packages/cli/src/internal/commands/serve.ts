@@ -18,6 +18,11 @@ export const serve = command(
     ),
     modelDir,
     checkpoints,
+    database: optionalText(
+      "database",
+      "URL of a PostgreSQL database for the records of the service, such as postgres://user@host/name; prefer " +
+        "TINKER_DATABASE_URL for one with a password (default: a SQLite database beside the checkpoints)"
+    ),
     allowOrigin: repeatedText(
       "allow-origin",
       "Let web pages of this origin, such as https://example.com, call the service"

@@ -16,6 +16,7 @@ interface Options extends Global {
   readonly port: number
   readonly modelDir: ReadonlyArray<string>
   readonly checkpoints: string
+  readonly database: Option.Option<string>
   readonly allowOrigin: ReadonlyArray<string>
   readonly keysFile: Option.Option<string>
   readonly key: ReadonlyArray<string>
@@ -80,7 +81,9 @@ export const serve = (options: Options) =>
         port: options.port,
         models: yield* models.directories(options.modelDir),
         checkpoints: options.checkpoints,
+        database: options.database,
         allowOrigins: options.allowOrigin,
+        exclusive: true,
         keys
       })
       yield* printEnvironment(options.format, local, keys.length > 0)

@@ -36,10 +36,28 @@ export const load = Effect.tryPromise({
   catch: toCliError("The embedded service cannot be loaded")
 })
 
+/** The URL of the database for the service's records, from the option or the environment. It is not printed. */
+const databaseUrl = Effect.fnUntraced(function* (given: Option.Option<string>) {
+  const url = Option.getOrUndefined(Option.isSome(given) ? given : yield* settings.optional("TINKER_DATABASE_URL"))
+  if (url === undefined) return undefined
+  const io = yield* Io.Io
+  yield* io.redact(url)
+  if (!/^postgres(ql)?:\/\//.test(url)) {
+    return yield* new CliError({
+      title: "The database cannot be used",
+      details: "--database and TINKER_DATABASE_URL take a URL such as postgres://user@host/name"
+    })
+  }
+  return url
+})
+
 /** Starts the embedded service on a port of this machine. It runs until the scope closes. @internal */
-export const start = (options: Omit<local.Options, "log">): Effect.Effect<local.Local, CliError, Io.Io | Scope.Scope> =>
+export const start = (
+  given: Omit<local.Options, "database" | "log"> & { readonly database?: Option.Option<string> | undefined }
+): Effect.Effect<local.Local, CliError, Io.Io | Scope.Scope> =>
   Effect.gen(function* () {
     const io = yield* Io.Io
+    const options = { ...given, database: yield* databaseUrl(given.database ?? Option.none()) }
     const fork = yield* runtime.makeFork
     const { start } = yield* load
     return yield* Effect.acquireRelease(

@@ -8,6 +8,7 @@ import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -31,6 +32,10 @@ export interface Options {
   readonly keys: ReadonlyArray<string>
   /** Origins whose web pages may call the service. */
   readonly allowOrigins?: ReadonlyArray<string> | undefined
+  /** The URL of a PostgreSQL database for the records of the service; by default they are beside the checkpoints. */
+  readonly database?: string | undefined
+  /** Whether no other service may use the directory or database at the same time; false. */
+  readonly exclusive?: boolean | undefined
   readonly log: (line: string) => void
 }
 
@@ -50,17 +55,31 @@ export const shipped = async (): Promise<{ readonly name: string; readonly direc
   directory: await Effect.runPromise(Effect.provide(ModelDirectory.nano, NodeContext.layer))
 })
 
+/** The records of the service: in PostgreSQL if a database is given, else beside the checkpoints. */
+const layerStore = ({ checkpoints, database }: Options) =>
+  database === undefined
+    ? Embedded.layerStore(checkpoints)
+    : Layer.unwrapEffect(
+        // most services do not load it
+        Effect.map(
+          Effect.promise(() => import("@effect/sql-pg/PgClient")),
+          (PgClient) => Store.layerPostgres.pipe(Layer.provide(PgClient.layer({ url: Redacted.make(database) })))
+        )
+      )
+
 const layerOf = (options: Options) =>
   NodeServer.layer({
     host: options.host,
     port: options.port,
     allowOrigins: options.allowOrigins,
+    sharesStore: options.exclusive !== true,
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
     Layer.provide([
       Embedded.layerEngine({ models: options.models, localTokenizers: NodeServer.isLoopback(options.host) }),
       CheckpointStore.layerFileSystem(options.checkpoints)
     ]),
+    Layer.provide(layerStore(options)),
     Layer.provide(NodeContext.layer),
     Layer.provide(
       Logger.replace(
@@ -72,12 +91,14 @@ const layerOf = (options: Options) =>
 
 type StartError = Layer.Layer.Error<ReturnType<typeof layerOf>>
 
+const causeMessage = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
 const startFailure = (options: Options, cause: Cause.Cause<StartError>): Error => {
   const error = Option.getOrUndefined(Cause.failureOption(cause))
   if (error === undefined) return new Error(`the embedded service cannot start: ${cause}`)
+  if (error._tag === "SqlError") return new Error(`the database cannot be reached: ${causeMessage(error.cause)}`)
   if (error._tag !== "ServeError") return new Error(error.message)
-  const reason = error.cause instanceof Error ? error.cause.message : error.cause
-  return new Error(`cannot listen on ${options.host}:${options.port}: ${reason}`)
+  return new Error(`cannot listen on ${options.host}:${options.port}: ${causeMessage(error.cause)}`)
 }
 
 /** Starts the service. Rejects with the reason if it cannot start. @internal */

@@ -25,7 +25,10 @@ describe("tinker serve", () => {
       assert.strictEqual(allowed.headers.get("access-control-allow-origin"), origin)
       assert.strictEqual((yield* fetched({ origin: "https://other.test" })).status, 403)
       const port = new URL(url!).port
-      const taken = yield* run(["serve", "--port", port], { cwd, local: true })
+      const second = yield* run(["serve", "--port", "0"], { cwd, local: true })
+      assert.strictEqual(second.code, 1)
+      assert.match(second.stderr, /^Error: [^\n]*another service listens on it[^\n]*PostgreSQL[^\n]*\n$/)
+      const taken = yield* run(["serve", "--port", port, "--checkpoints", "others"], { cwd, local: true })
       assert.strictEqual(taken.code, 1)
       assert.match(taken.stderr, /^Error: [^\n]*EADDRINUSE[^\n]*\n$/)
       serving.child.kill("SIGINT")

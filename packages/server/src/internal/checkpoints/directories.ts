@@ -9,6 +9,8 @@ export interface Root {
   readonly directory: string
   readonly fs: FileSystem.FileSystem
   readonly join: Path.Path["join"]
+  /** names the process: temporary directories of others are not touched while they run */
+  readonly instance: string
 }
 
 /** Mode of directories: other users of the machine may not enter them. @internal */
@@ -26,8 +28,8 @@ export const syncDirectory = ({ fs }: Root, directory: string): Effect.Effect<vo
   Effect.ignore(Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), ({ sync }) => sync)))
 
 /** A temporary directory on the same file system as the checkpoints. It is removed when the scope closes. @internal */
-export const temporaryDirectory = ({ directory, fs }: Root) =>
-  fs.makeTempDirectoryScoped({ directory, prefix: layout.temporaryPrefix })
+export const temporaryDirectory = ({ directory, fs, instance }: Root) =>
+  fs.makeTempDirectoryScoped({ directory, prefix: `${layout.temporaryPrefix}${instance}.` })
 
 /** Removes a directory atomically: it is renamed first, and its files are deleted afterwards. @internal */
 export const removeDirectory = (root: Root, directory: string) =>

@@ -10,8 +10,12 @@ export const optimizerFile = "optimizer.safetensors"
 /** @internal */
 export const infoFile = "checkpoint.json"
 
-/** Names of temporary directories start with it. @internal */
+/** Names of temporary directories start with it; then follow the process that uses it, a `.` and random letters. @internal */
 export const temporaryPrefix = ".draft-"
+
+/** The process that uses a temporary directory; `undefined` if it has no name, or the directory is not one. @internal */
+export const instanceOfTemporary = (name: string): string | undefined =>
+  name.startsWith(temporaryPrefix) ? /^([0-9a-f-]{36})\./.exec(name.slice(temporaryPrefix.length))?.[1] : undefined
 /** The directory in a temporary directory that holds the checkpoint about to be replaced. @internal */
 export const replacedDirectory = "old"
 

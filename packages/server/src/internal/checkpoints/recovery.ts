@@ -1,9 +1,25 @@
-/** Cleans up a store: removes the remains of interrupted saves, and expired checkpoints. */
+/**
+ * Makes the directory of a store and its records agree: completes or removes what processes left behind that ended during
+ * a change, and adds the checkpoints that have no record, such as those of a version without records.
+ */
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Store from "../../Store.ts"
 import * as directories from "./directories.ts"
-import { isLive } from "./info.ts"
 import * as layout from "./layout.ts"
+import type { Info } from "./model.ts"
 import * as storedInfo from "./storedInfo.ts"
+
+/** The record of a checkpoint. @internal */
+export const rowOf = (info: Info): Store.CheckpointRow => ({
+  path: TinkerPath.format(info),
+  training_run_id: info.training_run_id,
+  owner: info.owner,
+  created_at: info.created_at,
+  expires_at: info.expires_at,
+  info
+})
 
 /** Moves a checkpoint back that was about to be replaced, unless its replacement is in place. */
 const restoreReplaced = Effect.fnUntraced(function* (root: directories.Root, replaced: string) {
@@ -17,25 +33,67 @@ const restoreReplaced = Effect.fnUntraced(function* (root: directories.Root, rep
   yield* directories.syncDirectory(root, join(directory, ".."))
 })
 
-/** Restores what was about to be replaced when the process stopped, and removes temporary directories. @internal */
-export const recover = (root: directories.Root): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const { directory, fs, join } = root
-    if (!(yield* fs.exists(directory))) return
-    for (const name of yield* fs.readDirectory(directory)) {
-      if (!name.startsWith(layout.temporaryPrefix)) continue
-      yield* restoreReplaced(root, join(directory, name, layout.replacedDirectory))
-      yield* fs.remove(join(directory, name), { recursive: true })
-    }
-  }).pipe(
-    Effect.catchAll((error) => Effect.logWarning(`temporary files in ${root.directory} cannot be removed`, error))
-  )
+/** Removes the temporary directories of processes that ended. */
+const removeTemporary = Effect.fnUntraced(function* (root: directories.Root, records: Store.Service) {
+  const { directory, fs, join } = root
+  for (const name of yield* fs.readDirectory(directory)) {
+    if (!name.startsWith(layout.temporaryPrefix)) continue
+    const instance = layout.instanceOfTemporary(name)
+    if (instance !== undefined && (yield* records.isRunning(instance))) continue
+    yield* restoreReplaced(root, join(directory, name, layout.replacedDirectory))
+    yield* fs.remove(join(directory, name), { recursive: true, force: true })
+  }
+})
 
-/** Removes checkpoints that have expired. @internal */
-export const removeExpired = (root: directories.Root, now: number): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    for (const info of yield* storedInfo.readAll(root)) {
-      const directory = isLive(info, now) ? undefined : storedInfo.directoryOf(root, info)
-      if (directory !== undefined) yield* directories.removeDirectory(root, directory)
+/** Completes a change if its files are in place, and removes those of a checkpoint that was removed. */
+const settleReservation = Effect.fnUntraced(function* (
+  root: directories.Root,
+  records: Store.Service,
+  { action, path, revision }: Store.ReservationRow
+) {
+  const parsed = Option.getOrUndefined(TinkerPath.parse(path))
+  const stored = parsed === undefined ? undefined : yield* storedInfo.read(root, parsed)
+  if (stored !== undefined && stored.info.revision === revision) {
+    if (action !== "remove") yield* records.checkpoints.put(rowOf(stored.info))
+    else if ((yield* records.checkpoints.get({ path })) === undefined) {
+      yield* directories.removeDirectory(root, stored.directory)
     }
-  }).pipe(Effect.catchAll((error) => Effect.logWarning("expired checkpoints cannot be removed", error)))
+  }
+  yield* records.reservations.remove({ path })
+})
+
+const settleReservations = Effect.fnUntraced(function* (root: directories.Root, records: Store.Service) {
+  for (const reservation of yield* records.reservations.list()) {
+    if (yield* records.isRunning(reservation.instance)) continue
+    yield* settleReservation(root, records, reservation)
+  }
+})
+
+/** Adds records for the checkpoints of the directory that have none. */
+const addUnknown = Effect.fnUntraced(function* (root: directories.Root, records: Store.Service) {
+  const directoriesOfCheckpoints = yield* storedInfo.paths(root)
+  // read after the directory: a checkpoint that is being saved meanwhile has a reservation or a record
+  const reserved = yield* records.reservations.list()
+  const recorded = yield* records.checkpoints.list()
+  const known = new Set([...recorded, ...reserved].map(({ path }) => path))
+  for (const path of directoriesOfCheckpoints) {
+    if (known.has(TinkerPath.format(path))) continue
+    const stored = yield* Effect.option(storedInfo.read(root, path))
+    if (stored._tag === "Some" && stored.value !== undefined)
+      yield* records.checkpoints.later.put(rowOf(stored.value.info))
+  }
+  yield* records.mark()
+})
+
+/** @internal */
+export const recover = (root: directories.Root, records: Store.Service): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (!(yield* root.fs.exists(root.directory))) return
+    yield* removeTemporary(root, records)
+    yield* settleReservations(root, records)
+    yield* addUnknown(root, records)
+  }).pipe(
+    Effect.catchAll((error) =>
+      Effect.logWarning(`what earlier processes left in ${root.directory} cannot be cleaned up`, error)
+    )
+  )

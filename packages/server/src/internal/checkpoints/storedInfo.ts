@@ -69,18 +69,19 @@ export const read = Effect.fnUntraced(function* (
 
 const kinds: ReadonlyArray<TinkerPath.Kind> = ["weights", "sampler_weights", "external_weights"]
 
-/** The metadata of all checkpoints, expired ones too. Those that cannot be read are left out. @internal */
-export const readAll = Effect.fnUntraced(function* (root: directories.Root) {
-  const infos: Array<model.Info> = []
+/** The paths of all directories that may hold a checkpoint. @internal */
+export const paths = Effect.fnUntraced(function* (root: directories.Root) {
+  const found: Array<TinkerPath.TinkerPath> = []
   for (const run of yield* directories.entries(root, root.directory)) {
     const training_run_id = layout.runOfDirectory(run)
-    if (training_run_id === undefined) continue
+    if (training_run_id === undefined || !(yield* isDirectory(root, run))) continue
     for (const kind of kinds) {
-      for (const name of yield* directories.entries(root, root.join(root.directory, run, kind))) {
-        const stored = yield* Effect.option(read(root, { training_run_id, kind, name }))
-        if (stored._tag === "Some" && stored.value !== undefined) infos.push(stored.value.info)
-      }
+      const names = yield* directories.entries(root, root.join(root.directory, run, kind))
+      for (const name of names) found.push({ training_run_id, kind, name })
     }
   }
-  return infos
+  return found
 })
+
+const isDirectory = ({ directory, fs, join }: directories.Root, name: string) =>
+  Effect.map(fs.stat(join(directory, name)), ({ type }) => type === "Directory")

@@ -1,6 +1,7 @@
 /** Every command of the service as a method: the changes that endpoints make outside of the model queues. */
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as Weights from "@effect-tinker/api/Weights"
+import * as Effect from "effect/Effect"
 import type { Query, ServiceState } from "../queries/serviceState.ts"
 import * as checkpoints from "./checkpoints.ts"
 import { copyWeights, type CopyRuns } from "./copyWeights.ts"
@@ -31,13 +32,15 @@ export interface Commands {
 /** @internal */
 export const make = (state: ServiceState): Commands => {
   const copyRuns: CopyRuns = new Map()
+  /** Returns once all is committed that the command recorded. */
+  const recorded = <A>(command: Query<A>): Query<A> => Effect.tap(command, () => Effect.orDie(state.records.mark()))
   return {
     assignProject: (session, project) => sessions.assignProject(state, session, project),
-    deleteCheckpoint: (path) => checkpoints.deleteCheckpoint(state, path),
-    setPublic: (path, isPublic) => checkpoints.setPublic(state, path, isPublic),
-    setTtl: (path, seconds) => checkpoints.setTtl(state, path, seconds),
-    copyWeights: (request, idempotencyKey) => copyWeights(state, copyRuns, request, idempotencyKey),
+    deleteCheckpoint: (path) => recorded(checkpoints.deleteCheckpoint(state, path)),
+    setPublic: (path, isPublic) => recorded(checkpoints.setPublic(state, path, isPublic)),
+    setTtl: (path, seconds) => recorded(checkpoints.setTtl(state, path, seconds)),
+    copyWeights: (request, idempotencyKey) => recorded(copyWeights(state, copyRuns, request, idempotencyKey)),
     validateUpload: (request) => importAdapter.validateUpload(state, request),
-    importAdapter: (request, files) => importAdapter.importAdapter(state, request, files)
+    importAdapter: (request, files) => recorded(importAdapter.importAdapter(state, request, files))
   }
 }

@@ -19,7 +19,7 @@ const runInSession = ({ model_seq_id, session_id }: Weights.CopyWeightsRequest):
 
 /** Rejects a copy without a destination, into a session that has ended, or in the place of a model. */
 const checkDestination = Effect.fnUntraced(function* (
-  { models, sessions }: ServiceState,
+  { records, sessions }: ServiceState,
   { destination_project_id, model_seq_id, session_id }: Weights.CopyWeightsRequest,
   run: string | undefined
 ): Effect.fn.Return<void, responses.OperationRejection> {
@@ -30,7 +30,7 @@ const checkDestination = Effect.fnUntraced(function* (
     )
   }
   yield* Effect.catchTag(sessions.find(session_id!), "GoneResponse", ({ detail }) => responses.notFound(detail))
-  if (models.has(run)) {
+  if ((yield* Effect.orDie(records.runs.get({ id: run }))) !== undefined) {
     yield* responses.conflict(`model_seq_id ${model_seq_id} is in use by a model`)
   }
 })

@@ -19,6 +19,7 @@ import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type * as sessions from "../work/sessions.ts"
 import { addFuture, type ModelConfig, type ModelRecord, type Models } from "./models.ts"
+import * as runRecords from "./runRecords.ts"
 
 /** A request to create a model, checked. */
 interface Creation extends ModelConfig {
@@ -27,6 +28,8 @@ interface Creation extends ModelConfig {
   readonly identity: unknown
   /** runs on the new model before it is available */
   readonly prepare?: ((model: Engine.EngineModel) => Effect.Effect<void, outcomes.Failure>) | undefined
+  /** path of the training state that the model is made from */
+  readonly origin?: string | undefined
   /** the body of the result */
   readonly result: unknown
 }
@@ -95,6 +98,7 @@ export const createModelFromCheckpoint = Effect.fnUntraced(function* (
     lora_config: info.lora_config,
     user_metadata,
     identity: { path: request.path, optimizer, optimizer_config, base_model, user_metadata },
+    origin: request.path,
     prepare: (model) =>
       Effect.flatMap(store.load(path), (found) => model.load(found.adapter, optimizer ? found.optimizer : undefined)),
     result: encodeLoaded({ path: request.path, model_id: id, type: "load_weights" })
@@ -143,7 +147,10 @@ const submitCreation = Effect.fnUntraced(function* (
     session.isLive()
       ? Effect.flatMap(findOrAdd(models, creation, now), submit)
       : responses.notFound(`session ${session.id} has ended`)
-  ).pipe(Effect.uninterruptible)
+  ).pipe(
+    Effect.tap(() => Effect.orDie(models.environment.records.mark())),
+    Effect.uninterruptible
+  )
 })
 
 const findOrAdd = (models: Models, creation: Creation, now: number): Effect.Effect<ModelRecord> => {
@@ -153,6 +160,7 @@ const findOrAdd = (models: Models, creation: Creation, now: number): Effect.Effe
         const { session } = creation
         const resources = yield* Scope.fork(session.resources, ExecutionStrategy.sequential)
         const record = models.add(creation, resources, now)
+        yield* runRecords.add(models.environment, record)
         yield* session.onEnd(Effect.sync(() => models.release(record)))
         return record
       })
@@ -161,16 +169,19 @@ const findOrAdd = (models: Models, creation: Creation, now: number): Effect.Effe
 
 /** Creates the model in the engine. It is released with the resources of the record. */
 const createInEngine = (
-  { environment: { engine, turns } }: Models,
+  { environment }: Models,
   record: ModelRecord,
   creation: Creation
 ): Effect.Effect<outcomes.Done, outcomes.Failure> => {
+  const { engine, turns } = environment
   const { base, id, lora_config, prepare, result, session } = creation
-  const { owner } = session.record
+  const { owner } = session
   return turns.run(fairModel.smallClaim(owner, id), engine.createModel({ base_model: base.model_name, lora_config })).pipe(
     Scope.extend(record.resources),
     Effect.map((model) => fairModel.make(turns, owner, id, model)),
     Effect.tap((model) => prepare?.(model) ?? Effect.void),
+    Effect.tap(() => runRecords.setState(environment, record, "created")),
+    Effect.tap(() => (creation.origin === undefined ? Effect.void : runRecords.setSaved(environment, record, creation.origin))),
     Effect.tap((model) => {
       record.state = { _tag: "Created", model }
       return Scope.addFinalizer(
@@ -181,10 +192,9 @@ const createInEngine = (
       )
     }),
     Effect.map(() => outcomes.done({ json: () => result })),
-    Effect.tapError((error) =>
-      Effect.sync(() => {
-        record.state = { _tag: "Failed", category: outcomes.categoryOf(error), reason: error.message }
-      })
-    )
+    Effect.tapError((error) => {
+      record.state = { _tag: "Failed", category: outcomes.categoryOf(error), reason: error.message }
+      return runRecords.setState(environment, record, "failed")
+    })
   )
 }

@@ -11,6 +11,7 @@ import * as responses from "../util/responses.ts"
 import type { Environment } from "../work/environment.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type { ModelRecord } from "./models.ts"
+import * as runRecords from "./runRecords.ts"
 import type { Operation } from "./submitOperation.ts"
 
 const encodeLoaded = Schema.encodeSync(Weights.LoadWeightsResponse)
@@ -37,6 +38,7 @@ export const loadWeights = (
         const problem = mismatch(record, request, checkpoint)
         if (problem !== undefined) return yield* new Engine.EngineError({ reason: problem, category: "user" })
         yield* model.load(checkpoint.adapter, request.optimizer ? checkpoint.optimizer : undefined)
+        yield* runRecords.setSaved(environment, record, request.path)
         const body = { path: request.path, model_id: record.id, type: "load_weights" } as const
         return outcomes.done({ json: () => encodeLoaded(body) })
       })

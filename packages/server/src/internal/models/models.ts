@@ -7,6 +7,7 @@ import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as responses from "../util/responses.ts"
 import type { Environment } from "../work/environment.ts"
+import { missingModel } from "../work/lostModels.ts"
 import type * as futures from "../work/futures.ts"
 import type * as sessions from "../work/sessions.ts"
 import { ModelQueue } from "./modelQueue.ts"
@@ -34,43 +35,17 @@ export interface ModelRecord extends ModelConfig {
   readonly resources: Scope.CloseableScope
   /** milliseconds since the epoch */
   lastRequest: number
+  /** optimizer steps that it took */
+  steps: number
   /** `<kind>/<name>` of checkpoints that queued operations will save */
   readonly names: Set<string>
   state: ModelState
-}
-
-/** What is listed of a model, also when its session has ended. @internal */
-export interface RunRecord {
-  readonly id: string
-  readonly owner: string | undefined
-  readonly base_model: string
-  readonly lora_config: Model.LoraConfig
-  readonly user_metadata: { readonly [key: string]: string } | undefined
-  /** milliseconds since the epoch */
-  readonly lastRequest: number
-  /** whether the model could not be created */
-  readonly failed: boolean
-}
-
-const toRun = (record: ModelRecord): RunRecord => {
-  const { base, id, lastRequest, lora_config, session, state, user_metadata } = record
-  return {
-    id,
-    owner: session.record.owner,
-    base_model: base.model_name,
-    lora_config,
-    user_metadata,
-    lastRequest,
-    failed: state._tag === "Failed"
-  }
 }
 
 /** @internal */
 export class Models {
   readonly environment: Environment
   private readonly records = new Map<string, ModelRecord>()
-  /** of sessions that have ended */
-  private readonly ended = new Map<string, RunRecord>()
 
   constructor(environment: Environment) {
     this.environment = environment
@@ -87,6 +62,7 @@ export class Models {
       user_metadata,
       resources,
       lastRequest: now,
+      steps: 0,
       queue: new ModelQueue({
         scope: session.workers,
         futures,
@@ -102,25 +78,14 @@ export class Models {
     return record
   }
 
-  /** All models, also those of sessions that have ended. */
-  runs(): ReadonlyArray<RunRecord> {
-    return [...this.ended.values(), ...Array.from(this.records.values(), toRun)]
-  }
-
-  /** Whether there is or was a model with this id. */
-  has(id: string): boolean {
-    return this.records.has(id) || this.ended.has(id)
-  }
-
   /** How many models belong to sessions that have not ended. */
   get size(): number {
     return this.records.size
   }
 
-  /** Keeps no more of a model than what is listed, at the end of its session. */
-  release(record: ModelRecord): void {
-    this.records.delete(record.id)
-    this.ended.set(record.id, toRun(record))
+  /** Drops a model at the end of its session. The store knows what is listed of it. */
+  release({ id }: ModelRecord): void {
+    this.records.delete(id)
   }
 
   /** The model, of any user. */
@@ -128,21 +93,17 @@ export class Models {
     return this.records.get(id)
   }
 
-  /** The user's model. */
+  /** The user's model, if this process holds it. */
   find(id: string): Effect.Effect<ModelRecord, responses.NotFound> {
     return Effect.suspend(() => {
       const record = this.records.get(id)
-      const run = this.ended.get(id)
       const missing = () => responses.notFound(`there is no model ${id}`)
-      if (run !== undefined) return currentUser.authorize(run.owner, () => endedWithSession(id), missing)
       return record === undefined
-        ? missing()
-        : currentUser.authorize(record.session.record.owner, () => Effect.succeed(record), missing)
+        ? Effect.flatMap(missingModel(this.environment, id), (rejection) => rejection)
+        : currentUser.authorize(record.session.owner, () => Effect.succeed(record), missing)
     })
   }
 }
-
-const endedWithSession = (id: string) => responses.notFound(`the session of model ${id} has ended, and it is unloaded`)
 
 /** The future of a model's operation. An unload has no `seq_id`. @internal */
 export const addFuture = (

@@ -12,6 +12,7 @@ import * as responses from "../util/responses.ts"
 import type { Environment } from "../work/environment.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type { ModelRecord } from "./models.ts"
+import * as runRecords from "./runRecords.ts"
 import type { Operation } from "./submitOperation.ts"
 import { accountOf } from "./trainingOps.ts"
 
@@ -25,7 +26,7 @@ const save = (
   record: ModelRecord,
   options: Omit<CheckpointStore.SaveOptions, "owner">
 ) => {
-  const { owner } = record.session.record
+  const { owner } = record.session
   return Effect.tap(store.save({ ...options, owner }), () =>
     Effect.flatMap(usageLog.record({ ...accountOf(record), type: "checkpoint", count: 1 }), () =>
       auditLog.record(owner, "checkpoint_created", options.path)
@@ -127,6 +128,7 @@ export const saveWeights = (
         const adapter = yield* model.adapter
         const optimizer = yield* model.optimizer
         yield* save(environment, record, { path, adapter, optimizer, overwrite, ttl_seconds, user_metadata })
+        yield* runRecords.setSaved(environment, record, TinkerPath.format(path))
         return outcomes.done({ json: () => encodeSaved({ path: TinkerPath.format(path), type: "save_weights" }) })
       })
     )
@@ -189,12 +191,12 @@ const saveAsSamplingSession = (
     run: (model) =>
       Effect.suspend(() => {
         const { fill, id } = reservation!
-        return Effect.map(model.adapter, (adapter) => {
-          fill({ base_model: record.base.model_name, adapter })
-          return outcomes.done({
-            json: () => encodeSampler({ sampling_session_id: id, type: "save_weights_for_sampler" })
-          })
-        })
+        return model.adapter.pipe(
+          Effect.flatMap((adapter) => fill({ base_model: record.base.model_name, adapter })),
+          Effect.map(() =>
+            outcomes.done({ json: () => encodeSampler({ sampling_session_id: id, type: "save_weights_for_sampler" }) })
+          )
+        )
       })
   }
 }

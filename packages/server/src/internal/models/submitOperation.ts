@@ -15,6 +15,7 @@ import { overloaded } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
 import { addFuture, type ModelRecord, type Models } from "./models.ts"
+import * as runRecords from "./runRecords.ts"
 
 /** An operation on a model, as a request describes it. @internal */
 export interface Operation {
@@ -52,6 +53,7 @@ export const submitOperation = Effect.fnUntraced(function* (
   }
   record.lastRequest = yield* Clock.currentTimeMillis
   yield* consumeRefused(record, seqId)
+  yield* runRecords.setLastRequest(models.environment, record)
   const hash = fingerprint.of({ type, identity })
   if (seqId !== undefined) {
     const before = yield* record.queue.find(seqId, hash)
@@ -126,9 +128,15 @@ export const unloadModel = Effect.fnUntraced(function* (
 ): Effect.fn.Return<futures.Receipt, responses.OperationRejection> {
   const record = yield* models.find(id)
   record.lastRequest = yield* Clock.currentTimeMillis
+  yield* runRecords.setLastRequest(models.environment, record)
   const parent = yield* outcomes.currentParentSpan
   const release = Effect.as(
-    Effect.uninterruptible(Scope.close(record.resources, Exit.void)),
+    Effect.uninterruptible(
+      Effect.andThen(
+        Scope.close(record.resources, Exit.void),
+        runRecords.setState(models.environment, record, "unloaded")
+      )
+    ),
     outcomes.done({ json: () => encodeUnloaded({ model_id: id, type: "unload_model" }) })
   )
   return yield* record.queue.close({

@@ -16,6 +16,7 @@ import * as offers from "../work/offers.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type { ModelRecord } from "./models.ts"
 import * as provenance from "./provenance.ts"
+import * as runRecords from "./runRecords.ts"
 import type { Operation } from "./submitOperation.ts"
 
 const encodePass = Schema.encodeSync(Training.ForwardBackwardOutput)
@@ -46,7 +47,7 @@ const dataProblem = (
 
 /** The account that usage is billed to. @internal */
 export const accountOf = ({ base, session }: ModelRecord) => ({
-  owner: session.record.owner,
+  owner: session.owner,
   session_id: session.id,
   base_model: base.model_name
 })
@@ -135,13 +136,21 @@ const finishPass = (
   )
 
 /** A step of AdamW. Other optimizers are rejected. @internal */
-export const optimStep = (request: typeof Training.AnyOptimStepRequest.Type): Operation =>
+export const optimStep = (
+  environment: Environment,
+  record: ModelRecord,
+  request: typeof Training.AnyOptimStepRequest.Type
+): Operation =>
   "adam_params" in request
     ? {
         type: "OptimStep",
         seqId: request.seq_id,
         identity: request.adam_params,
-        run: (model) => Effect.map(model.optimStep(request.adam_params), stepResult)
+        run: (model) =>
+          model.optimStep(request.adam_params).pipe(
+            Effect.tap(() => runRecords.addStep(environment, record)),
+            Effect.map(stepResult)
+          )
       }
     : {
         type: "OptimStep",

@@ -19,11 +19,12 @@ export const getUsage = Effect.fnUntraced(function* (
     return yield* responses.badRequest("starting_on, ending_before: pass a window of 14 days at most")
   }
   const events = yield* state.usageLog.events(from, to)
+  const sessions = yield* projects.sessionRows(state)
   const sessionIds = new Set(events.flatMap(({ session_id }) => session_id ?? []))
   return {
-    data: events.map((event) => ({ ...event, project_id: projects.projectOfSession(state, event.session_id) })),
+    data: events.map((event) => ({ ...event, project_id: projects.projectOfSession(sessions, event.session_id) })),
     sessions: Object.fromEntries(
-      Array.from(sessionIds, (id) => [id, { user_metadata: state.sessions.getRecord(id)?.user_metadata }])
+      Array.from(sessionIds, (id) => [id, { user_metadata: sessions.get(id)?.user_metadata }])
     )
   }
 })

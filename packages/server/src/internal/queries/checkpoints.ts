@@ -38,14 +38,16 @@ export const toCheckpoint = (info: CheckpointStore.Info): Checkpoint.Checkpoint 
 
 /** Checkpoints of a training run. Published ones are listed for everyone who knows the id of the run. @internal */
 export const listCheckpoints = (state: ServiceState, run: string): Query<Checkpoint.CheckpointsListResponse> =>
-  Effect.flatMap(Effect.all([listInfos(state), currentUser.CurrentUser]), ([infos, user]) => {
+  Effect.gen(function* () {
+    const infos = yield* listInfos(state)
+    const user = yield* currentUser.CurrentUser
     const listed = infos.filter(
       (info) => info.training_run_id === run && visibility.isListed(user, "accessible", info.owner, info.public)
     )
-    const isOwnModel = state.models.runs().some(({ id, owner }) => id === run && currentUser.owns(user, owner))
-    return listed.length === 0 && !isOwnModel
-      ? responses.notFound(`there is no training run ${run}`)
-      : Effect.succeed({ checkpoints: listed.map(toCheckpoint) })
+    const row = yield* Effect.orDie(state.records.runs.get({ id: run }))
+    const isOwnModel = row !== undefined && currentUser.owns(user, row.owner)
+    if (listed.length === 0 && !isOwnModel) return yield* responses.notFound(`there is no training run ${run}`)
+    return { checkpoints: listed.map(toCheckpoint) }
   })
 
 /** All checkpoints of the current user. @internal */
@@ -62,7 +64,7 @@ export const listUserCheckpoints = (
 const sortKey = (info: CheckpointStore.Info): paging.SortKey => [info.created_at, TinkerPath.format(pathOf(info))]
 
 const matches = (
-  state: ServiceState,
+  sessions: projects.SessionRows,
   user: currentUser.User,
   request: Checkpoint.CheckpointSearchRequest,
   info: CheckpointStore.Info
@@ -71,7 +73,7 @@ const matches = (
   return (
     (checkpoint_type === undefined || TinkerPath.checkpointType(pathOf(info)) === checkpoint_type) &&
     (base_models === undefined || base_models.includes(info.base_model)) &&
-    (project_ids === undefined || project_ids.includes(projects.projectOfRun(state, info.training_run_id))) &&
+    (project_ids === undefined || project_ids.includes(projects.projectOfRun(sessions, info.training_run_id))) &&
     visibility.matchesMetadata(user_metadata, info.user_metadata) &&
     visibility.isSearched(user, owner, info.owner, info.public)
   )
@@ -85,7 +87,8 @@ export const searchCheckpoints = Effect.fnUntraced(function* (
   const { cursor, limit } = request
   const user = yield* currentUser.CurrentUser
   const infos = yield* listInfos(state)
-  const matching = paging.newestFirst(infos, sortKey).filter((info) => matches(state, user, request, info))
+  const sessions = yield* projects.sessionRows(state)
+  const matching = paging.newestFirst(infos, sortKey).filter((info) => matches(sessions, user, request, info))
   const start = cursor && { time: cursor.last_created_at, name: cursor.last_checkpoint_uuid }
   const { last, page } = paging.firstPage(yield* paging.afterCursor(matching, sortKey, start), limit)
   return {

@@ -5,16 +5,15 @@ import * as currentUser from "../auth/currentUser.ts"
 import * as responses from "../util/responses.ts"
 import type { Query, ServiceState } from "./serviceState.ts"
 
-/** The base model and checkpoint of a sampler, even after its session has ended. @internal */
-export const getSampler = ({ samplers }: ServiceState, id: string): Query<Sampling.GetSamplerResponse> =>
-  Effect.suspend(() => {
+/** What a sampler samples from. @internal */
+export const getSampler = ({ records }: ServiceState, id: string): Query<Sampling.GetSamplerResponse> =>
+  Effect.flatMap(Effect.orDie(records.samplers.get({ id })), (row) => {
     const missing = () => responses.notFound(`there is no sampler ${id}`)
-    const described = samplers.describe(id)
-    if (described === undefined) return missing()
-    const { owner, ...response } = described
+    if (row === undefined) return missing()
+    const { base_model, model_path, owner } = row
     return currentUser.authorize<Sampling.GetSamplerResponse, responses.OperationRejection>(
       owner,
-      () => Effect.succeed(response),
+      () => Effect.succeed({ sampler_id: id, base_model, model_path }),
       missing
     )
   })

@@ -8,7 +8,7 @@ import type { Environment } from "../work/environment.ts"
 import type * as sessions from "../work/sessions.ts"
 
 /** @internal */
-export interface ServiceState extends Pick<Environment, "auditLog" | "engine" | "store" | "usageLog"> {
+export interface ServiceState extends Pick<Environment, "auditLog" | "engine" | "records" | "store" | "usageLog"> {
   readonly sessions: sessions.Sessions
   readonly models: models.Models
   readonly samplers: samplers.Samplers

@@ -7,7 +7,8 @@ import type * as CheckpointStore from "../../CheckpointStore.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import type * as traces from "../records/traces.ts"
 import * as responses from "../util/responses.ts"
-import type * as sessions from "../work/sessions.ts"
+import type * as Store from "../../Store.ts"
+import * as sessions from "../work/sessions.ts"
 import * as paging from "./paging.ts"
 import * as projects from "./projects.ts"
 import { listInfos, type Query, type ServiceState } from "./serviceState.ts"
@@ -49,7 +50,7 @@ const totalsBySession = (infos: ReadonlyArray<CheckpointStore.Info>): Map<string
 /** `record` is absent for a session of an earlier process; then there are checkpoints. */
 const toSummary = (
   id: string,
-  record: sessions.SessionRecord | undefined,
+  record: Store.SessionRow | undefined,
   totals: CheckpointTotals | undefined
 ): Summary => ({
   session_id: id,
@@ -74,10 +75,8 @@ const ownSessions = Effect.fnUntraced(function* (state: ServiceState) {
   const infos = (yield* listInfos(state)).filter((info) => currentUser.owns(user, info.owner))
   const totals = totalsBySession(infos)
   const summaries = new Map<string, Summary>()
-  for (const record of state.sessions.records()) {
-    if (currentUser.owns(user, record.owner)) {
-      summaries.set(record.id, toSummary(record.id, record, totals.get(record.id)))
-    }
+  for (const [id, row] of yield* projects.sessionRows(state, user.id)) {
+    summaries.set(id, toSummary(id, row, totals.get(id)))
   }
   for (const [id, sum] of totals) if (!summaries.has(id)) summaries.set(id, toSummary(id, undefined, sum))
   return paging.newestFirst(Array.from(summaries.values()), sortKey)
@@ -144,17 +143,12 @@ export const searchSessions = Effect.fnUntraced(function* (
   }
 })
 
-/** The record of a session of this process, if the current user owns it. */
-const findOwnRecord = ({ sessions }: ServiceState, id: string): Effect.Effect<sessions.SessionRecord | undefined> =>
-  Effect.map(currentUser.CurrentUser, (user) => {
-    const record = sessions.getRecord(id)
-    return record !== undefined && currentUser.owns(user, record.owner) ? record : undefined
-  })
-
-/** @internal */
-export const getOwnRecord = (state: ServiceState, id: string): Query<sessions.SessionRecord> =>
-  Effect.flatMap(findOwnRecord(state, id), (record) =>
-    record === undefined ? responses.notFound(`no session ${id}`) : Effect.succeed(record)
+const samplersOf = ({ records }: ServiceState, session: string): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(Effect.orDie(records.samplers.list({ where: { session_id: session } })), (rows) =>
+    rows
+      .slice()
+      .sort((a, b) => a.created_at - b.created_at)
+      .map(({ id }) => id)
   )
 
 /** @internal */
@@ -164,16 +158,16 @@ export const getSession = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Session.GetSessionResponse, responses.OperationRejection> {
   const runs = yield* visibleTrainingRuns(state, "owned")
   const training_run_ids = Array.from(runs.keys()).filter((run) => projects.sessionOfRun(run) === id)
-  const record = yield* findOwnRecord(state, id)
+  const record = yield* Effect.orElseSucceed(sessions.findRow(state.records, id), () => undefined)
   if (record === undefined && training_run_ids.length === 0) return yield* responses.notFound(`no session ${id}`)
   return {
     training_run_ids,
-    sampler_ids: record === undefined ? [] : state.samplers.idsOf(id),
+    sampler_ids: record === undefined ? [] : yield* samplersOf(state, id),
     user_metadata: record?.user_metadata,
     display_name: record?.display_name
   }
 })
 
-/** The operations of a session of this process. @internal */
+/** The operations of a session in this process. @internal */
 export const getTrace = (state: ServiceState, id: string): Query<traces.Trace> =>
-  Effect.map(getOwnRecord(state, id), ({ trace }) => trace)
+  Effect.map(sessions.findRow(state.records, id), () => state.sessions.traceOf(id))

@@ -4,9 +4,9 @@ import type * as TrainingRun from "@effect-tinker/api/TrainingRun"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
+import type * as Store from "../../Store.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as responses from "../util/responses.ts"
-import type * as models from "../models/models.ts"
 import { toCheckpoint } from "./checkpoints.ts"
 import * as paging from "./paging.ts"
 import * as projects from "./projects.ts"
@@ -31,19 +31,25 @@ const newestOfKind = (infos: RunInfos, kind: TinkerPath.Kind) => {
   return newest === undefined ? undefined : toCheckpoint(newest)
 }
 
-/** `record` is absent for a run of an earlier process; then there is at least one checkpoint. */
-const toTrainingRun = (id: string, record: models.RunRecord | undefined, infos: RunInfos): TrainingRun.TrainingRun => ({
+/** `row` is absent for a run that is known from its checkpoints alone. */
+const toTrainingRun = (id: string, row: Store.RunRow | undefined, infos: RunInfos): TrainingRun.TrainingRun => ({
   training_run_id: id,
-  base_model: record?.base_model ?? infos[0]!.base_model,
-  model_owner: currentUser.ownerName(record?.owner ?? infos[0]?.owner),
+  base_model: row?.base_model ?? infos[0]!.base_model,
+  model_owner: currentUser.ownerName(row?.owner ?? infos[0]?.owner),
   is_lora: true,
-  corrupted: record?.failed ?? false,
-  lora_rank: (record?.lora_config ?? infos[0]!.lora_config).rank,
-  last_request_time: DateTime.unsafeMake(record?.lastRequest ?? infos[0]!.created_at),
+  corrupted: row?.state === "failed",
+  lora_rank: (row?.lora_config ?? infos[0]!.lora_config).rank,
+  last_request_time: DateTime.unsafeMake(row?.last_request ?? infos[0]!.created_at),
   last_checkpoint: newestOfKind(infos, "weights"),
   last_sampler_checkpoint: newestOfKind(infos, "sampler_weights"),
-  user_metadata: record?.user_metadata
+  user_metadata: row?.user_metadata
 })
+
+/** The record of a run, with the latest request that this process knows of. */
+const withLastRequest = ({ models }: ServiceState, row: Store.RunRow): Store.RunRow => {
+  const live = models.get(row.id)
+  return live === undefined ? row : { ...row, last_request: live.lastRequest }
+}
 
 /** The training runs that the current user may see, by id. @internal */
 export const visibleTrainingRuns = Effect.fnUntraced(function* (state: ServiceState, scope: visibility.AccessScope) {
@@ -51,10 +57,10 @@ export const visibleTrainingRuns = Effect.fnUntraced(function* (state: ServiceSt
   const infos = yield* listInfos(state)
   const byRun = groupByRun(infos.filter((info) => visibility.isListed(user, scope, info.owner, info.public)))
   const runs = new Map<string, TrainingRun.TrainingRun>()
-  for (const record of state.models.runs()) {
-    const group = byRun.get(record.id) ?? []
-    if (group.length > 0 || currentUser.owns(user, record.owner)) {
-      runs.set(record.id, toTrainingRun(record.id, record, group))
+  for (const row of yield* Effect.orDie(state.records.runs.list())) {
+    const group = byRun.get(row.id) ?? []
+    if (group.length > 0 || currentUser.owns(user, row.owner)) {
+      runs.set(row.id, toTrainingRun(row.id, withLastRequest(state, row), group))
     }
   }
   for (const [id, group] of byRun) if (!runs.has(id)) runs.set(id, toTrainingRun(id, undefined, group))
@@ -72,19 +78,22 @@ export const listTrainingRuns = (
   state: ServiceState,
   { access_scope, project_id, ...page }: ListTrainingRuns
 ): Effect.Effect<TrainingRun.TrainingRunsResponse> =>
-  Effect.map(visibleTrainingRuns(state, access_scope), (runs) => {
-    const listed = paging
-      .newestFirst(Array.from(runs.values()), (run) => [
-        run.last_request_time === undefined ? 0 : DateTime.toEpochMillis(run.last_request_time),
-        run.training_run_id
-      ])
-      .filter(
-        ({ training_run_id }) =>
-          project_id === undefined || projects.projectOfRun(state, training_run_id) === project_id
-      )
-    const { cursor, items } = paging.pageAt(listed, page, 20)
-    return { training_runs: items, cursor }
-  })
+  Effect.map(
+    Effect.all([visibleTrainingRuns(state, access_scope), projects.sessionRows(state)]),
+    ([runs, sessions]) => {
+      const listed = paging
+        .newestFirst(Array.from(runs.values()), (run) => [
+          run.last_request_time === undefined ? 0 : DateTime.toEpochMillis(run.last_request_time),
+          run.training_run_id
+        ])
+        .filter(
+          ({ training_run_id }) =>
+            project_id === undefined || projects.projectOfRun(sessions, training_run_id) === project_id
+        )
+      const { cursor, items } = paging.pageAt(listed, page, 20)
+      return { training_runs: items, cursor }
+    }
+  )
 
 /** @internal */
 export const getTrainingRun = (

@@ -31,11 +31,6 @@ export const add = ({ events }: Trace, event: Event): void => {
   if (events.length > maxEvents) events.splice(0, maxEvents / 10)
 }
 
-/** @internal */
-export const clear = ({ events }: Trace): void => {
-  events.length = 0
-}
-
 /** Names the two tracks of a target: one for running operations, one for waiting operations. */
 const trackNames = (target: string, index: number): ReadonlyArray<object> =>
   [target, `${target} (waiting)`].map((name, i) => ({

@@ -139,8 +139,10 @@ const addFuture = (
   samplers: Samplers,
   { bytes, clock, load, record, request, seqId }: SampleSubmission
 ): futures.Entry => {
-  const { futures } = samplers.environment
-  const id = `${record.id}:${seqId ?? `unnumbered-${samplers.unnumbered++}`}`
+  const { futures, records } = samplers.environment
+  // another service, after this one, counts them from 0 again
+  const unnumbered = () => `unnumbered-${records.instance.slice(-12)}-${samplers.unnumbered++}`
+  const id = `${record.id}:${seqId ?? unnumbered()}`
   const sample_sequence_ids = Array.from({ length: request.num_samples }, (_, index) => `${id}:${index}`)
   const entry: futures.Entry = futures.add({
     receipt: { id, envelope: { sample_sequence_ids } },

@@ -1,6 +1,4 @@
 /** The samplers of the service: what each sampling session samples from, and the engine's samplers behind them. */
-import type * as Sampling from "@effect-tinker/api/Sampling"
-import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -9,9 +7,9 @@ import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
-import * as responses from "../util/responses.ts"
 import type { Environment } from "../work/environment.ts"
 import * as futures from "../work/futures.ts"
+import * as responses from "../util/responses.ts"
 import type * as outcomes from "../work/outcomes.ts"
 import type * as sessions from "../work/sessions.ts"
 import { createEngineSampler, type Source } from "./sources.ts"
@@ -48,9 +46,11 @@ export interface SamplerRecord {
   readonly completions: Map<number, Completions>
   /** absent until the save that creates it has run */
   source: Source | undefined
+  /** whether it sampled from weights in memory, which ended with the process of an earlier service */
+  readonly isLost?: boolean | undefined
 }
 
-type RecordOptions = Pick<SamplerRecord, "id" | "session" | "fingerprint" | "source">
+type RecordOptions = Pick<SamplerRecord, "id" | "session" | "fingerprint" | "source" | "isLost">
 
 /** The completed samples of one client, in order of completion. @internal */
 export interface Completions {
@@ -73,8 +73,6 @@ export class Samplers {
   /** how many samples had no `seq_id` */
   unnumbered = 0
   private readonly engineSamplers: EngineSamplers
-  private readonly descriptions = new Map<string, Description>()
-  private readonly idsBySession = new Map<string, Array<string>>()
   private readonly loadsByUser = new Map<string | undefined, futures.SessionLoad>()
 
   constructor(options: {
@@ -91,29 +89,26 @@ export class Samplers {
     return { ...options, requests: new Map(), joined: 0, completions: new Map() }
   }
 
-  /** Adds the record of a sampling session. */
-  register(options: RecordOptions & { readonly session: sessions.Session }): SamplerRecord {
-    const { id, session, source } = options
-    const record = this.makeRecord(options)
-    this.records.set(id, record)
-    session.samplers.add(id)
-    if (source !== undefined) this.describeAs(session, id, source)
-    return record
-  }
-
   /** The user's sampling session. */
   find(id: string): Effect.Effect<SamplerRecord, responses.OperationRejection> {
     return Effect.suspend(() => {
       const record = this.records.get(id)
       const missing = () => responses.notFound(`there is no sampling session ${id}`)
-      return record?.source === undefined || record.session === undefined
-        ? missing()
-        : currentUser.authorize<SamplerRecord, responses.OperationRejection>(
-            record.session.record.owner,
-            () => Effect.succeed(record),
-            missing
-          )
+      if (record?.session === undefined) return missing()
+      const found = () => {
+        if (record.isLost === true) return lost(id)
+        return record.source === undefined ? missing() : Effect.succeed(record)
+      }
+      return currentUser.authorize<SamplerRecord, responses.OperationRejection>(record.session.owner, found, missing)
     })
+  }
+
+  /** Adds a sampling session that this process serves. */
+  register(options: RecordOptions & { readonly session: sessions.Session }): SamplerRecord {
+    const record = this.makeRecord(options)
+    this.records.set(options.id, record)
+    options.session.samplers.add(options.id)
+    return record
   }
 
   /** The engine's sampler of a record: created on demand, released when idle. */
@@ -130,24 +125,6 @@ export class Samplers {
     return load
   }
 
-  /** Sets what a sampler samples from, and remembers it after the end of its session. */
-  describeAs(session: sessions.Session, id: string, { base_model, stored }: Source): void {
-    const model_path = stored === undefined ? undefined : TinkerPath.format(stored.path)
-    this.descriptions.set(id, { owner: session.record.owner, sampler_id: id, base_model, model_path })
-    const ids = this.idsBySession.get(session.id)
-    if (ids === undefined) this.idsBySession.set(session.id, [id])
-    else ids.push(id)
-  }
-
-  describe(id: string): Description | undefined {
-    return this.descriptions.get(id)
-  }
-
-  /** The samplers that a session created. */
-  idsOf(session: string): ReadonlyArray<string> {
-    return this.idsBySession.get(session) ?? []
-  }
-
   /** Removes the sampling sessions of a session, and what was recorded of their samples. */
   release({ id, samplers }: sessions.Session): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -160,10 +137,10 @@ export class Samplers {
   }
 }
 
-/** @internal */
-export interface Description extends Sampling.GetSamplerResponse {
-  readonly owner: string | undefined
-}
+const lost = (id: string) =>
+  responses.notFound(
+    `sampling session ${id} sampled from weights in memory, which ended with the process of the service: save them again`
+  )
 
 /** @internal */
 export const make = (environment: Environment): Effect.Effect<Samplers, never, Scope.Scope> =>

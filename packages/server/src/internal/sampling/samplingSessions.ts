@@ -1,6 +1,10 @@
 /** Sampling sessions: created by a request or by a save, joined by further clients. */
 import type * as Sampling from "@effect-tinker/api/Sampling"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Store from "../../Store.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as responses from "../util/responses.ts"
 import type * as sessions from "../work/sessions.ts"
@@ -10,8 +14,52 @@ import { checkSource, resolveSource, type Source, sourceId } from "./sources.ts"
 /** The id of a sampling session that a save will fill. @internal */
 export interface Reservation {
   readonly id: string
-  readonly fill: (source: Source) => void
+  readonly fill: (source: Source) => Effect.Effect<void>
 }
+
+const rowOf = (
+  { fingerprint, id, joined }: SamplerRecord,
+  session: sessions.Session,
+  { adapter, base_model, stored }: Source,
+  now: number
+): Store.SamplerRow => ({
+  id,
+  session_id: session.id,
+  owner: session.owner,
+  base_model,
+  model_path: stored === undefined ? undefined : TinkerPath.format(stored.path),
+  revision: stored?.revision,
+  delegated_read_as: stored?.reader.delegatedReadAs,
+  ephemeral: adapter !== undefined,
+  fingerprint,
+  joined,
+  created_at: now
+})
+
+/** Records a sampling session. The record is committed with the next group. */
+const recordSampler = ({ environment }: Samplers, record: SamplerRecord, session: sessions.Session, source: Source) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    environment.records.samplers.later.put(rowOf(record, session, source, now))
+  )
+
+const storedSource = ({ delegated_read_as, model_path, owner, revision }: Store.SamplerRow): Source["stored"] => {
+  const path = Option.getOrUndefined(TinkerPath.parse(model_path ?? ""))
+  if (path === undefined || revision === undefined) return undefined
+  return { path, revision, reader: { id: owner, delegatedReadAs: delegated_read_as } }
+}
+
+/** Serves the sampling sessions of a session on that an earlier process served. @internal */
+export const restoreSamplingSessions = (samplers: Samplers, session: sessions.Session): Effect.Effect<void> =>
+  Effect.map(
+    Effect.orDie(samplers.environment.records.samplers.list({ where: { session_id: session.id } })),
+    (rows) => {
+      for (const row of rows) {
+        const { base_model, ephemeral, fingerprint, id, joined } = row
+        const source: Source = { base_model, stored: storedSource(row) }
+        samplers.register({ id, session, fingerprint, source, isLost: ephemeral }).joined = joined
+      }
+    }
+  )
 
 const samplerId = (session: sessions.Session, seqId: number) => `${session.id}:sample:${seqId}`
 
@@ -36,9 +84,10 @@ export const createSamplingSession = Effect.fnUntraced(function* (
   const source = yield* resolveSource(samplers.environment, request)
   return yield* Effect.flatMap(findSame, (before) => {
     if (!session.isLive()) return responses.notFound(`session ${session.id} has ended`)
-    if (before === undefined) samplers.register({ id, session, fingerprint: hash, source })
-    return Effect.succeed(id)
-  })
+    if (before !== undefined) return Effect.succeed(id)
+    const record = samplers.register({ id, session, fingerprint: hash, source })
+    return Effect.as(recordSampler(samplers, record, session, source), id)
+  }).pipe(Effect.tap(() => Effect.orDie(samplers.environment.records.mark())))
 })
 
 /** Takes the id of a sampling session, the next free one if `requested` is absent, for a save to fill. @internal */
@@ -57,7 +106,7 @@ export const reserveSamplingSession = (
     id,
     fill: (source) => {
       record.source = source
-      samplers.describeAs(session, id, source)
+      return recordSampler(samplers, record, session, source)
     }
   }
 }
@@ -66,7 +115,11 @@ export const reserveSamplingSession = (
 export const joinSamplingSession = (
   samplers: Samplers,
   id: string
-): Effect.Effect<number, responses.OperationRejection> => Effect.map(samplers.find(id), (record) => ++record.joined)
+): Effect.Effect<number, responses.OperationRejection> =>
+  Effect.flatMap(samplers.find(id), (record) => {
+    const joined = ++record.joined
+    return Effect.as(Effect.orDie(samplers.environment.records.samplers.patch({ id, joined })), joined)
+  })
 
 /**
  * The sampler of a request: its sampling session, or one that is made for it from a base model or a checkpoint. A session

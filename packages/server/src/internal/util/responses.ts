@@ -25,6 +25,10 @@ export const forbidden = (detail: string) => new ErrorResponse.ForbiddenResponse
 /** 404 @internal */
 export const notFound = (detail: string) => new ErrorResponse.NotFoundResponse({ detail })
 
+/** 404 for a model that ended with its process @internal */
+export const modelLost = (detail: string, model_lost: ErrorResponse.ModelLost) =>
+  new ErrorResponse.NotFoundResponse({ detail, model_lost })
+
 /** 409 @internal */
 export const conflict = (detail: string) => new ErrorResponse.ConflictResponse({ detail })
 

@@ -2,6 +2,7 @@
 import type * as Scope from "effect/Scope"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
+import type * as Store from "../../Store.ts"
 import type * as auditLog from "../records/auditLog.ts"
 import type * as usageLog from "../records/usageLog.ts"
 import type { Turns } from "../turns/turns.ts"
@@ -14,6 +15,7 @@ import type { StabilityRecords } from "./stability.ts"
 export interface Environment {
   readonly engine: Engine.Service
   readonly store: CheckpointStore.Service
+  readonly records: Store.Service
   readonly futures: futures.Futures
   readonly usageLog: usageLog.UsageLog
   readonly auditLog: auditLog.AuditLog

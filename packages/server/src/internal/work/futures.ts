@@ -77,6 +77,8 @@ export interface Entry {
   readonly touch: Effect.Effect<void>
   /** interrupts the operation; absent if it cannot be cancelled */
   cancel?: Effect.Effect<void>
+  /** waits until the records of the operation are committed: until then its result must not be delivered */
+  recorded?: Effect.Effect<void>
 }
 
 // for one session: more than clients have in flight
@@ -100,8 +102,12 @@ export class Futures {
   private readonly stopped = makeDeferredUnsafe<void>()
   private readonly loads = new Map<string | undefined, UserLoad>()
 
-  constructor(retention: Duration.Duration) {
+  /** makes an effect that waits until all is committed that was recorded by now */
+  private readonly mark: () => Effect.Effect<void>
+
+  constructor(retention: Duration.Duration, mark: () => Effect.Effect<void> = () => Effect.void) {
     this.retentionMillis = Duration.toMillis(retention)
+    this.mark = mark
   }
 
   /** What the operations of a user hold. */
@@ -123,7 +129,7 @@ export class Futures {
 
   /** Sets the outcome of a future. The first outcome stays. */
   complete(entry: Entry, outcome: outcomes.Outcome): Effect.Effect<void> {
-    return Effect.flatMap(Deferred.succeed(entry.result, outcome), (isFirst) => {
+    return Effect.flatMap(this.settle(entry, outcome), (isFirst) => {
       if (!isFirst) return Effect.void
       const { user } = entry.load
       user.pending--
@@ -214,6 +220,13 @@ export class Futures {
   /** Ends all waits, and every later one at once. */
   get stopWaiting(): Effect.Effect<void> {
     return Effect.asVoid(Deferred.succeed(this.stopped, undefined))
+  }
+
+  private settle(entry: Entry, outcome: outcomes.Outcome): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      entry.recorded ??= this.mark()
+      return Deferred.succeed(entry.result, outcome)
+    })
   }
 
   private recordCompletion(entry: Entry, outcome: outcomes.Outcome, now: number): void {

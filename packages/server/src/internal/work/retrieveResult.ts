@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as responses from "../util/responses.ts"
 import type { Environment } from "./environment.ts"
 import type * as futures from "./futures.ts"
+import { missingRequest } from "./lostModels.ts"
 import type * as outcomes from "./outcomes.ts"
 
 /** What a poll finds. @internal */
@@ -21,7 +22,9 @@ export const retrieveResult = Effect.fnUntraced(function* (
   format: outcomes.Format
 ): Effect.fn.Return<Retrieved, responses.NotFound | responses.Gone> {
   const { futures, settings } = environment
-  const entry = yield* futures.find(request_id)
+  const entry = yield* Effect.catchTag(futures.find(request_id), "NotFoundResponse", (rejection) =>
+    Effect.flatMap(missingRequest(environment, request_id, rejection), (missing) => missing)
+  )
   yield* entry.touch
   const waited = yield* futures.awaitOutcome(entry, settings.longPoll)
   if (Option.isNone(waited)) {
@@ -29,6 +32,7 @@ export const retrieveResult = Effect.fnUntraced(function* (
     return { _tag: "TryAgain", body: { type: "try_again", request_id, ...state } }
   }
   const outcome = waited.value
+  yield* entry.recorded ?? Effect.void
   if (outcome._tag === "Done") return yield* deliver(environment, entry, outcome, format, allow_metadata_only)
   futures.markDelivered(entry, 0)
   return outcome

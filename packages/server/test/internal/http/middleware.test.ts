@@ -1,4 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { assert, describe, it } from "@effect/vitest"
@@ -29,7 +30,10 @@ describe("an error that no handler expects", () => {
         })
       )
       const context = yield* Layer.build(
-        NodeServer.layer().pipe(Layer.provide([TestEngine.layer(), layerBroken]), Layer.provide(logger))
+        NodeServer.layer().pipe(
+          Layer.provide([TestEngine.layer(), layerBroken, Store.layerMemory]),
+          Layer.provide(logger)
+        )
       )
       const port = Number(new URL(yield* Effect.provide(NodeServer.baseUrl, context)).port)
       const get = (path: string) => rawRequest(port, "GET", `/api/v1${path}`, { host: "localhost" })

@@ -1,4 +1,5 @@
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Store from "@effect-tinker/server/Store"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -67,7 +68,8 @@ describe("saving weights", () => {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped()
       const service = InProcessHttpClient.layer().pipe(
-        Layer.provide([TestEngine.layer(), CheckpointStore.layerFileSystem(directory)])
+        Layer.provide([TestEngine.layer(), CheckpointStore.layerFileSystem(directory)]),
+        Layer.provide(Store.layerMemory)
       )
       const [path, loss] = yield* Effect.gen(function* () {
         const model = yield* createModel(yield* createSession)

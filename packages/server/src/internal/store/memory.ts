@@ -1,0 +1,85 @@
+/** The store in memory: its rows outlive a service, if they are passed to the next. */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Backend, Filter, Locks } from "./backend.ts"
+import type { Mutation } from "./mutations.ts"
+import { type AnyRow, keyOf, type Table } from "./tables.ts"
+
+/** All rows, by table and key, and the locks that are held. @internal */
+export interface MemoryState {
+  readonly tables: Map<string, Map<string, AnyRow>>
+  readonly locks: Set<string>
+}
+
+/** @internal */
+export const makeState = (): MemoryState => ({ tables: new Map(), locks: new Set() })
+
+const rowsOf = ({ tables }: MemoryState, name: string): Map<string, AnyRow> => {
+  const before = tables.get(name)
+  if (before !== undefined) return before
+  const rows = new Map<string, AnyRow>()
+  tables.set(name, rows)
+  return rows
+}
+
+const apply = (state: MemoryState, { _tag, row, table }: Mutation): void => {
+  const rows = rowsOf(state, table.name)
+  const key = keyOf(table, row)
+  const before = rows.get(key)
+  if (_tag === "Remove") rows.delete(key)
+  else if (_tag === "Patch") {
+    if (before !== undefined) rows.set(key, { ...before, ...row })
+  } else {
+    const { adds } = table
+    const total =
+      adds === undefined || before === undefined ? row : { ...row, [adds]: Number(before[adds]) + Number(row[adds]) }
+    rows.set(key, total)
+  }
+}
+
+const matches = <Row>(row: Row, { ownedBy, range, where = {} }: Filter<Row>): boolean => {
+  const { owner } = row as { readonly owner?: string | undefined }
+  if (ownedBy !== undefined && owner !== undefined && owner !== ownedBy) return false
+  if (range !== undefined) {
+    const value = Number(row[range.column])
+    if (!(value >= range.from && value < range.to)) return false
+  }
+  return Object.entries(where).every(([column, value]) => row[column as keyof Row] === value)
+}
+
+/** With a delay, commits take that long, and end with the process like those of a database. @internal */
+export const makeBackend = (
+  state: MemoryState,
+  delay: Duration.Duration | undefined,
+  isDead: () => boolean
+): Backend => ({
+  commit: (mutations) => {
+    const all = Effect.sync(() => {
+      if (!isDead()) for (const mutation of mutations) apply(state, mutation)
+    })
+    return delay === undefined ? all : Effect.delay(all, delay)
+  },
+  commitNow: delay === undefined ? (mutation) => apply(state, mutation) : undefined,
+  select: <Row>(table: Table<Row>, filter: Filter<Row>) =>
+    Effect.sync(() =>
+      (Array.from(rowsOf(state, table.name).values()) as Array<Row>).filter((row) => matches(row, filter))
+    ),
+  insertIfAbsent: <Row>(table: Table<Row>, row: Row) =>
+    Effect.sync(() => {
+      const rows = rowsOf(state, table.name)
+      const key = keyOf(table, row)
+      if (rows.has(key) || isDead()) return false
+      rows.set(key, row as AnyRow)
+      return true
+    })
+})
+
+/** @internal */
+export const makeLocks = ({ locks }: MemoryState): Locks => ({
+  hold: (name) =>
+    Effect.acquireRelease(
+      Effect.sync(() => !locks.has(name) && locks.add(name) !== undefined),
+      (held) => Effect.sync(() => held && locks.delete(name))
+    ),
+  isHeld: (name) => Effect.sync(() => locks.has(name))
+})
