@@ -54,7 +54,7 @@ export const allowedRooms = {
     effect: ["util"],
     network: ["platform"],
     limits: ["util", "Session"],
-    session: ["util", "ClientFlags", "RetryPolicy", "TinkerClient"],
+    session: ["util", "ClientFlags", "RetryPolicy", "Session", "TinkerClient"],
     auth: ["effect", "platform", "util", "ClientFlags", "Credentials", "RetryPolicy"],
     codec: ["effect"],
     telemetry: ["platform", "util", "effect"],
@@ -80,6 +80,7 @@ export const allowedRooms = {
     training: [
       "platform",
       "limits",
+      "session",
       "codec",
       "submissions",
       "CustomLoss",

@@ -7,7 +7,8 @@ import type { DurationInput } from "./internal/util/duration.ts"
 
 /**
  * `serverError` is a 5xx, before or after the service handled the request. `burst` is a 5xx to all requests of the next
- * seconds. `tooMany` is a 429, `timeout` a 408, `emptyBadRequest` a 400 without a body. The others are named as in `Fault`.
+ * seconds. `tooMany` is a 429, `timeout` a 408, `emptyBadRequest` a 400 without a body. `refusal` is a 401, 403, 413 or 422
+ * to an operation of a model, which the service does not get to see. The others are named as in `Fault`.
  *
  * @since 0.1.0
  * @category models
@@ -22,6 +23,7 @@ export type Kind =
   | "tooMany"
   | "timeout"
   | "emptyBadRequest"
+  | "refusal"
   | "duplicate"
   | "delay"
   | "cutBody"

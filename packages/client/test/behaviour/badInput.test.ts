@@ -27,6 +27,21 @@ const cases: ReadonlyArray<{
       )
   },
   {
+    name: "a datum that is longer than the model's context",
+    path: "data[1].model_input",
+    run: (training) =>
+      training.forwardBackward(
+        [
+          good,
+          Datum.fromPromptCompletion(
+            Array.from({ length: 1025 }, () => 1),
+            [2]
+          )
+        ],
+        "cross_entropy"
+      )
+  },
+  {
     name: "a missing loss input",
     path: "data[0].loss_fn_inputs.advantages",
     run: (training) =>

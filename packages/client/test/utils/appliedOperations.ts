@@ -12,9 +12,13 @@ export interface Submitted {
   readonly tag: number
   readonly datums: number
   readonly changesTraining: boolean
-  /** `undefined` if the caller was interrupted during the submission */
-  seqIds: ReadonlyArray<number> | undefined
+  /** how many requests it was split into; 0 if it was not submitted */
+  requests: number
+  /** none if the caller was interrupted before the submission; they change when others leave some unused */
+  seqIds: () => ReadonlyArray<number>
   exit: Exit.Exit<unknown, unknown> | undefined
+  /** how many operations were submitted before the program saw the exit */
+  seenBefore: number
 }
 
 /** The operations of one model, in the order of their submission. */
@@ -54,8 +58,10 @@ const checkOrder = (applied: ReadonlyArray<Simulator.Applied>): ReadonlyArray<st
     i > 0 && seq_id <= applied[i - 1]!.seq_id ? [`seq_id ${seq_id} was applied after ${applied[i - 1]!.seq_id}`] : []
   )
 
+export const nameOf = ({ kind, tag }: Submitted) => `${kind} ${tag}`
+
 /** How often each operation was applied, by kind and tag: its sequence number might be wrong. */
-const countApplications = (applied: ReadonlyArray<Simulator.Applied>): ReadonlyMap<string, number> => {
+export const countApplications = (applied: ReadonlyArray<Simulator.Applied>): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>()
   for (const one of applied) {
     const tag = tagOf(one)
@@ -67,12 +73,23 @@ const countApplications = (applied: ReadonlyArray<Simulator.Applied>): ReadonlyM
 const describeOperation = ({ exit, kind, seqIds, tag }: Submitted) => {
   const outcome =
     exit === undefined ? "" : Exit.isSuccess(exit) ? ", succeeded" : `, ${errorOf(exit)?._tag ?? "interrupted"}`
-  return `${kind} ${tag} (seq_id ${seqIds?.join(", ") ?? "unknown"}${outcome})`
+  return `${kind} ${tag} (seq_id ${seqIds().join(", ")}${outcome})`
+}
+
+// what the service rejected for certain, or the client did not send
+const refusals = ["BadRequest", "Unauthorized", "PermissionDenied", "InvalidInput", "StepRefused", "PartialGradient"]
+
+/** Whether the program cannot know that nothing of an operation was applied: nothing may follow it. */
+const isLost = ({ exit, kind }: Submitted): boolean => {
+  if (exit === undefined || Exit.isSuccess(exit)) return false
+  const tag = errorOf(exit)?._tag ?? ""
+  // RequestFailed means that the service ran the operation; a load fails for lack of the checkpoint
+  return tag !== "RequestFailed" && !refusals.includes(tag) && !(tag === "NotFound" && kind === "LoadWeights")
 }
 
 /** Checks one operation: its exit, and how often it was applied. */
 const checkOperation = (submitted: Submitted, applications: number): ReadonlyArray<string> => {
-  const { datums, exit, seqIds } = submitted
+  const { datums, exit, requests } = submitted
   const problems: Array<string> = []
   if (
     exit !== undefined &&
@@ -83,7 +100,7 @@ const checkOperation = (submitted: Submitted, applications: number): ReadonlyArr
     problems.push(`died: ${Cause.pretty(exit.cause)}`)
   }
   // a batch may be split into as many requests as it has datums
-  const most = seqIds?.length ?? Math.max(1, datums)
+  const most = requests > 0 ? requests : Math.max(1, datums)
   if (applications > most) problems.push(`was applied ${applications} times instead of ${most}`)
   return problems
 }
@@ -93,34 +110,40 @@ export const checkModel = (log: ModelLog, all: ReadonlyArray<Simulator.Applied>)
   const applied = all.filter(({ model_id, type }) => model_id === log.modelId && type !== "CreateModel")
   const problems: Array<string> = [...checkOrder(applied)]
   const applications = countApplications(applied)
-  const submittedNames = new Set(log.submitted.map(({ kind, tag }) => `${kind} ${tag}`))
+  // a forward pass may take the number of a chunk that was not sent
+  const submittedNames = new Set(
+    log.submitted.flatMap((one) => [nameOf(one), ...(one.kind === "ForwardBackward" ? [`Forward ${one.tag}`] : [])])
+  )
   for (const name of applications.keys()) {
     if (!submittedNames.has(name)) problems.push(`${name} was applied, and was never submitted`)
   }
   const bySeqId = new Map(applied.map((one) => [one.seq_id, one]))
   let lastSeqId = 0
+  let isInDoubt = false
   // the first operation that should have changed the model and did not
   let missing: Submitted | undefined
   for (const submitted of log.submitted) {
-    const { changesTraining, exit, kind, seqIds = [], tag } = submitted
+    const { changesTraining, exit, kind, tag } = submitted
     const error = exit === undefined ? undefined : errorOf(exit)
     const report = (problem: string) => problems.push(`${describeOperation(submitted)} ${problem}`)
     checkOperation(submitted, applications.get(`${kind} ${tag}`) ?? 0).forEach(report)
-    for (const seqId of seqIds) {
-      if (seqId <= lastSeqId) report(`has a sequence number below ${lastSeqId}`)
+    isInDoubt ||= isLost(submitted)
+    for (const seqId of submitted.seqIds()) {
+      // reads go on with the numbers that are in doubt
+      if (seqId <= lastSeqId && (changesTraining || !isInDoubt)) report(`has a sequence number below ${lastSeqId}`)
       lastSeqId = seqId
       const found = bySeqId.get(seqId)
       if (found === undefined) {
         if (exit !== undefined && Exit.isSuccess(exit)) report("was not applied")
-        // RequestFailed means that the service ran the operation; after any other failure nothing may follow
-        const isLost = exit !== undefined && Exit.isFailure(exit) && error?._tag !== "RequestFailed"
-        if (isLost && changesTraining) missing ??= submitted
+        if (isLost(submitted) && changesTraining) missing ??= submitted
         continue
       }
-      if (found.type !== kind) report(`was applied as ${found.type}`)
+      const isFilled = kind === "ForwardBackward" && found.type === "Forward" && exit?._tag === "Failure"
+      if (found.type !== kind && !isFilled) report(`was applied as ${found.type}`)
       const foundTag = tagOf(found)
       if (foundTag !== undefined && foundTag !== tag) report(`was applied as operation ${foundTag}`)
       if (error?._tag === "ClientBroken") report("reports that it was not sent, but was applied")
+      if (isFilled) continue
       if (missing !== undefined && changesTraining) {
         report(`was applied although ${missing.kind} ${missing.tag} before it was not`)
       }

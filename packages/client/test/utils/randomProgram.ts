@@ -11,6 +11,7 @@ import { Cause, Clock, Effect, Exit, Layer, Logger, LogLevel, Redacted } from "e
 import { PCGRandom } from "effect/Utils"
 import * as limits from "../../src/internal/limits/sessionLimits.ts"
 import { checkModel, errorOf, type ModelLog } from "./appliedOperations.ts"
+import { checkSteps } from "./appliedSteps.ts"
 import { trainingProgram } from "./randomTraining.ts"
 import { over } from "./services.ts"
 
@@ -24,7 +25,11 @@ const plan = (seed: number) => {
   return {
     chance,
     oneOf,
-    weather: { ...weather, rate: weather.rate * oneOf([0.3, 1, 2]) },
+    weather: {
+      ...weather,
+      rate: weather.rate * oneOf([0.3, 1, 2]),
+      kinds: { ...weather.kinds, refusal: oneOf([0, 0, 1, 6]) }
+    },
     cycle: oneOf([0, 0, 2000, 10_000]),
     turns: oneOf(["fair", "shuffled"] as const),
     server: {
@@ -204,7 +209,8 @@ export const check = (
     }
     const { applied, deliveries, millis } = report.exit.value
     for (const log of logs) {
-      problems.push(...checkModel(log, applied).map((problem) => `${log.modelId.slice(-9)}: ${problem}`))
+      const found = [...checkModel(log, applied), ...checkSteps(log, applied)]
+      problems.push(...found.map((problem) => `${log.modelId.slice(-9)}: ${problem}`))
       for (const { exit } of log.submitted) {
         const error = exit === undefined ? undefined : errorOf(exit)
         if (error !== undefined) countError(run, error)

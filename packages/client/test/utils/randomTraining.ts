@@ -8,7 +8,7 @@ import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { Effect, Exit, Fiber } from "effect"
 import type { PCGRandom } from "effect/Utils"
-import { type ModelLog, type Submitted, tokensOf } from "./appliedOperations.ts"
+import { errorOf, type ModelLog, type Submitted, tokensOf } from "./appliedOperations.ts"
 
 type Future = TinkerFuture.TinkerFuture<unknown>
 
@@ -25,10 +25,11 @@ interface Program {
   nextTag: number
 }
 
-/** Awaits a future, and logs its exit. */
-const settle = ([submitted, future]: readonly [Submitted, Future]) =>
+/** Awaits a future, and logs its exit, and what was submitted before the program has seen that. */
+const settle = (log: ModelLog, [submitted, future]: readonly [Submitted, Future]) =>
   Effect.map(Fiber.await(future), (exit) => {
     submitted.exit = exit
+    submitted.seenBefore = Math.min(submitted.seenBefore, log.submitted.length)
     return exit
   })
 
@@ -46,20 +47,22 @@ const submit = (
       tag: program.nextTag++,
       datums,
       changesTraining,
-      seqIds: undefined,
-      exit: undefined
+      requests: 0,
+      seqIds: () => [],
+      exit: undefined,
+      seenBefore: Number.POSITIVE_INFINITY
     }
     program.log.submitted.push(submitted)
-    return Effect.tap(Effect.uninterruptible(Effect.either(make(submitted.tag))), (made) =>
-      Effect.sync(() => {
-        if (made._tag === "Left") {
-          program.problems.push(`${kind} ${submitted.tag} was rejected: ${String(made.left)}`)
-          return
-        }
-        submitted.seqIds = made.right.seqIds
-        program.pending.push([submitted, made.right])
-      })
-    )
+    return Effect.map(Effect.either(make(submitted.tag)), (made) => {
+      if (made._tag === "Left") {
+        program.problems.push(`${kind} ${submitted.tag} was rejected: ${String(made.left)}`)
+        return
+      }
+      const future = made.right
+      submitted.requests = future.seqIds.length
+      submitted.seqIds = () => future.seqIds
+      program.pending.push([submitted, future])
+    }).pipe(Effect.uninterruptible)
   })
 
 const dataFor = (tag: number, count: number) =>
@@ -83,12 +86,47 @@ const step = (program: Program) =>
     submit(program, "OptimStep", true, 0, (tag) => program.training.optimStep({ learning_rate: tag / 2 ** 20 }))
   )
 
+/** A pass whose loss the service does not know: all its chunks are refused. */
+const refusedPass = (program: Program) =>
+  Effect.suspend(() => {
+    const count = 1 + program.chance.integer(3)
+    return submit(program, "ForwardBackward", true, count, (tag) =>
+      program.training.forwardBackward(dataFor(tag, count), "nope" as "cross_entropy")
+    )
+  })
+
+const image = { type: "image", format: "png", data: new Uint8Array(3), expected_tokens: 3 } as const
+
+/** A batch with an image, which the service does not read: one of its chunks is refused. */
+const spoiltPass = (program: Program) =>
+  Effect.suspend(() => {
+    const count = 2 + program.chance.integer(2)
+    const spoilt = program.chance.integer(count)
+    return submit(program, "ForwardBackward", true, count, (tag) => {
+      const withImage = { ...Datum.fromPromptCompletion(tokensOf(tag), [1]), model_input: { chunks: [image] } }
+      const data = dataFor(tag, count).map((datum, i) => (i === spoilt ? withImage : datum))
+      return program.training.forwardBackward(data, "cross_entropy")
+    })
+  })
+
+/** A step of an optimizer that the service does not have, or a load of a checkpoint that does not exist. */
+const refusedUpdate = (program: Program) =>
+  Effect.suspend(() =>
+    program.chance.integer(2) === 0
+      ? submit(program, "OptimStep", true, 0, () =>
+          program.training.optimizerStep({ type: "dimuon", learning_rate: 1 } as never)
+        )
+      : submit(program, "LoadWeights", true, 0, () =>
+          program.training.loadState(`tinker://${program.training.modelId}/weights/none`)
+        )
+  )
+
 const lastPending = ({ pending }: Program) => pending[pending.length - 1]!
 
 const saveState = (program: Program) =>
   Effect.gen(function* () {
     yield* submit(program, "SaveWeights", false, 0, (tag) => program.training.saveState(`state-${tag}`))
-    const exit = yield* settle(lastPending(program))
+    const exit = yield* settle(program.log, lastPending(program))
     if (Exit.isSuccess(exit)) program.paths.push((exit.value as { readonly path: string }).path)
   })
 
@@ -111,8 +149,7 @@ const interruptedStep = (program: Program) =>
 const abandonedStep = (program: Program) =>
   Effect.gen(function* () {
     yield* step(program)
-    const [, future] = lastPending(program)
-    yield* Effect.timeoutOption(Effect.exit(Fiber.join(future)), 1 + program.chance.integer(3000))
+    yield* Effect.timeoutOption(settle(program.log, lastPending(program)), 1 + program.chance.integer(3000))
   })
 
 const sample = (client: SamplingClient.SamplingClient, n: number, limit: number) =>
@@ -128,12 +165,15 @@ const saveAndSample = ({ chance, log, problems, training }: Program) =>
       tag: 0,
       datums: 0,
       changesTraining: false,
-      seqIds: undefined,
-      exit: undefined
+      requests: 1,
+      seqIds: () => [],
+      exit: undefined,
+      seenBefore: Number.POSITIVE_INFINITY
     }
     log.submitted.push(submitted)
     const exit = yield* Effect.exit(training.saveWeightsAndGetSamplingClient())
     submitted.exit = exit
+    submitted.seenBefore = log.submitted.length
     if (Exit.isFailure(exit)) return
     const samples = yield* Effect.forEach(
       Array.from({ length: 1 + chance.integer(4) }, (_, n) => n),
@@ -153,11 +193,12 @@ const stepAhead = (program: Program) =>
   Effect.gen(function* () {
     const { chance, pending } = program
     yield* step(program)
-    if (chance.integer(2) === 0) yield* Effect.forEach(pending.splice(0, pending.length - 2), settle)
+    if (chance.integer(2) === 0)
+      yield* Effect.forEach(pending.splice(0, pending.length - 2), (one) => settle(program.log, one))
   })
 
 const runOperation = (program: Program): Effect.Effect<unknown> => {
-  switch (program.chance.integer(10)) {
+  switch (program.chance.integer(14)) {
     case 0:
       return pass(program, "forward")
     case 1:
@@ -172,10 +213,45 @@ const runOperation = (program: Program): Effect.Effect<unknown> => {
       return Effect.sleep(program.chance.integer(15_000))
     case 6:
       return saveAndSample(program)
+    case 7:
+      return Effect.andThen(refusedPass(program), program.chance.integer(2) === 0 ? Effect.void : stepAhead(program))
+    case 8:
+      return Effect.andThen(spoiltPass(program), program.chance.integer(2) === 0 ? Effect.void : stepAhead(program))
+    case 9:
+      return refusedUpdate(program)
     default:
       return stepAhead(program)
   }
 }
+
+const settleAll = ({ log, pending }: Program) => Effect.forEach(pending, (one) => settle(log, one), { discard: true })
+
+/** What is called after all failures were seen is a new step, unless a gradient still waits for an optimizer step. */
+const finalStep = (program: Program) =>
+  Effect.gen(function* () {
+    const { log, problems } = program
+    const call = (submitting: Effect.Effect<void, unknown>) =>
+      Effect.map(
+        Effect.zipRight(
+          submitting,
+          Effect.suspend(() => settle(log, lastPending(program)))
+        ),
+        (exit) => errorOf(exit)
+      )
+    const update = submit(program, "OptimStep", true, 0, (tag) =>
+      program.training.optimStep({ learning_rate: tag / 2 ** 20 })
+    )
+    const first = yield* call(pass(program, "forwardBackward"))
+    const waits = first?._tag === "StepRefused" && first.reason === "GradientWaits"
+    const passed = waits ? Effect.zipRight(call(update), call(pass(program, "forwardBackward"))) : Effect.succeed(first)
+    const error = yield* passed
+    if (error?._tag === "StepRefused" && error.reason !== "GradientWaits") {
+      problems.push(`${log.modelId}: a new step was held up: ${error.message}`)
+    }
+    if (error !== undefined) return
+    const last = yield* call(update)
+    if (last?._tag === "StepRefused") problems.push(`${log.modelId}: a complete step was held up: ${last.message}`)
+  })
 
 /** A successful pass has one output per datum. */
 const checkOutputs = ({ pending, problems }: Program) => {
@@ -203,6 +279,7 @@ export const trainingProgram = (
     models.push(log)
     const program: Program = { training, chance, log, problems, pending: [], paths: [], nextTag: 1 }
     for (let i = 0; i < operations; i++) yield* runOperation(program)
-    yield* Effect.forEach(program.pending, settle)
+    yield* settleAll(program)
+    yield* finalStep(program)
     checkOutputs(program)
   })

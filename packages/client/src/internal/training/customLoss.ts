@@ -53,6 +53,7 @@ export const submitForwardBackwardCustom = <D extends CustomLoss.Target, E, R>(
   Effect.gen(function* () {
     const problem = validate.checkData(method, data, "custom")
     if (problem !== undefined) return yield* problem
+    yield* validate.checkLengths(context, method, data)
     const policy = yield* RetryPolicy.CurrentRetryPolicy
     const services = yield* Effect.context<R>()
     const chunks = splitIntoChunks(surrogate.forwardData(data), context.chunkLimits)

@@ -73,6 +73,7 @@ export const submitForwardBackward = (
   Effect.gen(function* () {
     const problem = validate.checkData(method, data, lossFn) ?? validate.checkConfig(method, config)
     if (problem !== undefined) return yield* problem
+    yield* validate.checkLengths(context, method, data)
     const policy = yield* RetryPolicy.CurrentRetryPolicy
     const chunks = splitIntoChunks(data, context.chunkLimits)
     const forwardOnly = method === "forward"

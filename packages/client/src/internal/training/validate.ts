@@ -1,10 +1,14 @@
 /** Checks the arguments of training operations before anything is submitted. */
 import * as Datum from "@effect-tinker/api/Datum"
 import type * as LossFn from "@effect-tinker/api/LossFn"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as contextLengths from "../session/contextLengths.ts"
+import type { Context } from "./context.ts"
 
 type Problem = TinkerError.InvalidInput | undefined
 
@@ -20,6 +24,30 @@ export const checkData = (method: string, data: ReadonlyArray<Datum.Datum>, loss
   }
   return undefined
 }
+
+// no model has a shorter context: the service is not asked for that of shorter data
+const shortestContext = 64
+
+/**
+ * No datum may be longer than the model's context. The service is asked for that once in a session, when there is a datum
+ * that may be too long. Inputs whose length only the service knows are left to it.
+ *
+ * @internal
+ */
+export const checkLengths = (
+  { baseModel, client, session }: Context,
+  method: string,
+  data: ReadonlyArray<Datum.Datum>
+): Effect.Effect<void, TinkerError.InvalidInput> =>
+  Effect.suspend(() => {
+    const lengths = data.map(({ model_input }) => Either.getOrElse(ModelInput.lengthEither(model_input), () => 0))
+    if (lengths.every((length) => length <= shortestContext)) return Effect.void
+    return Effect.flatMap(contextLengths.of(client, session, baseModel), (limit) => {
+      const index = limit === undefined ? -1 : lengths.findIndex((length) => length > limit)
+      const reason = `has ${lengths[index]} tokens, but the model's context length is ${limit}: shorten it`
+      return index < 0 ? Effect.void : invalidInput(method, `data[${index}].model_input`, reason)
+    })
+  })
 
 /** The numbers of a loss configuration must be finite. @internal */
 export const checkConfig = (method: string, config: LossFn.Config = {}): Problem => {

@@ -186,7 +186,8 @@ const pause = (request: Request, { hold, reason, state }: Extract<Fault.Action, 
   return Effect.delay(respond(request, { status: 200, headers: { "content-type": "application/json" }, body }), hold)
 }
 
-const endSession = ({ inner }: State, request: Request): Effect.Effect<void> => {
+/** Ends the session as the service would: what the service then does in the background is not the client's. */
+const endSession = ({ inner, unsupervised }: State, request: Request): Effect.Effect<void> => {
   const finish = finishSessionRequest(request)
-  return finish === undefined ? Effect.void : Effect.ignore(inner.execute(finish))
+  return finish === undefined ? Effect.void : unsupervised(Effect.ignore(inner.execute(finish)))
 }

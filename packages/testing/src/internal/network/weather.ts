@@ -37,6 +37,17 @@ const drawKind = (kinds: ReadonlyArray<readonly [Weather.Kind, number]>, positio
   return kinds[kinds.length - 1]![0]
 }
 
+const operations = [
+  "forward",
+  "forward_backward",
+  "optim_step",
+  "load_weights",
+  "save_weights",
+  "save_weights_for_sampler"
+]
+
+const isOperation = ({ endpoint }: Fault.Request) => operations.includes(endpoint)
+
 const drawFault = (
   kind: Weather.Kind,
   request: Fault.Request,
@@ -60,6 +71,8 @@ const drawFault = (
       return Fault.any.respond(408)
     case "emptyBadRequest":
       return Fault.any.respond(400, { body: "" })
+    case "refusal":
+      return isOperation(request) ? Fault.any.respond([401, 403, 413, 422][random.integer(4)]!) : undefined
     case "duplicate":
       return isPoll ? undefined : Fault.any.duplicate(Duration.millis(random.integer(5000)))
     case "delay":
