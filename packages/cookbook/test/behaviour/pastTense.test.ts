@@ -3,6 +3,7 @@ import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
+import * as Dialect from "@effect-tinker/testing/Dialect"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -75,6 +76,21 @@ describe("the past-tense example", () => {
       )
       assert.strictEqual(names.filter((name) => name === "sample").length, 8)
     }).pipe(Effect.scoped)
+  )
+
+  it.effect("trains and samples on servers that others wrote, and reports their losses", () =>
+    Effect.gen(function* () {
+      const options = { ...PastTense.defaults, data, steps: 2, learningRate: 0.3, heldOut: 2 }
+      const [expected, ...found] = yield* Effect.forEach(
+        [TestServer.layer(), Dialect.skyrl.layer(), Dialect.tuft.layer(), Dialect.hatchery.layer()],
+        (http) =>
+          PastTense.program(options).pipe(Effect.provide(Layer.provide(Below, http)), Effect.withConsole(silent))
+      )
+      for (const { losses, path } of found) {
+        assert.match(path, /^tinker:/)
+        losses.forEach((loss, i) => assert.closeTo(loss!, expected!.losses[i]!, 1e-4))
+      }
+    })
   )
 
   it.scopedLive("runs unchanged on a service that the environment names", () =>
