@@ -1,15 +1,18 @@
 /** A service whose users have API keys. */
-import type * as TinkerServer from "@effect-tinker/server/TinkerServer"
+import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as client from "./client.ts"
 
-/** Starts a service for the users `tml-ada` and `tml-bob`; the result runs an effect with the key of one. */
-export const start = (options: TinkerServer.Options = {}) =>
+/** The keys of three users. */
+export const keys = ["tml-ada", "tml-bob", "tml-carol"] as const
+
+/** Starts a service for the users of `keys`; the result runs an effect with the key of one. */
+export const start = (options: TestServer.Options = {}) =>
   Effect.map(
-    client.start({ ...options, apiKeys: ["tml-ada", "tml-bob"].map((key) => Redacted.make(key)) }),
+    TestServer.make({ ...options, apiKeys: keys.map((key) => Redacted.make(key)) }),
     ({ client: http }) =>
       (key: string) =>
       <A, E>(effect: Effect.Effect<A, E, HttpClient.HttpClient>): Effect.Effect<A, E> =>

@@ -96,7 +96,8 @@ const maxEvictedIds = 4000
 export class Futures {
   private readonly retentionMillis: number
   private readonly entries = new Map<string, Entry>()
-  private readonly evicted = new Set<string>()
+  /** the owners of evicted results, by request id */
+  private readonly evicted = new Map<string, string | undefined>()
   // request ids with the time of completion, in order of completion
   private readonly completed = new Map<string, number>()
   private readonly stopped = makeDeferredUnsafe<void>()
@@ -151,7 +152,9 @@ export class Futures {
       if (entry !== undefined) {
         return currentUser.authorize(entry.load.user.owner, () => Effect.succeed(entry), missing)
       }
-      return this.evicted.has(id) ? responses.gone(`the result of request ${id} is no longer held`) : missing()
+      if (!this.evicted.has(id)) return missing()
+      const gone = () => responses.gone(`the result of request ${id} is no longer held`)
+      return currentUser.authorize<Entry, responses.NotFound | responses.Gone>(this.evicted.get(id), gone, missing)
     })
   }
 
@@ -252,6 +255,7 @@ export class Futures {
     const entry = entries.get(id)
     if (entry !== undefined) {
       const { load } = entry
+      evicted.set(id, load.user.owner)
       setUndelivered(entry, 0)
       load.deliveredBytes -= load.delivered.get(id) ?? 0
       load.delivered.delete(id)
@@ -259,8 +263,7 @@ export class Futures {
     }
     entries.delete(id)
     completed.delete(id)
-    evicted.add(id)
-    if (evicted.size > maxEvictedIds) for (const oldest of evicted) return void evicted.delete(oldest)
+    if (evicted.size > maxEvictedIds) for (const oldest of evicted.keys()) return void evicted.delete(oldest)
   }
 }
 
