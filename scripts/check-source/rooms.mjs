@@ -137,7 +137,6 @@ export const allowedRooms = {
     effect: [],
     util: [],
     onnx: ["util"],
-    worker: ["effect", "util", "JaxEngine", "ModelDirectory"],
     executors: ["effect", "util", "onnx"],
     model: ["util", "executors", "ModelConfig", "ModelDirectory"],
     lora: ["util", "executors", "model", "ModelConfig"],
@@ -146,7 +145,8 @@ export const allowedRooms = {
     blocks: ["executors", "model", "programs"],
     generation: ["util", "executors", "model", "programs", "blocks"],
     training: ["util", "executors", "model", "lora", "programs", "blocks"],
-    engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"]
+    engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"],
+    worker: ["effect", "util", "engine", "JaxEngine", "ModelDirectory"]
   },
   testing: {
     effect: [],

@@ -226,6 +226,29 @@ export const yieldTurn = (tokens: number): Effect.Effect<void> =>
   Effect.flatMap(CurrentTurn, (turn) => turn.yield(tokens))
 
 /**
+ * The size of an operation: of a pass, with the tokens of each datum and the targets of each token, or of a sample request,
+ * with the most tokens that a sequence may have.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Demand =
+  | {
+      readonly _tag: "Pass"
+      readonly base_model: string
+      readonly lora_config: Model.LoraConfig
+      readonly sequences: ReadonlyArray<{ readonly tokens: number; readonly targets: number }>
+      readonly backward: boolean
+    }
+  | {
+      readonly _tag: "Sample"
+      readonly base_model: string
+      readonly prompt_tokens: number
+      readonly max_tokens: number
+      readonly scores_prompt: boolean
+    }
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -239,6 +262,8 @@ export interface Service {
   readonly concurrency?: number | undefined
   /** what its samplers compute of the optional fields of `SampleOptions`; requests of others are rejected */
   readonly scoring?: ReadonlyArray<ScoringOption> | undefined
+  /** why an operation of a size can never run, as for lack of memory: then it is rejected when it arrives */
+  readonly demandProblem?: ((demand: Demand) => string | undefined) | undefined
   readonly createModel: (options: {
     readonly base_model: string
     readonly lora_config: Model.LoraConfig

@@ -1,10 +1,19 @@
 import * as Datum from "@effect-tinker/api/Datum"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import type * as Engine from "@effect-tinker/server/Engine"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
+import * as Store from "@effect-tinker/server/Store"
+import * as TinkerServer from "@effect-tinker/server/TinkerServer"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as sampler from "../../src/internal/generation/sampler.ts"
 import * as budget from "../../src/internal/model/budget.ts"
 import type { LoadedModel } from "../../src/internal/model/loaded.ts"
+import * as JaxEngine from "../../src/JaxEngine.ts"
+import * as NodeWorkerEngine from "../../src/NodeWorkerEngine.ts"
 import * as trainer from "../../src/internal/training/trainer.ts"
 import * as fixtures from "../utils/fixtures.ts"
 import { crossEntropy, sampleRequest, trainAll } from "../utils/requests.ts"
@@ -84,5 +93,54 @@ describe("A memory budget", () => {
       )
       assert.isAbove(rows.filter((key) => key.startsWith("decode_step")).length, 1)
     })
+  )
+})
+
+const request = (path: string, body: unknown) =>
+  HttpClientRequest.post(`http://tinker.test/api/v1${path}`).pipe(HttpClientRequest.bodyUnsafeJson(body))
+
+describe.each([
+  ["this thread", (options: JaxEngine.Options) => JaxEngine.layer(options).pipe(Layer.provide(NodeContext.layer))],
+  ["a worker", NodeWorkerEngine.layer]
+] as const)("A service over an engine in %s", (_name, engine) => {
+  it.scoped("rejects what exceeds the budget when it arrives, and goes on", () =>
+    Effect.gen(function* () {
+      const models = [{ name: "test/tiny", directory: fixtures.path("tiny-qwen3") }]
+      // the process and the weights take all but 2 MB
+      const EngineLive = engine({ models, memoryBudget: 265e6 })
+      const http = yield* InProcessHttpClient.make(
+        TinkerServer.layer().pipe(Layer.provide([EngineLive, CheckpointStore.layerMemory, Store.layerMemory]))
+      )
+      const post = (path: string, body: unknown) =>
+        Effect.gen(function* () {
+          const response = yield* http.execute(request(path, body))
+          return { status: response.status, body: (yield* response.json) as Record<string, string> }
+        })
+      const created = yield* post("/create_session", { tags: [], user_metadata: {}, sdk_version: "test" })
+      const { session_id } = created.body
+      const lora_config = { rank: 4, seed: 1 }
+      const model = yield* post("/create_model", { session_id, model_seq_id: 0, base_model: "test/tiny", lora_config })
+      const pass = (length: number, seq_id: number) => {
+        const data = Array.from({ length }, () => 5)
+        const datum = {
+          model_input: { chunks: [{ type: "encoded_text", tokens: data }] },
+          loss_fn_inputs: { target_tokens: { data, dtype: "int64", shape: [length] } }
+        }
+        const forward_backward_input = { data: [datum], loss_fn: "cross_entropy" }
+        return post("/forward_backward", { forward_backward_input, model_id: model.body["model_id"], seq_id })
+      }
+      const tooLong = yield* pass(2000, 1)
+      assert.strictEqual(tooLong.status, 400)
+      assertNumbers(JSON.stringify(tooLong.body))
+      assert.strictEqual((yield* pass(8, 2)).status, 200)
+      const sampled = yield* post("/asample", {
+        base_model: "test/tiny",
+        prompt: { chunks: [{ type: "encoded_text", tokens: [5] }] },
+        num_samples: 1,
+        sampling_params: { max_tokens: 2040 }
+      })
+      assert.strictEqual(sampled.status, 400)
+      assertNumbers(JSON.stringify(sampled.body))
+    }).pipe(Effect.orDie)
   )
 })

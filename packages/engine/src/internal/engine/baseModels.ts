@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor } from "../executors/executor.ts"
 import * as mergedWeights from "../lora/mergedWeights.ts"
+import * as budget from "../model/budget.ts"
 import * as loaded from "../model/loaded.ts"
 import { serverError, userError } from "../util/errors.ts"
 
@@ -19,6 +20,7 @@ interface LoadedBaseModel {
 
 interface BaseModel {
   readonly info: Engine.BaseModel
+  readonly memory: budget.ModelMemory
   /** loads the weights once, however often it runs */
   readonly load: Effect.Effect<LoadedBaseModel, Engine.EngineError>
 }
@@ -37,7 +39,7 @@ const loadModel = (
   name: string,
   directory: ModelDirectory.ModelDirectory,
   executor: Executor,
-  options: loaded.Options
+  options: budget.Options
 ): Effect.Effect<LoadedBaseModel, Engine.EngineError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const weights = yield* Effect.mapError(ModelDirectory.weights(directory), (cause) =>
@@ -47,7 +49,7 @@ const loadModel = (
     return { model, mergedWeights: mergedWeights.make(model, maxIdleAdapters) }
   })
 
-interface Options extends loaded.Options {
+interface Options extends budget.Options {
   readonly localTokenizers?: boolean | undefined
 }
 
@@ -66,6 +68,7 @@ export const open = (
       const opened = yield* ModelDirectory.open(directory)
       const load = Effect.provide(loadModel(name, opened, executor, options), context)
       models.set(name, {
+        memory: budget.make(name, opened.config, executor, options),
         info: {
           model_name: name,
           max_context_length: opened.config.max_context_length,

@@ -6,7 +6,9 @@ import type * as Scope from "effect/Scope"
 import * as sampler from "../generation/sampler.ts"
 import * as losses from "../training/losses.ts"
 import * as trainer from "../training/trainer.ts"
+import type { ModelMemory } from "../model/budget.ts"
 import * as baseModels from "./baseModels.ts"
+import * as demands from "./demands.ts"
 
 const createModel = (
   models: baseModels.BaseModels,
@@ -35,8 +37,18 @@ const createSampler = (
     }
   })
 
+/** An engine with what `demands.problemOf` needs, for the thread of its caller. @internal */
+export interface LocalEngine extends Engine.Service {
+  readonly memory: ReadonlyArray<ModelMemory>
+}
+
 /** @internal */
-export const make = (models: baseModels.BaseModels): Engine.Service => ({
+export const make = (models: baseModels.BaseModels): LocalEngine => {
+  const memory = [...models.values()].map(({ memory }) => memory)
+  return { ...service(models), memory, demandProblem: demands.problemOf(memory) }
+}
+
+const service = (models: baseModels.BaseModels): Engine.Service => ({
   models: [...models.values()].map(({ info }) => info),
   losses: losses.names,
   // it computes one thing at a time: a second is there when the first has ended

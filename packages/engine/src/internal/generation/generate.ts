@@ -3,47 +3,14 @@ import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type { Executable, StoredTensor, TensorValues } from "../executors/executor.ts"
 import { maskedScore } from "../model/attentionMask.ts"
-import * as budget from "../model/budget.ts"
 import * as kvCache from "../model/kvCache.ts"
-import * as memory from "../model/memory.ts"
 import { embedTokens, type LoadedModel, type StoredWeights } from "../model/loaded.ts"
 import * as rope from "../model/rope.ts"
 import { decodeStep, keysInput, valuesInput } from "../programs/decodeStep.ts"
 import { nextPowerOfTwo } from "../util/shape.ts"
 import type { ReadPrompt } from "./readPrompt.ts"
+import { rowsFor, smallestCapacity } from "./sampleMemory.ts"
 import { extend, type Sequence, type SequenceOptions } from "./sequence.ts"
-
-const smallestCapacity = 64
-
-/** How many sequences are generated together. */
-const maxRows = 64
-
-/** Each number of rows is compiled, so there are few. */
-const rowCounts = [1, 4, 8, 16, 32, maxRows]
-
-const rowsFor = (count: number): number => rowCounts.find((rows) => count <= rows) ?? maxRows
-
-/**
- * How many sequences are generated together after a prompt: as many as fit into the memory budget. Fails if none does.
- *
- * @internal
- */
-export const rowsThatFit = (
-  model: LoadedModel,
-  { length }: { readonly length: number },
-  maxTokens: number,
-  count: number,
-  promptSize: number
-): Effect.Effect<number, Engine.EngineError> => {
-  const capacity = nextPowerOfTwo(length + maxTokens, smallestCapacity)
-  const sizeOf = (rows: number) => promptSize + memory.generationSize(model.config, length, rows, capacity)
-  const possible = rowCounts.filter((rows) => rows <= rowsFor(count) && budget.fits(model, sizeOf(rows)))
-  const what = `a prompt of ${length} tokens with up to ${maxTokens} more`
-  const advice = "shorten the prompt or lower max_tokens"
-  return possible.length > 0
-    ? Effect.succeed(Math.max(...possible))
-    : Effect.as(budget.check(model, sizeOf(1), what, advice), 1)
-}
 
 /** The decode program of a cache, with the arrays of its inputs and outputs, which every step reuses. */
 interface Decoder {

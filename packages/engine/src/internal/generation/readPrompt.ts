@@ -11,7 +11,7 @@ import * as memory from "../model/memory.ts"
 import * as rope from "../model/rope.ts"
 import { noAdapter } from "../programs/layerBlock.ts"
 import { prefill } from "../programs/prefill.ts"
-import { nextPowerOfTwo } from "../util/shape.ts"
+import { promptShape } from "./sampleMemory.ts"
 
 /** A prompt that the model has read. @internal */
 export interface ReadPrompt {
@@ -23,8 +23,6 @@ export interface ReadPrompt {
   /** for each layer keys and values, (positions, num_kv_heads, head_dim) */
   readonly keysAndValues: ReadonlyArray<Float32Array>
 }
-
-const shortestPrefill = 16
 
 /** The embedded tokens and the tables of their positions, padded to a length. */
 const promptInputs = (model: LoadedModel, tokens: Int32Array, length: number) => {
@@ -87,15 +85,6 @@ const readInBlocks = (
     }
   })
 
-const shapeOf = (tokens: Int32Array, wantsAllLogits: boolean): memory.RunShape => {
-  const length = nextPowerOfTwo(tokens.length, shortestPrefill)
-  return { rows: 1, length, targets: 1, backward: false, logits: wantsAllLogits ? length : 1 }
-}
-
-/** How much memory reading a prompt takes, in values. @internal */
-export const promptSize = (model: LoadedModel, tokens: Int32Array, wantsAllLogits: boolean): number =>
-  memory.runSize(model, shapeOf(tokens, wantsAllLogits))
-
 /** Both ways give equal results up to rounding. @internal */
 export const readPrompt = (
   model: LoadedModel,
@@ -103,7 +92,7 @@ export const readPrompt = (
   tokens: Int32Array,
   wantsAllLogits: boolean
 ): Effect.Effect<ReadPrompt, Engine.EngineError> => {
-  const shape = shapeOf(tokens, wantsAllLogits)
+  const shape = promptShape(tokens.length, wantsAllLogits)
   const read = memory.runsWhole(model, shape) ? readWhole : readInBlocks
   return read(model, weights, tokens, shape.length, wantsAllLogits)
 }

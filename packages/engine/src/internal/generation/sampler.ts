@@ -4,11 +4,13 @@ import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
+import { userError } from "../util/errors.ts"
 import * as random from "../util/random.ts"
-import { generate, rowsThatFit } from "./generate.ts"
+import { generate } from "./generate.ts"
 import * as prompts from "./prompt.ts"
 import * as promptScores from "./promptScores.ts"
-import { promptSize, readPrompt } from "./readPrompt.ts"
+import { readPrompt } from "./readPrompt.ts"
+import * as sampleMemory from "./sampleMemory.ts"
 import * as sequences from "./sequence.ts"
 import * as stopCondition from "./stopCondition.ts"
 
@@ -50,8 +52,9 @@ export const sample = (
       scratch: new Float64Array(model.config.vocab_size)
     }
     const wantsAllLogits = prompts.needsAllLogits(request)
-    const size = promptSize(model, tokens, wantsAllLogits)
-    const rows = yield* rowsThatFit(model, tokens, maxTokens, num_samples, size)
+    const tooLarge = sampleMemory.problem(model, tokens.length, maxTokens, wantsAllLogits)
+    if (tooLarge !== undefined) return yield* userError(tooLarge)
+    const rows = sampleMemory.rowsThatFit(model, tokens.length, maxTokens, wantsAllLogits, num_samples)
     const prompt = yield* readPrompt(model, weights, tokens, wantsAllLogits)
     const all = makeSequences(seed, num_samples)
     for (let i = 0; i < all.length; i += rows) {

@@ -1,8 +1,9 @@
 /** Refuses requests that would take more memory than the process may use. */
-import type * as Engine from "@effect-tinker/server/Engine"
-import * as Effect from "effect/Effect"
-import { userError } from "../util/errors.ts"
-import type { LoadedModel } from "./loaded.ts"
+import type { ModelConfig } from "../../ModelConfig.ts"
+import type { Executor } from "../executors/executor.ts"
+import { sizeOf } from "../util/shape.ts"
+import * as architecture from "./architecture.ts"
+import * as memory from "./memory.ts"
 
 /** What Node, the engine's code and ONNX Runtime take without a request. */
 const processBytes = 250 * 2 ** 20
@@ -11,34 +12,62 @@ const bytesPerValue = 4
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`
 
-/** The weights in memory. WebAssembly has a copy of its own. */
-const weightBytes = ({ executor, weights }: LoadedModel): number =>
-  Object.values(weights).reduce((sum, { data }) => sum + data.byteLength, 0) * (executor.name === "wasm" ? 2 : 1)
+/** What is known of a model before its weights are loaded, by which requests are estimated. @internal */
+export interface ModelMemory {
+  readonly name: string
+  readonly config: ModelConfig
+  /** the largest microbatch */
+  readonly maxTokensPerRun: number
+  /** which runs are computed in blocks, and of how many positions */
+  readonly blocks: memory.BlockOptions
+  /** in bytes; requests that would take more are refused */
+  readonly memoryBudget: number
+  /** how many bytes the weights take */
+  readonly weightBytes: number
+}
 
-/** What a process with the model takes for a request of a size, in bytes. @internal */
-export const estimate = (model: LoadedModel, values: number): number =>
-  processBytes + weightBytes(model) + bytesPerValue * values
+/** @internal */
+export interface Options {
+  readonly maxTokensPerRun?: number | undefined
+  /** in bytes */
+  readonly memoryBudget: number
+}
 
-/** Whether a request of a size, in values, fits. @internal */
-export const fits = (model: LoadedModel, values: number): boolean => estimate(model, values) <= model.memoryBudget
+/** @internal */
+export const make = (
+  name: string,
+  config: ModelConfig,
+  executor: Executor,
+  { maxTokensPerRun, memoryBudget }: Options
+): ModelMemory => {
+  const values = architecture.expectedWeights(config).reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
+  // WebAssembly has a copy of its own
+  const copies = executor.name === "wasm" ? 2 : 1
+  return {
+    name,
+    config,
+    maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
+    blocks: memory.defaultBlocks,
+    memoryBudget,
+    weightBytes: bytesPerValue * values * copies
+  }
+}
+
+/** What a process with the model takes for a request of a size in values, in bytes. @internal */
+export const estimate = ({ weightBytes }: ModelMemory, values: number): number =>
+  processBytes + weightBytes + bytesPerValue * values
+
+/** Whether a request of a size in values fits. @internal */
+export const fits = (model: ModelMemory, values: number): boolean => estimate(model, values) <= model.memoryBudget
 
 /**
- * Fails if a request of a size, in values, does not fit. `what` names it, and `advice` says how to make it smaller.
+ * Why a request of a size in values does not fit, or `undefined`. `what` names it, and `advice` says how to make it smaller.
  *
  * @internal
  */
-export const check = (
-  model: LoadedModel,
-  values: number,
-  what: string,
-  advice: string
-): Effect.Effect<void, Engine.EngineError> =>
+export const problem = (model: ModelMemory, values: number, what: string, advice: string): string | undefined =>
   fits(model, values)
-    ? Effect.void
-    : Effect.fail(
-        userError(
-          `${what} needs about ${gigabytes(estimate(model, values))} of memory, ${gigabytes(bytesPerValue * values)} of ` +
-            `them for this request, but the budget of the engine is ${gigabytes(model.memoryBudget)}: ${advice}, or ` +
-            "raise the option memoryBudget of the engine"
-        )
-      )
+    ? undefined
+    : `${what} needs about ${gigabytes(estimate(model, values))} of memory, ${gigabytes(bytesPerValue * values)} of them ` +
+      `for this request, but the budget of the engine is ${gigabytes(model.memoryBudget)}: ${advice}, or raise the ` +
+      "option memoryBudget of the engine"

@@ -1,13 +1,12 @@
 /** A base model in memory, with its weights stored on an executor. */
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
-import type { ModelConfig } from "../../ModelConfig.ts"
 import type * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor, StoredTensor } from "../executors/executor.ts"
 import { userError } from "../util/errors.ts"
 import * as architecture from "./architecture.ts"
+import * as budget from "./budget.ts"
 import * as kvCache from "./kvCache.ts"
-import * as memory from "./memory.ts"
 import * as rope from "./rope.ts"
 
 /** Weights that an executor stores, by the names that programs use. @internal */
@@ -16,10 +15,8 @@ export interface StoredWeights {
 }
 
 /** @internal */
-export interface LoadedModel {
-  readonly name: string
+export interface LoadedModel extends budget.ModelMemory {
   readonly directory: ModelDirectory.ModelDirectory
-  readonly config: ModelConfig
   readonly weights: ModelDirectory.Weights
   readonly executor: Executor
   readonly stored: StoredWeights
@@ -27,18 +24,6 @@ export interface LoadedModel {
   /** the token ids 0, 1, 2 … `vocab_size - 1` */
   readonly tokenIds: StoredTensor
   readonly kvCaches: kvCache.Pool
-  readonly maxTokensPerRun: number
-  /** which runs are computed in blocks, and of how many positions */
-  readonly blocks: memory.BlockOptions
-  /** in bytes; requests that would take more are refused */
-  readonly memoryBudget: number
-}
-
-/** @internal */
-export interface Options {
-  readonly maxTokensPerRun?: number | undefined
-  /** in bytes */
-  readonly memoryBudget: number
 }
 
 /** Stores the weights of a model with an executor. @internal */
@@ -47,7 +32,7 @@ export const load = (
   directory: ModelDirectory.ModelDirectory,
   weights: ModelDirectory.Weights,
   executor: Executor,
-  { maxTokensPerRun, memoryBudget }: Options
+  options: budget.Options
 ): Effect.Effect<LoadedModel, Engine.EngineError> =>
   Effect.gen(function* () {
     const { config } = directory
@@ -59,18 +44,14 @@ export const load = (
     }
     const ids = Int32Array.from({ length: config.vocab_size }, (_, id) => id)
     return {
-      name,
+      ...budget.make(name, config, executor, options),
       directory,
-      config,
       weights,
       executor,
       stored,
       rope: rope.makeTables(config),
       tokenIds: yield* executor.store(ids, [config.vocab_size]),
-      kvCaches: kvCache.makePool(),
-      maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
-      blocks: memory.defaultBlocks,
-      memoryBudget
+      kvCaches: kvCache.makePool()
     }
   })
 

@@ -5,9 +5,7 @@ import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Inputs } from "../executors/executor.ts"
-import * as budget from "../model/budget.ts"
 import { checkContextLength, type LoadedModel } from "../model/loaded.ts"
-import * as memory from "../model/memory.ts"
 import { userError } from "../util/errors.ts"
 import { type AdapterState, programInputs } from "./adapterState.ts"
 import * as datum from "./datum.ts"
@@ -15,6 +13,7 @@ import * as losses from "./losses.ts"
 import * as microbatches from "./microbatch.ts"
 import * as microbatchRun from "./microbatchRun.ts"
 import * as packing from "./packing.ts"
+import * as passMemory from "./passMemory.ts"
 
 interface BatchResult {
   readonly output: Training.ForwardBackwardOutput
@@ -110,27 +109,6 @@ const microbatchesOf = (model: LoadedModel, data: ReadonlyArray<datum.PreparedDa
 const tokensOf = (group: Group, { placements }: packing.Microbatch): number =>
   placements.reduce((sum, { index }) => sum + group.data[index]!.tokens.length, 0)
 
-/** The values of the adapter, its gradients and its optimizer, per parameter. */
-const valuesPerParameter = 5
-
-/** Fails if the largest microbatch does not fit into the memory budget. */
-const checkMemory = (
-  { layout, model }: AdapterState,
-  data: ReadonlyArray<datum.PreparedDatum>,
-  backward: boolean
-): Effect.Effect<void, Engine.EngineError> =>
-  Effect.forEach(
-    microbatchesOf(model, data),
-    ({ group: { targets }, microbatch: { length, rows } }) => {
-      const shape = { rows, length, targets, backward, logits: rows * length }
-      const values = memory.runSize(model, shape) + valuesPerParameter * layout.size
-      const what = rows === 1 ? `a sequence of up to ${length} tokens` : `a microbatch of ${rows} x ${length} tokens`
-      const several = targets === 1 ? "" : ` with ${targets} targets each`
-      return budget.check(model, values, what + several, "train on shorter sequences")
-    },
-    { discard: true }
-  )
-
 /** A microbatch with the data that it places. */
 interface Run {
   readonly group: Group
@@ -194,7 +172,9 @@ export const runBatch = (
   Effect.gen(function* () {
     const { layout, model } = state
     const data = yield* prepareData(model, options)
-    yield* checkMemory(state, data, backward)
+    const sequences = data.map(({ targetsPerPosition: targets, tokens }) => ({ tokens: tokens.length, targets }))
+    const tooLarge = passMemory.problem(model, layout.size, sequences, backward)
+    if (tooLarge !== undefined) return yield* userError(tooLarge)
     const sharedInputs = programInputs(state)
     const result = new BatchOutput(options, backward ? layout.size : 0)
     /** the tokens of the last microbatch, unless it has yielded turns for them */

@@ -12,6 +12,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
 import { parentPort, workerData } from "node:worker_threads"
 import * as JaxEngine from "../../JaxEngine.ts"
+import type { LocalEngine } from "../engine/engine.ts"
 import { completeUnsafe, makeFibers } from "../effect/runtime.ts"
 import * as handles from "./handles.ts"
 import * as protocol from "./protocol.ts"
@@ -69,7 +70,8 @@ const serve = Effect.gen(function* () {
         completeUnsafe(closed, Effect.void)
     }
   })
-  post({ _tag: "Ready", offer: { models: engine.models, losses: engine.losses } })
+  const { memory } = engine as LocalEngine
+  post({ _tag: "Ready", offer: { models: engine.models, losses: engine.losses, memory } })
   yield* Deferred.await(closed)
 })
 

@@ -8,6 +8,7 @@ import type * as Training from "@effect-tinker/api/Training"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Schema from "effect/Schema"
 import * as ModelDirectory from "../../ModelDirectory.ts"
+import type { LocalEngine } from "../engine/engine.ts"
 
 /**
  * The arguments of each method. A handle is the number of a model or sampler. The caller chooses it, so that it can
@@ -68,7 +69,7 @@ export type Request =
   | { readonly _tag: "Close" }
 
 /** What the engine of the thread offers. @internal */
-export type Offer = Pick<Engine.Service, "models" | "losses">
+export type Offer = Pick<LocalEngine, "models" | "losses" | "memory">
 
 /** A message from the thread. The first is `Ready` or `NotReady`, the last `Closed`. @internal */
 export type Response =

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import { makeLock } from "../effect/runtime.ts"
+import * as demands from "../engine/demands.ts"
 import { serverError } from "../util/errors.ts"
 import type { StartError, Thread } from "./nodeThread.ts"
 
@@ -81,11 +82,13 @@ export const make = (
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const first = yield* start
+    const { memory, ...offer } = first.offer
     const currentThread = yield* makeCurrentThread(first, start, scope)
     let lastHandle = 0
     const nextHandle = () => (lastHandle += 1)
     const engine: Engine.Service = {
-      ...first.offer,
+      ...offer,
+      demandProblem: demands.problemOf(memory),
       concurrency: 2,
       // the thread runs the same engine
       scoring: Engine.scoringOptions,

@@ -92,7 +92,7 @@ const passOperation = (
     type,
     seqId,
     identity: input,
-    validate: Effect.map(validateInput(environment, record, input), (resolved) => {
+    validate: Effect.map(validateInput(environment, record, input, method === "forwardBackward"), (resolved) => {
       data = resolved
     }),
     run: (model) =>
@@ -100,17 +100,30 @@ const passOperation = (
   }
 }
 
+const demandOf = ({ base, lora_config }: ModelRecord, input: Training.ForwardBackwardInput, backward: boolean) => ({
+  _tag: "Pass" as const,
+  base_model: base.model_name,
+  lora_config,
+  sequences: input.data.map(({ loss_fn_inputs, model_input }) => ({
+    tokens: lengthOf(model_input),
+    targets: loss_fn_inputs["target_tokens"]?.shape?.[1] ?? 1
+  })),
+  backward
+})
+
 /** The data as dense tensors, with what was recorded of their samples for a loss that needs it. */
 const validateInput = Effect.fnUntraced(function* (
   { engine, stability }: Environment,
-  { base, session }: ModelRecord,
-  input: Training.ForwardBackwardInput
+  record: ModelRecord,
+  input: Training.ForwardBackwardInput,
+  backward: boolean
 ): Effect.fn.Return<ReadonlyArray<Datum.Datum>, responses.OperationRejection> {
-  const problem = dataProblem(engine, input, base.max_context_length)
+  const problem =
+    dataProblem(engine, input, record.base.max_context_length) ?? engine.demandProblem?.(demandOf(record, input, backward))
   if (problem !== undefined) return yield* responses.badRequest(problem)
   const data = input.data.map(Datum.toDense)
   if (input.loss_fn !== "stable_reinforce") return data
-  const resolved = provenance.resolve(stability, session.id, data, yield* Clock.currentTimeMillis)
+  const resolved = provenance.resolve(stability, record.session.id, data, yield* Clock.currentTimeMillis)
   return Either.isRight(resolved) ? resolved.right : yield* responses.badRequest(resolved.left)
 })
 

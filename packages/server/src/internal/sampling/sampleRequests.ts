@@ -102,7 +102,18 @@ const promptProblem = (engine: Engine.Service, request: Sampling.SampleRequest, 
     const next = sampling_params.max_tokens === undefined ? "" : ` and max_tokens is ${maxTokens}`
     return `prompt has ${length} tokens${next}, but the model's context length is ${limit}`
   }
-  return totalProblem(request.num_samples, maxTokens) ?? scoringProblem(engine, request, length, maxTokens)
+  const demand: Engine.Demand = {
+    _tag: "Sample",
+    base_model: source.base_model,
+    prompt_tokens: length,
+    max_tokens: maxTokens,
+    scores_prompt: scoresPrompt(request)
+  }
+  return (
+    totalProblem(request.num_samples, maxTokens) ??
+    scoringProblem(engine, request, length, maxTokens) ??
+    engine.demandProblem?.(demand)
+  )
 }
 
 /** Registers the future of a request and forks its work. */
