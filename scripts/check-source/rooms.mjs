@@ -109,13 +109,14 @@ export const allowedRooms = {
     util: [],
     store: ["effect", "util"],
     auth: ["util"],
+    monitoring: ["effect", "util"],
     checkpoints: ["effect", "util", "store", "auth", "CheckpointStore", "Engine", "SafeTensors", "Store"],
-    http: ["util", "auth", "TinkerService"],
-    records: ["auth", "Store"],
+    http: ["effect", "util", "auth", "monitoring", "TinkerService"],
+    records: ["auth", "monitoring", "Store"],
     transfers: ["effect", "util", "auth", "checkpoints", "http", "records", "TinkerService"],
     turns: ["Engine"],
-    work: ["effect", "util", "auth", "records", "turns", "CheckpointStore", "Engine", "Store"],
-    endpoints: ["util", "auth", "http", "transfers", "TinkerService"],
+    work: ["effect", "util", "auth", "checkpoints", "records", "turns", "CheckpointStore", "Engine", "Store"],
+    endpoints: ["util", "auth", "monitoring", "http", "transfers", "TinkerService"],
     sampling: ["effect", "util", "auth", "checkpoints", "turns", "work", "Engine", "Store"],
     models: [
       "effect",
@@ -131,7 +132,20 @@ export const allowedRooms = {
     ],
     queries: ["util", "auth", "checkpoints", "records", "work", "sampling", "models", "CheckpointStore", "Store"],
     commands: ["util", "auth", "checkpoints", "work", "queries", "Engine"],
-    service: ["records", "turns", "work", "sampling", "models", "queries", "CheckpointStore", "Engine", "Store"]
+    service: [
+      "util",
+      "checkpoints",
+      "records",
+      "turns",
+      "work",
+      "sampling",
+      "models",
+      "queries",
+      "commands",
+      "CheckpointStore",
+      "Engine",
+      "Store"
+    ]
   },
   engine: {
     effect: [],

@@ -131,3 +131,23 @@ export class UnprocessableResponse extends Schema.TaggedError<UnprocessableRespo
 export class TooManyRequestsResponse extends Schema.TaggedError<TooManyRequestsResponse>(
   "@effect-tinker/api/TooManyRequestsResponse"
 )("TooManyRequestsResponse", fields, status(429)) {}
+
+/**
+ * The service starts, stops or has no memory for the request at the moment; try again later.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnavailableResponse extends Schema.TaggedError<UnavailableResponse>(
+  "@effect-tinker/api/UnavailableResponse"
+)("UnavailableResponse", fields, status(503)) {}
+
+/**
+ * The checkpoint does not fit into the user's quota; delete others first.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InsufficientStorageResponse extends Schema.TaggedError<InsufficientStorageResponse>(
+  "@effect-tinker/api/InsufficientStorageResponse"
+)("InsufficientStorageResponse", fields, status(507)) {}

@@ -67,4 +67,6 @@ export class TinkerApi extends HttpApi.make("tinker")
   .addError(ErrorResponse.GoneResponse)
   .addError(ErrorResponse.UnprocessableResponse)
   .addError(ErrorResponse.TooManyRequestsResponse)
+  .addError(ErrorResponse.UnavailableResponse)
+  .addError(ErrorResponse.InsufficientStorageResponse)
   .prefix(prefix) {}

@@ -37,7 +37,12 @@ export {
    * @since 0.1.0
    * @category schemas
    */
-  Info
+  Info,
+  /**
+   * @since 0.1.0
+   * @category errors
+   */
+  QuotaExceeded
 } from "./internal/checkpoints/model.ts"
 
 export type {
@@ -63,10 +68,13 @@ export type {
  * @category models
  */
 export interface Service {
-  /** Fails with `CheckpointExists` unless the path is free or `overwrite` is set. An expired checkpoint is replaced. */
+  /**
+   * Fails with `CheckpointExists` unless the path is free or `overwrite` is set, and with `QuotaExceeded` if a service
+   * with quotas has no room for it. An expired checkpoint is replaced.
+   */
   readonly save: (
     options: model.SaveOptions
-  ) => Effect.Effect<model.Info, model.CheckpointExists | model.CheckpointStoreError>
+  ) => Effect.Effect<model.Info, model.CheckpointExists | model.CheckpointStoreError | model.QuotaExceeded>
   /** The weights, and the state of the optimizer if it was saved. */
   readonly load: (
     path: TinkerPath.TinkerPath

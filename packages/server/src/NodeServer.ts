@@ -19,9 +19,12 @@ import * as Http from "node:http"
 import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
 import * as apiErrors from "./internal/http/apiErrors.ts"
+import { BodyBudget, CurrentBudget, CurrentLease } from "./internal/http/body/budget.ts"
 import { BodyReader, type ReadBody } from "./internal/http/body/reader.ts"
 import { readNodeBody } from "./internal/http/body/nodeReader.ts"
 import * as webPages from "./internal/http/webPages.ts"
+import * as requests from "./internal/monitoring/requests.ts"
+import type { DurationInput } from "./internal/util/duration.ts"
 import * as Store from "./Store.ts"
 import * as TinkerServer from "./TinkerServer.ts"
 import * as TinkerService from "./TinkerService.ts"
@@ -67,6 +70,16 @@ export interface Options extends TinkerServer.Options {
   /** largest size of any request body in bytes, also of an upload; 1 GiB by default. `bodyLimits` are smaller */
   readonly maxBodySize?: number | undefined
   /**
+   * Largest size of all request bodies that are in memory at a time, in bytes; 512 MiB by default. A user with a key has
+   * half of it. A body that does not fit gets 503 with `Retry-After`.
+   */
+  readonly maxBodyMemory?: number | undefined
+  /**
+   * How long the server finishes its work when the layer is released: it rejects new sessions and operations (503), and
+   * stops when there is no more work, or after this time; 0 by default
+   */
+  readonly drain?: DurationInput | undefined
+  /**
    * Origins whose web pages may call the service, such as `https://example.com`; none by default. Requests from pages of
    * other origins get 403. A service without `apiKeys` also rejects every `Host` but those of the loopback address (421).
    */
@@ -98,13 +111,14 @@ const close = (server: Http.Server): Effect.Effect<void> =>
 
 interface ListenerPolicy extends webPages.Policy {
   readonly maxBodySize: number
+  readonly budget: BodyBudget
   /** Once it is, responses close their connection: a client that polls would keep it open for ever. */
   readonly isStopping: () => boolean
 }
 
 /** Rejects requests from pages of other origins, and bodies larger than `maxBodySize`. */
 const makeMiddleware = (policy: ListenerPolicy) => {
-  const { isStopping, maxBodySize } = policy
+  const { budget, isStopping, maxBodySize } = policy
   const tooLarge = apiErrors.toResponse({ status: 413, detail: `the body is larger than ${maxBodySize} bytes` })
   const withHeaders = (
     request: HttpServerRequest.HttpServerRequest,
@@ -124,8 +138,13 @@ const makeMiddleware = (policy: ListenerPolicy) => {
   return (app: HttpApp.Default): HttpApp.Default =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const rejection = rejectionOf(request)
-      if (rejection !== undefined) return Effect.succeed(withHeaders(request, rejection))
-      return Effect.flatMap(addHeaders, () => Effect.provideService(app, BodyReader, read))
+      if (rejection !== undefined) return requests.observe(Effect.succeed(withHeaders(request, rejection)))
+      const lease = budget.lease()
+      return Effect.andThen(addHeaders, app).pipe(
+        Effect.provideService(BodyReader, read),
+        Effect.provideService(CurrentLease, lease),
+        Effect.provideService(CurrentBudget, budget)
+      )
     })
 }
 
@@ -148,18 +167,23 @@ const validate = Effect.fnUntraced(function* (options: Options) {
 })
 
 const listen = (options: Options, server: Http.Server) =>
-  Effect.map(TinkerService.TinkerService, ({ stopWaiting }) => {
+  Effect.map(TinkerService.TinkerService, ({ drain, stopWaiting }) => {
     let stopping = false
     const stop = Effect.addFinalizer(() =>
-      Effect.suspend(() => {
-        stopping = true
-        return Effect.andThen(stopWaiting, close(server))
-      })
+      Effect.andThen(
+        options.drain === undefined ? Effect.void : drain(options.drain),
+        Effect.suspend(() => {
+          stopping = true
+          return Effect.andThen(stopWaiting, close(server))
+        })
+      )
     )
+    const bodyMemory = options.maxBodyMemory ?? 512 * 2 ** 20
     const policy: ListenerPolicy = {
       hasKeys: hasKeys(options),
       allowOrigins: options.allowOrigins ?? [],
       maxBodySize: options.maxBodySize ?? 2 ** 30,
+      budget: new BodyBudget(bodyMemory, hasKeys(options) ? bodyMemory / 2 : bodyMemory),
       isStopping: () => stopping
     }
     // layers are released in reverse order: responses are sent before the service and its handlers stop
@@ -173,8 +197,8 @@ const listen = (options: Options, server: Http.Server) =>
   })
 
 /**
- * A server and its service. When the layer is released, pending polls respond "try again", responses are sent, and then
- * the service stops. It refuses to listen on a public address unless `apiKeys` is set.
+ * A server and its service. When the layer is released, the server finishes its work for the time of `drain`. Then pending
+ * polls respond "try again", responses are sent, and the service stops. It refuses to listen on a public address unless `apiKeys` is set.
  *
  * @since 0.1.0
  * @category layers

@@ -18,6 +18,7 @@ import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
 import * as apiKeys from "./internal/auth/apiKeys.ts"
 import * as endpoints from "./internal/endpoints/endpoints.ts"
+import * as largeJson from "./internal/http/body/largeJson.ts"
 import * as bodyLimits from "./internal/http/body/limits.ts"
 import * as middleware from "./internal/http/middleware.ts"
 import type { DurationInput } from "./internal/util/duration.ts"
@@ -87,8 +88,9 @@ const limitsOf = ({
 
 const layerMiddleware = (options: HandlerOptions) =>
   HttpApiBuilder.middleware(
-    Effect.map(Effect.all([TinkerService.TinkerService, Zstd.make, apiKeys.ApiKeys]), ([tinker, zstd, keys]) =>
-      middleware.make({ tinker, zstd, keys, limits: limitsOf(options) })
+    Effect.map(
+      Effect.all([TinkerService.TinkerService, Zstd.make, apiKeys.ApiKeys, largeJson.make]),
+      ([tinker, zstd, keys, parseJson]) => middleware.make({ tinker, zstd, keys, parseJson, limits: limitsOf(options) })
     )
   )
 

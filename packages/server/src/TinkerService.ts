@@ -4,12 +4,6 @@
  *
  * @since 0.1.0
  */
-import type * as Future from "@effect-tinker/api/Future"
-import type * as Model from "@effect-tinker/api/Model"
-import type * as Sampling from "@effect-tinker/api/Sampling"
-import type * as Session from "@effect-tinker/api/Session"
-import type * as Training from "@effect-tinker/api/Training"
-import type * as Weights from "@effect-tinker/api/Weights"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,18 +17,54 @@ import * as saveOps from "./internal/models/saveWeights.ts"
 import { type Operation, rejectMalformed, submitOperation, unloadModel } from "./internal/models/submitOperation.ts"
 import * as trainingOps from "./internal/models/trainingOps.ts"
 import * as commands from "./internal/commands/commands.ts"
+import * as levels from "./internal/queries/levels.ts"
 import * as queries from "./internal/queries/queries.ts"
 import { retrieveCompletions } from "./internal/sampling/sampleCompletions.ts"
 import { submitSample } from "./internal/sampling/sampleRequests.ts"
 import { createSamplingSession, joinSamplingSession } from "./internal/sampling/samplingSessions.ts"
+import type { Held, Service } from "./internal/service/model.ts"
 import * as services from "./internal/service/parts.ts"
 import type { Parts } from "./internal/service/parts.ts"
-import type * as responses from "./internal/util/responses.ts"
+import { toDuration } from "./internal/util/duration.ts"
 import { capabilitiesOf } from "./internal/work/baseModels.ts"
+import { drain } from "./internal/work/drain.ts"
 import { toEnvelope } from "./internal/work/futures.ts"
 import { cancelRequest, retrieveResult } from "./internal/work/retrieveResult.ts"
 import * as serviceSettings from "./internal/work/settings.ts"
 import type * as Store from "./Store.ts"
+
+export type {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  Catalog,
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  Held,
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  Levels,
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  RequestRejection,
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  Retrieved,
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  Service
+} from "./internal/service/model.ts"
 
 /**
  * The options of the service.
@@ -43,110 +73,6 @@ import type * as Store from "./Store.ts"
  * @category models
  */
 export interface Options extends serviceSettings.Options {}
-
-/**
- * What a poll for a result finds. Results of forward passes and samples come as protobuf if requested, all others as JSON.
- *
- * @since 0.1.0
- * @category models
- */
-export type Retrieved =
-  | { readonly _tag: "TryAgain"; readonly body: Future.TryAgain }
-  | { readonly _tag: "Large"; readonly size: number }
-  | { readonly _tag: "Failed"; readonly error: string; readonly category: Future.Category }
-  | { readonly _tag: "Done"; readonly format: "json" | "protobuf"; readonly bytes: Uint8Array }
-
-/**
- * The error response to a request that is rejected before anything is done.
- *
- * @since 0.1.0
- * @category models
- */
-export type RequestRejection = responses.OperationRejection | responses.Gone
-
-/**
- * Queries and changes of sessions, training runs, samplers and checkpoints: a method for each endpoint. All of it is there
- * after a restart.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Catalog extends queries.Queries, commands.Commands {}
-
-/**
- * How much a service holds. What it lists of sessions that have ended does not count.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Held {
-  /** sessions that have not ended, with their models and sampling sessions */
-  readonly sessions: number
-  readonly models: number
-  readonly samplers: number
-  /** operations whose results exist or will exist */
-  readonly futures: number
-  /** operations that wait for their turn on the engine */
-  readonly waiting: number
-}
-
-type Submitted = Effect.Effect<Future.FutureEnvelope, RequestRejection>
-
-/**
- * A method for each endpoint, named after it.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Service {
-  readonly clientConfig: Session.ClientConfigResponse
-  readonly capabilities: Session.GetServerCapabilitiesResponse
-  readonly createSession: (
-    request: typeof Session.CreateSessionRequest.Type
-  ) => Effect.Effect<{ readonly session_id: string }>
-  readonly sessionHeartbeat: (sessionId: string) => Effect.Effect<void, RequestRejection>
-  /** Ends a session. If it has ended, its status stays. */
-  readonly finishSession: (
-    sessionId: string,
-    request: typeof Session.FinishSessionRequest.Type
-  ) => Effect.Effect<void, RequestRejection>
-  readonly createModel: (request: Model.CreateModelRequest) => Submitted
-  readonly getInfo: (modelId: string) => Effect.Effect<Model.GetInfoResponse, RequestRejection>
-  readonly forward: (request: typeof Training.ForwardRequest.Type) => Submitted
-  readonly forwardBackward: (request: Training.ForwardBackwardRequest) => Submitted
-  readonly optimStep: (request: typeof Training.AnyOptimStepRequest.Type) => Submitted
-  readonly saveWeights: (request: Weights.SaveWeightsRequest) => Submitted
-  readonly saveWeightsForSampler: (request: Weights.SaveWeightsForSamplerRequest) => Submitted
-  /** Loads a checkpoint into a model, or into a new one. */
-  readonly loadWeights: (request: typeof Weights.AnyLoadWeightsRequest.Type) => Submitted
-  readonly saveWeightsExternal: (request: Weights.SaveWeightsExternalRequest) => Submitted
-  readonly unloadModel: (modelId: string) => Submitted
-  readonly createSamplingSession: (
-    request: Sampling.CreateSamplingSessionRequest
-  ) => Effect.Effect<string, RequestRejection>
-  readonly sample: (request: Sampling.SampleRequest) => Submitted
-  readonly retrieve: (
-    request: typeof Future.RetrieveFutureRequest.Type,
-    format?: "json" | "protobuf"
-  ) => Effect.Effect<Retrieved, RequestRejection>
-  readonly retrieveMany: (
-    request: Future.RetrieveFuturesRequest
-  ) => Effect.Effect<Future.RetrieveFuturesResponse, RequestRejection>
-  readonly cancel: (requestId: string) => Effect.Effect<void, RequestRejection>
-  /** Adds a client to a sampling session, and returns its number. */
-  readonly joinSamplingSession: (samplingSessionId: string) => Effect.Effect<number, RequestRejection>
-  /** Queries, and changes of what is stored. */
-  readonly catalog: Catalog
-  /** Uses up the `seq_id` of an operation whose request could not be decoded, so that those behind it can run. */
-  readonly rejectMalformed: (
-    request: { readonly model_id: unknown; readonly seq_id: unknown },
-    detail: string
-  ) => Effect.Effect<void>
-  /** Counts what the service holds now. */
-  readonly held: Effect.Effect<Held>
-  /** Ends all long polls, and later ones at once, so that an HTTP server can close. */
-  readonly stopWaiting: Effect.Effect<void>
-}
 
 /**
  * @since 0.1.0
@@ -167,7 +93,11 @@ const useSession = ({ sessions }: Parts, id: string) => Effect.tap(sessions.find
 
 const sessionEndpoints = (parts: Parts) =>
   ({
-    createSession: (request) => Effect.map(parts.sessions.create(request), ({ id }) => ({ session_id: id })),
+    createSession: (request) =>
+      Effect.andThen(
+        parts.environment.admission.check,
+        Effect.map(parts.sessions.create(request), ({ id }) => ({ session_id: id }))
+      ),
     finishSession: (id, { detail, reason }) =>
       parts.sessions.finish(id, { type: "client_finished", reason, detail: detail ?? undefined }),
     sessionHeartbeat: (id) => Effect.asVoid(useSession(parts, id))
@@ -233,6 +163,14 @@ const futureEndpoints = ({ environment, samplers }: Parts) =>
     stopWaiting: environment.futures.stopWaiting
   }) satisfies Partial<Service>
 
+/** The endpoints of the operator. */
+const operatorEndpoints = (parts: Parts) =>
+  ({
+    drain: (atMost) => drain(parts.environment.admission, parts.environment.futures, toDuration(atMost)),
+    isDraining: Effect.sync(() => parts.environment.admission.draining),
+    levels: levels.of(parts, parts.environment.futures)
+  }) satisfies Partial<Service>
+
 /**
  * The service. When the scope closes, running operations are interrupted and queued ones fail.
  *
@@ -254,7 +192,8 @@ export const make = (
       ...modelEndpoints(parts),
       ...trainingEndpoints(parts),
       ...samplingEndpoints(parts),
-      ...futureEndpoints(parts)
+      ...futureEndpoints(parts),
+      ...operatorEndpoints(parts)
     }
   })
 

@@ -2,7 +2,7 @@
 import * as Options from "@effect/cli/Options"
 import { command } from "../definition/command.ts"
 import { checkpoints, modelDir } from "../definition/connectionOptions.ts"
-import { optionalText, repeatedText, text } from "../definition/options.ts"
+import { flag, number, optionalText, repeatedText, text } from "../definition/options.ts"
 
 /** @internal */
 export const serve = command(
@@ -27,6 +27,16 @@ export const serve = command(
       "allow-origin",
       "Let web pages of this origin, such as https://example.com, call the service"
     ),
+    quota: optionalText(
+      "quota",
+      "How large the checkpoints of each user may be together, such as 20GB (default: no limit)"
+    ),
+    drainSeconds: number(
+      "drain-seconds",
+      20,
+      "How long to finish what runs after SIGTERM or Ctrl-C; a second signal ends at once"
+    ),
+    logRequests: flag("log-requests", "Log each request on standard error, by its path, status, duration and user"),
     keysFile: optionalText("keys-file", "Accept only requests with an API key of this file, which has one a line"),
     key: repeatedText(
       "key",

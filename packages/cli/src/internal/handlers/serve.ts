@@ -10,6 +10,10 @@ import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
 import * as files from "../util/files.ts"
 import * as settings from "../util/settings.ts"
+import * as sizes from "../util/sizes.ts"
+
+// a day: whatever trains longer than that should be saved and stopped
+const maxDrainSeconds = 86_400
 
 interface Options extends Global {
   readonly host: string
@@ -18,6 +22,9 @@ interface Options extends Global {
   readonly checkpoints: string
   readonly database: Option.Option<string>
   readonly allowOrigin: ReadonlyArray<string>
+  readonly quota: Option.Option<string>
+  readonly drainSeconds: number
+  readonly logRequests: boolean
   readonly keysFile: Option.Option<string>
   readonly key: ReadonlyArray<string>
 }
@@ -55,6 +62,25 @@ const describeTokenizers = ({ localTokenizers, tokenizers }: Local): string => {
   return lines.join("") + advice
 }
 
+/** The quota in bytes, if there is one. */
+const quotaOf = ({ quota }: Options): Effect.Effect<number | undefined, UsageError> => {
+  if (Option.isNone(quota)) return Effect.succeed(undefined)
+  const bytes = sizes.parse(quota.value)
+  return bytes === undefined
+    ? new UsageError({ reason: `--quota is ${quota.value}: give a size, such as 500MB or 20GiB` })
+    : Effect.succeed(bytes)
+}
+
+/** Rejects numbers that mean nothing. */
+const checkNumbers = ({ drainSeconds, port }: Options): Effect.Effect<void, UsageError> => {
+  if (port < 0 || port > 65_535) {
+    return new UsageError({ reason: `--port is ${port}: give 0 for any free one, or up to 65535` })
+  }
+  return drainSeconds >= 0 && drainSeconds <= maxDrainSeconds
+    ? Effect.void
+    : new UsageError({ reason: `--drain-seconds is ${drainSeconds}: give 0 to ${maxDrainSeconds}` })
+}
+
 /** Prints the environment variables that a client needs. Given keys are not printed. */
 const printEnvironment = (format: output.Format, local: Local, needsKey: boolean) => {
   const { tokenizers, url } = local
@@ -72,9 +98,8 @@ export const serve = (options: Options) =>
   Effect.scoped(
     Effect.gen(function* () {
       const io = yield* Io.Io
-      if (options.port < 0 || options.port > 65_535) {
-        return yield* new UsageError({ reason: `--port is ${options.port}: give 0 for any free one, or up to 65535` })
-      }
+      yield* checkNumbers(options)
+      const quota = yield* quotaOf(options)
       const keys = yield* keysOf(options)
       const local = yield* embedded.start({
         host: options.host,
@@ -84,6 +109,9 @@ export const serve = (options: Options) =>
         database: options.database,
         allowOrigins: options.allowOrigin,
         exclusive: true,
+        quota,
+        drainSeconds: options.drainSeconds,
+        logRequests: options.logRequests,
         keys
       })
       yield* printEnvironment(options.format, local, keys.length > 0)

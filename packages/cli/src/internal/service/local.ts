@@ -11,10 +11,12 @@ import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as Store from "@effect-tinker/server/Store"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
@@ -36,6 +38,12 @@ export interface Options {
   readonly database?: string | undefined
   /** Whether no other service may use the directory or database at the same time; false. */
   readonly exclusive?: boolean | undefined
+  /** How large the checkpoints of each user may be together, in bytes; no limit if absent. */
+  readonly quota?: number | undefined
+  /** How long to finish what runs when the service is closed; 0 if absent. */
+  readonly drainSeconds?: number | undefined
+  /** Whether to log each request. */
+  readonly logRequests?: boolean | undefined
   readonly log: (line: string) => void
 }
 
@@ -73,6 +81,8 @@ const layerOf = (options: Options) =>
     port: options.port,
     allowOrigins: options.allowOrigins,
     sharesStore: options.exclusive !== true,
+    quota: options.quota,
+    drain: Duration.seconds(options.drainSeconds ?? 0),
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
     Layer.provide([
@@ -86,7 +96,8 @@ const layerOf = (options: Options) =>
         Logger.defaultLogger,
         Logger.make((entry) => options.log(oneLine(entry)))
       )
-    )
+    ),
+    Layer.provide(Logger.minimumLogLevel(options.logRequests === true ? LogLevel.Debug : LogLevel.Info))
   )
 
 type StartError = Layer.Layer.Error<ReturnType<typeof layerOf>>

@@ -56,6 +56,28 @@ describe("tinker serve", () => {
     })
   )
 
+  it.scopedLive("logs requests if it is told to, and rejects numbers that mean nothing", () =>
+    Effect.gen(function* () {
+      const cwd = yield* directory
+      const args = ["serve", "--port", "0", "--quota", "1GB", "--drain-seconds", "0.5", "--log-requests"]
+      const serving = yield* start(["-f", "json", ...args], { cwd, local: true })
+      const [text] = yield* serving.until(/^\{[\s\S]*\}\n$/)
+      yield* Effect.promise(() => fetch(`${JSON.parse(text).TINKER_BASE_URL}/api/v1/readyz?secret`))
+      serving.child.kill("SIGTERM")
+      const { stderr } = yield* serving.result
+      assert.match(stderr, /^debug: request [\da-f-]{36}: GET \/api\/v1\/readyz 200 in \d+ ms, user local\n/)
+      for (const [option, value] of [
+        ["--quota", "lots"],
+        ["--drain-seconds", "1e9"],
+        ["--port", "65536"]
+      ] as const) {
+        const { code, stderr } = yield* run(["serve", option, value], { cwd, local: true })
+        assert.strictEqual(code, 2)
+        assert.include(stderr, `${option} is `)
+      }
+    })
+  )
+
   it.scopedLive("never prints its API keys, and requires one to listen on a public address", () =>
     Effect.gen(function* () {
       const cwd = yield* directory

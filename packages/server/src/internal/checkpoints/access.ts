@@ -34,6 +34,21 @@ export const checkTtl = (seconds: number | null | undefined): Authorized<void> =
     ? Effect.void
     : responses.badRequest(`ttl_seconds is ${seconds}, but at most ${maxTtlSeconds} is allowed`)
 
+/**
+ * Turns `QuotaExceeded` into a 507. Another failure is a defect of the service.
+ *
+ * @internal
+ */
+export const orInsufficient = <A>(
+  effect: Effect.Effect<
+    A,
+    CheckpointStore.QuotaExceeded | CheckpointStore.CheckpointExists | CheckpointStore.CheckpointStoreError
+  >
+): Authorized<A> =>
+  Effect.catchAll(effect, (error) =>
+    error._tag === "QuotaExceeded" ? responses.insufficientStorage(error.message) : Effect.die(error)
+  )
+
 type StoreError = CheckpointStore.CheckpointNotFound | CheckpointStore.CheckpointStoreError
 
 /** Turns `CheckpointNotFound` into a 404. A failure of the store is a defect of the service. @internal */

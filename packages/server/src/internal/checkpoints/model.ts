@@ -54,6 +54,24 @@ export class CheckpointStoreError extends Schema.TaggedError<CheckpointStoreErro
 }
 
 /**
+ * The user's checkpoints would be larger than the quota. Sizes are in bytes.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>(
+  "@effect-tinker/server/CheckpointStore/QuotaExceeded"
+)("QuotaExceeded", { used: Schema.Number, requested: Schema.Number, limit: Schema.Number }) {
+  override get message(): string {
+    const { limit, requested, used } = this
+    return (
+      `the checkpoint of ${requested} bytes does not fit: your checkpoints use ${used} of ${limit} bytes. ` +
+      "Delete some, or let them expire"
+    )
+  }
+}
+
+/**
  * @since 0.1.0
  * @category models
  */

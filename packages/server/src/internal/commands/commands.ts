@@ -22,6 +22,8 @@ export interface Commands {
   ) => Query<Weights.CopyWeightsResponse>
   /** Validates an upload before its files arrive, and returns the size of its tensors in bytes. */
   readonly validateUpload: (request: Weights.ExternalWeightsUploadStartRequest) => Query<number>
+  /** How many bytes the user of an upload may still store. */
+  readonly uploadRoom: (owner: string | undefined) => Query<number>
   /** Stores an uploaded adapter as sampler weights, and returns its path. */
   readonly importAdapter: (
     request: Weights.ExternalWeightsUploadStartRequest,
@@ -41,6 +43,7 @@ export const make = (state: ServiceState): Commands => {
     setTtl: (path, seconds) => recorded(checkpoints.setTtl(state, path, seconds)),
     copyWeights: (request, idempotencyKey) => recorded(copyWeights(state, copyRuns, request, idempotencyKey)),
     validateUpload: (request) => importAdapter.validateUpload(state, request),
+    uploadRoom: (owner) => Effect.orDie(state.quota.room(owner)),
     importAdapter: (request, files) => recorded(importAdapter.importAdapter(state, request, files))
   }
 }

@@ -66,20 +66,24 @@ export const copyWeights = Effect.fnUntraced(function* (
   request: Weights.CopyWeightsRequest,
   idempotencyKey: string | undefined
 ): Effect.fn.Return<Weights.CopyWeightsResponse, responses.OperationRejection> {
-  const { auditLog, store } = state
+  const { admission, auditLog, quota, store } = state
   const { destination_project_id, source_path, ttl_seconds } = request
   yield* access.checkTtl(ttl_seconds)
   const source = yield* access.parsePath(source_path)
   const slot = runInSession(request)
   yield* checkDestination(state, request, slot)
-  yield* access.findReadable(store, source)
+  yield* admission.check
+  const { size_bytes: bytes } = yield* access.findReadable(store, source)
+  yield* access.orInsufficient(quota.check({ owner: (yield* currentUser.CurrentUser).id, bytes }))
   const { adapter, info, optimizer } = yield* access.orNotFound(store.load(source))
   const { id: owner } = yield* currentUser.CurrentUser
   const attempt = deduplicationKey(owner, idempotencyKey, request)
   const training_run_id = slot ?? (yield* runInProject(state, copyRuns, attempt, destination_project_id))
   const path = { ...source, training_run_id }
   const { user_metadata } = info
-  yield* Effect.orDie(store.save({ path, owner, adapter, optimizer, ttl_seconds, user_metadata, overwrite: true }))
+  yield* access.orInsufficient(
+    store.save({ path, owner, adapter, optimizer, ttl_seconds, user_metadata, overwrite: true })
+  )
   yield* auditLog.record(owner, "checkpoint_copied", path, { source_path })
   return { tinker_path: TinkerPath.format(path) }
 })

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
+import * as access from "../checkpoints/access.ts"
 import * as adapterFiles from "../checkpoints/adapterFiles.ts"
 import * as layout from "../checkpoints/layout.ts"
 import * as peft from "../checkpoints/peft.ts"
@@ -21,11 +22,19 @@ export interface PeftFiles {
 }
 
 /** Validates an import before its files are uploaded, and returns the size of the adapter's tensors in bytes. @internal */
-export const validateUpload = ({ engine }: ServiceState, { base_model, lora_config }: ImportRequest): Query<number> =>
-  requireBaseModel(engine, base_model).pipe(
-    Effect.flatMap(() => checkLoraConfig(lora_config)),
-    Effect.flatMap(() => newAdapterSize(engine, { base_model, lora_config }))
-  )
+export const validateUpload = (
+  { admission, engine, quota }: ServiceState,
+  { base_model, lora_config }: ImportRequest
+): Query<number> =>
+  Effect.gen(function* () {
+    yield* admission.check
+    yield* requireBaseModel(engine, base_model)
+    yield* checkLoraConfig(lora_config)
+    const bytes = yield* newAdapterSize(engine, { base_model, lora_config })
+    const { id: owner } = yield* currentUser.CurrentUser
+    yield* access.orInsufficient(quota.check({ owner, bytes }))
+    return bytes
+  })
 
 /** Only the engine knows the tensors of an adapter. */
 const newAdapterSize = (
@@ -75,7 +84,7 @@ export const importAdapter = Effect.fnUntraced(function* (
   const { id: owner } = yield* currentUser.CurrentUser
   const { id: session } = yield* state.sessions.createPlaceholder(destination_project_id, "weights that were uploaded")
   const path = { training_run_id: `${session}:train:0`, kind: "sampler_weights", name: "uploaded" } as const
-  yield* Effect.orDie(state.store.save({ path, owner, adapter }))
+  yield* access.orInsufficient(state.store.save({ path, owner, adapter }))
   yield* state.auditLog.record(owner, "checkpoint_created", path)
   return TinkerPath.format(path)
 })

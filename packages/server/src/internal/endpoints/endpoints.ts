@@ -9,6 +9,7 @@ import type { Keys } from "../auth/signing.ts"
 import * as downloads from "../transfers/downloads.ts"
 import * as routes from "../transfers/routes.ts"
 import * as uploads from "../transfers/uploads.ts"
+import * as operator from "./operator.ts"
 import { admin } from "./admin.ts"
 import { checkpoints } from "./checkpoints.ts"
 import { client } from "./client.ts"
@@ -23,7 +24,7 @@ import { weights } from "./weights.ts"
 
 /** Signed URLs are valid for every service with the same keys. @internal */
 export const layer = (keys: Keys): Layer.Layer<HttpApi.Api, never, ApiKeys | TinkerService.TinkerService> =>
-  Layer.merge(HttpApiBuilder.api(TinkerApi), routes.layer).pipe(
+  Layer.mergeAll(HttpApiBuilder.api(TinkerApi), routes.layer, operator.layer).pipe(
     Layer.provide([service, client, models, training, weights, sampling, futures]),
     Layer.provide([sessions, trainingRuns, checkpoints, admin]),
     Layer.provide([downloads.layer(keys), uploads.layer(keys)])

@@ -17,7 +17,9 @@ const statuses: { readonly [tag: string]: number } = {
   ConflictResponse: 409,
   GoneResponse: 410,
   UnprocessableResponse: 422,
-  TooManyRequestsResponse: 429
+  TooManyRequestsResponse: 429,
+  UnavailableResponse: 503,
+  InsufficientStorageResponse: 507
 }
 
 /** @internal */

@@ -6,10 +6,13 @@ import * as HttpMethod from "@effect/platform/HttpMethod"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as currentUser from "../auth/currentUser.ts"
 import type { ApiError } from "./apiErrors.ts"
+import { CurrentLease } from "./body/budget.ts"
+import type { ParseJson } from "./body/largeJson.ts"
 import * as fields from "./body/fields.ts"
 import * as bodyLimits from "./body/limits.ts"
-import { readBody } from "./body/reader.ts"
+import { type BodyFailure, readBody } from "./body/reader.ts"
 import * as mediaType from "./mediaType.ts"
 import * as serverRequest from "./serverRequest.ts"
 import * as signedPaths from "./signedPaths.ts"
@@ -57,11 +60,34 @@ const tooLarge = (what: string, limit: number): ApiError => ({
   detail: `${what} is larger than ${limit} bytes`
 })
 
+/** The service holds as many bodies as it has memory for. @internal */
+export const noRoom: ApiError = {
+  status: 503,
+  detail: "the service has no memory for the body at the moment: try again",
+  tag: "UnavailableResponse"
+}
+
+const toApiError = (failure: BodyFailure, what: string, limit: number): ApiError => {
+  switch (failure) {
+    case "TooLarge":
+      return tooLarge(what, limit)
+    case "NoRoom":
+      return noRoom
+    case "Incomplete":
+      return { status: 422, detail: "the body was not received completely" }
+  }
+}
+
+/** What a body expands to counts as its bytes do. */
 const decompress = (zstd: Zstd.Service, bytes: Uint8Array, limit: number): Effect.Effect<Uint8Array, ApiError> =>
-  Effect.mapError(zstd.decompress(bytes, limit), ({ message, reason }) => ({
-    status: reason === "TooLarge" ? 413 : 422,
-    detail: message
-  }))
+  zstd.decompress(bytes, limit).pipe(
+    Effect.mapError(({ message, reason }) => ({ status: reason === "TooLarge" ? 413 : 422, detail: message })),
+    Effect.tap((expanded) =>
+      Effect.flatMap(Effect.all([CurrentLease, currentUser.CurrentUser]), ([lease, { id }]) =>
+        lease.add(id, expanded.length) ? Effect.void : Effect.fail(noRoom)
+      )
+    )
+  )
 
 /** Reads the body up to its limit, and decompresses it. */
 const readContent = (
@@ -73,15 +99,18 @@ const readContent = (
   const isCompressed = request.headers["content-encoding"] === Zstd.contentEncoding
   const received = isCompressed ? Math.min(limits.compressed, limit) : limit
   return readBody(request, received).pipe(
-    Effect.mapError((failure) =>
-      failure === "TooLarge"
-        ? tooLarge(isCompressed ? "the compressed body" : "the body", received)
-        : { status: 422, detail: "the body was not received completely" }
-    ),
+    Effect.mapError((failure) => toApiError(failure, isCompressed ? "the compressed body" : "the body", received)),
     Effect.flatMap((bytes) =>
       isCompressed ? decompress(zstd, bytes, Math.min(limits.decompressed, limit)) : Effect.succeed(bytes)
     )
   )
+}
+
+/** How bodies are read. @internal */
+export interface BodyOptions {
+  readonly zstd: Zstd.Service
+  readonly limits: bodyLimits.BodyLimits
+  readonly parseJson: ParseJson
 }
 
 /**
@@ -91,9 +120,8 @@ const readContent = (
  * @internal
  */
 export const normalize = (
-  zstd: Zstd.Service,
-  request: Request,
-  limits: bodyLimits.BodyLimits
+  { limits, parseJson, zstd }: BodyOptions,
+  request: Request
 ): Effect.Effect<Request, ApiError> => {
   const reason = unsupportedMediaType(request)
   if (reason !== undefined) return Effect.fail({ status: 415, detail: reason })
@@ -101,13 +129,13 @@ export const normalize = (
   return Effect.flatMap(readContent(zstd, request, limits), (bytes) =>
     bytes.length > 0 && request.headers["content-type"] === undefined
       ? Effect.fail({ status: 415, detail: untyped })
-      : Effect.succeed(serverRequest.withBody(request, bytes))
+      : Effect.succeed(serverRequest.withBody(request, bytes, parseJson))
   )
 }
 
 /** The JSON of a body, whether or not its fields are within their bounds. @internal */
-export const uncheckedJson = (request: Request): Effect.Effect<unknown, unknown> =>
-  Effect.flatMap(request.text, (text) => Effect.try(() => JSON.parse(text) as unknown))
+export const uncheckedJson = ({ parseJson }: BodyOptions, request: Request): Effect.Effect<unknown, unknown> =>
+  Effect.flatMap(request.arrayBuffer, (buffer) => parseJson(new Uint8Array(buffer)))
 
 /** Fails a body, which is no JSON, if one of its fields is not within its bounds; as a defect, like `decodeJson`. @internal */
 export const checkFields = <A>(decoded: A): Effect.Effect<A> => Effect.sync(() => fields.check(decoded))

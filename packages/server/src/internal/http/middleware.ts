@@ -1,6 +1,5 @@
 /** What every request passes through: authentication, decompression, and the conversion of failures to responses. */
 import * as Training from "@effect-tinker/api/Training"
-import type * as Zstd from "@effect-tinker/api/Zstd"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -10,22 +9,21 @@ import type * as TinkerService from "../../TinkerService.ts"
 import type * as apiKeys from "../auth/apiKeys.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as tokens from "../auth/tokens.ts"
-import * as ids from "../util/ids.ts"
+import * as requests from "../monitoring/requests.ts"
 import * as refusedSeqIds from "../util/refusedSeqIds.ts"
 import * as apiErrors from "./apiErrors.ts"
 import * as bodies from "./bodies.ts"
-import type { BodyLimits } from "./body/limits.ts"
+import { CurrentLease } from "./body/budget.ts"
+import * as openPaths from "./openPaths.ts"
 import * as signedPaths from "./signedPaths.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
 
 /** @internal */
-export interface Dependencies {
+export interface Dependencies extends bodies.BodyOptions {
   readonly tinker: TinkerService.Service
-  readonly zstd: Zstd.Service
   readonly keys: apiKeys.Service
-  readonly limits: BodyLimits
 }
 
 const unauthorized = (credential: string | undefined): Response => {
@@ -40,27 +38,27 @@ const unauthorized = (credential: string | undefined): Response => {
 }
 
 /** Consumes the `seq_id` of an operation whose body is malformed, so that later operations need not wait for it. */
-const rejectMalformed = (tinker: TinkerService.Service, request: Request, detail: string): Effect.Effect<void> =>
-  Effect.matchEffect(bodies.isProtobuf(request) ? Effect.void : bodies.uncheckedJson(request), {
+const rejectMalformed = (dependencies: Dependencies, request: Request, detail: string): Effect.Effect<void> =>
+  Effect.matchEffect(bodies.isProtobuf(request) ? Effect.void : bodies.uncheckedJson(dependencies, request), {
     onFailure: () => Effect.void,
     onSuccess: (body) =>
       typeof body === "object" && body !== null && "model_id" in body && "seq_id" in body
-        ? tinker.rejectMalformed(body, detail)
+        ? dependencies.tinker.rejectMalformed(body, detail)
         : Effect.void
   })
 
 /** Logs a failure of the service. Its response has the id of the log entry, and nothing of the failure. */
 const toInternalError = (request: Request, cause: Cause.Cause<unknown>): Effect.Effect<Response> =>
   Effect.gen(function* () {
-    const id = yield* ids.uuid
+    const { id } = yield* requests.RequestRecord
     yield* Effect.logError(`request ${id} failed: ${request.method} ${request.url.split("?")[0]}`, cause)
     const detail = `internal error: the service has logged it as request ${id}`
-    return HttpServerResponse.setHeader(apiErrors.toResponse({ status: 500, detail }), "x-request-id", id)
+    return apiErrors.toResponse({ status: 500, detail })
   })
 
 /** The response to a failed request. */
 const toErrorResponse = (
-  tinker: TinkerService.Service,
+  dependencies: Dependencies,
   request: Request,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<Response> => {
@@ -69,7 +67,7 @@ const toErrorResponse = (
   if (error === undefined) return toInternalError(request, cause)
   const response = apiErrors.toResponse(error)
   return error.status === 422
-    ? Effect.as(rejectMalformed(tinker, request, error.detail), response)
+    ? Effect.as(rejectMalformed(dependencies, request, error.detail), response)
     : Effect.succeed(response)
 }
 
@@ -80,15 +78,22 @@ const withRetryHints = (response: Response): Response => {
     case 409:
       return HttpServerResponse.setHeader(response, "x-should-retry", "false")
     case 429:
+    case 503:
       return HttpServerResponse.setHeader(response, "retry-after", "1")
+    // what is full stays full until the user deletes something
+    case 507:
+      return HttpServerResponse.setHeader(response, "x-should-retry", "false")
     default:
       return response
   }
 }
 
-/** The user of a request; `undefined` if it is not authorized. Signed URLs authorize themselves. */
+/**
+ * The user of a request; `undefined` if it is not authorized. Signed URLs authorize themselves, and probes for readiness
+ * have no key.
+ */
 const authenticate = (keys: apiKeys.Service, request: Request): Effect.Effect<currentUser.User | undefined> =>
-  signedPaths.isDownload(request) || signedPaths.isUpload(request)
+  signedPaths.isDownload(request) || signedPaths.isUpload(request) || openPaths.isReadiness(request)
     ? Effect.succeed(currentUser.everyone)
     : keys.identify(request.headers["x-api-key"])
 
@@ -100,32 +105,36 @@ const withRefusedSeqIds = (app: HttpApp.Default, { headers }: Request): HttpApp.
     : Effect.provideService(app, refusedSeqIds.RefusedSeqIds, refusedSeqIds.parse(header))
 }
 
-const handle = (tinker: TinkerService.Service, app: HttpApp.Default, request: Request) =>
+const handle = (dependencies: Dependencies, app: HttpApp.Default, request: Request) =>
   withRefusedSeqIds(app, request).pipe(
     Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-    Effect.catchAllCause((cause) => toErrorResponse(tinker, request, cause)),
+    Effect.catchAllCause((cause) => toErrorResponse(dependencies, request, cause)),
     Effect.map(withRetryHints)
   )
 
-const handleAs = ({ limits, tinker, zstd }: Dependencies, app: HttpApp.Default, request: Request) =>
-  Effect.matchEffect(bodies.normalize(zstd, request, limits), {
-    onFailure: (error) => Effect.succeed(apiErrors.toResponse(error)),
-    onSuccess: (normalized) => handle(tinker, app, normalized)
-  })
+/** Handles a request. Its body leaves the budget with the response: whether that can be sent does not matter. */
+const handleAs = (dependencies: Dependencies, app: HttpApp.Default, request: Request) =>
+  Effect.matchEffect(bodies.normalize(dependencies, request), {
+    onFailure: (error) => Effect.succeed(withRetryHints(apiErrors.toResponse(error))),
+    onSuccess: (normalized) => handle(dependencies, app, normalized)
+  }).pipe(Effect.ensuring(Effect.map(CurrentLease, (lease) => lease.release())))
 
 /** @internal */
 export const make =
   (dependencies: Dependencies) =>
   (app: HttpApp.Default): HttpApp.Default =>
-    Effect.gen(function* () {
-      const request = yield* HttpServerRequest.HttpServerRequest
-      return yield* authenticate(dependencies.keys, request).pipe(
-        Effect.flatMap((user) =>
-          user === undefined
-            ? Effect.succeed(unauthorized(request.headers["x-api-key"]))
-            : Effect.provideService(handleAs(dependencies, app, request), currentUser.CurrentUser, user)
-        ),
-        // what fails outside of the handlers
-        Effect.catchAllCause((cause) => toErrorResponse(dependencies.tinker, request, cause))
-      )
-    })
+    requests.observe(
+      Effect.gen(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const record = yield* requests.RequestRecord
+        return yield* authenticate(dependencies.keys, request).pipe(
+          Effect.flatMap((user) => {
+            if (user === undefined) return Effect.succeed(unauthorized(request.headers["x-api-key"]))
+            record.user = currentUser.ownerName(user.id)
+            return Effect.provideService(handleAs(dependencies, app, request), currentUser.CurrentUser, user)
+          }),
+          // what fails outside of the handlers
+          Effect.catchAllCause((cause) => toErrorResponse(dependencies, request, cause))
+        )
+      })
+    )

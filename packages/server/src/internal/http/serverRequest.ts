@@ -9,6 +9,7 @@ import type * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { ParseJson } from "./body/largeJson.ts"
 import { bodyBytes } from "./byteStreams.ts"
 import * as fields from "./body/fields.ts"
 import * as httpErrors from "./httpErrors.ts"
@@ -30,12 +31,30 @@ class ServerRequest extends Message<HttpServerError.RequestError> implements Htt
   readonly source: Source
   readonly originalUrl: string
   readonly url: string
+  private readonly parseJson: ParseJson | undefined
 
-  constructor(source: Source, originalUrl: string, url: string, headers: Headers.Headers, bytes: Uint8Array) {
+  constructor(
+    source: Source,
+    originalUrl: string,
+    url: string,
+    headers: Headers.Headers,
+    bytes: Uint8Array,
+    parseJson?: ParseJson | undefined
+  ) {
     super(headers, bytes)
     this.source = source
     this.originalUrl = originalUrl
     this.url = url
+    this.parseJson = parseJson
+  }
+
+  override get json(): Effect.Effect<unknown, HttpServerError.RequestError> {
+    return this.parseJson === undefined
+      ? super.json
+      : this.parseJson(this.bytes).pipe(
+          Effect.flatMap((body) => Effect.try({ try: () => fields.check(body), catch: (cause) => cause })),
+          Effect.mapError((cause) => this.unreadable(cause))
+        )
   }
 
   protected unreadable(cause: unknown) {
@@ -68,7 +87,8 @@ class ServerRequest extends Message<HttpServerError.RequestError> implements Htt
       this.originalUrl,
       options.url ?? this.url,
       options.headers ?? this.headers,
-      this.bytes
+      this.bytes,
+      this.parseJson
     )
   }
   toJSON(): unknown {
@@ -104,9 +124,10 @@ export const fromClientRequest = (
 /** A request with this body, which is not compressed. @internal */
 export const withBody = (
   request: HttpServerRequest.HttpServerRequest,
-  bytes: Uint8Array
+  bytes: Uint8Array,
+  parseJson: ParseJson
 ): HttpServerRequest.HttpServerRequest => {
   const { "content-encoding": _, ...headers } = request.headers
   const sized = { ...headers, "content-length": String(bytes.length) } as Headers.Headers
-  return new ServerRequest(request, request.originalUrl, request.url, sized, bytes)
+  return new ServerRequest(request, request.originalUrl, request.url, sized, bytes, parseJson)
 }

@@ -153,10 +153,15 @@ const submitCreation = Effect.fnUntraced(function* (
   )
 })
 
-const findOrAdd = (models: Models, creation: Creation, now: number): Effect.Effect<ModelRecord> => {
+const findOrAdd = (
+  models: Models,
+  creation: Creation,
+  now: number
+): Effect.Effect<ModelRecord, responses.OperationRejection> => {
   const before = models.get(creation.id)
   return before === undefined
     ? Effect.gen(function* () {
+        yield* models.environment.admission.check
         const { session } = creation
         const resources = yield* Scope.fork(session.resources, ExecutionStrategy.sequential)
         const record = models.add(creation, resources, now)

@@ -153,6 +153,11 @@ export class ModelQueue {
       : responses.tooMany(`${name}: seq_id ${seqId} is more than ${maxAhead} ahead of ${this.next}, which runs next`)
   }
 
+  /** Whether an operation with a higher `seq_id` is there already. */
+  isAhead(seqId: number | undefined): boolean {
+    return seqId !== undefined && seqId < this.highest
+  }
+
   /** The `seq_id` that the queued operations wait for, if they do. */
   get missing(): number | undefined {
     return this.running || this.queued.size === 0 || this.queued.has(this.next) ? undefined : this.next

@@ -40,6 +40,8 @@ export interface ModelRecord extends ModelConfig {
   /** `<kind>/<name>` of checkpoints that queued operations will save */
   readonly names: Set<string>
   state: ModelState
+  /** sizes of its checkpoints in bytes, without and with the state of the optimizer; read when a quota needs them */
+  sizes?: { readonly adapter: number; readonly state: number }
 }
 
 /** @internal */

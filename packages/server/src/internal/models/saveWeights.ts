@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
 import { checkTtl } from "../checkpoints/access.ts"
+import * as adapterFiles from "../checkpoints/adapterFiles.ts"
 import { type Reservation, reserveSamplingSession } from "../sampling/samplingSessions.ts"
 import type { Samplers } from "../sampling/samplers.ts"
 import * as responses from "../util/responses.ts"
@@ -33,6 +34,16 @@ const save = (
     )
   )
 }
+
+/** The size of a model's checkpoint in bytes. It does not change while the model trains. */
+const sizeOf = (record: ModelRecord, model: Engine.EngineModel, kind: TinkerPath.Kind) =>
+  Effect.gen(function* () {
+    record.sizes ??= {
+      adapter: adapterFiles.sizeOf(yield* model.adapter, undefined),
+      state: adapterFiles.sizeOf(yield* model.adapter, yield* model.optimizer)
+    }
+    return kind === "weights" ? record.sizes.state : record.sizes.adapter
+  })
 
 const badName = (name: string) =>
   responses.badRequest(
@@ -79,6 +90,22 @@ class CheckpointName {
     })
   }
 
+  /** Rejects a save that does not fit into the user's quota, before it is queued. */
+  checkRoom({ quota }: Environment): Effect.Effect<void, responses.OperationRejection> {
+    const { kind, name, overwrite, record } = this
+    const { session, state } = record
+    if (!quota.isLimited || state._tag !== "Created") return Effect.void
+    const { owner } = session
+    const path = overwrite && name !== undefined ? { training_run_id: record.id, kind, name } : undefined
+    return sizeOf(record, state.model, kind).pipe(
+      Effect.flatMap((bytes) => quota.check({ owner, bytes, path })),
+      Effect.catchAll((error) =>
+        // if the engine or the store fails, the operation will report it
+        error._tag === "QuotaExceeded" ? responses.insufficientStorage(error.message) : Effect.void
+      )
+    )
+  }
+
   reserve(seqId: number): responses.OperationRejection | undefined {
     const { names } = this.record
     const path = this.path(seqId)
@@ -97,12 +124,15 @@ class CheckpointName {
 
 /** What every save under a name does: it validates and reserves the name, and releases it at the end. */
 const namedSave = (
-  { store }: Environment,
+  environment: Environment,
   checkpoint: CheckpointName,
   ttlSeconds: number | undefined,
   run: (model: Engine.EngineModel, path: TinkerPath.TinkerPath) => Effect.Effect<outcomes.Done, outcomes.Failure>
 ) => ({
-  validate: Effect.flatMap(checkTtl(ttlSeconds), () => checkpoint.validate(store)),
+  validate: checkTtl(ttlSeconds).pipe(
+    Effect.andThen(checkpoint.validate(environment.store)),
+    Effect.andThen(checkpoint.checkRoom(environment))
+  ),
   check: (seqId: number) => checkpoint.reserve(seqId),
   run: (model: Engine.EngineModel, seqId: number) =>
     Effect.ensuring(

@@ -60,10 +60,13 @@ export const submitOperation = Effect.fnUntraced(function* (
     if (before !== undefined) return before
   }
   const bytes = size.of(identity)
+  const { environment } = models
   // the operation that the others wait for is always admitted, or they would never run
   const rejection = record.queue.isAwaited(seqId)
     ? undefined
-    : (record.queue.tooFarAhead(seqId) ?? overloaded(models.environment, record.session.load, bytes))
+    : (stopping(models, record, seqId) ??
+      record.queue.tooFarAhead(seqId) ??
+      overloaded(environment, record.session.load, bytes))
   if (rejection !== undefined) return yield* rejection
   if (validate !== undefined && !record.queue.isClosedTo(seqId)) {
     yield* Effect.tapError(validate, (rejection) =>
@@ -92,6 +95,10 @@ const consumeRefused = (record: ModelRecord, seqId: number | undefined): Effect.
       { discard: true }
     )
   )
+
+/** The rejection of an operation while the service stops, unless operations that were accepted come after it. */
+const stopping = ({ environment }: Models, { queue }: ModelRecord, seqId: number | undefined) =>
+  queue.isAhead(seqId) ? undefined : environment.admission.rejection
 
 /** Runs an operation if its model exists in the engine by then. */
 const runOnModel = (

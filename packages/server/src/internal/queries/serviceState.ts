@@ -8,7 +8,10 @@ import type { Environment } from "../work/environment.ts"
 import type * as sessions from "../work/sessions.ts"
 
 /** @internal */
-export interface ServiceState extends Pick<Environment, "auditLog" | "engine" | "records" | "store" | "usageLog"> {
+export interface ServiceState extends Pick<
+  Environment,
+  "admission" | "auditLog" | "engine" | "quota" | "records" | "store" | "usageLog"
+> {
   readonly sessions: sessions.Sessions
   readonly models: models.Models
   readonly samplers: samplers.Samplers

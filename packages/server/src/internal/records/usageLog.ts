@@ -5,6 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Store from "../../Store.ts"
 import * as currentUser from "../auth/currentUser.ts"
+import { recordTokens } from "../monitoring/metrics.ts"
 
 /** One use of the service. @internal */
 export interface Usage {
@@ -61,7 +62,10 @@ const eventsOf = (rows: ReadonlyArray<Store.UsageRow>, user: currentUser.User): 
 export const make = ({ usage: totals }: Store.Service): UsageLog => ({
   record: ({ base_model, count, owner = "", session_id = "", type }) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      totals.later.put({ hour: now - (now % hourMillis), owner, session_id, base_model, type, count })
+      Effect.andThen(
+        totals.later.put({ hour: now - (now % hourMillis), owner, session_id, base_model, type, count }),
+        type === "checkpoint" ? Effect.void : recordTokens(type, count)
+      )
     ),
   events: (from, to) =>
     Effect.map(

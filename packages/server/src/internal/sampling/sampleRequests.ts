@@ -77,7 +77,7 @@ const reject = (
 ): responses.OperationRejection | undefined => {
   const problem = promptProblem(environment.engine, request, record.source!)
   if (problem !== undefined) return responses.badRequest(problem)
-  const rejection = overloaded(environment, load, bytes)
+  const rejection = environment.admission.rejection ?? overloaded(environment, load, bytes)
   if (rejection !== undefined) return rejection
   return record.session?.isLive() === false
     ? responses.notFound(`there is no sampling session ${record.id}`)

@@ -81,6 +81,7 @@ export const createSamplingSession = Effect.fnUntraced(function* (
     return before === undefined || before.fingerprint === hash ? Effect.succeed(before) : seqIdTaken(seqId)
   })
   if ((yield* findSame) !== undefined) return id
+  yield* samplers.environment.admission.check
   const source = yield* resolveSource(samplers.environment, request)
   return yield* Effect.flatMap(findSame, (before) => {
     if (!session.isLive()) return responses.notFound(`session ${session.id} has ended`)

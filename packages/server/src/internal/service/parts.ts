@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as CheckpointStore from "../../CheckpointStore.ts"
 import * as Engine from "../../Engine.ts"
 import * as Store from "../../Store.ts"
+import * as quotas from "../checkpoints/quota.ts"
 import { Models } from "../models/models.ts"
 import type { ServiceState } from "../queries/serviceState.ts"
 import * as auditLog from "../records/auditLog.ts"
@@ -11,6 +12,7 @@ import * as usageLog from "../records/usageLog.ts"
 import * as samplers from "../sampling/samplers.ts"
 import { restoreSamplingSessions } from "../sampling/samplingSessions.ts"
 import { Turns } from "../turns/turns.ts"
+import { Admission } from "../work/drain.ts"
 import type { Environment } from "../work/environment.ts"
 import { Futures } from "../work/futures.ts"
 import * as sessions from "../work/sessions.ts"
@@ -25,7 +27,7 @@ const makeEnvironment = Effect.fnUntraced(function* (settings: Settings) {
   const engine = yield* Engine.Engine
   const environment: Environment = {
     engine,
-    store: yield* CheckpointStore.CheckpointStore,
+    ...(yield* quotas.make(yield* CheckpointStore.CheckpointStore, settings.quota)),
     records,
     futures: new Futures(settings.resultRetention, () => Effect.orDie(records.mark())),
     usageLog: usageLog.make(records),
@@ -33,6 +35,7 @@ const makeEnvironment = Effect.fnUntraced(function* (settings: Settings) {
     stability: new StabilityRecords(),
     settings,
     turns: new Turns({ concurrency: Math.max(1, engine.concurrency ?? Infinity), perUser: settings.concurrency }),
+    admission: new Admission(),
     scope: yield* Effect.scope
   }
   return environment

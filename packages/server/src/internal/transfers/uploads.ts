@@ -11,6 +11,7 @@ import * as currentUser from "../auth/currentUser.ts"
 import * as signing from "../auth/signing.ts"
 import * as layout from "../checkpoints/layout.ts"
 import { makeMutex } from "../effect/runtime.ts"
+import * as bodies from "../http/bodies.ts"
 import { readBody } from "../http/body/reader.ts"
 import * as signedPaths from "../http/signedPaths.ts"
 import * as ids from "../util/ids.ts"
@@ -104,15 +105,20 @@ const start = Effect.fnUntraced(function* (
   return { upload_id: id, urls: Object.fromEntries(urls), expires: DateTime.unsafeMake(expires) }
 })
 
-/** Reads the body of a request, up to a limit in bytes. */
-const readFile = (request: Request, file: string, limit: number): UploadEffect<Uint8Array> =>
-  Effect.mapError(readBody(request, limit), (failure) =>
-    responses.badRequest(
-      failure === "TooLarge"
-        ? `${file} is larger than its limit of ${limit} bytes`
-        : `${file} was not received completely: send it again`
-    )
-  )
+/** Reads the body of a request, up to the limit of the file and the room in the user's quota, both in bytes. */
+const readFile = (request: Request, file: string, limit: number, room: number): UploadEffect<Uint8Array> =>
+  Effect.mapError(readBody(request, Math.min(limit, room)), (failure): TinkerService.RequestRejection => {
+    switch (failure) {
+      case "NoRoom":
+        return responses.unavailable(bodies.noRoom.detail)
+      case "Incomplete":
+        return responses.badRequest(`${file} was not received completely: send it again`)
+      case "TooLarge":
+        return room < limit
+          ? responses.insufficientStorage(`${file} is larger than the ${room} bytes that are left of your quota`)
+          : responses.badRequest(`${file} is larger than its limit of ${limit} bytes`)
+    }
+  })
 
 const put = Effect.fnUntraced(function* (
   context: UploadContext,
@@ -126,7 +132,8 @@ const put = Effect.fnUntraced(function* (
   const upload = context.uploads.get(id)
   if (upload === undefined) return yield* responses.gone("this URL has expired: start another upload")
   if (upload.finished !== undefined) return yield* responses.conflict(`upload ${id} is finished`)
-  const bytes = yield* readFile(request, file, upload.limits.get(file) ?? 0)
+  const room = (yield* context.catalog.uploadRoom(upload.owner)) + overhead
+  const bytes = yield* readFile(request, file, upload.limits.get(file) ?? 0, room)
   // another request may have finished it while the body arrived
   if (context.uploads.get(id) !== upload || upload.finished !== undefined) {
     return yield* responses.conflict(`upload ${id} is finished, or has expired`)

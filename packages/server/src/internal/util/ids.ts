@@ -16,3 +16,9 @@ export const uuid: Effect.Effect<string> = Effect.gen(function* () {
   const rest = `${yield* randomHex(6)}${yield* randomHex(6)}`
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random}-${variant}-${rest}`
 })
+
+/** The id of the n-th thing that is numbered from a time on: as long as a UUID, but not random. @internal */
+export const numbered = (time: number, n: number): string => {
+  const hex = toHex(time, 12)
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-${toHex(n, 12)}`
+}

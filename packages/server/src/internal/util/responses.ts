@@ -9,6 +9,8 @@ export type OperationRejection =
   | ErrorResponse.ConflictResponse
   | ErrorResponse.UnprocessableResponse
   | ErrorResponse.TooManyRequestsResponse
+  | ErrorResponse.UnavailableResponse
+  | ErrorResponse.InsufficientStorageResponse
 
 /** @internal */
 export type NotFound = ErrorResponse.NotFoundResponse
@@ -40,3 +42,9 @@ export const unprocessable = (detail: string) => new ErrorResponse.Unprocessable
 
 /** 429 @internal */
 export const tooMany = (detail: string) => new ErrorResponse.TooManyRequestsResponse({ detail })
+
+/** 503 @internal */
+export const unavailable = (detail: string) => new ErrorResponse.UnavailableResponse({ detail })
+
+/** 507 @internal */
+export const insufficientStorage = (detail: string) => new ErrorResponse.InsufficientStorageResponse({ detail })

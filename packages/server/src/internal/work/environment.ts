@@ -3,10 +3,12 @@ import type * as Scope from "effect/Scope"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
 import type * as Store from "../../Store.ts"
+import type { Quota } from "../checkpoints/quota.ts"
 import type * as auditLog from "../records/auditLog.ts"
 import type * as usageLog from "../records/usageLog.ts"
 import type { Turns } from "../turns/turns.ts"
 import * as responses from "../util/responses.ts"
+import type { Admission } from "./drain.ts"
 import type * as futures from "./futures.ts"
 import type { Settings } from "./settings.ts"
 import type { StabilityRecords } from "./stability.ts"
@@ -14,14 +16,17 @@ import type { StabilityRecords } from "./stability.ts"
 /** @internal */
 export interface Environment {
   readonly engine: Engine.Service
+  /** with quotas, it enforces them */
   readonly store: CheckpointStore.Service
   readonly records: Store.Service
+  readonly quota: Quota
   readonly futures: futures.Futures
   readonly usageLog: usageLog.UsageLog
   readonly auditLog: auditLog.AuditLog
   readonly stability: StabilityRecords
   readonly settings: Settings
   readonly turns: Turns
+  readonly admission: Admission
   /** open as long as the service runs */
   readonly scope: Scope.Scope
 }

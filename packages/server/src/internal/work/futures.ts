@@ -128,6 +128,22 @@ export class Futures {
     return entry
   }
 
+  /** How many operations have no result: those that run, and those that wait. */
+  get load(): { readonly running: number; readonly queued: number } {
+    const { completed, entries } = this
+    const unfinished = entries.size - completed.size
+    let running = 0
+    if (unfinished > 0)
+      for (const [id, entry] of entries) if (entry.started !== undefined && !completed.has(id)) running++
+    return { running, queued: unfinished - running }
+  }
+
+  /** Whether every result was delivered. */
+  get isDelivered(): boolean {
+    for (const id of this.completed.keys()) if (this.entries.get(id)?.load.delivered.has(id) === false) return false
+    return true
+  }
+
   /** Sets the outcome of a future. The first outcome stays. */
   complete(entry: Entry, outcome: outcomes.Outcome): Effect.Effect<void> {
     return Effect.flatMap(this.settle(entry, outcome), (isFirst) => {

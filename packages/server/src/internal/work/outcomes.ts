@@ -71,6 +71,7 @@ export type Failure =
   | CheckpointStore.CheckpointExists
   | CheckpointStore.CheckpointNotFound
   | CheckpointStore.CheckpointStoreError
+  | CheckpointStore.QuotaExceeded
 
 /** @internal */
 export const categoryOf = (error: Failure): Future.Category =>

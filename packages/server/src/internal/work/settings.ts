@@ -27,6 +27,8 @@ export interface Options {
   readonly maxPendingBytes?: number | undefined
   /** the memory that the results of a user may take that were never fetched; new operations get 429 then; 1 GiB */
   readonly maxResultBytes?: number | undefined
+  /** how large the checkpoints of a user may be together, in bytes; more get 507; without a limit by default */
+  readonly quota?: number | undefined
   /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
   readonly strictLoad?: boolean | undefined
   /** the client configuration that the service returns; empty */
@@ -35,6 +37,7 @@ export interface Options {
 
 /** The options with their defaults. @internal */
 export interface Settings {
+  readonly quota: number | undefined
   readonly longPoll: Duration.Duration
   readonly gapTimeout: Duration.Duration
   readonly sessionTimeout: Duration.Duration
@@ -52,6 +55,7 @@ export interface Settings {
 
 /** @internal */
 export const make = (options: Options): Settings => ({
+  quota: options.quota,
   longPoll: toDuration(options.longPoll ?? "20 seconds"),
   gapTimeout: toDuration(options.gapTimeout ?? "60 seconds"),
   sessionTimeout: toDuration(options.sessionTimeout ?? "5 minutes"),

@@ -7,8 +7,8 @@ import { collectBytes } from "../byteStreams.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
-/** Why a body was not read: it is larger than the limit, or did not arrive completely. @internal */
-export type BodyFailure = "TooLarge" | "Incomplete"
+/** Why a body was not read: it is larger than the limit, did not arrive completely, or there is no memory. @internal */
+export type BodyFailure = "TooLarge" | "Incomplete" | "NoRoom"
 
 /** Reads a body of at most `limit` bytes. The rest of a larger one is discarded. @internal */
 export type ReadBody = (request: Request, limit: number) => Effect.Effect<Uint8Array, BodyFailure>

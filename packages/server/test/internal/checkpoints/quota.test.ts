@@ -1,0 +1,85 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as client from "../../utils/client.ts"
+
+// the adapter of the test engine with rank 8, and with the state of its optimizer
+const sizes = Effect.gen(function* () {
+  const { layer } = yield* client.start()
+  return yield* Effect.gen(function* () {
+    const model = yield* client.createModel(yield* client.createSession)
+    yield* client.run("/save_weights", { model_id: model, seq_id: 1, path: "a" })
+    yield* client.run("/save_weights_for_sampler", { model_id: model, seq_id: 2, path: "a" })
+    const { checkpoints } = yield* client.ok(client.get("/checkpoints"))
+    const sizeOf = (type: string) =>
+      checkpoints.find((found: { checkpoint_type: string }) => found.checkpoint_type === type).size_bytes as number
+    return { state: sizeOf("training"), adapter: sizeOf("sampler") }
+  }).pipe(Effect.provide(layer))
+})
+
+describe("the quota of a user", () => {
+  it.scoped("rejects a save that does not fit with 507 and the numbers, and runs no part of it", () =>
+    Effect.gen(function* () {
+      const { adapter, state } = yield* sizes
+      const { layer } = yield* client.start({ quota: state + adapter })
+      yield* Effect.gen(function* () {
+        const model = yield* client.createModel(yield* client.createSession)
+        yield* client.run("/save_weights", { model_id: model, seq_id: 1, path: "a" })
+        const full = yield* client.post("/save_weights", { model_id: model, seq_id: 2, path: "b" })
+        assert.strictEqual(full.status, 507)
+        assert.strictEqual(full.headers["x-should-retry"], "false")
+        assert.include(
+          full.body.detail,
+          `of ${state} bytes does not fit: your checkpoints use ${state} of ${state + adapter}`
+        )
+        // the seq_id is used up
+        const sampler = yield* client.run("/save_weights_for_sampler", { model_id: model, seq_id: 3, path: "c" })
+        assert.isString(sampler.path)
+        // what it replaces does not count
+        const again = yield* client.run("/save_weights", { model_id: model, seq_id: 4, path: "a", overwrite: true })
+        assert.isString(again.path)
+        const copy = yield* client.post("/copy_weights", { source_path: again.path, destination_project_id: "p" })
+        assert.strictEqual(copy.status, 507)
+        // a deleted checkpoint makes room
+        assert.strictEqual((yield* client.del(`/training_runs/${model}/checkpoints/weights/a`)).status, 204)
+        assert.isString((yield* client.run("/save_weights", { model_id: model, seq_id: 5, path: "b" })).path)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("bounds saves that are queued at the same time", () =>
+    Effect.gen(function* () {
+      const { state } = yield* sizes
+      const { layer } = yield* client.start({ quota: state * 2 })
+      yield* Effect.gen(function* () {
+        const session = yield* client.createSession
+        const models = yield* Effect.forEach([0, 1, 2, 3], (i) => client.createModel(session, i))
+        const saved = yield* Effect.forEach(
+          models,
+          (model_id) =>
+            Effect.flatMap(client.ok(client.post("/save_weights", { model_id, seq_id: 1 })), ({ request_id }) =>
+              client.result(request_id)
+            ),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(saved.filter(({ path }) => path !== undefined).length, 2)
+        const failed = saved.find(({ error }) => error !== undefined)
+        assert.include(failed.error, "does not fit")
+        assert.strictEqual(failed.category, "user")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("rejects an upload before it begins", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({ quota: 10 })
+      const response = yield* client
+        .post("/external_weights_upload_start", {
+          base_model: "effect-tinker/test",
+          lora_config: { rank: 8, train_attn: true, train_mlp: true, train_unembed: true },
+          destination_project_id: "p"
+        })
+        .pipe(Effect.provide(layer))
+      assert.strictEqual(response.status, 507, JSON.stringify(response.body))
+    })
+  )
+})
