@@ -31,6 +31,19 @@ describe("SafeTensors", () => {
     assert.strictEqual((8 + Number(new DataView(bytes.buffer).getBigUint64(0, true))) % 8, 0)
   })
 
+  it("decodes F32 values at any offset of a Buffer, whose slices share its memory", () => {
+    const header = (padding: string) => ({
+      scalar: { dtype: "F32", shape: [], data_offsets: [0, 4] },
+      __metadata__: { padding }
+    })
+    for (const padding of ["", ".", "..", "..."]) {
+      const bytes = Buffer.from(file(header(padding), new Uint8Array(Float32Array.of(7).buffer)))
+      assert.deepStrictEqual(Either.getOrThrow(SafeTensors.decode(bytes)).tensors, {
+        scalar: { shape: [], data: Float32Array.of(7) }
+      })
+    }
+  })
+
   it("encodes equal tensors as equal bytes, whatever their order", () => {
     const one = { shape: [1], data: Float32Array.of(1) }
     const two = { shape: [1], data: Float32Array.of(2) }

@@ -21,7 +21,8 @@ const fromHalf = (bits: number): number => {
 const fromF32 = (bytes: Uint8Array): Float32Array =>
   bytes.byteOffset % 4 === 0
     ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
-    : new Float32Array(bytes.slice().buffer)
+    : // a `Buffer` of Node shares its memory with its slices
+      new Float32Array(new Uint8Array(bytes).buffer)
 
 const fromF16 = ({ buffer, byteLength, byteOffset }: Uint8Array): Float32Array => {
   const view = new DataView(buffer, byteOffset, byteLength)
