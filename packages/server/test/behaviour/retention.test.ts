@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type * as Engine from "../../src/Engine.ts"
+import * as TestClock from "effect/TestClock"
+import * as Engine from "../../src/Engine.ts"
 import * as client from "../utils/client.ts"
 import { collect } from "../utils/garbage.ts"
 
@@ -75,6 +76,31 @@ describe("the service", () => {
         yield* collectGarbage
         // the last ones may still be referenced from a stack
         assert.isAtMost(inputs.filter((value) => value.deref() !== undefined).length, 3)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("leaves nothing of ended sessions in the fiber that ended them", () =>
+    Effect.gen(function* () {
+      const turns: Array<WeakRef<Engine.Turn>> = []
+      const remember = Effect.map(Engine.CurrentTurn, (turn) => void turns.push(new WeakRef(turn)))
+      const { layer } = yield* client.start({}, { record: false, before: () => remember })
+      yield* Effect.gen(function* () {
+        for (let n = 0; n < 10; n++) {
+          const session = yield* client.createSession
+          const model_id = yield* client.createModel(session)
+          const saved = yield* client.run("/save_weights_for_sampler", { model_id, seq_id: 1 })
+          const sample = client.sampleRequest(String(saved["sampling_session_id"]), 0)
+          yield* client.run("/asample", sample)
+          const finished = client.post(`/sessions/${session}/finish`, { reason: { type: "success" } })
+          assert.strictEqual(yield* client.statusOf(finished), 204)
+        }
+        // results are held for a while after the end of a session
+        yield* TestClock.adjust("10 minutes")
+        assert.isAtLeast(turns.length, 30)
+        yield* collectGarbage
+        // those of the last one may still be referenced from a stack
+        assert.isAtMost(turns.filter((turn) => turn.deref() !== undefined).length, 5)
       }).pipe(Effect.provide(layer))
     })
   )

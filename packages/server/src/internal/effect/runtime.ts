@@ -2,8 +2,10 @@
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as Scope from "effect/Scope"
 
 /** A deferred that is made outside of an effect. @internal */
 export const makeDeferredUnsafe = <A, E = never>(): Deferred.Deferred<A, E> => Deferred.unsafeMake<A, E>(FiberId.none)
@@ -13,6 +15,19 @@ export const currentMillisUnsafe = (clock: Clock.Clock): number => clock.unsafeC
 
 /** Interrupts a fiber without waiting for its end. @internal */
 export const interruptInBackground = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<void> => Fiber.interruptFork(fiber)
+
+/**
+ * Closes a scope in a fiber of its own, and waits for it. A finalizer runs with the fiber refs of the fiber that added it,
+ * and the fiber that closes the scope keeps their history: the contexts of that fiber and of all that it descends from. One
+ * that closes scopes for as long as a program runs, such as a client in the same process, would keep those of every scope.
+ *
+ * @internal
+ */
+export const closeApart = (scope: Scope.CloseableScope): Effect.Effect<void> =>
+  Effect.flatMap(Effect.forkDaemon(Scope.close(scope, Exit.void)), (fiber) =>
+    // joining it would inherit its fiber refs
+    Effect.flatten(Fiber.await(fiber))
+  )
 
 /** Runs effects one after another. @internal */
 export type Mutex = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

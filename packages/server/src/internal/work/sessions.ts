@@ -4,14 +4,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as currentUser from "../auth/currentUser.ts"
 import * as traces from "../records/traces.ts"
 import type * as Store from "../../Store.ts"
 import * as ids from "../util/ids.ts"
 import * as responses from "../util/responses.ts"
-import { interruptInBackground, makeMutex, type Mutex } from "../effect/runtime.ts"
+import { closeApart, interruptInBackground, makeMutex, type Mutex } from "../effect/runtime.ts"
 import type { Environment } from "./environment.ts"
 import * as futures from "./futures.ts"
 
@@ -325,7 +324,7 @@ const end = ({ records }: Environment, session: LiveSession, status: Status): Ef
     session.status = status
     return records.sessions.patch({ id: session.id, status })
   }).pipe(
-    Effect.flatMap(() => Scope.close(session.scope, Exit.void)),
+    Effect.flatMap(() => closeApart(session.scope)),
     Effect.uninterruptible
   )
 
