@@ -130,6 +130,30 @@ describe("a download of an archive", () => {
     })
   )
 
+  it.scopedLive("starts over where only the size of the file tells that it has changed", () =>
+    Effect.gen(function* () {
+      const other = Buffer.concat([archive.map((byte, i) => (i > 2000 ? byte ^ 1 : byte)), Buffer.alloc(512)])
+      const first = breaker()
+      const { files, service } = yield* withFiles((request, response, count) => {
+        const from = range(request)
+        if (count === 1) {
+          return first.send(response, { "content-length": other.length }, other.subarray(0, 50_000))
+        }
+        const part = { "content-range": `bytes ${from}-${archive.length - 1}/${archive.length}` }
+        response
+          .writeHead(from > 0 ? 206 : 200, { "content-length": archive.length - from, ...(from > 0 ? part : {}) })
+          .end(archive.subarray(from))
+      })
+      yield* inDirectory(service.url, (directory, fs) =>
+        Effect.gen(function* () {
+          assert.strictEqual((yield* download(directory, first.options)).received, archive.length)
+          assert.deepStrictEqual(new Uint8Array(yield* fs.readFile(`${directory}/out/big.bin`)), content)
+        })
+      )
+      assert.strictEqual(files.requests.length, 3)
+    })
+  )
+
   it.scopedLive("never takes a range that was not requested for the file", () =>
     Effect.gen(function* () {
       const first = breaker()

@@ -1,7 +1,16 @@
+import * as TensorData from "@effect-tinker/api/TensorData"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as Engine from "@effect-tinker/server/Engine"
+import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
+import * as Store from "@effect-tinker/server/Store"
+import * as TinkerServer from "@effect-tinker/server/TinkerServer"
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import * as Engine from "../../src/Engine.ts"
 import * as client from "../utils/client.ts"
 import { collect } from "../utils/garbage.ts"
 
@@ -29,6 +38,49 @@ describe("the service", () => {
         const again = yield* client.ok(client.optimStep(model_id, 2))
         assert.strictEqual(again.request_id, waiting.request_id)
       }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("retains 128 MiB of delivered results at most", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make({ record: false })
+      const logprobs = TensorData.float32(new Float32Array(10 * 2 ** 20))
+      const output = { loss_fn_output_type: "logprobs", loss_fn_outputs: [{ logprobs }], metrics: {} }
+      const large: Engine.Service = {
+        ...engine,
+        createModel: (options) =>
+          Effect.map(engine.createModel(options), (model) => ({ ...model, forward: () => Effect.succeed(output) }))
+      }
+      const http = yield* InProcessHttpClient.make(
+        TinkerServer.layer().pipe(
+          Layer.provide([Layer.succeed(Engine.Engine, large), CheckpointStore.layerMemory, Store.layerMemory])
+        )
+      )
+      yield* Effect.gen(function* () {
+        const model_id = yield* client.createModel(yield* client.createSession)
+        const submit = client.ok(
+          client.post("/forward", { forward_input: client.input(client.datum([1, 2])), model_id })
+        )
+        const poll = (request_id: string) =>
+          HttpClientRequest.post(`${client.base}/retrieve_future`).pipe(
+            HttpClientRequest.bodyUnsafeJson({ request_id, allow_metadata_only: false }),
+            HttpClientRequest.setHeader("accept", "application/x-protobuf"),
+            HttpClient.execute,
+            Effect.orDie
+          )
+        // of 40 MiB each
+        const ids: Array<string> = []
+        for (let i = 0; i < 4; i++) {
+          const { request_id } = yield* submit
+          const response = yield* poll(request_id)
+          assert.strictEqual(response.status, 200)
+          assert.strictEqual((yield* Effect.orDie(response.arrayBuffer)).byteLength >> 20, 40)
+          ids.push(request_id)
+          if (i === 2) assert.strictEqual((yield* poll(ids[1]!)).status, 200, "three are retained")
+        }
+        assert.strictEqual((yield* poll(ids[0]!)).status, 410)
+        assert.strictEqual((yield* poll(ids[3]!)).status, 200)
+      }).pipe(Effect.provideService(HttpClient.HttpClient, http))
     })
   )
 

@@ -1,4 +1,5 @@
 /** File operations of the store: they sync what they write to the disk, and replace directories atomically. */
+import type { PlatformError } from "@effect/platform/Error"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -26,6 +27,17 @@ export const writeFile = ({ fs }: Root, file: string, content: Uint8Array) =>
 export const syncDirectory = ({ fs }: Root, directory: string): Effect.Effect<void> =>
   // platforms that cannot open directories do not need it
   Effect.ignore(Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), ({ sync }) => sync)))
+
+/** Creates a directory and those above it that are missing, and syncs the directories in which they appear. @internal */
+export const makeDirectory = (root: Root, directory: string): Effect.Effect<void, PlatformError> =>
+  Effect.gen(function* () {
+    if (yield* root.fs.exists(directory)) return
+    const parent = root.join(directory, "..")
+    if (parent !== directory) yield* makeDirectory(root, parent)
+    // another process may create it meanwhile
+    yield* root.fs.makeDirectory(directory, { recursive: true, mode: privateDirectory })
+    yield* syncDirectory(root, parent)
+  })
 
 /** A temporary directory on the same file system as the checkpoints. It is removed when the scope closes. @internal */
 export const temporaryDirectory = ({ directory, fs, instance }: Root) =>

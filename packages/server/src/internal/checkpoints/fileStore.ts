@@ -59,7 +59,7 @@ const writeCheckpoint = Effect.fnUntraced(function* (
 ) {
   const { fs, join } = root
   const replaces = yield* fs.exists(directory)
-  yield* fs.makeDirectory(join(directory, ".."), { recursive: true, mode: directories.privateDirectory })
+  yield* directories.makeDirectory(root, join(directory, ".."))
   const temporary = yield* directories.temporaryDirectory(root)
   const written = join(temporary, "new")
   yield* fs.makeDirectory(written, { mode: directories.privateDirectory })
