@@ -5,6 +5,7 @@
  */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
+import * as modelLost from "./internal/schemas/modelLost.ts"
 import { optionalKey } from "./internal/schemas/optional.ts"
 
 const fields = { detail: Schema.String }
@@ -61,13 +62,7 @@ export class ForbiddenResponse extends Schema.TaggedError<ForbiddenResponse>("@e
  * @since 0.1.0
  * @category schemas
  */
-export const ModelLost = Schema.Struct({
-  model_id: Schema.String,
-  /** path of the training state that was last saved or loaded; `null` if there is none */
-  last_saved: Schema.NullOr(Schema.String),
-  /** optimizer steps since then */
-  steps_lost: Schema.Int
-})
+export const ModelLost = modelLost.ModelLost
 
 /**
  * @since 0.1.0

@@ -31,6 +31,7 @@ export type TinkerError =
   | responseErrors.PaymentRequired
   | responseErrors.PermissionDenied
   | responseErrors.NotFound
+  | responseErrors.ModelLost
   | responseErrors.Conflict
   | responseErrors.FutureExpired
   | responseErrors.RateLimited

@@ -1,5 +1,8 @@
 /** Maps failed responses to errors. */
 import { adviceOn } from "./advice.ts"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { ModelLost } from "../schemas/modelLost.ts"
 import * as responseErrors from "./responseErrors.ts"
 
 /**
@@ -85,6 +88,16 @@ const classOf = (status: number) => {
   }
 }
 
+const decodeModelLost = Schema.decodeUnknownOption(Schema.parseJson(Schema.Struct({ model_lost: ModelLost })))
+
+/** What a response tells of a model that was lost, as the fields of its error. */
+const modelLostOf = ({ body, status }: FailedResponse) => {
+  const lost = status === 404 ? Option.getOrUndefined(decodeModelLost(body))?.model_lost : undefined
+  if (lost === undefined) return undefined
+  const { last_saved, model_id, steps_lost } = lost
+  return { modelId: model_id, ...(last_saved === null ? {} : { lastSaved: last_saved }), stepsLost: steps_lost }
+}
+
 /** @internal */
 export const fromResponse = (response: FailedResponse) => {
   const hint = retryAfterMillis(response.headers, response.now)
@@ -93,7 +106,7 @@ export const fromResponse = (response: FailedResponse) => {
   const { method, status } = response
   const detail = detailOf(response.body)
   const advice = response.advice ?? adviceOn({ method, status, detail, isPage: isPage(response.body) })
-  return new (classOf(status))({
+  const fields = {
     method,
     status,
     detail,
@@ -101,5 +114,7 @@ export const fromResponse = (response: FailedResponse) => {
     ...(requestId === undefined ? {} : { requestId }),
     ...(hint === undefined ? {} : { retryAfterMillis: hint }),
     ...(shouldRetry === "true" || shouldRetry === "false" ? { shouldRetry: shouldRetry === "true" } : {})
-  })
+  }
+  const lost = modelLostOf(response)
+  return lost === undefined ? new (classOf(status))(fields) : new responseErrors.ModelLost({ ...fields, ...lost })
 }

@@ -1,5 +1,6 @@
 /** The errors of failed responses, one per status that callers distinguish. */
 import * as Schema from "effect/Schema"
+import { optionalKey } from "../schemas/optional.ts"
 import { id, responseFields, withResponseTrait } from "./trait.ts"
 
 /**
@@ -55,6 +56,24 @@ export class PermissionDenied extends withResponseTrait(
 export class NotFound extends withResponseTrait(
   Schema.TaggedError<NotFound>(id("NotFound"))("NotFound", responseFields),
   { category: "user", advice: "Check the id or path." }
+) {}
+
+/**
+ * The process of the service ended, and with it what was not saved of the model (404). `lastSaved` is the path of the
+ * training state that was last saved or loaded, from which `createTrainingClientFromStateWithOptimizer(error.lastSaved)`
+ * goes on; absent if there is none. `stepsLost` is the number of optimizer steps since then.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ModelLost extends withResponseTrait(
+  Schema.TaggedError<ModelLost>(id("ModelLost"))("ModelLost", {
+    ...responseFields,
+    modelId: Schema.String,
+    lastSaved: optionalKey(Schema.String),
+    stepsLost: Schema.Number
+  }),
+  { category: "server", final: true, advice: "Go on from `lastSaved` with createTrainingClientFromStateWithOptimizer." }
 ) {}
 
 /**

@@ -46,9 +46,12 @@ export class Breakage {
     this.#doubtful = this.#doubtful.filter((other) => other !== seqId)
   }
 
-  /** The error of an operation that is not submitted because the client is broken. */
-  errorFor(method: string): TinkerError.ClientBroken {
-    return new TinkerError.ClientBroken({ method, ...this.#first! })
+  /** The error of an operation that is not submitted because the client is broken, or its model was lost. */
+  errorFor(method: string): TinkerError.ClientBroken | TinkerError.ModelLost {
+    const { cause } = this.#first!
+    return cause instanceof TinkerError.ModelLost
+      ? new TinkerError.ModelLost({ ...cause, method })
+      : new TinkerError.ClientBroken({ method, ...this.#first! })
   }
 
   /** What a state that is saved now may lack, for the log. */

@@ -44,7 +44,7 @@ export const isRefused = (
 ): boolean => {
   // nothing was sent
   if (error._tag === "InvalidInput" || error._tag === "CredentialCommandFailed") return reads || !mayHaveArrived
-  if (!("status" in error) || error.isRetryable) return false
+  if (!("status" in error) || error.isRetryable || error._tag === "ModelLost") return false
   const { detail, status } = error
   if (status >= 500) return status === 501 && !mayHaveArrived
   if (reads) return true

@@ -1,4 +1,5 @@
 /** Error responses: their status, their JSON body `{ detail }`, and which one a failed request gets. */
+import * as ErrorResponse from "@effect-tinker/api/ErrorResponse"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as HttpApiError from "@effect/platform/HttpApiError"
 import * as HttpServerError from "@effect/platform/HttpServerError"
@@ -28,17 +29,27 @@ export interface ApiError {
   readonly detail: string
   /** tag of the contract's error response, if there is one for the status */
   readonly tag?: string | undefined
+  /** what was lost of a model */
+  readonly modelLost?: ErrorResponse.ModelLost | undefined
 }
 
 /** @internal */
-export const toResponse = ({ detail, status, tag }: ApiError): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.unsafeJson(tag === undefined ? { detail } : { _tag: tag, detail }, { status })
+export const toResponse = ({ detail, modelLost, status, tag }: ApiError): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.unsafeJson(
+    {
+      ...(tag === undefined ? {} : { _tag: tag }),
+      detail,
+      ...(modelLost === undefined ? {} : { model_lost: modelLost })
+    },
+    { status }
+  )
 
 /** Converts an error response of the contract. @internal */
 export const fromErrorResponse = (error: { readonly _tag: string; readonly detail: string }): ApiError => ({
   status: statuses[error._tag] ?? 500,
   detail: error.detail,
-  tag: error._tag
+  tag: error._tag,
+  modelLost: error instanceof ErrorResponse.NotFoundResponse ? error.model_lost : undefined
 })
 
 const isErrorResponse = (u: unknown): u is { readonly _tag: string; readonly detail: string } =>

@@ -15,6 +15,7 @@ import * as size from "../util/size.ts"
 import * as responses from "../util/responses.ts"
 import { checkLoraConfig, findBaseModel, requireBaseModel, supportedNames } from "../work/baseModels.ts"
 import { overloaded } from "../work/environment.ts"
+import type { Environment } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type * as sessions from "../work/sessions.ts"
@@ -29,7 +30,7 @@ interface Creation extends ModelConfig {
   /** runs on the new model before it is available */
   readonly prepare?: ((model: Engine.EngineModel) => Effect.Effect<void, outcomes.Failure>) | undefined
   /** path of the training state that the model is made from */
-  readonly origin?: string | undefined
+  readonly origin?: { readonly path: string; readonly steps: number } | undefined
   /** the body of the result */
   readonly result: unknown
 }
@@ -98,7 +99,7 @@ export const createModelFromCheckpoint = Effect.fnUntraced(function* (
     lora_config: info.lora_config,
     user_metadata,
     identity: { path: request.path, optimizer, optimizer_config, base_model, user_metadata },
-    origin: request.path,
+    origin: { path: request.path, steps: optimizer ? (info.optimizer_step ?? 0) : 0 },
     prepare: (model) =>
       Effect.flatMap(store.load(path), (found) => model.load(found.adapter, optimizer ? found.optimizer : undefined)),
     result: encodeLoaded({ path: request.path, model_id: id, type: "load_weights" })
@@ -172,6 +173,12 @@ const findOrAdd = (
     : Effect.succeed(before)
 }
 
+const recordOrigin = (environment: Environment, record: ModelRecord, { origin }: Creation): Effect.Effect<void> => {
+  if (origin === undefined) return Effect.void
+  record.steps = origin.steps
+  return runRecords.setSaved(environment, record, origin.path)
+}
+
 /** Creates the model in the engine. It is released with the resources of the record. */
 const createInEngine = (
   { environment }: Models,
@@ -186,7 +193,7 @@ const createInEngine = (
     Effect.map((model) => fairModel.make(turns, owner, id, model)),
     Effect.tap((model) => prepare?.(model) ?? Effect.void),
     Effect.tap(() => runRecords.setState(environment, record, "created")),
-    Effect.tap(() => (creation.origin === undefined ? Effect.void : runRecords.setSaved(environment, record, creation.origin))),
+    Effect.tap(() => recordOrigin(environment, record, creation)),
     Effect.tap((model) => {
       record.state = { _tag: "Created", model }
       return Scope.addFinalizer(

@@ -35,7 +35,7 @@ export interface ModelRecord extends ModelConfig {
   readonly resources: Scope.CloseableScope
   /** milliseconds since the epoch */
   lastRequest: number
-  /** optimizer steps that it took */
+  /** steps of its optimizer, with those of the state that was loaded into it */
   steps: number
   /** `<kind>/<name>` of checkpoints that queued operations will save */
   readonly names: Set<string>

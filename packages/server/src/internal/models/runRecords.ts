@@ -42,7 +42,7 @@ export const addStep = (environment: Environment, record: ModelRecord) => {
 
 /** Records which training state equals that of the model: it was saved or loaded now. @internal */
 export const setSaved = (environment: Environment, record: ModelRecord, path: string) =>
-  change(environment, record, { saved_path: path, saved_steps: record.steps })
+  change(environment, record, { steps: record.steps, saved_path: path, saved_steps: record.steps })
 
 /** @internal */
 export const setLastRequest = (environment: Environment, record: ModelRecord) =>

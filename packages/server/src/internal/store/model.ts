@@ -58,7 +58,7 @@ export interface RunRow {
   /** give or take a few seconds */
   readonly last_request: number
   readonly state: "waiting" | "created" | "failed" | "unloaded" | "lost"
-  /** optimizer steps since it was created */
+  /** steps of its optimizer, with those of the state that was loaded into it */
   readonly steps: number
   /** the training state that was last saved or loaded, and `steps` then */
   readonly saved_path: string | undefined

@@ -8,11 +8,31 @@ import * as currentUser from "../auth/currentUser.ts"
 import * as responses from "../util/responses.ts"
 import type { Environment } from "./environment.ts"
 
+/** A training state that a model can go on from, and the steps of its optimizer. */
+interface Saved {
+  readonly path: string
+  readonly steps: number
+}
+
 const exists = (store: CheckpointStore.Service, path: string): Effect.Effect<boolean> =>
   Option.match(TinkerPath.parse(path), {
     onNone: () => Effect.succeed(false),
     onSome: (parsed) => Effect.isSuccess(store.info(parsed))
   })
+
+/** The state that was last saved or loaded; if it was removed, the newest of the run that is there. */
+const lastSaved = Effect.fnUntraced(function* (
+  { store }: Environment,
+  { id, saved_path, saved_steps, steps }: Store.RunRow
+): Effect.fn.Return<Saved | undefined> {
+  if (saved_path === undefined) return undefined
+  if (yield* exists(store, saved_path)) return { path: saved_path, steps: saved_steps }
+  const infos = yield* Effect.orElseSucceed(store.list, () => [])
+  const newest = infos.find((info) => info.training_run_id === id && info.kind === "weights")
+  return newest === undefined
+    ? undefined
+    : { path: TinkerPath.format(newest), steps: Math.min(steps, newest.optimizer_step ?? 0) }
+})
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
@@ -22,14 +42,10 @@ const describe = (id: string, last: string | undefined, steps: number): string =
     ? "with it: no training state of it was saved"
     : `since ${last} with it: create a model from that training state with its optimizer`)
 
-const rejectionOf = ({ store }: Environment, run: Store.RunRow): Effect.Effect<responses.NotFound> =>
-  Effect.gen(function* () {
-    const { id, saved_path, saved_steps, steps } = run
-    const isThere = saved_path !== undefined && (yield* exists(store, saved_path))
-    const last = isThere ? saved_path : undefined
-    const steps_lost = last === undefined ? steps : steps - saved_steps
-    const lost = { model_id: id, last_saved: last ?? null, steps_lost }
-    return responses.modelLost(describe(id, last, steps_lost), lost)
+const rejectionOf = (environment: Environment, run: Store.RunRow): Effect.Effect<responses.NotFound> =>
+  Effect.map(lastSaved(environment, run), (last) => {
+    const lost = { model_id: run.id, last_saved: last?.path ?? null, steps_lost: run.steps - (last?.steps ?? 0) }
+    return responses.modelLost(describe(run.id, last?.path, lost.steps_lost), lost)
   })
 
 const hasEnded = ({ records }: Environment, { session_id }: Store.RunRow): Effect.Effect<boolean> =>

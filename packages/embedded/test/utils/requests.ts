@@ -1,0 +1,72 @@
+/** Requests of tests to a service over a test engine, whose responses are not typed. */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Effect from "effect/Effect"
+
+// tests check the fields that they expect
+export type Json = any // eslint-disable-line typescript/no-explicit-any
+
+const base = "http://tinker.test/api/v1"
+
+const send = (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.gen(function* () {
+    const response = yield* HttpClient.execute(request)
+    const text = yield* response.text
+    const body: Json = text === "" ? undefined : JSON.parse(text)
+    return { status: response.status, body }
+  }).pipe(Effect.orDie)
+
+export const get = (path: string) => send(HttpClientRequest.get(`${base}${path}`))
+export const del = (path: string) => send(HttpClientRequest.del(`${base}${path}`))
+export const put = (path: string, body: Json) =>
+  send(HttpClientRequest.put(`${base}${path}`).pipe(HttpClientRequest.bodyUnsafeJson(body)))
+export const post = (path: string, body: Json) =>
+  send(HttpClientRequest.post(`${base}${path}`).pipe(HttpClientRequest.bodyUnsafeJson(body)))
+
+/** The body of a response that is a success. */
+export const ok = <R>(response: Effect.Effect<{ readonly status: number; readonly body: Json }, never, R>) =>
+  Effect.flatMap(response, ({ body, status }) =>
+    status < 300 ? Effect.succeed(body) : Effect.die(new Error(`${status}: ${JSON.stringify(body)}`))
+  )
+
+/** Submits an operation, and returns its result. */
+export const run = (path: string, body: Json): Effect.Effect<Json, never, HttpClient.HttpClient> =>
+  Effect.flatMap(ok(post(path, body)), ({ request_id }) =>
+    ok(post("/retrieve_future", { request_id, allow_metadata_only: false }))
+  )
+
+export const createSession = ok(
+  post("/create_session", { tags: [], user_metadata: { suite: "restart" }, sdk_version: "test", display_name: "d" })
+)
+
+const datum = {
+  model_input: { chunks: [{ type: "encoded_text", tokens: [1, 2] }] },
+  loss_fn_inputs: {
+    target_tokens: { data: [2, 3], dtype: "int64", shape: [2] },
+    weights: { data: [1, 1], dtype: "float32", shape: [2] }
+  }
+}
+
+export const createModel = (session_id: string, model_seq_id: number) =>
+  run("/create_model", {
+    session_id,
+    model_seq_id,
+    base_model: "effect-tinker/test",
+    user_metadata: { run: "one" },
+    type: "create_model"
+  })
+
+export const pass = (model_id: string, seq_id: number) =>
+  run("/forward_backward", { model_id, seq_id, forward_backward_input: { data: [datum], loss_fn: "cross_entropy" } })
+
+export const step = (model_id: string, seq_id: number) =>
+  run("/optim_step", { model_id, seq_id, adam_params: { learning_rate: 0.1 } })
+
+export const sample = (sampling_session_id: string, seq_id: number) => ({
+  sampling_session_id,
+  seq_id,
+  num_samples: 1,
+  prompt: { chunks: [{ type: "encoded_text", tokens: [1, 2] }] },
+  sampling_params: { max_tokens: 3, temperature: 0, seed: 1 },
+  type: "sample"
+})
