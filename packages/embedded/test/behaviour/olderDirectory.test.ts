@@ -1,0 +1,47 @@
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as FileSystem from "@effect/platform/FileSystem"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { fileURLToPath } from "node:url"
+import * as Embedded from "../../src/Embedded.ts"
+
+// written by the version before there was a store
+const fixture = fileURLToPath(new URL("../../../server/test/fixtures/checkpoints-1", import.meta.url))
+
+describe("a directory of checkpoints that a version without a store wrote", () => {
+  it.scopedLive("is opened, and stays as it was: its checkpoints, their owner, and what is published", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = `${yield* fs.makeTempDirectoryScoped()}/checkpoints`
+      yield* fs.copy(fixture, directory)
+      for (let time = 0; time < 2; time++) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const store = yield* CheckpointStore.CheckpointStore
+            const listed = yield* store.list
+            // one of the four has expired
+            assert.deepStrictEqual(listed.map(({ kind, name }) => `${kind}/${name}`).sort(), [
+              "external_weights/external",
+              "sampler_weights/sampler",
+              "weights/state"
+            ])
+            const state = listed.find(({ name }) => name === "state")!
+            assert.deepStrictEqual(state.user_metadata, { step: "2" })
+            assert.match(state.owner ?? "", /^user-/)
+            const loaded = yield* store.load(Option.getOrThrow(TinkerPath.parse(TinkerPath.format(state))))
+            assert.strictEqual(loaded.optimizer?.step, 2)
+            assert.isTrue(listed.find(({ name }) => name === "sampler")?.public)
+          }).pipe(
+            Effect.provide(CheckpointStore.layerFileSystem(directory)),
+            Effect.provide(Layer.fresh(Embedded.layerStore(directory)))
+          )
+        )
+      }
+      assert.isTrue(yield* fs.exists(`${directory}/tinker.db`))
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})
