@@ -19,8 +19,8 @@ const sessions = Number(values.sessions)
 if (!(sessions >= 10)) throw new Error("--sessions takes a number of 10 or more")
 const every = Math.floor(sessions / 10)
 
-/** What the store in memory lists of a session, its run, its sampler and its usage. */
-const listedBytes = 8 * 1024
+/** What the store in memory lists of a session, its run, its sampler and its usage, and the ids of evicted results. */
+const listedBytes = 12 * 1024
 
 const heap = (): number => {
   collect()
