@@ -160,7 +160,7 @@ export const allowedRooms = {
     generation: ["util", "executors", "model", "programs", "blocks"],
     training: ["util", "executors", "model", "lora", "programs", "blocks"],
     engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"],
-    worker: ["effect", "util", "engine", "JaxEngine", "ModelDirectory"]
+    worker: ["effect", "util", "training", "engine", "JaxEngine", "ModelDirectory"]
   },
   testing: {
     effect: [],

@@ -17,9 +17,9 @@ describe("JaxEngine", () => {
     Effect.gen(function* () {
       const engine = yield* Engine.Engine
       assert.deepStrictEqual(engine.models, [
-        { model_name: JaxEngine.nano, max_context_length: 1024, arch: "qwen3" },
-        { model_name: "test/tiny-qwen3", max_context_length: 2048, arch: "qwen3" },
-        { model_name: "test/tiny-llama", max_context_length: 512, arch: "llama" }
+        { model_name: JaxEngine.nano, max_context_length: 1024, arch: "qwen3", vocab_size: 259 },
+        { model_name: "test/tiny-qwen3", max_context_length: 2048, arch: "qwen3", vocab_size: 259 },
+        { model_name: "test/tiny-llama", max_context_length: 512, arch: "llama", vocab_size: 259 }
       ])
       const lora_config = { rank: 2, seed: 0, ...trainAll }
       const reason = yield* fixtures.userErrorReason(engine.createModel({ base_model: "test/none", lora_config }))

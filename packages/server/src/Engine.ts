@@ -54,6 +54,8 @@ export interface BaseModel {
   readonly max_context_length: number
   readonly arch?: string | undefined
   readonly tokenizer_id?: string | undefined
+  /** how many tokens its vocabulary has, if that is known */
+  readonly vocab_size?: number | undefined
 }
 
 /**
@@ -264,6 +266,12 @@ export interface Service {
   readonly scoring?: ReadonlyArray<ScoringOption> | undefined
   /** why an operation of a size can never run, as for lack of memory: then it is rejected when it arrives */
   readonly demandProblem?: ((demand: Demand) => string | undefined) | undefined
+  /**
+   * Why models of a base model cannot run a pass, whatever their state, beginning with the path of the field; `undefined` if
+   * they can. It is called when the request arrives, which is then rejected. What only fails when it runs takes the step
+   * behind it along.
+   */
+  readonly passProblem?: ((base_model: string, options: PassOptions) => string | undefined) | undefined
   readonly createModel: (options: {
     readonly base_model: string
     readonly lora_config: Model.LoraConfig

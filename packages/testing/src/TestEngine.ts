@@ -129,6 +129,7 @@ export const make = (options: Options = {}): Effect.Effect<TestEngine> =>
       models: state.names.map((model_name) => ({ model_name, max_context_length: maxContextLength, arch: "bigram" })),
       losses,
       scoring: options.scoring ?? Engine.scoringOptions,
+      passProblem: (_, { data }) => state.vocabulary.dataProblem(data),
       createModel: (options) => createModel(state, options),
       createSampler: (options) => createSampler(state, options)
     }

@@ -3,10 +3,12 @@ import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Fault from "@effect-tinker/testing/Fault"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import * as Simulator from "@effect-tinker/testing/Simulator"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as TestServer from "@effect-tinker/testing/TestServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, type Scope, TestClock } from "effect"
 import { bodyOf, failureOf } from "../utils/exits.ts"
@@ -470,5 +472,46 @@ describe("the simulated service", () => {
         })
       )
     })
+  )
+})
+
+describe("a pass that is accepted and fails when it runs", () => {
+  /** Runs a program against a service whose engine fails the first pass. */
+  const failingOnce = <A, E>(program: (training: TrainingClient.TrainingClient) => Effect.Effect<A, E>) =>
+    Effect.gen(function* () {
+      let failed = false
+      const before = ({ name }: TestEngine.Operation) => {
+        if (failed || name !== "forwardBackward") return Effect.void
+        failed = true
+        return new Engine.EngineError({ reason: "out of memory", category: "server" })
+      }
+      const server = yield* TestServer.make({ engine: { before } })
+      yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        yield* program(yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel, seed: 1 }))
+      }).pipe(Effect.scoped, Effect.provide(connect({ layer: server.layer }, { baseUrl: "http://tinker.test" })))
+    })
+
+  it.scoped("takes the step along that was called before the program saw it, and no other", () =>
+    failingOnce((training) =>
+      Effect.gen(function* () {
+        const first = [yield* pass(training), yield* training.optimStep()]
+        const second = [yield* pass(training), yield* training.optimStep()]
+        const [failed, step] = yield* errorsOf(first)
+        assert.include(failed!.message, "out of memory")
+        assert.include(step!.message, "no step was taken: forward_backward with seq_id 1 failed")
+        assert.deepStrictEqual(yield* tagsOf(second), [undefined, undefined])
+      })
+    )
+  )
+
+  it.scoped("does not stop the step of a program that has seen it and runs the pass again", () =>
+    failingOnce((training) =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* tagsOf([yield* pass(training)]), ["RequestFailed"])
+        const again = [yield* pass(training), yield* training.optimStep()]
+        assert.deepStrictEqual(yield* tagsOf(again), [undefined, undefined])
+      })
+    )
   )
 })

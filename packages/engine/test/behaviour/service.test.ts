@@ -94,6 +94,32 @@ describe("A TinkerServer over JaxEngine", () => {
     })
   )
 
+  it.scoped("rejects a pass that it cannot run when the request arrives, with the path of the field", () =>
+    Effect.gen(function* () {
+      const { post, run } = clientOf(yield* InProcessHttpClient.make(service(fixtures.path("tiny-qwen3"))))
+      const { session_id } = yield* post("/create_session", { tags: [], user_metadata: {}, sdk_version: "test" })
+      const create = { session_id, model_seq_id: 0, base_model: "test/tiny", lora_config: { rank: 4, seed: 1 } }
+      const { model_id } = yield* run("/create_model", create)
+      const rejected = (tokens: ReadonlyArray<number>, targets: ReadonlyArray<number>, loss_fn_config?: object) =>
+        post("/forward_backward", {
+          forward_backward_input: {
+            data: [{ model_input: { chunks: [{ type: "encoded_text", tokens }] }, loss_fn_inputs: targetsOf(targets) }],
+            loss_fn: "cross_entropy",
+            loss_fn_config
+          },
+          model_id
+        })
+      for (const [response, problem] of [
+        [yield* rejected([20, 259], [40, 60]), "data[0].model_input: token 1 is 259, but the vocabulary has 259"],
+        [yield* rejected([20, 40], [40, 300]), "data[0].loss_fn_inputs.target_tokens[1] is 300, but the vocabulary"],
+        [yield* rejected([20, 40], [40, 60], { beta: 1 }), "loss_fn_config has beta, but cross_entropy takes none"]
+      ] as const) {
+        assert.notProperty(response, "request_id")
+        assert.include(JSON.stringify(response), problem)
+      }
+    })
+  )
+
   it.scoped("samples the new weights after a sampler of the same name was deleted and saved again", () =>
     Effect.gen(function* () {
       const http = yield* InProcessHttpClient.make(service(fixtures.path("tiny-qwen3")))

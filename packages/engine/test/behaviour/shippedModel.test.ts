@@ -66,7 +66,9 @@ describe.each(fixtures.availableExecutors)("The model that ships, on %s,", (exec
       const { decode, encode } = yield* Tokenizer.fromDirectory(directory)
 
       const engine = yield* Engine.Engine
-      assert.deepStrictEqual(engine.models, [{ model_name: JaxEngine.nano, max_context_length: 1024, arch: "qwen3" }])
+      assert.deepStrictEqual(engine.models, [
+        { model_name: JaxEngine.nano, max_context_length: 1024, arch: "qwen3", vocab_size: 259 }
+      ])
       const model = yield* engine.createModel({
         base_model: JaxEngine.nano,
         lora_config: { rank: fixture.rank, seed: 0, ...trainAll }

@@ -19,6 +19,8 @@ export interface Submission {
   refusedSeqId: number | undefined
   /** the refusal that its error names */
   refusal: Refusal | undefined
+  /** whether the program has seen that it failed */
+  isSeen: boolean
   /** sends the requests */
   readonly run: Effect.Effect<void>
   /** fails the future, because the client is broken */

@@ -213,6 +213,7 @@ const enqueue = <B, E>(
     hasGradient: false,
     refusedSeqId: undefined,
     refusal: undefined,
+    isSeen: false,
     run: Effect.suspend(() => submitInStep(state, submission, reservation.submit(submission, tracking))).pipe(
       Effect.withParentSpan(record.span),
       Effect.tap(() => Effect.sync(() => record.noteAccepted())),
@@ -228,6 +229,15 @@ const enqueue = <B, E>(
   state.waiting.push(submission)
   state.wake?.()
   return submission
+}
+
+/** The program has seen that a submission failed: what it calls from now on, it calls knowing that. */
+const noteSeen = ({ seqIds, steps }: State, submission: Submission): void => {
+  if (submission.refusal !== undefined) steps.noteSeen(submission.refusal)
+  // accepted passes that failed later: our service takes no step behind them until they are named
+  if (!submission.hasGradient || submission.refusedSeqId !== undefined || submission.isSeen) return
+  submission.isSeen = true
+  for (const seqId of seqIdsOf(submission)) seqIds.noteRefused(seqId)
 }
 
 /** Reserves a place in the queue, and returns the future. Uninterruptible, so that no place is left without a future. */
@@ -251,9 +261,7 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
       method: reservation.method,
       seqIds,
       scope,
-      onFailureSeen: () => {
-        if (submission.refusal !== undefined) state.steps.noteSeen(submission.refusal)
-      },
+      onFailureSeen: () => noteSeen(state, submission),
       run: Effect.flatten(Deferred.await(accepted)).pipe(
         Effect.withParentSpan(record.span),
         Effect.onExit((exit) => Effect.sync(() => record.end(exit, { "tinker.seq_ids": seqIds() })))

@@ -73,6 +73,7 @@ export const open = (
           model_name: name,
           max_context_length: opened.config.max_context_length,
           arch: opened.config.model_type,
+          vocab_size: opened.config.vocab_size,
           ...(tokenizer_id === undefined ? {} : { tokenizer_id })
         },
         // uninterruptible, since an interruption would be cached as the result

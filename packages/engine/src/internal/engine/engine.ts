@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as sampler from "../generation/sampler.ts"
 import * as losses from "../training/losses.ts"
+import * as passProblem from "../training/passProblem.ts"
 import * as trainer from "../training/trainer.ts"
 import type { ModelMemory } from "../model/budget.ts"
 import * as baseModels from "./baseModels.ts"
@@ -50,6 +51,7 @@ export const make = (models: baseModels.BaseModels): LocalEngine => {
 
 const service = (models: baseModels.BaseModels): Engine.Service => ({
   models: [...models.values()].map(({ info }) => info),
+  passProblem: passProblem.make([...models.values()].map(({ info }) => info)),
   losses: losses.names,
   // it computes one thing at a time: a second is there when the first has ended
   concurrency: 2,

@@ -16,6 +16,10 @@ export interface PreparedDatum {
   readonly loss: losses.Loss
 }
 
+/** The datum with the inputs that a loss function has defaults for. @internal */
+export const complete = (datum: Datum.Datum, lossFn: string): Datum.Datum =>
+  lossFn === "cross_entropy" ? withDefaultWeights(datum) : datum
+
 /** Adds weights of 1 if there are none. */
 const withDefaultWeights = (datum: Datum.Datum): Datum.Datum => {
   const targets = datum.loss_fn_inputs["target_tokens"]
@@ -94,6 +98,17 @@ const lossOf = (datum: Datum.Datum, lossFn: string, config: LossFn.LossFnConfig)
   })
 }
 
+/** Why a complete datum is invalid, beginning with the path of the field; `undefined` if it is valid. @internal */
+export const problem = (given: Datum.Datum, lossFn: string, vocabSize: number): string | undefined => {
+  const invalid = Datum.problem(given, lossFn)
+  if (invalid !== undefined) return `${invalid.path} ${invalid.reason}`
+  if (!ModelInput.isText(given.model_input)) return "model_input has chunks that are not text"
+  const tokens = ModelInput.toTokens(given.model_input)
+  const badToken = tokens.findIndex((token) => token < 0 || token >= vocabSize)
+  if (badToken >= 0) return `model_input: token ${badToken} ${outsideVocabulary(tokens[badToken], vocabSize)}`
+  return lossInputsProblem(Datum.toDense(given), lossFn, vocabSize)
+}
+
 /**
  * Prepares a datum for a loss function that `losses.problem` accepts. On the left is why the datum is invalid,
  * beginning with the path of the field.
@@ -106,21 +121,13 @@ export const prepare = (
   config: LossFn.LossFnConfig,
   vocabSize: number
 ): Either.Either<PreparedDatum, string> => {
-  const complete = lossFn === "cross_entropy" ? withDefaultWeights(given) : given
-  const invalid = Datum.problem(complete, lossFn)
-  if (invalid !== undefined) return Either.left(`${invalid.path} ${invalid.reason}`)
-  const datum = Datum.toDense(complete)
-  if (!ModelInput.isText(datum.model_input)) return Either.left("model_input has chunks that are not text")
-  const tokens = ModelInput.toTokens(datum.model_input)
-  const badToken = tokens.findIndex((token) => token < 0 || token >= vocabSize)
-  if (badToken >= 0) {
-    return Either.left(`model_input: token ${badToken} ${outsideVocabulary(tokens[badToken], vocabSize)}`)
-  }
-  const wrongInput = lossInputsProblem(datum, lossFn, vocabSize)
-  if (wrongInput !== undefined) return Either.left(wrongInput)
+  const completed = complete(given, lossFn)
+  const invalid = problem(completed, lossFn, vocabSize)
+  if (invalid !== undefined) return Either.left(invalid)
+  const datum = Datum.toDense(completed)
   const target = datum.loss_fn_inputs["target_tokens"]!
   return Either.right({
-    tokens,
+    tokens: ModelInput.toTokens(datum.model_input),
     targetsPerPosition: TensorData.shapeOf(target)[1] ?? 1,
     targetTokens: toInt32(target.data),
     loss: lossOf(datum, lossFn, config)

@@ -6,6 +6,7 @@ import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import { makeLock } from "../effect/runtime.ts"
 import * as demands from "../engine/demands.ts"
+import * as passProblem from "../training/passProblem.ts"
 import { serverError } from "../util/errors.ts"
 import type { StartError, Thread } from "./nodeThread.ts"
 
@@ -92,6 +93,8 @@ export const make = (
       concurrency: 2,
       // the thread runs the same engine
       scoring: Engine.scoringOptions,
+      // here, since the thread may be in the middle of a computation
+      passProblem: passProblem.make(first.offer.models),
       createModel: ({ base_model, lora_config }) =>
         Effect.gen(function* () {
           const thread = yield* currentThread

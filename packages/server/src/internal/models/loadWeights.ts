@@ -39,6 +39,7 @@ export const loadWeights = (
         if (problem !== undefined) return yield* new Engine.EngineError({ reason: problem, category: "user" })
         yield* model.load(checkpoint.adapter, request.optimizer ? checkpoint.optimizer : undefined)
         if (request.optimizer) record.steps = checkpoint.optimizer?.step ?? record.steps
+        record.failedPasses.clear()
         yield* runRecords.setSaved(environment, record, request.path)
         const body = { path: request.path, model_id: record.id, type: "load_weights" } as const
         return outcomes.done({ json: () => encodeLoaded(body) })

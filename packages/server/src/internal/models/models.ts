@@ -10,6 +10,7 @@ import type { Environment } from "../work/environment.ts"
 import { missingModel } from "../work/lostModels.ts"
 import type * as futures from "../work/futures.ts"
 import type * as sessions from "../work/sessions.ts"
+import { FailedPasses } from "./failedPasses.ts"
 import { ModelQueue } from "./modelQueue.ts"
 
 /** @internal */
@@ -39,6 +40,8 @@ export interface ModelRecord extends ModelConfig {
   steps: number
   /** `<kind>/<name>` of checkpoints that queued operations will save */
   readonly names: Set<string>
+  /** those of the step that is not ended */
+  readonly failedPasses: FailedPasses
   state: ModelState
   /** sizes of its checkpoints in bytes, without and with the state of the optimizer; read when a quota needs them */
   sizes?: { readonly adapter: number; readonly state: number }
@@ -73,6 +76,7 @@ export class Models {
         name: `model ${id}`
       }),
       names: new Set(),
+      failedPasses: new FailedPasses(),
       state: { _tag: "Waiting" }
     }
     session.queues.add(record.queue)

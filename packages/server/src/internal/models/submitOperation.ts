@@ -88,13 +88,15 @@ export const submitOperation = Effect.fnUntraced(function* (
  * client has given them up, so that one that arrives later is rejected.
  */
 const consumeRefused = (record: ModelRecord, seqId: number | undefined): Effect.Effect<void> =>
-  Effect.flatMap(RefusedSeqIds, (refused) =>
-    Effect.forEach(
-      refused.filter((number) => seqId !== undefined && number < seqId),
+  Effect.flatMap(RefusedSeqIds, (refused) => {
+    const earlier = refused.filter((number) => seqId !== undefined && number < seqId)
+    record.failedPasses.noteSeen(earlier)
+    return Effect.forEach(
+      earlier,
       (number) => record.queue.consumeSeqId(number, "refused", responses.conflict(`seq_id ${number} was given up`)),
       { discard: true }
     )
-  )
+  })
 
 /** The rejection of an operation while the service stops, unless operations that were accepted come after it. */
 const stopping = ({ environment }: Models, { queue }: ModelRecord, seqId: number | undefined) =>

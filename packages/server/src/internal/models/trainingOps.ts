@@ -95,8 +95,11 @@ const passOperation = (
     validate: Effect.map(validateInput(environment, record, input, method === "forwardBackward"), (resolved) => {
       data = resolved
     }),
-    run: (model) =>
-      finishPass(environment, record, model[method](toPassOptions(input, data ?? input.data)), tokensOf(input.data))
+    run: (model, seqId) => {
+      const pass = model[method](toPassOptions(input, data ?? input.data))
+      const finished = finishPass(environment, record, pass, tokensOf(input.data))
+      return method === "forward" ? finished : record.failedPasses.watch(seqId, finished)
+    }
   }
 }
 
@@ -113,17 +116,29 @@ const demandOf = ({ base, lora_config }: ModelRecord, input: Training.ForwardBac
 
 /** The data as dense tensors, with what was recorded of their samples for a loss that needs it. */
 const validateInput = Effect.fnUntraced(function* (
-  { engine, stability }: Environment,
+  environment: Environment,
   record: ModelRecord,
   input: Training.ForwardBackwardInput,
   backward: boolean
 ): Effect.fn.Return<ReadonlyArray<Datum.Datum>, responses.OperationRejection> {
+  const { engine } = environment
+  const { base, session } = record
   const problem =
-    dataProblem(engine, input, record.base.max_context_length) ?? engine.demandProblem?.(demandOf(record, input, backward))
+    dataProblem(engine, input, base.max_context_length) ?? engine.demandProblem?.(demandOf(record, input, backward))
   if (problem !== undefined) return yield* responses.badRequest(problem)
-  const data = input.data.map(Datum.toDense)
-  if (input.loss_fn !== "stable_reinforce") return data
-  const resolved = provenance.resolve(stability, record.session.id, data, yield* Clock.currentTimeMillis)
+  const data = yield* resolveSamples(environment, session.id, input)
+  const cannotRun = engine.passProblem?.(base.model_name, toPassOptions(input, data))
+  return cannotRun === undefined ? data : yield* responses.badRequest(cannotRun)
+})
+
+const resolveSamples = Effect.fnUntraced(function* (
+  { stability }: Environment,
+  sessionId: string,
+  { data, loss_fn }: Training.ForwardBackwardInput
+): Effect.fn.Return<ReadonlyArray<Datum.Datum>, responses.OperationRejection> {
+  const dense = data.map(Datum.toDense)
+  if (loss_fn !== "stable_reinforce") return dense
+  const resolved = provenance.resolve(stability, sessionId, dense, yield* Clock.currentTimeMillis)
   return Either.isRight(resolved) ? resolved.right : yield* responses.badRequest(resolved.left)
 })
 
@@ -160,7 +175,7 @@ export const optimStep = (
         seqId: request.seq_id,
         identity: request.adam_params,
         run: (model) =>
-          model.optimStep(request.adam_params).pipe(
+          record.failedPasses.guard(model, model.optimStep(request.adam_params)).pipe(
             Effect.tap(() => runRecords.addStep(environment, record)),
             Effect.map(stepResult)
           )

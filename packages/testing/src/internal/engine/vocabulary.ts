@@ -38,14 +38,32 @@ export class Vocabulary {
       const tokens = ModelInput.toTokens(input)
       if (tokens.length === 0) return userError(`${what} is empty`)
       return checkLength(tokens.length, what).pipe(
-        Effect.flatMap(() => this.checkTokens(tokens, what)),
+        Effect.flatMap(() => failWith(this.tokensProblem(tokens, what))),
         Effect.as(tokens)
       )
     })
   }
 
   checkData(data: ReadonlyArray<Datum.Datum>): Effect.Effect<void, Engine.EngineError> {
-    return Effect.forEach(data, (datum, index) => this.checkDatum(datum, `data[${index}]`), { discard: true })
+    return Effect.forEach(
+      data,
+      (datum, index) =>
+        Effect.andThen(
+          failWith(this.targetsProblem(datum, index)),
+          this.checkInput(datum.model_input, `data[${index}].model_input`)
+        ),
+      { discard: true }
+    )
+  }
+
+  /** Why the engine cannot read data that the service has checked; `undefined` if it can. */
+  dataProblem(data: ReadonlyArray<Datum.Datum>): string | undefined {
+    for (const [index, datum] of data.entries()) {
+      const tokens = ModelInput.toTokens(datum.model_input)
+      const problem = this.targetsProblem(datum, index) ?? this.tokensProblem(tokens, `data[${index}].model_input`)
+      if (problem !== undefined) return problem
+    }
+    return undefined
   }
 
   emptyTable(): bigram.Table {
@@ -75,23 +93,22 @@ export class Vocabulary {
       : Effect.succeed({ size: this.size, values: weight.data.slice() })
   }
 
-  private checkDatum(datum: Datum.Datum, what: string): Effect.Effect<unknown, Engine.EngineError> {
-    const targets = datum.loss_fn_inputs["target_tokens"]!
-    const path = `${what}.loss_fn_inputs.target_tokens`
-    const checked =
-      targets.shape !== undefined && targets.shape.length > 1
-        ? userError(`${path} has more than one dimension`)
-        : this.checkTokens(targets.data, path)
-    return Effect.flatMap(checked, () => this.checkInput(datum.model_input, `${what}.model_input`))
+  private targetsProblem({ loss_fn_inputs }: Datum.Datum, index: number): string | undefined {
+    const targets = loss_fn_inputs["target_tokens"]!
+    const path = `data[${index}].loss_fn_inputs.target_tokens`
+    return targets.shape !== undefined && targets.shape.length > 1
+      ? `${path} has more than one dimension`
+      : this.tokensProblem(targets.data, path)
   }
 
-  private checkTokens(tokens: ArrayLike<number | bigint>, what: string): Effect.Effect<void, Engine.EngineError> {
+  private tokensProblem(tokens: ArrayLike<number | bigint>, what: string): string | undefined {
     const index = findUnknown(tokens, this.size)
-    return index < 0
-      ? Effect.void
-      : userError(`${what}[${index}] is ${tokens[index]}, but the vocabulary has ${this.size} tokens`)
+    return index < 0 ? undefined : `${what}[${index}] is ${tokens[index]}, but the vocabulary has ${this.size} tokens`
   }
 }
+
+const failWith = (problem: string | undefined): Effect.Effect<void, Engine.EngineError> =>
+  problem === undefined ? Effect.void : userError(problem)
 
 /** The index of the first token that is not in the vocabulary; -1 if all are. */
 const findUnknown = (tokens: ArrayLike<number | bigint>, size: number): number => {
