@@ -3,7 +3,7 @@ import { afterEach, assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { check, replay } from "./randomProgram.ts"
 
-const shard = 100
+const shard = 20
 
 // programs in virtual time never wait for the event loop, which the test runner needs to report on them
 const yieldToEventLoop = () => new Promise<void>((resume) => setImmediate(resume))
