@@ -75,18 +75,22 @@ const manyBodies = async (service: Service): Promise<string> => {
 const compressed = async (service: Service): Promise<string> => {
   const gzip = await service.postText("/create_session", Buffer.alloc(100), { "content-encoding": "gzip" })
   expect(gzip.status === 415, `gzip got ${gzip.status}`)
-  // a frame of zstd: 10,000 blocks of 128 KiB each that repeat one byte, which is 1.2 GiB
+  // 10,000 blocks of 128 KiB each that repeat one byte, which is 1.2 GiB, in a frame that says how much it holds
   const block = Buffer.from([0x02, 0x00, 0x10, 0x20])
   const last = Buffer.from([0x03, 0x00, 0x10, 0x20])
-  const frame = Buffer.concat([
-    Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58]),
-    ...Array.from({ length: 9999 }, () => block),
-    last
-  ])
+  const frameOf = (size: number) => {
+    const start = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0xc0, 0x58, 0, 0, 0, 0, 0, 0, 0, 0])
+    start.writeBigUInt64LE(BigInt(size), 6)
+    return Buffer.concat([start, ...Array.from({ length: 9999 }, () => block), last])
+  }
+  const frame = frameOf(10_000 * 131_072)
   const before = memoryOf(service).now
   const zstd = await service.postText("/forward_backward", frame, { "content-encoding": "zstd" })
   expect(zstd.status === 413 || zstd.status === 422, `a bomb of zstd got ${zstd.status}`)
+  const lie = await service.postText("/forward_backward", frameOf(100), { "content-encoding": "zstd" })
+  expect(lie.status === 413 || lie.status === 422, `a bomb that names a small size got ${lie.status}`)
   const grown = memoryOf(service).peak - before
+  expect(grown < 400, `the bombs took ${grown} MiB`)
   return `gzip 415, ${frame.length} bytes of zstd for 1.2 GiB ${zstd.status}, ${Math.max(0, grown)} MiB more at peak`
 }
 

@@ -17,10 +17,8 @@ const against = async (respond: Http.RequestListener, args: ReadonlyArray<string
   let peak = 0
   const watch = setInterval(() => {
     try {
-      peak = Math.max(
-        peak,
-        Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024
-      )
+      const kibi = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? 0
+      peak = Math.max(peak, Number(kibi) / 1024)
     } catch {
       // it has ended
     }

@@ -29,7 +29,7 @@ const readable = async (client: Client, paths: ReadonlyArray<string>): Promise<R
     // loading verifies the checksums; a part of the paths is enough for the time
     if (info.status !== 200) lost.push(path)
     else if (i % 10 === 0) {
-      const submitted = await client.post("/load_weights", { session_id, model_seq_id: i, path })
+      const submitted = await client.post("/load_weights", { session_id, model_seq_id: i, path, optimizer: true })
       const result = submitted.status === 200 ? await client.result(submitted.body.request_id) : submitted.body
       if (result.path !== path) lost.push(path)
     }
