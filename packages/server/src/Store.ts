@@ -139,7 +139,7 @@ export const claim: Effect.Effect<void, model.StoreError, Store | Scope.Scope> =
 })
 
 /**
- * A store in a SQLite database. Several processes of one machine may share it. The tables are made, and brought to the
+ * A store in a SQLite database, whose journal mode is WAL. Several processes of one machine may share it. The tables are made, and brought to the
  * current format; a newer format is refused. `locks` are those of the database's directory.
  *
  * @since 0.1.0

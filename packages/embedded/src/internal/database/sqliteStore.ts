@@ -10,10 +10,26 @@ import * as files from "./files.ts"
 import type { MakeStore } from "./makeStore.ts"
 import * as sqliteLocks from "./sqliteLocks.ts"
 
+const pause = 20
+
+/**
+ * Lets readers and a writer work side by side. A statement that returns rows, and finds the database locked, stays in
+ * progress in its connection, which can commit no more: each attempt has a connection of its own.
+ */
+const enableWal = (url: URL): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const sql = yield* LibsqlClient.make({ url })
+    return yield* Effect.isSuccess(sql.unsafe("PRAGMA journal_mode = WAL"))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Reactivity.layer),
+    Effect.flatMap((done) => (done ? Effect.void : Effect.delay(enableWal(url), pause)))
+  )
+
 const layerClient = (url: URL) =>
   Layer.scoped(
     SqlClient.SqlClient,
-    LibsqlClient.make({ url }).pipe(
+    Effect.andThen(enableWal(url), LibsqlClient.make({ url })).pipe(
       Effect.catchAllDefect((defect) => Effect.fail(files.toStoreError("it cannot be opened")(defect)))
     )
   ).pipe(Layer.provide(Reactivity.layer))

@@ -12,6 +12,19 @@ const decodeRows = <Row>(table: Table<Row>, rows: ReadonlyArray<{ readonly [colu
     catch: (cause) => new StoreError({ reason: `a row of ${table.name} is damaged`, cause })
   })
 
+/** SQLite's driver may keep the lock of an insert that returns rows until the statement is collected. */
+const insertInTransaction = (database: Database, table: Table<AnyRow>, row: AnyRow) =>
+  database.transaction(
+    (query) =>
+      Effect.gen(function* () {
+        const where = Object.fromEntries(table.key.map((column) => [column, row[column]]))
+        if ((yield* query(statements.select(table, { where }))).length > 0) return false
+        yield* Effect.forEach(statements.ofMutations([{ _tag: "Put", table, row }]), query, { discard: true })
+        return true
+      }),
+    false
+  )
+
 /** @internal */
 export const make = (database: Database): Backend => ({
   commit: (mutations, durable) =>
@@ -22,8 +35,10 @@ export const make = (database: Database): Backend => ({
   select: (table, filter) =>
     Effect.flatMap(database.query(statements.select(table, filter)), (rows) => decodeRows(table, rows)),
   insertIfAbsent: (table, row) =>
-    Effect.map(
-      database.query(statements.insertIfAbsent(table as unknown as Table<AnyRow>, row as AnyRow)),
-      (rows) => rows.length > 0
-    )
+    database.dialect === "pg"
+      ? Effect.map(
+          database.query(statements.insertIfAbsent(table as unknown as Table<AnyRow>, row as AnyRow)),
+          (rows) => rows.length > 0
+        )
+      : insertInTransaction(database, table as unknown as Table<AnyRow>, row as AnyRow)
 })

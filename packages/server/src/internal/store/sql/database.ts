@@ -36,13 +36,13 @@ const reasonOf = (error: SqlError.SqlError): string => {
 const toStoreError = (error: SqlError.SqlError): StoreError =>
   new StoreError({ reason: reasonOf(error), cause: error.cause })
 
-const isBusy = ({ reason }: StoreError): boolean => /SQLITE_BUSY|database is locked/.test(reason)
+const isBusy = ({ reason }: StoreError): boolean => /database is locked/.test(reason)
 
-// another process may be writing; it never holds the lock for long
+// the driver waits first: a read that finds the database locked would stay in progress, and prevent later commits
 const busyPause = 15
 const busyLimit = "60 seconds"
 
-/** Repeats what found the database locked. The driver itself waits only briefly, since it blocks the event loop. */
+/** Repeats what found the database locked. */
 const whileBusy = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> => {
   const attempt: Effect.Effect<A, StoreError> = Effect.catchAll(effect, (error) =>
     isBusy(error) ? Effect.flatMap(Effect.sleep(busyPause), () => attempt) : Effect.fail(error)
@@ -84,8 +84,7 @@ const makeSqlite = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
   const exclusively = yield* makeMutex
   const query: Database["query"] = (statement) => run(sql, "sqlite", statement)
   const command = (text: string) => query({ text, parameters: [] })
-  yield* command("PRAGMA busy_timeout = 10")
-  yield* whileBusy(command("PRAGMA journal_mode = WAL"))
+  yield* command("PRAGMA busy_timeout = 5000")
   let level = ""
   const setLevel = (wanted: string) =>
     level === wanted
