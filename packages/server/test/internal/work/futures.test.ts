@@ -45,14 +45,16 @@ describe("a future", () => {
               ? new EngineError({ reason: "out of memory", category: "server" })
               : index === 2
                 ? Effect.die("bug")
-                : Effect.void
+                : index === 3
+                  ? new EngineError({ reason: "bad data", category: "user" })
+                  : Effect.void
         }
       )
       yield* Effect.gen(function* () {
         const model = yield* createModel(yield* createSession)
         const first = yield* ok(forwardBackward(model, 1))
         const second = yield* ok(forwardBackward(model, 2))
-        const third = yield* ok(forwardBackward(model, 3, [client.datum([1, 300])]))
+        const third = yield* ok(forwardBackward(model, 3))
         const fourth = yield* ok(forwardBackward(model, 4))
         assert.deepStrictEqual(yield* result(first.request_id), { error: "out of memory", category: "server" })
         const died = yield* result(second.request_id)
