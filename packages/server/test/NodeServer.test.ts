@@ -61,7 +61,7 @@ describe("NodeServer", () => {
           model_id: model,
           forward_input: client.input(client.datum([1, 2])),
           // lists of numbers are bounded by the size of the body alone
-          pad: new Array(6_000_000).fill(0)
+          pad: Array.from({ length: 6_000_000 }, () => 0)
         })
         assert.strictEqual(forward.status, 200)
       }).pipe(Effect.provide(layer))

@@ -1,3 +1,3 @@
 import { testSeeds } from "../utils/randomSeeds.ts"
 
-testSeeds(0, 120)
+testSeeds(0, 80)

@@ -1,3 +1,3 @@
 import { testSeeds } from "../utils/randomSeeds.ts"
 
-testSeeds(1000, 1120)
+testSeeds(1000, 1080)
