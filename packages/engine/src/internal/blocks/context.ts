@@ -40,33 +40,25 @@ export interface BlockContext {
 export const yieldTurn = ({ model, passes, sequence }: BlockContext): Effect.Effect<void> =>
   Engine.yieldTurn(sequence.size / (model.config.num_layers * passes))
 
-/** @internal */
-export const forwardPrograms = ({
-  adapter,
-  model,
-  sequence
-}: BlockContext): Effect.Effect<LayerPrograms, Engine.EngineError> => {
-  const { config, executor } = model
-  return Effect.all({
-    before: executor.compile(layerBlock(config, "before", sequence.size, adapter)),
-    pair: executor.compile(attentionPair(config, sequence.size)),
-    after: executor.compile(layerBlock(config, "after", sequence.size, adapter))
+/** Compiles the programs of a layer for the blocks of a sequence. */
+const compileLayer = (
+  { adapter, model: { config, executor }, sequence }: BlockContext,
+  part: typeof layerBlock,
+  pair: typeof attentionPair
+): Effect.Effect<LayerPrograms, Engine.EngineError> =>
+  Effect.all({
+    before: executor.compile(part(config, "before", sequence.size, adapter)),
+    pair: executor.compile(pair(config, sequence.size)),
+    after: executor.compile(part(config, "after", sequence.size, adapter))
   })
-}
 
 /** @internal */
-export const gradientPrograms = ({
-  adapter,
-  model,
-  sequence
-}: BlockContext): Effect.Effect<LayerPrograms, Engine.EngineError> => {
-  const { config, executor } = model
-  return Effect.all({
-    before: executor.compile(layerBlockGradient(config, "before", sequence.size, adapter)),
-    pair: executor.compile(attentionPairGradient(config, sequence.size)),
-    after: executor.compile(layerBlockGradient(config, "after", sequence.size, adapter))
-  })
-}
+export const forwardPrograms = (context: BlockContext): Effect.Effect<LayerPrograms, Engine.EngineError> =>
+  compileLayer(context, layerBlock, attentionPair)
+
+/** @internal */
+export const gradientPrograms = (context: BlockContext): Effect.Effect<LayerPrograms, Engine.EngineError> =>
+  compileLayer(context, layerBlockGradient, attentionPairGradient)
 
 /** The name that an input of the programs has in a layer. */
 const nameIn = (layer: number, input: string): string => input.replace("model.layers.0.", `model.layers.${layer}.`)
