@@ -47,6 +47,14 @@ const matches = <Row>(row: Row, { ownedBy, range, where = {} }: Filter<Row>): bo
   return Object.entries(where).every(([column, value]) => row[column as keyof Row] === value)
 }
 
+/** The rows that may match: the one with the key, if the filter names the whole key, so that lookups scan no table. */
+const candidates = <Row>(state: MemoryState, table: Table<Row>, { where }: Filter<Row>): Array<Row> => {
+  const rows = rowsOf(state, table.name) as Map<string, AnyRow & Row>
+  if (where === undefined || !table.key.every((column) => where[column] !== undefined)) return Array.from(rows.values())
+  const row = rows.get(keyOf(table, where))
+  return row === undefined ? [] : [row]
+}
+
 /** With a delay, commits take that long, and end with the process like those of a database. @internal */
 export const makeBackend = (
   state: MemoryState,
@@ -61,9 +69,7 @@ export const makeBackend = (
   },
   commitNow: delay === undefined ? (mutation) => apply(state, mutation) : undefined,
   select: <Row>(table: Table<Row>, filter: Filter<Row>) =>
-    Effect.sync(() =>
-      (Array.from(rowsOf(state, table.name).values()) as Array<Row>).filter((row) => matches(row, filter))
-    ),
+    Effect.sync(() => candidates(state, table, filter).filter((row) => matches(row, filter))),
   insertIfAbsent: <Row>(table: Table<Row>, row: Row) =>
     Effect.sync(() => {
       const rows = rowsOf(state, table.name)
