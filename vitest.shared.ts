@@ -1,13 +1,17 @@
-import { defineConfig } from "vitest/config"
+import { configDefaults, defineConfig } from "vitest/config"
 
 // Workspace packages resolve to their sources, so that a test never reads a stale build.
 const conditions = process.env["TEST_DIST"] === undefined ? ["effect-tinker-source"] : []
+
+// these tests take long, and .ci/nightly runs them
+const nightly = process.env["NIGHTLY"] === undefined ? ["**/*.nightly.test.ts"] : []
 
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...nightly],
     passWithNoTests: true,
     testTimeout: 60_000
   }
