@@ -9,6 +9,7 @@ import * as TestClock from "effect/TestClock"
 import * as CheckpointStore from "../src/CheckpointStore.ts"
 import type * as Engine from "../src/Engine.ts"
 import * as SafeTensors from "../src/SafeTensors.ts"
+import { collect } from "./utils/garbage.ts"
 
 const name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 
@@ -84,7 +85,42 @@ const checkGuarantees = <E, R>(make: Effect.Effect<CheckpointStore.Service, E, R
 
 const temporary = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
 
+/** An adapter of 8 MiB. */
+const largeAdapter = (): Engine.Adapter => ({
+  ...adapterOf(1),
+  weights: { [name]: { shape: [2 ** 20, 2], data: new Float32Array(2 ** 21) } }
+})
+
+/** How many MiB the weights in memory take. */
+const bufferMebibytes = Effect.promise(() => new Promise((resolve) => setImmediate(resolve))).pipe(
+  Effect.map(() => {
+    collect()
+    return process.memoryUsage().arrayBuffers / 2 ** 20
+  })
+)
+
 describe("CheckpointStore", () => {
+  it.effect("drops the weights in memory that have expired", () =>
+    Effect.gen(function* () {
+      const store = yield* CheckpointStore.makeMemory
+      const saveAll = Effect.forEach(["a", "b", "c", "d"], (name) =>
+        store.save({ path: { ...path, name }, adapter: largeAdapter(), ttl_seconds: 60 })
+      )
+      const before = yield* bufferMebibytes
+      const uses = {
+        "a save": store.save({ path: sampler, adapter: adapterOf(1), overwrite: true }),
+        "a list": store.list
+      }
+      for (const [what, use] of Object.entries(uses)) {
+        yield* saveAll
+        assert.isAtLeast((yield* bufferMebibytes) - before, 24)
+        yield* TestClock.adjust("60 seconds")
+        yield* use
+        assert.isAtMost((yield* bufferMebibytes) - before, 8, what)
+      }
+    })
+  )
+
   it.effect("stores snapshots in memory", () => checkGuarantees(CheckpointStore.makeMemory))
 
   it.scoped("stores snapshots in files", () =>

@@ -183,6 +183,11 @@ describe("a weights access token", () => {
           const model_id = yield* client.createModel(session_id)
           let model_seq_id = 1
           const uses = (token: string) => [
+            post("/copy_weights", {
+              source_path: her.path,
+              destination_project_id: "p",
+              weights_access_token: token
+            }),
             post(
               "/copy_weights",
               { source_path: her.path, destination_project_id: "p" },

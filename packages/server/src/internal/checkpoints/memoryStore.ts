@@ -11,6 +11,11 @@ type Checkpoints = Map<string, model.Checkpoint>
 const find = (checkpoints: Checkpoints, path: TinkerPath.TinkerPath) =>
   Effect.suspend(() => infos.orNotFound(path, checkpoints.get(TinkerPath.format(path))))
 
+/** Drops the checkpoints that have expired, so that their weights do not stay in memory. */
+const dropExpired = (checkpoints: Checkpoints, now: number): void => {
+  for (const [path, { info }] of checkpoints) if (!infos.isLive(info, now)) checkpoints.delete(path)
+}
+
 const save = (
   checkpoints: Checkpoints,
   options: model.SaveOptions
@@ -19,10 +24,8 @@ const save = (
     const now = yield* Clock.currentTimeMillis
     const info = yield* infos.make(options, now)
     const path = TinkerPath.format(options.path)
-    const existing = checkpoints.get(path)
-    if (options.overwrite !== true && existing !== undefined && infos.isLive(existing.info, now)) {
-      return yield* new model.CheckpointExists({ path })
-    }
+    dropExpired(checkpoints, now)
+    if (options.overwrite !== true && checkpoints.has(path)) return yield* new model.CheckpointExists({ path })
     checkpoints.set(path, structuredClone({ info, adapter: options.adapter, optimizer: options.optimizer }))
     return info
   })
@@ -48,11 +51,12 @@ export const make = Effect.sync(() => {
     info: (path: TinkerPath.TinkerPath) => Effect.map(find(checkpoints, path), ({ info }) => info),
     update: (path: TinkerPath.TinkerPath, change: model.Change) => update(checkpoints, path, change),
     remove: (path: TinkerPath.TinkerPath) => remove(checkpoints, path),
-    list: Effect.map(Clock.currentTimeMillis, (now) =>
-      infos.listLive(
+    list: Effect.map(Clock.currentTimeMillis, (now) => {
+      dropExpired(checkpoints, now)
+      return infos.listLive(
         Array.from(checkpoints.values(), ({ info }) => info),
         now
       )
-    )
+    })
   }
 })

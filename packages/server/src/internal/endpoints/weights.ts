@@ -30,7 +30,7 @@ export const weights = HttpApiBuilder.group(TinkerApi, "weights", (handlers) =>
       .handle("copyWeights", ({ payload, request }) =>
         withAccess(
           tinker.catalog.copyWeights(payload, request.headers["x-idempotency-key"]),
-          request.headers["x-tinker-weights-access-token"]
+          payload.weights_access_token ?? request.headers["x-tinker-weights-access-token"]
         )
       )
       .handle("weightsInfo", ({ payload }) => tinker.catalog.weightsInfo(payload.tinker_path))
