@@ -178,7 +178,9 @@ export const allowedRooms = {
     engine: []
   },
   cookbook: {
-    effect: []
+    effect: [],
+    models: [],
+    nll: []
   },
   cli: {
     effect: [],
