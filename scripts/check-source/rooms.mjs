@@ -180,7 +180,8 @@ export const allowedRooms = {
   cookbook: {
     effect: [],
     models: [],
-    nll: []
+    nll: [],
+    messages: []
   },
   cli: {
     effect: [],
