@@ -41,6 +41,7 @@ export const allowedRooms = {
     modelInput: ["effect", "schemas", "tensor", "arbitraries"]
   },
   tokenizers: {
+    json: [],
     chat: [],
     hash: [],
     util: [],
