@@ -13,6 +13,7 @@ import type { Service, Source, TokenizerError } from "./internal/tokenizer/model
 export {
   type ChatOptions,
   ChatTemplateError,
+  type EncodeOptions,
   type Message,
   type Service,
   type Source,

@@ -68,6 +68,27 @@ describe.each(vocabularies.all)("the vocabulary of %s", (name) => {
     }).pipe(Effect.provide(NodeContext.layer))
   )
 
+  it.effect("takes special tokens for ordinary text on request", () =>
+    Effect.gen(function* () {
+      const { decode, encode, specialTokens } = yield* load
+      const special = new Set(specialTokens.map(({ id }) => id))
+      const options = { addSpecialTokens: false, splitSpecialTokens: true }
+      for (const { token } of specialTokens.slice(0, 50)) {
+        const text = `a ${token}${token}\n${token.slice(1)} b`
+        const ids = encode(text, options)
+        assert.deepStrictEqual(
+          ids.filter((id) => special.has(id)),
+          [],
+          token
+        )
+        assert.strictEqual(decode(ids), text)
+      }
+      for (const text of strings.filter((text) => !specialTokens.some(({ token }) => text.includes(token)))) {
+        assert.deepStrictEqual(encode(text, options), encode(text, { addSpecialTokens: false }))
+      }
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
   it.effect("renders conversations like the reference implementation", () =>
     Effect.gen(function* () {
       const { applyChatTemplate, decode, encodeChat } = yield* load

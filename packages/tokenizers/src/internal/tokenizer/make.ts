@@ -39,8 +39,11 @@ const unsafeMake = (source: Source): Service => {
   const tokenizer = library.make(source.tokenizer as object, settings)
   const chatTemplates = config.chatTemplates(settings, source.chatTemplate)
   const applyChatTemplate = makeRenderer(chatTemplates, config.templateTokens(settings))
+  const splitting = library.splittingSpecialTokens(tokenizer)
   const encode: Service["encode"] = (text, options) =>
-    tokenizer.encode(text, { add_special_tokens: options?.addSpecialTokens ?? true }).ids
+    (options?.splitSpecialTokens === true ? splitting : tokenizer).encode(text, {
+      add_special_tokens: options?.addSpecialTokens ?? true
+    }).ids
   return {
     encode,
     decode: decode(tokenizer),

@@ -83,6 +83,19 @@ export interface ChatOptions {
 }
 
 /**
+ * How to encode a text.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EncodeOptions {
+  /** add the special tokens that begin and end a text; true by default */
+  readonly addSpecialTokens?: boolean | undefined
+  /** take special tokens in the text for ordinary text, as in what a user wrote; false by default */
+  readonly splitSpecialTokens?: boolean | undefined
+}
+
+/**
  * A loaded tokenizer.
  *
  * @since 0.1.0
@@ -90,10 +103,10 @@ export interface ChatOptions {
  */
 export interface Service {
   /**
-   * The token ids of a text. The special tokens that begin and end a text are added unless `addSpecialTokens` is false;
-   * special tokens that occur in the text are always recognized.
+   * The token ids of a text. The special tokens that begin and end a text are added unless `addSpecialTokens` is false.
+   * Special tokens that occur in the text are recognized, or taken for ordinary text if `splitSpecialTokens` is true.
    */
-  readonly encode: (text: string, options?: { readonly addSpecialTokens?: boolean }) => ReadonlyArray<number>
+  readonly encode: (text: string, options?: EncodeOptions) => ReadonlyArray<number>
   /**
    * The text of token ids. Ids beyond the vocabulary are skipped; bytes that are not UTF-8 decode to U+FFFD. Special
    * tokens are included unless `skipSpecialTokens` is true.
