@@ -1,5 +1,6 @@
 /** The distribution over the next token: logprobs, and sampling with temperature, top-k and top-p. */
 import * as random from "../util/random.ts"
+import * as selection from "./selection.ts"
 
 /** The logprobs of all tokens from the logits of one position, in double precision. @internal */
 export const logprobs = (logits: Float32Array): Float64Array => {
@@ -13,18 +14,9 @@ export const logprobs = (logits: Float32Array): Float64Array => {
   return out
 }
 
-/** The indices of the `count` largest values that are at least `minimum`, in descending order; ties by index. */
-const largestIndices = (values: Float64Array, count: number, minimum = -Infinity): Array<number> => {
-  // sorting the values as numbers is fast; then only few indices are sorted with a comparator
-  const threshold = count < values.length ? Math.max(values.slice().sort()[values.length - count]!, minimum) : minimum
-  const indices: Array<number> = []
-  for (let i = 0; i < values.length; i++) if (values[i]! >= threshold) indices.push(i)
-  return indices.sort((a, b) => values[b]! - values[a]! || a - b).slice(0, count)
-}
-
 /** The most likely tokens with their logprobs, in descending order; ties by token id. @internal */
 export const topTokens = (logprobs: Float64Array, count: number): Array<readonly [token: number, logprob: number]> =>
-  largestIndices(logprobs, count).map((token) => [token, logprobs[token]!] as const)
+  selection.largest(logprobs, count).map((token) => [token, logprobs[token]!] as const)
 
 /** @internal */
 export interface SamplingOptions {
@@ -63,31 +55,43 @@ const indexAt = (weights: Float64Array, count: number, sum: number, uniform: num
   return count - 1
 }
 
-const sumOf = (weights: Float64Array): number => weights.reduce((sum, weight) => sum + weight, 0)
-
-/** How many of the weights, in descending order, are needed to reach `bound`; at least one. */
-const nucleusSize = (weights: Float64Array, bound: number): number => {
+/** The indices of the weights that may matter: even all others together weigh less than what top-p cuts off. */
+const candidates = (weights: Float64Array, minimum: number): Uint32Array => {
+  const found = new Uint32Array(weights.length)
   let count = 0
-  let before = 0
-  for (; count < weights.length && (count === 0 || before < bound); count++) before += weights[count]!
-  return count
+  for (let i = 0; i < weights.length; i++) if (weights[i]! >= minimum) found[count++] = i
+  return found.subarray(0, count)
 }
 
-/** Samples among the most likely tokens: top-k applies first, then top-p to the remaining tokens. */
-const sampleFiltered = (
+/**
+ * Samples among the most likely tokens: top-k applies first, then top-p to the remaining tokens. The token is the one at
+ * which the cumulative weight exceeds a share, in descending order.
+ *
+ * @internal
+ */
+export const sampleFiltered = (
   weights: Float64Array,
   sum: number,
-  { topK, topP }: SamplingOptions,
+  { topK, topP }: Pick<SamplingOptions, "topK" | "topP">,
   uniform: number
 ): number => {
   const size = weights.length
   const hasTopK = topK >= 1 && topK < size
-  // even all tokens of smaller weights together weigh less than what top-p cuts off
-  const negligible = hasTopK ? 0 : ((1 - topP) * sum * (1 - 1e-9)) / size
-  const order = largestIndices(weights, hasTopK ? topK : size, negligible)
-  const kept = Float64Array.from(order, (token) => weights[token]!)
-  const count = topP < 1 ? nucleusSize(kept, topP * (hasTopK ? sumOf(kept) : sum)) : kept.length
-  return order[indexAt(kept, count, sumOf(kept.subarray(0, count)), uniform)]!
+  let kept = candidates(weights, hasTopK ? 0 : ((1 - topP) * sum * (1 - 1e-9)) / size)
+  let total = sum
+  if (hasTopK) {
+    const last = selection.find(weights, kept, undefined, (count) => count >= topK)
+    kept = selection.upTo(weights, kept, last)
+    total = kept.reduce((total, index) => total + weights[index]!, 0)
+  }
+  if (topP < 1) {
+    const bound = topP * total
+    const last = selection.find(weights, kept, weights, (sum) => sum >= bound)
+    kept = selection.upTo(weights, kept, last)
+    total = last.sum
+  }
+  const target = uniform * total
+  return selection.find(weights, kept, weights, (sum) => sum > target).index
 }
 
 /**
