@@ -14,8 +14,7 @@ import * as fingerprint from "../util/fingerprint.ts"
 import * as size from "../util/size.ts"
 import * as responses from "../util/responses.ts"
 import { checkLoraConfig, findBaseModel, requireBaseModel, supportedNames } from "../work/baseModels.ts"
-import { overloaded } from "../work/environment.ts"
-import type { Environment } from "../work/environment.ts"
+import { type Environment, overloaded, tooManyModels } from "../work/environment.ts"
 import type * as futures from "../work/futures.ts"
 import * as outcomes from "../work/outcomes.ts"
 import type * as sessions from "../work/sessions.ts"
@@ -164,6 +163,8 @@ const findOrAdd = (
     ? Effect.gen(function* () {
         yield* models.environment.admission.check
         const { session } = creation
+        const rejection = tooManyModels(models.environment, session.load.user)
+        if (rejection !== undefined) return yield* rejection
         const resources = yield* Scope.fork(session.resources, ExecutionStrategy.sequential)
         const record = models.add(creation, resources, now)
         yield* runRecords.add(models.environment, record)

@@ -15,6 +15,8 @@ export interface Submission {
   readonly check?: ((seqId: number) => responses.OperationRejection | undefined) | undefined
   readonly entry: (seqId: number) => futures.Entry
   readonly work: (seqId: number) => Effect.Effect<outcomes.Outcome>
+  /** gives back what `check` took: after the work, or when it will never run */
+  readonly release?: ((seqId: number) => Effect.Effect<void>) | undefined
 }
 
 /** @internal */
@@ -39,6 +41,7 @@ interface UsedSeqId {
 interface QueuedOperation {
   readonly entry: futures.Entry
   readonly work: Effect.Effect<outcomes.Outcome>
+  readonly release?: Effect.Effect<void> | undefined
 }
 
 /** The end of a queue: no later operation runs. */
@@ -171,7 +174,7 @@ export class ModelQueue {
   private enqueue(
     number: number,
     requested: number | undefined,
-    { check, entry: makeEntry, fingerprint, work }: Submission
+    { check, entry: makeEntry, fingerprint, release, work }: Submission
   ): Effect.Effect<futures.Receipt, responses.OperationRejection> {
     const before = this.lookUp(number, fingerprint)
     if (before !== undefined) return isRejection(before) ? Effect.fail(before) : Effect.succeed(before)
@@ -181,10 +184,8 @@ export class ModelQueue {
       return Effect.flatMap(consumed, () => Effect.fail(rejection))
     }
     const entry = makeEntry(number)
-    return Effect.as(
-      this.take(number, { fingerprint, response: entry.receipt }, { entry, work: work(number) }),
-      entry.receipt
-    )
+    const operation = { entry, work: work(number), release: release?.(number) }
+    return Effect.as(this.take(number, { fingerprint, response: entry.receipt }, operation), entry.receipt)
   }
 
   /** The response that this `seq_id` already has, or the rejection of another request under it. */
@@ -288,10 +289,12 @@ export class ModelQueue {
     })
   }
 
-  private complete({ entry, work }: QueuedOperation): Effect.Effect<void> {
+  private complete({ entry, release = Effect.void, work }: QueuedOperation): Effect.Effect<void> {
     return Effect.clockWith((clock) => {
       entry.started = currentMillisUnsafe(clock)
-      return outcomes.settle(work, (outcome) => this.options.futures.complete(entry, outcome))
+      // whoever sees the result can take again what the operation had
+      const released = Effect.ensuring(work, release)
+      return outcomes.settle(released, (outcome) => this.options.futures.complete(entry, outcome))
     })
   }
 
@@ -310,11 +313,14 @@ export class ModelQueue {
 
   private failQueued(outcome: outcomes.Failed): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const entries = Array.from(this.queued.values(), (operation) => operation?.entry).filter(
-        (entry) => entry !== undefined
-      )
+      const dropped = Array.from(this.queued.values()).filter((operation) => operation !== undefined)
       this.queued.clear()
-      return Effect.forEach(entries, (entry) => this.options.futures.complete(entry, outcome), { discard: true })
+      return Effect.forEach(
+        dropped,
+        ({ entry, release = Effect.void }) =>
+          Effect.andThen(release, this.options.futures.complete(entry, outcome)),
+        { discard: true }
+      )
     })
   }
 }

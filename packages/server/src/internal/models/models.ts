@@ -38,8 +38,8 @@ export interface ModelRecord extends ModelConfig {
   lastRequest: number
   /** steps of its optimizer, with those of the state that was loaded into it */
   steps: number
-  /** `<kind>/<name>` of checkpoints that queued operations will save */
-  readonly names: Set<string>
+  /** `<kind>/<name>` of checkpoints that queued operations will save, and how many of them will */
+  readonly names: Map<string, number>
   /** those of the step that is not ended */
   readonly failedPasses: FailedPasses
   state: ModelState
@@ -75,11 +75,12 @@ export class Models {
         maxAhead: settings.maxPending,
         name: `model ${id}`
       }),
-      names: new Set(),
+      names: new Map(),
       failedPasses: new FailedPasses(),
       state: { _tag: "Waiting" }
     }
     session.queues.add(record.queue)
+    session.load.user.models++
     this.records.set(id, record)
     return record
   }
@@ -90,8 +91,8 @@ export class Models {
   }
 
   /** Drops a model at the end of its session. The store knows what is listed of it. */
-  release({ id }: ModelRecord): void {
-    this.records.delete(id)
+  release({ id, session }: ModelRecord): void {
+    if (this.records.delete(id)) session.load.user.models--
   }
 
   /** The model, of any user. */

@@ -110,14 +110,19 @@ class CheckpointName {
     const { names } = this.record
     const path = this.path(seqId)
     const id = TinkerPath.checkpointId(path)
-    if (!this.overwrite && names.has(id)) return nameTaken(path)
-    names.add(id)
+    const count = names.get(id) ?? 0
+    if (!this.overwrite && count > 0) return nameTaken(path)
+    names.set(id, count + 1)
     return undefined
   }
 
   release(seqId: number): Effect.Effect<void> {
     return Effect.sync(() => {
-      this.record.names.delete(TinkerPath.checkpointId(this.path(seqId)))
+      const { names } = this.record
+      const id = TinkerPath.checkpointId(this.path(seqId))
+      const left = (names.get(id) ?? 0) - 1
+      if (left > 0) names.set(id, left)
+      else names.delete(id)
     })
   }
 }
@@ -134,11 +139,8 @@ const namedSave = (
     Effect.andThen(checkpoint.checkRoom(environment))
   ),
   check: (seqId: number) => checkpoint.reserve(seqId),
-  run: (model: Engine.EngineModel, seqId: number) =>
-    Effect.ensuring(
-      Effect.suspend(() => run(model, checkpoint.path(seqId))),
-      checkpoint.release(seqId)
-    )
+  run: (model: Engine.EngineModel, seqId: number) => run(model, checkpoint.path(seqId)),
+  release: (seqId: number) => checkpoint.release(seqId)
 })
 
 /** Saves the adapter and the optimizer state, to train on from. @internal */
@@ -218,6 +220,7 @@ const saveAsSamplingSession = (
       reservation = reserved
       return undefined
     },
+    release: () => reservation?.release ?? Effect.void,
     run: (model) =>
       Effect.suspend(() => {
         const { fill, id } = reservation!

@@ -27,6 +27,8 @@ export interface Operation {
   /** the final check, which may reject; runs in the same synchronous step that takes the `seq_id` */
   readonly check?: ((seqId: number) => responses.OperationRejection | undefined) | undefined
   readonly run: (model: Engine.EngineModel, seqId: number) => Effect.Effect<outcomes.Done, outcomes.Failure>
+  /** gives back what `check` took, whether or not the operation ran */
+  readonly release?: ((seqId: number) => Effect.Effect<void>) | undefined
 }
 
 // the largest signed 32-bit integer
@@ -47,7 +49,7 @@ export const submitOperation = Effect.fnUntraced(function* (
   record: ModelRecord,
   operation: Operation
 ): Effect.fn.Return<futures.Receipt, responses.OperationRejection> {
-  const { check, identity, seqId, type, validate } = operation
+  const { check, identity, release, seqId, type, validate } = operation
   if (seqId !== undefined && !isSeqId(seqId)) {
     return yield* responses.badRequest(`seq_id is ${seqId}; the first after create_model is 1`)
   }
@@ -78,6 +80,7 @@ export const submitOperation = Effect.fnUntraced(function* (
   return yield* record.queue.add(seqId, {
     fingerprint: hash,
     check,
+    release,
     entry: (number) => addFuture(models, record, type, number, bytes),
     work: (number) => outcomes.runOperation(type, parent, attributes(number), runOnModel(record, operation, number))
   })

@@ -7,6 +7,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
 import * as client from "../../utils/client.ts"
 import * as training from "../../utils/training.ts"
 
@@ -59,6 +60,45 @@ describe("saving weights", () => {
         assert.strictEqual(yield* load("tinker://../weights/x"), 404)
         const unnamed = yield* run("/save_weights", { model_id: model })
         assert.strictEqual(yield* load(unnamed.path), 200)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("frees the names of saves that never run, because an earlier request did not arrive", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start({ gapTimeout: "10 seconds" })
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const save = { model_id: model, path: "a" }
+        const sampler = { model_id: model, sampling_session_seq_id: 7 }
+        const pending = [
+          yield* ok(post("/save_weights", { ...save, seq_id: 2 })),
+          yield* ok(post("/save_weights_for_sampler", { ...save, seq_id: 3 })),
+          yield* ok(post("/save_weights_for_sampler", { ...sampler, seq_id: 4 }))
+        ]
+        yield* TestClock.adjust("11 seconds")
+        for (const { request_id } of pending) assert.include((yield* result(request_id)).error, "did not arrive")
+        assert.include((yield* run("/save_weights", save)).path, "/weights/a")
+        assert.include((yield* run("/save_weights_for_sampler", save)).path, "/sampler_weights/a")
+        assert.include((yield* run("/save_weights_for_sampler", sampler)).sampling_session_id, ":sample:7")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("holds a name until the last of the saves that replace its checkpoint has run", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession)
+        const save = { model_id: model, path: "a", overwrite: true }
+        const first = yield* ok(post("/save_weights", { ...save, seq_id: 1 }))
+        const third = yield* ok(post("/save_weights", { ...save, seq_id: 3 }))
+        yield* result(first.request_id)
+        const deleted = yield* client.del(`/training_runs/${model}/checkpoints/weights/a`)
+        assert.strictEqual(deleted.status, 204)
+        assert.strictEqual((yield* post("/save_weights", { model_id: model, path: "a", seq_id: 4 })).status, 409)
+        yield* ok(client.forwardBackward(model, 2))
+        assert.include((yield* result(third.request_id)).path, "/weights/a")
       }).pipe(Effect.provide(layer))
     })
   )
