@@ -7,6 +7,7 @@ import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
 import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
+import * as adapterFiles from "../checkpoints/adapterFiles.ts"
 import type { Environment } from "../work/environment.ts"
 import * as futures from "../work/futures.ts"
 import * as responses from "../util/responses.ts"
@@ -108,7 +109,23 @@ export class Samplers {
     const record = this.makeRecord(options)
     this.records.set(options.id, record)
     options.session.samplers.add(options.id)
+    options.session.load.user.samplers++
     return record
+  }
+
+  /** Gives a sampling session the weights that it samples from. */
+  fill(record: SamplerRecord, source: Source): void {
+    record.source = source
+    if (record.session !== undefined) record.session.load.user.samplerBytes += bytesOf(source)
+  }
+
+  /** Removes a sampling session. */
+  unregister(id: string, { load, samplers }: sessions.Session): void {
+    const record = this.records.get(id)
+    this.records.delete(id)
+    if (!samplers.delete(id)) return
+    load.user.samplers--
+    load.user.samplerBytes -= bytesOf(record?.source)
   }
 
   /** The engine's sampler of a record: created on demand, released when idle. */
@@ -126,16 +143,21 @@ export class Samplers {
   }
 
   /** Removes the sampling sessions of a session, and what was recorded of their samples. */
-  release({ id, samplers }: sessions.Session): Effect.Effect<void> {
+  release(session: sessions.Session): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.environment.stability.release(id)
-      for (const id of samplers) this.records.delete(id)
-      return Effect.forEach(samplers, (id) => RcMap.invalidate(this.engineSamplers, new SamplerKey(id, undefined)), {
+      this.environment.stability.release(session.id)
+      const ids = Array.from(session.samplers)
+      for (const id of ids) this.unregister(id, session)
+      return Effect.forEach(ids, (id) => RcMap.invalidate(this.engineSamplers, new SamplerKey(id, undefined)), {
         discard: true
       })
     })
   }
 }
+
+/** The size of the weights in memory that a source holds. */
+const bytesOf = (source: Source | undefined): number =>
+  source?.adapter === undefined ? 0 : adapterFiles.sizeOf(source.adapter, undefined)
 
 const lost = (id: string) =>
   responses.notFound(

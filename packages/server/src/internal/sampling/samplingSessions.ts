@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import type * as Store from "../../Store.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as responses from "../util/responses.ts"
+import { tooManySamplers } from "../work/environment.ts"
 import type * as sessions from "../work/sessions.ts"
 import { type SamplerRecord, type Samplers } from "./samplers.ts"
 import { checkSource, resolveSource, type Source, sourceId } from "./sources.ts"
@@ -15,6 +16,8 @@ import { checkSource, resolveSource, type Source, sourceId } from "./sources.ts"
 export interface Reservation {
   readonly id: string
   readonly fill: (source: Source) => Effect.Effect<void>
+  /** frees the id, unless it was filled */
+  readonly release: Effect.Effect<void>
 }
 
 const rowOf = (
@@ -83,9 +86,11 @@ export const createSamplingSession = Effect.fnUntraced(function* (
   if ((yield* findSame) !== undefined) return id
   yield* samplers.environment.admission.check
   const source = yield* resolveSource(samplers.environment, request)
-  return yield* Effect.flatMap(findSame, (before) => {
+  return yield* Effect.flatMap(findSame, (before): Effect.Effect<string, responses.OperationRejection> => {
     if (!session.isLive()) return responses.notFound(`session ${session.id} has ended`)
     if (before !== undefined) return Effect.succeed(id)
+    const rejection = tooManySamplers(samplers.environment, session.load.user)
+    if (rejection !== undefined) return rejection
     const record = samplers.register({ id, session, fingerprint: hash, source })
     return Effect.as(recordSampler(samplers, record, session, source), id)
   }).pipe(Effect.tap(() => Effect.orDie(samplers.environment.records.mark())))
@@ -102,13 +107,18 @@ export const reserveSamplingSession = (
   if (requested === undefined) while (records.has(samplerId(session, seqId))) seqId++
   const id = samplerId(session, seqId)
   if (records.has(id)) return seqIdTaken(seqId)
+  const rejection = tooManySamplers(samplers.environment, session.load.user)
+  if (rejection !== undefined) return rejection
   const record = samplers.register({ id, session, fingerprint: undefined, source: undefined })
   return {
     id,
     fill: (source) => {
-      record.source = source
+      samplers.fill(record, source)
       return recordSampler(samplers, record, session, source)
-    }
+    },
+    release: Effect.sync(() => {
+      if (record.source === undefined) samplers.unregister(id, session)
+    })
   }
 }
 

@@ -2,24 +2,44 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Backend, Filter, Locks } from "./backend.ts"
+import { History } from "./history.ts"
+import type { SessionRow } from "./model.ts"
 import type { Mutation } from "./mutations.ts"
+import * as tables from "./tables.ts"
 import { type AnyRow, keyOf, type Table } from "./tables.ts"
 
 /** All rows, by table and key, and the locks that are held. @internal */
 export interface MemoryState {
   readonly tables: Map<string, Map<string, AnyRow>>
+  readonly histories: Map<string, History>
   readonly locks: Set<string>
 }
 
 /** @internal */
-export const makeState = (): MemoryState => ({ tables: new Map(), locks: new Set() })
+export const makeState = (): MemoryState => ({ tables: new Map(), histories: new Map(), locks: new Set() })
 
-const rowsOf = ({ tables }: MemoryState, name: string): Map<string, AnyRow> => {
-  const before = tables.get(name)
+const entryOf = <A>(entries: Map<string, A>, name: string, make: () => A): A => {
+  const before = entries.get(name)
   if (before !== undefined) return before
-  const rows = new Map<string, AnyRow>()
-  tables.set(name, rows)
-  return rows
+  const entry = make()
+  entries.set(name, entry)
+  return entry
+}
+
+const rowsOf = ({ tables }: MemoryState, name: string): Map<string, AnyRow> => entryOf(tables, name, () => new Map())
+
+/** Drops the oldest history of the owner of a new row, if there is too much. */
+const bound = (state: MemoryState, table: Table<AnyRow>, key: string, row: AnyRow): void => {
+  const { isDisposable } = table
+  if (isDisposable === undefined) return
+  const rows = rowsOf(state, table.name)
+  const sessions = rowsOf(state, tables.sessions.name) as Map<string, AnyRow & SessionRow>
+  const history = entryOf(state.histories, table.name, () => new History())
+  const dropped = history.add(String(row["owner"] ?? ""), key, (other) => {
+    const found = rows.get(other)
+    return found === undefined || isDisposable(found, (session) => sessions.get(session)?.status.type === "active")
+  })
+  if (dropped !== undefined) rows.delete(dropped)
 }
 
 const apply = (state: MemoryState, { _tag, row, table }: Mutation): void => {
@@ -34,6 +54,7 @@ const apply = (state: MemoryState, { _tag, row, table }: Mutation): void => {
     const total =
       adds === undefined || before === undefined ? row : { ...row, [adds]: Number(before[adds]) + Number(row[adds]) }
     rows.set(key, total)
+    if (before === undefined) bound(state, table, key, row)
   }
 }
 

@@ -11,7 +11,13 @@ export interface Table<Row> {
   readonly columns: { readonly [K in keyof Row & string]-?: Column }
   /** the column that a row adds to when one of its key exists; other tables replace the row */
   readonly adds?: (keyof Row & string) | undefined
+  /** whether the store in memory may drop a row when its owner has too many; by default rows are not dropped */
+  readonly isDisposable?: ((row: Row, isActive: (session: string) => boolean) => boolean) | undefined
 }
+
+/** Whether a row is history: its session has ended. */
+const hasEnded = ({ session_id }: { readonly session_id: string }, isActive: (session: string) => boolean): boolean =>
+  !isActive(session_id)
 
 /** @internal */
 export const sessions: Table<model.SessionRow> = {
@@ -27,7 +33,8 @@ export const sessions: Table<model.SessionRow> = {
     status: "json",
     instance: "text",
     last_seen: "integer"
-  }
+  },
+  isDisposable: ({ status }) => status.type !== "active"
 }
 
 /** @internal */
@@ -48,7 +55,8 @@ export const runs: Table<model.RunRow> = {
     saved_path: "text",
     saved_steps: "integer",
     instance: "text"
-  }
+  },
+  isDisposable: hasEnded
 }
 
 /** @internal */
@@ -67,7 +75,8 @@ export const samplers: Table<model.SamplerRow> = {
     fingerprint: "text",
     joined: "integer",
     created_at: "integer"
-  }
+  },
+  isDisposable: hasEnded
 }
 
 /** @internal */
@@ -110,14 +119,16 @@ export const usage: Table<model.UsageRow> = {
     type: "text",
     count: "integer"
   },
-  adds: "count"
+  adds: "count",
+  isDisposable: () => true
 }
 
 /** @internal */
 export const audit: Table<model.AuditRow> = {
   name: "tinker_audit_log",
   key: ["id"],
-  columns: { id: "text", owner: "text", recorded_at: "integer", event: "text", details: "json" }
+  columns: { id: "text", owner: "text", recorded_at: "integer", event: "text", details: "json" },
+  isDisposable: () => true
 }
 
 /** @internal */

@@ -56,3 +56,42 @@ export const overloaded = (
         `results of ${megabytes(resultBytes)} were not fetched, and the limit is ${megabytes(maxResultBytes)}: fetch them`
       )
 }
+
+/** The rejection of a new session of a user who has too many. They end by themselves, so that a client may try again. @internal */
+export const tooManySessions = (
+  { settings: { maxSessions } }: Environment,
+  { sessions }: futures.UserLoad
+): responses.OperationRejection | undefined =>
+  sessions < maxSessions
+    ? undefined
+    : responses.tooMany(`${sessions} of your sessions have not ended, and the limit is ${maxSessions}: finish some`)
+
+/** The rejection of a new model of a user who has too many. @internal */
+export const tooManyModels = (
+  { settings: { maxModels } }: Environment,
+  { models }: futures.UserLoad
+): responses.OperationRejection | undefined =>
+  models < maxModels
+    ? undefined
+    : responses.conflict(
+        `your sessions that have not ended have ${models} models, and the limit is ${maxModels}; those that were unloaded ` +
+          "count too: finish a session"
+      )
+
+/** The rejection of a new sampling session of a user who has too many. @internal */
+export const tooManySamplers = (
+  { settings: { maxSamplerBytes, maxSamplers } }: Environment,
+  { samplerBytes, samplers }: futures.UserLoad
+): responses.OperationRejection | undefined => {
+  if (samplers >= maxSamplers) {
+    return responses.conflict(
+      `your sessions that have not ended have ${samplers} sampling sessions, and the limit is ${maxSamplers}: finish a session`
+    )
+  }
+  return samplerBytes < maxSamplerBytes
+    ? undefined
+    : responses.conflict(
+        `weights of ${megabytes(samplerBytes)} that were saved without a name are in memory, and the limit is ` +
+          `${megabytes(maxSamplerBytes)}: save under a name, or finish a session`
+      )
+}

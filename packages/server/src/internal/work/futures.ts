@@ -30,7 +30,24 @@ export interface UserLoad {
   pendingBytes: number
   /** the size of the results that were never delivered */
   resultBytes: number
+  /** sessions that have not ended, and their models and sampling sessions */
+  sessions: number
+  models: number
+  samplers: number
+  /** the size of the weights in memory that sampling sessions hold */
+  samplerBytes: number
 }
+
+const makeUserLoad = (owner: string | undefined): UserLoad => ({
+  owner,
+  pending: 0,
+  pendingBytes: 0,
+  resultBytes: 0,
+  sessions: 0,
+  models: 0,
+  samplers: 0,
+  samplerBytes: 0
+})
 
 /** The operations of a session. @internal */
 export interface SessionLoad {
@@ -113,7 +130,7 @@ export class Futures {
 
   /** What the operations of a user hold. */
   loadOf(owner: string | undefined): UserLoad {
-    const load = this.loads.get(owner) ?? { owner, pending: 0, pendingBytes: 0, resultBytes: 0 }
+    const load = this.loads.get(owner) ?? makeUserLoad(owner)
     this.loads.set(owner, load)
     return load
   }

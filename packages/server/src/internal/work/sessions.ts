@@ -11,7 +11,7 @@ import type * as Store from "../../Store.ts"
 import * as ids from "../util/ids.ts"
 import * as responses from "../util/responses.ts"
 import { closeApart, interruptInBackground, makeMutex, type Mutex } from "../effect/runtime.ts"
-import type { Environment } from "./environment.ts"
+import { type Environment, tooManySessions } from "./environment.ts"
 import * as futures from "./futures.ts"
 
 /** `active` until the session ends, then how it ended. @internal */
@@ -83,7 +83,23 @@ export class Sessions {
   }
 
   /** Creates a session, and returns when it is recorded. */
-  create(request: typeof Wire.CreateSessionRequest.Type): Effect.Effect<Session> {
+  create(request: typeof Wire.CreateSessionRequest.Type): Effect.Effect<Session, responses.OperationRejection> {
+    const { futures } = this.environment
+    return Effect.gen(this, function* () {
+      const user = futures.loadOf((yield* currentUser.CurrentUser).id)
+      const rejection = tooManySessions(this.environment, user)
+      if (rejection !== undefined) return yield* rejection
+      // counted before it is recorded: others may be created meanwhile
+      user.sessions++
+      return yield* Effect.onError(this.createNew(request), () =>
+        Effect.sync(() => {
+          user.sessions--
+        })
+      )
+    })
+  }
+
+  private createNew(request: typeof Wire.CreateSessionRequest.Type): Effect.Effect<Session> {
     const { records } = this.environment
     return Effect.gen(this, function* () {
       const row = yield* newRow(records.instance, {
@@ -182,6 +198,7 @@ export class Sessions {
         }
       }
       yield* records.sessions.patch({ id: row.id, instance: records.instance, last_seen: now })
+      this.environment.futures.loadOf(row.owner).sessions++
       return yield* this.open(row, true)
     }).pipe(Effect.orDie)
   }
@@ -207,6 +224,7 @@ export class Sessions {
   private close(session: LiveSession): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.live.delete(session.id)
+      session.load.user.sessions--
       this.keepTrace(session)
       return stopAdmitting(session)
     })

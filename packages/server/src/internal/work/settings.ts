@@ -27,6 +27,14 @@ export interface Options {
   readonly maxPendingBytes?: number | undefined
   /** the memory that the results of a user may take that were never fetched; new operations get 429 then; 1 GiB */
   readonly maxResultBytes?: number | undefined
+  /** how many sessions of a user may be unfinished; more get 429; 1,000 */
+  readonly maxSessions?: number | undefined
+  /** how many models the unfinished sessions of a user may have, unloaded ones too; more get 409; 1,000 */
+  readonly maxModels?: number | undefined
+  /** how many sampling sessions the unfinished sessions of a user may have; more get 409; 10,000 */
+  readonly maxSamplers?: number | undefined
+  /** the memory that weights which were saved without a name may take, in bytes; more get 409; 4 GiB */
+  readonly maxSamplerBytes?: number | undefined
   /** how large the checkpoints of a user may be together, in bytes; more get 507; without a limit by default */
   readonly quota?: number | undefined
   /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
@@ -49,6 +57,10 @@ export interface Settings {
   readonly maxPending: number
   readonly maxPendingBytes: number
   readonly maxResultBytes: number
+  readonly maxSessions: number
+  readonly maxModels: number
+  readonly maxSamplers: number
+  readonly maxSamplerBytes: number
   readonly strictLoad: boolean
   readonly clientConfig: Session.ClientConfigResponse
 }
@@ -67,6 +79,10 @@ export const make = (options: Options): Settings => ({
   maxPending: options.maxPending ?? 4096,
   maxPendingBytes: options.maxPendingBytes ?? 512 * 1024 * 1024,
   maxResultBytes: options.maxResultBytes ?? 1024 * 1024 * 1024,
+  maxSessions: options.maxSessions ?? 1000,
+  maxModels: options.maxModels ?? 1000,
+  maxSamplers: options.maxSamplers ?? 10_000,
+  maxSamplerBytes: options.maxSamplerBytes ?? 4 * 1024 * 1024 * 1024,
   strictLoad: options.strictLoad ?? false,
   clientConfig: options.clientConfig ?? {}
 })
