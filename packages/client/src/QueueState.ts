@@ -14,13 +14,14 @@ import * as ClientMetrics from "./ClientMetrics.ts"
 
 /**
  * `active`: the work is in progress. `paused_capacity`: the service is short of machines. `paused_rate_limit`: the account
- * has too many operations in progress. Services may add states.
+ * has too many operations in progress. `retrying`: requests fail again and again with the same error, which `reason` has;
+ * the client still tries. Services may add states.
  *
  * @since 0.1.0
  * @category models
  */
 export interface QueueState {
-  readonly state: NonNullable<Future.TryAgain["queue_state"]>
+  readonly state: NonNullable<Future.TryAgain["queue_state"]> | "retrying"
   readonly reason: string | undefined
 }
 

@@ -10,6 +10,9 @@
  * | 409, 501 and every other status | no: the same request would get the same response |
  * | any, with `x-should-retry` | as the header says |
  *
+ * The first retry of a request logs a warning with the service's text, one a minute for each kind of failure. After five
+ * failures of one kind in a row, the queue state of its client is `retrying`.
+ *
  * @since 0.1.0
  */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"

@@ -20,6 +20,7 @@ import * as ClientFlags from "./ClientFlags.ts"
 import * as accessTokens from "./internal/auth/accessTokens.ts"
 import * as jwt from "./internal/auth/jwt.ts"
 import { type Caller, makeSemaphore } from "./internal/effect/runtime.ts"
+import * as retryReport from "./internal/telemetry/retryReport.ts"
 import * as transportCall from "./internal/transport/call.ts"
 import type { CallHandler, CallOptions, Params, RawResponse } from "./internal/transport/callOptions.ts"
 import type { Endpoint } from "./internal/codec/endpointTraits.ts"
@@ -34,6 +35,7 @@ import { send } from "./internal/transport/retries.ts"
 import type { Transport } from "./internal/transport/transport.ts"
 import { uuid } from "./internal/util/uuid.ts"
 import { version } from "./internal/util/version.ts"
+import type * as QueueState from "./QueueState.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Telemetry from "./Telemetry.ts"
 import * as TinkerConfig from "./TinkerConfig.ts"
@@ -61,6 +63,12 @@ export interface Service {
   /** The claims of the token that is sent; `undefined` where a plain key is sent. */
   readonly claims: Effect.Effect<Auth.Claims | undefined, TinkerError.TinkerError>
   readonly telemetry: Telemetry.Telemetry
+  /**
+   * Reports the failures of an operation that tries again by itself, and not under the policy of `call`: a warning for the
+   * first of a kind, at most one a minute; and `retrying` in the queue state, if there is one, once the same failure
+   * repeats five times in a row.
+   */
+  readonly reportRetries: (queue?: QueueState.Observer) => retryReport.RetryReport
   /** Sends one request, and retries it under the policy, with one idempotency key. */
   readonly call: <E extends HttpApiEndpoint.HttpApiEndpoint.Any>(
     endpoint: E,
@@ -172,6 +180,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         () => (flags.known ?? ClientFlags.clientDefaults).billing_exception_max_pause_duration_sec
       ),
       deprecations: new Set(),
+      retryWarnings: new Map(),
       calls: 0,
       edgeRejections: 0
     }
@@ -183,6 +192,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
         (token) => jwt.claims(Redacted.value(token))
       ),
       telemetry: transport.telemetry,
+      reportRetries: (queue) => retryReport.make(transport.retryWarnings, queue),
       call,
       request: (endpoint, payload, options = {}) =>
         transportCall.request(transport, endpoint as never, payload, options as never),

@@ -21,7 +21,7 @@ import {
   TestClock
 } from "effect"
 import * as commands from "./utils/commands.ts"
-import { withWarnings } from "./utils/logs.ts"
+import { withWarnings } from "@effect-tinker/testing/Logs"
 import { over, ways } from "./utils/services.ts"
 
 const { json } = ScriptedHttpClient

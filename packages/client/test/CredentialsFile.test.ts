@@ -4,7 +4,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { withWarnings } from "./utils/logs.ts"
+import { withWarnings } from "@effect-tinker/testing/Logs"
 
 const stored = { version: 1, default: "7", keys: { 7: { type: "manual", key: "tml-stored", name: "a", note: null } } }
 

@@ -260,7 +260,12 @@ describe.each(ways)("TinkerClient over %s", (way) => {
         )
         assert.isTrue(Exit.isSuccess(value.exit))
         assert.deepStrictEqual(value.times.slice(0, 4), [0, 5000, 10_000, 15_000])
-        assert.strictEqual(lines.length, 10, lines.join("\n"))
+        const paused = lines.filter((line) => line.includes("paused until the account has credit again"))
+        assert.strictEqual(paused.length, 10, lines.join("\n"))
+        assert.deepStrictEqual(
+          lines.slice(10).map((line) => line.slice(0, 30)),
+          ["WARN retrying after a failure:"]
+        )
       })
     )
 

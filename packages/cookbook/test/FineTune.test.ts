@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as FineTune from "../src/FineTune.ts"
-import { withWarnings } from "./utils/logs.ts"
+import { withWarnings } from "@effect-tinker/testing/Logs"
 
 const example = (i: number) => Datum.fromPromptCompletion([10 + i, 11 + i], [12 + i, 13 + i])
 const examples = Array.from({ length: 8 }, (_, i) => example(i))

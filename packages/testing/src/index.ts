@@ -1,6 +1,7 @@
 export * as Dialect from "./Dialect.ts"
 export * as FakeHub from "./FakeHub.ts"
 export * as Fault from "./Fault.ts"
+export * as Logs from "./Logs.ts"
 export * as ScriptedHttpClient from "./ScriptedHttpClient.ts"
 export * as Simulation from "./Simulation.ts"
 export * as Simulator from "./Simulator.ts"

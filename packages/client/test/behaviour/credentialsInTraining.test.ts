@@ -8,7 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Redacted, TestClock } from "effect"
 import * as commands from "../utils/commands.ts"
 import { bodyOf } from "../utils/exits.ts"
-import { withWarnings } from "../utils/logs.ts"
+import { withWarnings } from "@effect-tinker/testing/Logs"
 import { baseUrl, forwardTo, json } from "../utils/services.ts"
 import { errorResponse } from "../utils/trainingRun.ts"
 

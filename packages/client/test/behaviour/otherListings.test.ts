@@ -2,7 +2,7 @@ import * as RestClient from "@effect-tinker/client/RestClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Effect, Layer, Redacted, Stream } from "effect"
-import { withWarnings } from "../utils/logs.ts"
+import { withWarnings } from "@effect-tinker/testing/Logs"
 
 const { json } = ScriptedHttpClient
 const options = { apiKey: Redacted.make("tml-rest-key"), baseUrl: "http://service.test" }

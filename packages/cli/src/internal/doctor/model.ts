@@ -59,10 +59,16 @@ const sampleOne = (client: TinkerClient.Service, model: string) =>
     Effect.provide(ServiceClient.layerNoDeps.pipe(Layer.provide(Layer.succeed(TinkerClient.TinkerClient, client))))
   )
 
-const queueAdvice = ({ state }: QueueState.QueueState): string =>
-  state === "paused_rate_limit"
-    ? "run fewer requests at once"
-    : "the service is short of capacity: wait, or use another model"
+const queueAdvice = ({ state }: QueueState.QueueState): string => {
+  switch (state) {
+    case "paused_rate_limit":
+      return "run fewer requests at once"
+    case "retrying":
+      return "the service fails again and again: its own log may say why"
+    default:
+      return "the service is short of capacity: wait, or use another model"
+  }
+}
 
 /** Checks that the service samples from a model, and if not, why it queues. @internal */
 export const checkQueue = Effect.fnUntraced(function* (

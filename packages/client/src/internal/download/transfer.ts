@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as RetryPolicy from "../../RetryPolicy.ts"
+import * as retryReport from "../telemetry/retryReport.ts"
 import { jittered } from "../util/backoff.ts"
 import { failureOf, fieldsOf } from "../network/failure.ts"
 import * as signedUrls from "../rest/signedUrls.ts"
@@ -42,6 +43,7 @@ const maxDownloads = 2
 interface State extends Transfer {
   readonly http: HttpClient.HttpClient
   readonly policy: RetryPolicy.RetryPolicy
+  readonly report: retryReport.RetryReport
   readonly out: FileSystem.File
   signed: { readonly url: string; readonly expires: DateTime.Utc }
   received: number
@@ -178,7 +180,10 @@ const transfer = (state: State): Effect.Effect<void, TinkerError.TinkerError> =>
       const before = state.received
       const result = yield* Effect.either(attempt(state))
       if (result._tag === "Right" && result.right) return
-      if (state.received > before) failures = 0
+      if (state.received > before) {
+        failures = 0
+        yield* state.report.ended
+      }
       failures++
       if (result._tag === "Left") {
         yield* pauseBeforeRetry(state, result.left, failures)
@@ -198,6 +203,7 @@ const pauseBeforeRetry = (
     const renew = mayBeExpired(error) && failures <= maxRenewals
     if ((!error.isRetryable && !renew) || failures >= maxFailures) return yield* error
     if (renew) state.signed = yield* state.url
+    else yield* state.report.onRetry(error)
     const { cap, first } = state.policy
     const delay = yield* jittered(Duration.toMillis(first), Duration.toMillis(cap), failures - 1)
     yield* Effect.sleep(error.retryAfter ?? delay)
@@ -252,6 +258,7 @@ export const downloadTo = (
       ...options,
       http,
       policy,
+      report: retryReport.make(new Map()),
       out,
       received,
       signed: yield* options.url,

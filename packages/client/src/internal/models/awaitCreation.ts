@@ -26,7 +26,7 @@ interface Creation<A, I> {
   readonly type: Future.RequestType
   readonly schema: Schema.Schema<A, I>
   readonly send: (
-    options: Pick<TinkerClient.CallOptions, "method" | "onRetry">
+    options: Pick<TinkerClient.CallOptions, "method" | "onRetry" | "queue">
   ) => Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
 }
 
@@ -40,7 +40,9 @@ export const awaitCreation = <A, I>(
     const queue = yield* QueueState.make(description)
     return yield* instrument(`ServiceClient.${method}`, {}, (record) =>
       Effect.gen(function* () {
-        const { request_id } = yield* retryUnreadable(send({ method, onRetry: () => record.noteRetry() }))
+        const { request_id } = yield* send({ method, onRetry: () => record.noteRetry(), queue }).pipe(
+          retryUnreadable(client.reportRetries(queue).onRetry)
+        )
         record.noteAccepted()
         return yield* retrieve(client, {
           method,

@@ -10,6 +10,7 @@ import { decodedResult, finish, poll } from "./poll.ts"
 import { failurePause, heldMillis, maxAmbiguousFailures } from "./policy.ts"
 import * as progress from "./progress.ts"
 import { type Ended, observeQueueOfText, operationFailed, readResult } from "./readResult.ts"
+import type { RetryReport } from "../telemetry/retryReport.ts"
 import { jittered } from "../util/backoff.ts"
 
 type Step<A> = Effect.Effect<Ended<A>, TinkerError.TinkerError>
@@ -28,6 +29,8 @@ class PollLoop<A, I> {
   private unheldPolls = 0
   private ambiguousFailures = 0
   private resetsQueueState = false
+  /** from the first failure on */
+  private report: RetryReport | undefined = undefined
 
   constructor(client: TinkerClient.Service, options: Options<A, I>, startMillis: number) {
     this.client = client
@@ -94,10 +97,12 @@ class PollLoop<A, I> {
     const decoded = decodedResult<A>(body)
     if (decoded !== undefined) return Effect.succeed({ _tag: "Result", value: decoded.value })
     return this.resettingQueueState(
-      Effect.flatMap(readResult(this.options, body, allowMetadata), (found) =>
-        found._tag === "Pending"
-          ? Effect.flatMap(this.watch.check, () => this.afterHeld(allowMetadata, sentMillis))
-          : Effect.succeed(found)
+      Effect.flatMap(
+        Effect.andThen(this.report?.ended ?? Effect.void, readResult(this.options, body, allowMetadata)),
+        (found) =>
+          found._tag === "Pending"
+            ? Effect.flatMap(this.watch.check, () => this.afterHeld(allowMetadata, sentMillis))
+            : Effect.succeed(found)
       )
     )
   }
@@ -119,10 +124,17 @@ class PollLoop<A, I> {
     })
   }
 
+  private reportRetry(error: TinkerError.TinkerError): Effect.Effect<void> {
+    this.report ??= this.client.reportRetries(this.options.queue)
+    return this.report.onRetry(error)
+  }
+
   private backOff(error: TinkerError.TinkerError): Effect.Effect<Next> {
-    return Effect.map(
-      Effect.suspend(() => jittered(failurePause.first, failurePause.cap, this.failures++)),
-      (delay) => ({ delayMillis: error.retryAfter === undefined ? delay : Duration.toMillis(error.retryAfter) })
+    return Effect.suspend(() => this.reportRetry(error)).pipe(
+      Effect.andThen(Effect.suspend(() => jittered(failurePause.first, failurePause.cap, this.failures++))),
+      Effect.map((delay) => ({
+        delayMillis: error.retryAfter === undefined ? delay : Duration.toMillis(error.retryAfter)
+      }))
     )
   }
 
@@ -131,7 +143,7 @@ class PollLoop<A, I> {
     switch (error._tag) {
       case "TransportError":
         return error.reason === "Timeout"
-          ? Effect.succeed("held")
+          ? Effect.as(this.reportRetry(error), "held")
           : error.isRetryable
             ? this.backOff(error)
             : Effect.fail(error)

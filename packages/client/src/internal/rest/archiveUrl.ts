@@ -63,7 +63,7 @@ const requestArchive = (
       (error): error is TinkerError.ServerError => error._tag === "ServerError" && error.status === 503,
       (building) => Effect.succeed(building)
     ),
-    RetryPolicy.apply(policy)
+    RetryPolicy.apply(policy, client.reportRetries().onRetry)
   )
 
 const resolveUrl = (url: string, base: string): Effect.Effect<string, TinkerError.DecodeError> =>

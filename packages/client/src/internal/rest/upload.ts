@@ -58,7 +58,7 @@ export const uploadExternalWeights = (
       ([name, bytes]) =>
         signedUrls
           .execute(http, method, HttpClientRequest.bodyUint8Array(HttpClientRequest.put(urls[name]!), bytes))
-          .pipe(Effect.scoped, RetryPolicy.apply(policy)),
+          .pipe(Effect.scoped, RetryPolicy.apply(policy, client.reportRetries().onRetry)),
       { concurrency: concurrentFiles, discard: true }
     )
     const { tinker_path } = yield* client.call(TinkerApi.externalWeightsUploadFinish, { upload_id }, { method })

@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import type * as QueueState from "../../QueueState.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as Session from "../../Session.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
@@ -13,6 +14,7 @@ import { completeDeferred, makeDeferred } from "../effect/runtime.ts"
 import type { Completions } from "../polling/options.ts"
 import { failurePause, maxAmbiguousFailures, pollPolicy } from "../polling/policy.ts"
 import type { Watch } from "../polling/progress.ts"
+import type { RetryReport } from "../telemetry/retryReport.ts"
 import { jittered } from "../util/backoff.ts"
 
 const method = "sample"
@@ -29,6 +31,7 @@ interface Options {
   readonly client: TinkerClient.Service
   readonly session: Session.Service
   readonly samplingSessionId: string
+  readonly queueState: QueueState.Observer
 }
 
 class CompletedFutures implements Completions {
@@ -42,9 +45,11 @@ class CompletedFutures implements Completions {
   private isPolling = false
   private ambiguousFailures = 0
   private failures = 0
+  private readonly report: RetryReport
 
   constructor(options: Options) {
     this.options = options
+    this.report = options.client.reportRetries(options.queueState)
   }
 
   wait(requestId: string, watch: Watch): Effect.Effect<Size, TinkerError.TinkerError> {
@@ -110,6 +115,7 @@ class CompletedFutures implements Completions {
         continue
       }
       this.ambiguousFailures = this.failures = 0
+      yield* this.report.ended
       this.cursor = response.right.cursor
       for (const { request_id, response_payload_uncompressed_size } of response.right.completions) {
         this.complete(request_id, response_payload_uncompressed_size)
@@ -122,13 +128,19 @@ class CompletedFutures implements Completions {
 
   private onFailure(error: TinkerError.TinkerError): Effect.Effect<void> {
     // the service held the poll for longer than its timeout
-    if (error._tag === "TransportError" && error.reason === "Timeout") return Effect.void
+    if (error._tag === "TransportError" && error.reason === "Timeout") return this.report.onRetry(error)
     const isAmbiguous = error._tag === "BadRequest" || error._tag === "DecodeError"
     if (!error.isRetryable && !(isAmbiguous && this.ambiguousFailures++ < maxAmbiguousFailures)) {
-      return Effect.sync(() => this.completeAll(Effect.fail(error)))
+      return Effect.andThen(
+        this.report.ended,
+        Effect.sync(() => this.completeAll(Effect.fail(error)))
+      )
     }
-    return Effect.flatMap(jittered(failurePause.first, failurePause.cap, this.failures++), (pause) =>
-      Effect.sleep(error.retryAfter ?? pause)
+    return Effect.andThen(
+      this.report.onRetry(error),
+      Effect.flatMap(jittered(failurePause.first, failurePause.cap, this.failures++), (pause) =>
+        Effect.sleep(error.retryAfter ?? pause)
+      )
     )
   }
 

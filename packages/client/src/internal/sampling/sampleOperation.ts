@@ -18,6 +18,7 @@ import type { OperationRecord } from "../telemetry/instrument.ts"
 import type { CallHandler, CallOptions } from "../transport/callOptions.ts"
 import { type DurationInput, millis } from "../util/duration.ts"
 import { type SampleInput, sampleRequest, withSequenceIds } from "./sampleRequest.ts"
+import type { RetryReport } from "../telemetry/retryReport.ts"
 import { failingFirst, jittered, retryUnreadable } from "../util/backoff.ts"
 
 const backpressureHeaders = { "x-tinker-sampling-backpressure": "1" }
@@ -62,6 +63,8 @@ export class SampleOperation implements CallHandler {
   // of the current submission
   private seqId = 0
   private submittedMillis = 0
+  /** from the first failure that is retried */
+  private report: RetryReport | undefined = undefined
   /** hands over from the callbacks to the caller's fiber, with the effect that it continues with */
   private resume: (rest: Sampled) => void = () => {}
 
@@ -173,7 +176,13 @@ export class SampleOperation implements CallHandler {
   private get callOptions(): CallOptions {
     const { method, policy } = this.settings
     // one attempt: `retrySubmission` retries, so that it can pause all samplers of the session
-    return { method, policy: { ...policy, total: 0 }, headers: backpressureHeaders, span: this.record.span }
+    return {
+      method,
+      policy: { ...policy, total: 0 },
+      headers: backpressureHeaders,
+      span: this.record.span,
+      queue: this.sampler.queueState
+    }
   }
 
   private post(): Submitted {
@@ -210,6 +219,15 @@ export class SampleOperation implements CallHandler {
       .check
   }
 
+  private reportRetry(error: TinkerError.TinkerError): Effect.Effect<void> {
+    this.report ??= this.sampler.client.reportRetries(this.sampler.queueState)
+    return this.report.onRetry(error)
+  }
+
+  private get retriesEnded(): Effect.Effect<void> {
+    return Effect.suspend(() => this.report?.ended ?? Effect.void)
+  }
+
   private get mayRetry() {
     return millis(this.settings.policy.total) > 0
   }
@@ -221,7 +239,8 @@ export class SampleOperation implements CallHandler {
     // before the room is released, since that admits the next samples at once
     if (isThrottled) this.sampler.limits.samples.pause(this.now, this.settings.bytes, error.retryAfter)
     this.releaseRoom()
-    return isThrottled ? Effect.flatMap(this.checkProgress, () => this.attemptWithRoom()) : Effect.fail(error)
+    if (!isThrottled) return Effect.fail(error)
+    return Effect.flatMap(Effect.andThen(this.reportRetry(error), this.checkProgress), () => this.attemptWithRoom())
   }
 
   private attemptWithRoom(): Submitted {
@@ -239,8 +258,10 @@ export class SampleOperation implements CallHandler {
     return Effect.catchAll(this.onAttemptFailed(first), (error) => {
       if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
       return failingFirst(error, () => this.attemptWithRoom()).pipe(
-        retryUnreadable,
-        RetryPolicy.apply(this.settings.policy)
+        retryUnreadable((error) => this.reportRetry(error)),
+        RetryPolicy.apply(this.settings.policy, (error) => this.reportRetry(error)),
+        Effect.tap(() => this.retriesEnded),
+        Effect.onInterrupt(() => this.retriesEnded)
       )
     })
   }
@@ -249,13 +270,16 @@ export class SampleOperation implements CallHandler {
   private resubmitting(sampled: Sampled, resubmissions: number): Sampled {
     return Effect.catchAll(sampled, (error) => {
       const mayResubmit = error._tag === "FutureExpired" || error.isRetryable
-      if (!this.settings.resubmit || !this.mayRetry || !mayResubmit) return Effect.fail(error)
+      if (!this.settings.resubmit || !this.mayRetry || !mayResubmit) {
+        return Effect.andThen(this.retriesEnded, Effect.fail(error))
+      }
       const { resubmitCap, resubmitFirst } = this.sampler
-      return Effect.flatMap(this.checkProgress, () =>
+      const resubmitted = Effect.flatMap(Effect.andThen(this.reportRetry(error), this.checkProgress), () =>
         Effect.flatMap(jittered(resubmitFirst, resubmitCap, resubmissions), (delay) =>
           Effect.flatMap(Effect.sleep(delay), () => this.submitWithRoom(resubmissions + 1))
         )
       )
+      return resubmissions === 0 ? Effect.ensuring(resubmitted, this.retriesEnded) : resubmitted
     })
   }
 }

@@ -31,7 +31,9 @@ export type MakeOptions = {
 export const makeSampler = (options: MakeOptions, queueState: QueueState.Observer): Sampler => {
   const { client, samplingSessionId, session } = options
   const limits = sessionLimits.of(session)
-  const completions = session.clientConfig.sample_use_retrieve_futures ? makeCompletions(options) : undefined
+  const completions = session.clientConfig.sample_use_retrieve_futures
+    ? makeCompletions({ ...options, queueState })
+    : undefined
   return {
     client,
     samplingSessionId,

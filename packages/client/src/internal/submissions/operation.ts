@@ -5,6 +5,7 @@ import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
+import type * as QueueState from "../../QueueState.ts"
 import type * as TinkerFuture from "../../TinkerFuture.ts"
 import type { Role } from "./steps.ts"
 
@@ -29,6 +30,7 @@ export interface Sending {
   readonly headers: { readonly [name: string]: string }
   /** called with the reason before each retry */
   readonly onRetry: (error: TinkerError.TinkerError) => void
+  readonly queue: QueueState.Observer
 }
 
 /** An operation whose requests each give an `A`, which are combined into one `B`. @internal */

@@ -5,6 +5,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import type * as QueueState from "../../QueueState.ts"
+import type * as TinkerClient from "../../TinkerClient.ts"
 import type { OperationRecord } from "../telemetry/instrument.ts"
 import { retryUnreadable } from "../util/backoff.ts"
 import type { Breakage } from "./breakage.ts"
@@ -15,6 +17,8 @@ import type { Role } from "./steps.ts"
 
 /** What all submissions of a client share. @internal */
 export interface Sender {
+  readonly client: TinkerClient.Service
+  readonly queueState: QueueState.Observer
   readonly modelId: string
   readonly breakage: Breakage
   readonly seqIds: SeqIds
@@ -37,7 +41,7 @@ type Send<A> = (seqId: number, sending: Sending) => Effect.Effect<Accepted<A>, T
 
 /** Sends a request with a sequence number. @internal */
 export const sendRequest = <A>(
-  { seqIds }: Sender,
+  { client, queueState, seqIds }: Sender,
   send: Send<A>,
   seqId: number,
   record: OperationRecord
@@ -50,7 +54,8 @@ export const sendRequest = <A>(
       onRetry: (error) => {
         record.noteRetry()
         mayHaveArrived ||= refusals.isAmbiguous(error)
-      }
+      },
+      queue: queueState
     }
     // judged by the attempts before the last one
     let hadUnreadable = false
@@ -60,7 +65,7 @@ export const sendRequest = <A>(
     })
     return attempt.pipe(
       Effect.tapError((error) => Effect.sync(() => (hadUnreadable ||= error._tag === "DecodeError"))),
-      retryUnreadable,
+      retryUnreadable(client.reportRetries(queueState).onRetry),
       Effect.tap(() => Effect.sync(() => seqIds.noteAccepted(seqId, refused))),
       Effect.mapError((error) => new RequestFailure({ error, mayHaveArrived }))
     )

@@ -71,7 +71,7 @@ export const make = (options: {
   })
 
 /** The options of the HTTP request of an operation. @internal */
-export type RequestOptions = Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry" | "headers">
+export type RequestOptions = Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry" | "queue" | "headers">
 
 /** Submits an operation that is one request, with the retry policy of its caller. @internal */
 export const submitRequest = <A, I>(

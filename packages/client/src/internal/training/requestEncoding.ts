@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
 
-type Options = Pick<TinkerClient.CallOptions, "method" | "onRetry" | "headers"> & {
+type Options = Pick<TinkerClient.CallOptions, "method" | "onRetry" | "queue" | "headers"> & {
   readonly policy: RetryPolicy.RetryPolicy
 }
 

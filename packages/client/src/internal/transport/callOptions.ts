@@ -6,6 +6,7 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import type * as Tracer from "effect/Tracer"
+import type * as QueueState from "../../QueueState.ts"
 import type * as RetryPolicy from "../../RetryPolicy.ts"
 import type { BufferedResponse } from "./exchange.ts"
 
@@ -49,6 +50,8 @@ export interface CallOptions {
   readonly span?: Tracer.AnySpan | undefined
   /** called with the reason before each retry, also after a billing pause */
   readonly onRetry?: ((error: TinkerError.TinkerError) => void) | undefined
+  /** is told `retrying` once the same failure repeats; without it, that is logged alone */
+  readonly queue?: QueueState.Observer | undefined
 }
 
 /**

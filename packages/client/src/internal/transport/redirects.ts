@@ -3,6 +3,7 @@ import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
 import { type Caller, reference, withCaller } from "../effect/runtime.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
+import * as retryReport from "../telemetry/retryReport.ts"
 import { millis } from "../util/duration.ts"
 import { userAgent } from "../util/version.ts"
 import type { RawResponse } from "./callOptions.ts"
@@ -40,7 +41,9 @@ const getFromService = (
     policy,
     credential: "current",
     attempts: 0,
+    report: undefined,
     onRetry: undefined,
+    queue: undefined,
     span: undefined
   })
 
@@ -66,7 +69,7 @@ const getFromElsewhere = (
       }
     )
     return Effect.sync(() => sent.release())
-  }).pipe(RetryPolicy.apply(policy))
+  }).pipe(RetryPolicy.apply(policy, retryReport.make(transport.retryWarnings).onRetry))
 }
 
 const nextUrl = (response: RawResponse): URL | undefined => {

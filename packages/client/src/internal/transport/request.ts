@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import type * as Redacted from "effect/Redacted"
 import type * as RetryPolicy from "../../RetryPolicy.ts"
 import * as codec from "../codec/endpoint.ts"
+import type { RetryReport } from "../telemetry/retryReport.ts"
 import { millis } from "../util/duration.ts"
 import type { AnyCallOptions, CallOptions } from "./callOptions.ts"
 import { type Endpoint, isBackground, ownerOf, sendsPlainCredential } from "../codec/endpointTraits.ts"
@@ -34,8 +35,11 @@ export interface PendingRequest {
   /** what is sent as `x-api-key`; `given`: it is among the headers already */
   readonly credential: "current" | "plain" | "given" | Redacted.Redacted
   readonly onRetry: CallOptions["onRetry"]
+  readonly queue: CallOptions["queue"]
   readonly span: CallOptions["span"]
   attempts: number
+  /** from the first failure that is retried */
+  report: RetryReport | undefined
 }
 
 /** @internal */
@@ -160,6 +164,8 @@ export const prepare = (
     policy,
     credential,
     onRetry: options.onRetry,
+    queue: options.queue,
     span: options.span,
-    attempts: 0
+    attempts: 0,
+    report: undefined
   }))

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Telemetry from "../../Telemetry.ts"
+import * as retryReport from "../telemetry/retryReport.ts"
 import { failingFirst } from "../util/backoff.ts"
 import { attempt } from "./attempt.ts"
 import type { RawResponse } from "./callOptions.ts"
@@ -26,16 +27,21 @@ const reportTelemetry = (transport: Transport, pending: PendingRequest, error: T
       )
 
 /** Runs before each retry. */
-const noteRetry = ({ attempts, onRetry, subject }: PendingRequest, error: TinkerError.TinkerError) => {
+const noteRetry = (transport: Transport, pending: PendingRequest, error: TinkerError.TinkerError) => {
+  const { attempts, onRetry, queue, subject } = pending
   onRetry?.(error)
-  return Effect.logDebug(`retrying ${subject.method} after attempt ${attempts} failed: ${error.message}`)
+  pending.report ??= retryReport.make(transport.retryWarnings, queue)
+  return Effect.andThen(
+    Effect.logDebug(`retrying ${subject.method} after attempt ${attempts} failed: ${error.message}`),
+    pending.report.onRetry(error)
+  )
 }
 
 /** Sends the request again after a 402, for as long as the service's flags allow. */
 const pauseAndRetry = (transport: Transport, pending: PendingRequest, error: TinkerError.PaymentRequired): Response =>
   Effect.flatMap(transport.paymentPause.mayPause(error), (mayPause) =>
     mayPause
-      ? noteRetry(pending, error).pipe(
+      ? noteRetry(transport, pending, error).pipe(
           Effect.andThen(Effect.sleep(error.retryAfter ?? defaultPause)),
           Effect.andThen(Effect.suspend(() => send(transport, pending)))
         )
@@ -46,12 +52,13 @@ const pauseAndRetry = (transport: Transport, pending: PendingRequest, error: Tin
 const retry = (transport: Transport, pending: PendingRequest, first: TinkerError.TinkerError): Response =>
   failingFirst(first, () => attempt(transport, pending)).pipe(
     Effect.tapError((error) => reportTelemetry(transport, pending, error)),
-    RetryPolicy.apply(pending.policy, (error) => noteRetry(pending, error)),
+    RetryPolicy.apply(pending.policy, (error) => noteRetry(transport, pending, error)),
     Effect.catchTag("PaymentRequired", (error) =>
       pending.policy.billingPause && error.shouldRetry !== false
         ? pauseAndRetry(transport, pending, error)
         : Effect.fail(error)
-    )
+    ),
+    Effect.ensuring(Effect.suspend(() => pending.report?.ended ?? Effect.void))
   )
 
 const withSpan = <A, E>(span: Tracer.AnySpan | undefined, self: Effect.Effect<A, E>): Effect.Effect<A, E> =>

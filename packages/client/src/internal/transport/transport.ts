@@ -2,6 +2,7 @@
 import type * as Zstd from "@effect-tinker/api/Zstd"
 import type { AccessTokens } from "../auth/accessTokens.ts"
 import type { Telemetry } from "../../Telemetry.ts"
+import type * as retryReport from "../telemetry/retryReport.ts"
 import type { Exchange } from "./exchange.ts"
 import type { CommonHeaders } from "./headers.ts"
 import type { PaymentPause } from "./paymentPause.ts"
@@ -26,6 +27,8 @@ export interface Transport {
   readonly paymentPause: PaymentPause
   /** notes that have been logged */
   readonly deprecations: Set<string>
+  /** failures that have been logged when they were retried */
+  readonly retryWarnings: retryReport.Warnings
   calls: number
   /** 400s without a body; each success takes one back */
   edgeRejections: number

@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
+import * as ScheduleDecision from "effect/ScheduleDecision"
 import type { DurationInput } from "./duration.ts"
 
 // the shortest delay, also where a server asks for less
@@ -38,15 +39,18 @@ export const failingFirst = <A, E, R>(error: E, next: () => Effect.Effect<A, E, 
 
 /**
  * Sends a request again if its response could not be read. The service recognizes its sequence number, and sends the
- * same response.
+ * same response. `onRetry` runs before each retry.
  *
  * @internal
  */
-export const retryUnreadable = <A, R>(
-  self: Effect.Effect<A, TinkerError.TinkerError, R>
-): Effect.Effect<A, TinkerError.TinkerError, R> =>
-  Effect.retry(self, {
-    times: 3,
-    schedule: backoff("500 millis", "10 seconds"),
-    while: (error) => error._tag === "DecodeError"
-  })
+export const retryUnreadable =
+  (onRetry: (error: TinkerError.TinkerError) => Effect.Effect<void>) =>
+  <A, R>(self: Effect.Effect<A, TinkerError.TinkerError, R>): Effect.Effect<A, TinkerError.TinkerError, R> => {
+    const schedule = backoff("500 millis", "10 seconds").pipe(
+      Schedule.map(([, error]) => error),
+      Schedule.intersect(Schedule.recurs(3)),
+      Schedule.whileInput((error: TinkerError.TinkerError) => error._tag === "DecodeError"),
+      Schedule.onDecision(([error], decision) => (ScheduleDecision.isContinue(decision) ? onRetry(error) : Effect.void))
+    )
+    return Effect.retry(self, schedule)
+  }

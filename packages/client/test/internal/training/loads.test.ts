@@ -5,7 +5,7 @@ import * as Simulator from "@effect-tinker/testing/Simulator"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted } from "effect"
-import { withWarnings } from "../../utils/logs.ts"
+import { withWarnings } from "@effect-tinker/testing/Logs"
 
 const options = { base_model: TestEngine.baseModel, rank: 4 }
 const data = [Datum.fromPromptCompletion([1, 2], [3])]

@@ -1,0 +1,219 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import type * as QueueState from "@effect-tinker/client/QueueState"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import { withWarnings } from "@effect-tinker/testing/Logs"
+import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import { Chunk, Effect, Exit, Fiber, Layer, Stream, TestClock } from "effect"
+import { range } from "../utils/range.ts"
+import { connect, json, scripted, ways } from "../utils/services.ts"
+import { errorResponse, results, run, settle } from "../utils/trainingRun.ts"
+
+const outOfMemory = errorResponse(500, {}, { detail: "CUDA out of memory" })
+const prompt = ModelInput.fromTokens([1, 2, 3])
+
+/** The states of a queue while an effect runs, from the first on. */
+const statesDuring = <A, E, R>(queue: QueueState.Observable, effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const states: Array<QueueState.QueueState> = []
+    const fiber = yield* Effect.fork(Stream.runForEach(queue.changes, (state) => Effect.sync(() => states.push(state))))
+    yield* TestClock.adjust(0)
+    const value = yield* effect
+    yield* TestClock.adjust(0)
+    yield* Fiber.interrupt(fiber)
+    return { value, states }
+  })
+
+const times = (count: number, step: ScriptedHttpClient.Step, last: ScriptedHttpClient.Step) => [
+  ...range(count).map(() => step),
+  last
+]
+
+describe("a request that is retried", () => {
+  it.scoped("logs one warning with the server's text, and none again for the retries after it", () =>
+    Effect.gen(function* () {
+      const { lines, value } = yield* withWarnings(
+        run({ "/optim_step": times(4, outOfMemory, json({ request_id: "OptimStep" })) }, (training) =>
+          statesDuring(training.queueState, Effect.flatMap(training.optimStep(), settle))
+        )
+      )
+      assert.isTrue(Exit.isSuccess(value.value.value))
+      assert.strictEqual(lines.length, 1, lines.join("\n"))
+      assert.match(lines[0]!, /^retrying after a failure: optimStep: .* 500: CUDA out of memory/)
+      assert.deepStrictEqual(
+        value.value.states.map(({ state }) => state),
+        ["active"]
+      )
+    })
+  )
+
+  it.scoped("is shown in the queue state once the same error came five times in a row, until it succeeds", () =>
+    Effect.gen(function* () {
+      const { lines, value } = yield* withWarnings(
+        run({ "/optim_step": times(6, outOfMemory, json({ request_id: "OptimStep" })) }, (training) =>
+          statesDuring(training.queueState, Effect.flatMap(training.optimStep(), settle))
+        )
+      )
+      assert.isTrue(Exit.isSuccess(value.value.value), String(value.value.value))
+      const { states } = value.value
+      assert.deepStrictEqual(
+        states.map(({ state }) => state),
+        ["active", "retrying", "active"]
+      )
+      assert.include(states[1]!.reason, "CUDA out of memory")
+      assert.strictEqual(lines.length, 2, lines.join("\n"))
+      assert.match(lines[1]!, /^Training of model-1 is waiting: the same failure 5 times or more in a row: .*CUDA/)
+    })
+  )
+
+  it.scoped("is not shown while its errors differ", () =>
+    Effect.gen(function* () {
+      const steps = range(12).map((i) => errorResponse(i % 2 === 0 ? 500 : 503))
+      const { value } = yield* withWarnings(
+        run({ "/optim_step": [...steps, json({ request_id: "OptimStep" })] }, (training) =>
+          statesDuring(training.queueState, Effect.flatMap(training.optimStep(), settle))
+        )
+      )
+      assert.isTrue(Exit.isSuccess(value.value.value))
+      assert.deepStrictEqual(
+        value.value.states.map(({ state }) => state),
+        ["active"]
+      )
+    })
+  )
+
+  it.scoped("of a program that waits for the service to start is reported before there is a session", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({ "/create_session": ScriptedHttpClient.connectionLost })
+      const { lines } = yield* withWarnings(
+        Effect.gen(function* () {
+          const connecting = yield* Effect.fork(Effect.exit(Effect.scoped(Layer.build(connect(http)))))
+          yield* TestClock.adjust("30 seconds")
+          yield* Fiber.interrupt(connecting)
+        })
+      )
+      assert.strictEqual(lines.length, 2, lines.join("\n"))
+      assert.match(lines[0]!, /^retrying after a failure: createSession: .*could not be reached/)
+      assert.match(lines[1]!, /^still retrying: the same failure 5 times or more in a row: createSession/)
+    })
+  )
+})
+
+describe.each(ways)("samples over %s", (way) => {
+  it.scoped("of which twenty fail at once give one warning, and their sampler shows what the service says", () =>
+    Effect.gen(function* () {
+      let isUp = false
+      const http = yield* scripted.make({
+        "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+        "/asample": () => (isUp ? json({ request_id: "Sample" }) : outOfMemory)
+      })
+      const { lines, value } = yield* withWarnings(
+        Effect.gen(function* () {
+          const service = yield* ServiceClient.ServiceClient
+          const sampling = yield* service.createSamplingClient({ base_model: "base" })
+          const all = yield* Effect.fork(
+            Effect.forEach(range(20), () => sampling.sample(prompt, { sampling_params: { max_tokens: 1 } }), {
+              concurrency: "unbounded"
+            })
+          )
+          yield* TestClock.adjust("3 seconds")
+          const early = yield* sampling.queueState.current
+          yield* TestClock.adjust("20 seconds")
+          const during = yield* sampling.queueState.current
+          isUp = true
+          yield* TestClock.adjust("15 seconds")
+          assert.strictEqual((yield* Fiber.join(all)).length, 20)
+          return { early, during, after: yield* sampling.queueState.current }
+        }).pipe(Effect.provide(connect(http, { way })))
+      )
+      assert.strictEqual(value.early.state, "active")
+      assert.strictEqual(value.during.state, "retrying")
+      assert.include(value.during.reason, "CUDA out of memory")
+      assert.strictEqual(value.after.state, "active")
+      assert.strictEqual(lines.length, 2, lines.join("\n"))
+      assert.match(lines[0]!, /^retrying after a failure: sample: .*CUDA out of memory/)
+      assert.match(lines[1]!, /^Sampling from sampler is waiting: .*CUDA out of memory/)
+    })
+  )
+
+  it.scoped("that are given up leave no state behind", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+        "/asample": outOfMemory
+      })
+      const state = yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const sampling = yield* service.createSamplingClient({ base_model: "base" })
+        const sample = yield* Effect.fork(sampling.sample(prompt, { sampling_params: { max_tokens: 1 } }))
+        yield* TestClock.adjust("20 seconds")
+        assert.strictEqual((yield* sampling.queueState.current).state, "retrying")
+        yield* Fiber.interrupt(sample)
+        return yield* sampling.queueState.current
+      }).pipe(Effect.provide(connect(http, { way })), withWarnings)
+      assert.strictEqual(state.value.state, "active")
+    })
+  )
+})
+
+describe("a result that cannot be fetched", () => {
+  const fetchedAfter = (count: number, step: ScriptedHttpClient.Step) =>
+    withWarnings(
+      run({ "/retrieve_future": [results, ...times(count, step, results)] }, (training) =>
+        statesDuring(
+          training.queueState,
+          Effect.flatMap(training.optimStep(), (future) => settle(future))
+        )
+      )
+    )
+
+  it.scoped("shows the error that comes again and again, and then that it is active", () =>
+    Effect.gen(function* () {
+      const { lines, value } = yield* fetchedAfter(6, outOfMemory)
+      assert.isTrue(Exit.isSuccess(value.value.value))
+      assert.deepStrictEqual(
+        value.value.states.map(({ state }) => state),
+        ["active", "retrying", "active"]
+      )
+      assert.strictEqual(lines.length, 2, lines.join("\n"))
+    })
+  )
+
+  it.scoped("because the service holds polls for longer than the client waits gives no warning at first", () =>
+    Effect.gen(function* () {
+      const { lines, value } = yield* fetchedAfter(4, ScriptedHttpClient.silence)
+      assert.isTrue(Exit.isSuccess(value.value.value))
+      assert.deepStrictEqual(lines, [])
+    })
+  )
+})
+
+describe("one poll for all samples", () => {
+  it.scoped("shows its failures in the queue state of the sampler", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/client/config": json({ sample_use_retrieve_futures: true }),
+        "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+        "/asample": json({ request_id: "Sample" }),
+        "/retrieve_futures": times(
+          6,
+          outOfMemory,
+          json({ completions: [{ state: "finished", request_id: "Sample" }], cursor: 1 })
+        )
+      })
+      const states = yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const sampling = yield* service.createSamplingClient({ base_model: "base" })
+        const sample = yield* Effect.fork(sampling.sample(prompt, { sampling_params: { max_tokens: 1 } }))
+        const seen = yield* Effect.fork(sampling.queueState.changes.pipe(Stream.take(3), Stream.runCollect))
+        yield* TestClock.adjust("5 minutes")
+        yield* Fiber.join(sample)
+        return Chunk.toReadonlyArray(yield* Fiber.join(seen))
+      }).pipe(Effect.provide(connect(http)), withWarnings)
+      assert.deepStrictEqual(
+        states.value.map(({ state }) => state),
+        ["active", "retrying", "active"]
+      )
+    })
+  )
+})
