@@ -9,28 +9,71 @@ import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const tool = join(root, "build/mutation/tool")
-const work = join(root, "build/mutation/work")
 // the newest needs Node 22
 const version = "9.6.1"
 
-// what decides access, keys, order, futures, checkpoint files, submission and retry; tests by default: those of the package
-const files = {
-  server: [
-    "src/internal/auth/*.ts",
-    "src/internal/checkpoints/{access,directories,fileStore,recovery,reservations,storedInfo}.ts",
-    "src/internal/commands/*.ts",
-    "src/internal/models/{loadWeights,modelQueue,models,submitOperation}.ts",
-    "src/internal/queries/visibility.ts",
-    "src/internal/sampling/{sampleCompletions,samplers,sources}.ts",
-    "src/internal/transfers/{downloads,signedUrls,uploads}.ts",
-    "src/internal/work/{futures,lostModels,retrieveResult,sessions}.ts"
-  ],
-  client: [
-    "src/internal/auth/*.ts",
-    "src/internal/download/{checksums,fileVersion,transfer}.ts",
-    "src/internal/submissions/*.ts",
-    "src/internal/transport/{attempt,classify,redirects,retries}.ts"
-  ]
+// what decides access, keys, order, futures, checkpoint files, submission and retry; with the tests of these concerns
+const groups = {
+  access: {
+    name: "server",
+    files: [
+      "src/internal/auth/*.ts",
+      "src/internal/checkpoints/access.ts",
+      "src/internal/queries/visibility.ts",
+      "src/internal/transfers/{downloads,signedUrls,uploads}.ts"
+    ],
+    tests: ["behaviour/{isolation,users}", "internal/{auth,queries,transfers}/*", "internal/checkpoints/{access,quota}"]
+  },
+  commands: {
+    name: "server",
+    files: ["src/internal/commands/*.ts"],
+    tests: ["behaviour/{isolation,checkpointFiles}", "internal/{commands,transfers}/*", "internal/checkpoints/quota"]
+  },
+  order: {
+    name: "server",
+    files: ["src/internal/models/{loadWeights,modelQueue,models,submitOperation}.ts"],
+    tests: ["behaviour/{backPressure,fieldBounds,isolation}", "internal/models/*"]
+  },
+  futures: {
+    name: "server",
+    files: ["src/internal/work/{futures,lostModels,retrieveResult,sessions}.ts"],
+    tests: ["behaviour/{backPressure,endedSessions,isolation}", "internal/{endpoints,work}/*"]
+  },
+  samplers: {
+    name: "server",
+    files: ["src/internal/sampling/{sampleCompletions,samplers,sources}.ts"],
+    tests: ["behaviour/{isolation,reusedCheckpointNames}", "internal/sampling/*"]
+  },
+  files: {
+    name: "server",
+    files: ["src/internal/checkpoints/{directories,fileStore,recovery,reservations,storedInfo}.ts"],
+    tests: ["behaviour/crashRecovery", "CheckpointStore", "internal/checkpoints/*"]
+  },
+  store: {
+    name: "embedded",
+    files: ["../server/src/internal/store/{memory,mutations,sql/statements}.ts"],
+    tests: ["behaviour/stores"]
+  },
+  credentials: {
+    name: "client",
+    files: ["src/internal/auth/*.ts"],
+    tests: ["Credentials", "CredentialsFile", "internal/auth/*"]
+  },
+  download: {
+    name: "client",
+    files: ["src/internal/download/{checksums,fileVersion,transfer}.ts"],
+    tests: ["CheckpointDownload", "behaviour/damagedDownloads", "internal/download/*"]
+  },
+  submissions: {
+    name: "client",
+    files: ["src/internal/submissions/*.ts"],
+    tests: ["Pipeline", "TinkerFuture", "behaviour/refusals", "internal/{submissions,training}/*"]
+  },
+  retry: {
+    name: "client",
+    files: ["src/internal/transport/{attempt,classify,redirects,retries}.ts"],
+    tests: ["TinkerClient", "NodeHttpClient", "behaviour/faults", "internal/transport/*"]
+  }
 }
 
 /** Stryker finds the vitest of the repository, because its directory is below it. */
@@ -47,7 +90,7 @@ const install = () => {
 }
 
 /** A copy of the repository, whose packages resolve to the copy. All other modules are found in the repository. */
-const copy = () => {
+const copy = (work) => {
   rmSync(work, { recursive: true, force: true })
   const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root })
   for (const file of String(listed).split("\0").filter(Boolean)) {
@@ -63,19 +106,53 @@ const copy = () => {
   }
 }
 
-const vitestConfig = (name, tests) => `
+/**
+ * One thread loads all modules once, and runs the tests of all mutants. It is replaced after a timeout. Without the change
+ * to the pool, loading takes most of the time. Short tests come first: the first one that fails ends a run.
+ */
+const vitestConfig = (directory, tests) => `
+import { createRequire } from "node:module"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer } from "vitest/node"
+
+const { Tinypool } = await import(createRequire(createRequire(import.meta.url).resolve("vitest/package.json")).resolve("tinypool"))
+Tinypool.prototype.recycleWorkers = async () => undefined
+
+class ShortFirst extends BaseSequencer {
+  async sort(files) {
+    const isLong = ({ moduleId }) => Number(moduleId.includes("/behaviour/"))
+    return [...files].sort((a, b) => isLong(a) - isLong(b))
+  }
+}
 const conditions = ["effect-tinker-source"]
 export default defineConfig({
-  root: ${JSON.stringify(join(work, "packages", name))},
+  root: ${JSON.stringify(directory)},
   resolve: { conditions },
   ssr: { resolve: { conditions } },
-  test: { include: ${JSON.stringify(tests)}, testTimeout: 120_000 }
+  test: {
+    include: ${JSON.stringify(tests)},
+    testTimeout: 120_000,
+    poolOptions: { threads: { isolate: false } },
+    sequence: { sequencer: ShortFirst },
+    setupFiles: [${JSON.stringify(join(directory, "../../mutation.setup.mjs"))}]
+  }
 })
 `
 
-const mutate = (name, mutated, tests) => {
-  writeFileSync(join(work, "vitest.mutation.config.ts"), vitestConfig(name, tests))
+/** No mutant is active while the modules of the next run load. */
+const setup = `
+import { afterAll } from "vitest"
+afterAll(() => {
+  if (globalThis.__stryker__ !== undefined) globalThis.__stryker__.activeMutant = undefined
+})
+`
+
+const mutate = (group, mutated, tests) => {
+  const { name } = groups[group]
+  const work = join(root, "build/mutation", group)
+  copy(work)
+  writeFileSync(join(work, "vitest.mutation.config.ts"), vitestConfig(join(work, "packages", name), tests))
+  writeFileSync(join(work, "mutation.setup.mjs"), setup)
   const settings = {
     mutate: mutated.map((file) => join("packages", name, file)),
     inPlace: true,
@@ -85,7 +162,7 @@ const mutate = (name, mutated, tests) => {
     coverageAnalysis: "perTest",
     ignoreStatic: true,
     reporters: ["clear-text", "progress-append-only", "json"],
-    jsonReporter: { fileName: `../reports/${name}.json` },
+    jsonReporter: { fileName: `../reports/${group}.json` },
     concurrency: 1,
     timeoutMS: 60_000,
     thresholds: { high: 95, low: 90, break: 90 }
@@ -95,13 +172,15 @@ const mutate = (name, mutated, tests) => {
   return spawnSync(process.execPath, [stryker, "run"], { cwd: work, stdio: "inherit" }).status ?? 1
 }
 
-// `npm run mutation -- server src/internal/checkpoints/access.ts test/behaviour/isolation.test.ts`
-const [name, file, ...tests] = process.argv.slice(2)
-if (name !== undefined && !(name in files)) throw new Error(`the package is ${Object.keys(files).join(" or ")}`)
+// `npm run mutation -- access src/internal/checkpoints/access.ts test/behaviour/isolation.test.ts`
+const [chosen, file, ...tests] = process.argv.slice(2)
+if (chosen !== undefined && !(chosen in groups)) {
+  throw new Error(`the group is one of ${Object.keys(groups).join(", ")}`)
+}
 install()
-copy()
 let failed = 0
-for (const one of name === undefined ? Object.keys(files) : [name]) {
-  failed += mutate(one, file === undefined ? files[one] : [file], tests.length > 0 ? tests : ["test/**/*.test.ts"])
+for (const group of chosen === undefined ? Object.keys(groups) : [chosen]) {
+  const all = groups[group].tests.map((test) => `test/${test}.test.ts`)
+  failed += mutate(group, file === undefined ? groups[group].files : [file], tests.length > 0 ? tests : all)
 }
 process.exitCode = failed === 0 ? 0 : 1
