@@ -194,7 +194,8 @@ export const allowedRooms = {
     effect: [],
     models: [],
     nll: [],
-    messages: []
+    messages: [],
+    bytes: ["effect"]
   },
   cli: {
     effect: [],

@@ -7,12 +7,16 @@
  *
  * @since 0.1.0
  */
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as fzstd from "fzstd"
 import * as frame from "./internal/zstd/frameHeader.ts"
+import { Decompressor } from "./internal/zstd/stream.ts"
 
 /**
  * Bytes that are not a zstd frame (`Malformed`), or whose content is larger than allowed (`TooLarge`).
@@ -108,3 +112,65 @@ export const make: Effect.Effect<Service> = Effect.map(Effect.cached(load), (lib
  * @category layers
  */
 export const layer: Layer.Layer<Zstd> = Layer.effect(Zstd, make)
+
+/** The bytes that are decompressed at a time: they give 32 MiB at most. */
+const sliceSize = 1024
+
+/** How much content is passed on at a time, unless a slice gives more. */
+const passedOn = 1024 * 1024
+
+/** Decompresses slices until there is enough to pass on. Succeeds with that, and with the bytes that are left. */
+const decompressSome = (
+  decompressor: Decompressor,
+  bytes: Uint8Array
+): readonly [Chunk.Chunk<Uint8Array>, Uint8Array] => {
+  const parts: Array<Uint8Array> = []
+  let [rest, length] = [bytes, 0]
+  while (rest.length > 0 && length < passedOn) {
+    for (const part of decompressor.push(rest.subarray(0, sliceSize))) {
+      parts.push(part)
+      length += part.length
+    }
+    rest = rest.subarray(sliceSize)
+  }
+  return [Chunk.unsafeFromArray(parts), rest]
+}
+
+/**
+ * Decompresses a file of any size: one or more frames, with their checksums checked where they have one. It fails with
+ * `Malformed` also if the bytes end inside of a frame, and with `TooLarge` as soon as the content has more than `maxBytes`
+ * bytes. The memory is bounded by the window of a frame, which may have 128 MiB.
+ *
+ * @since 0.1.0
+ * @category streams
+ */
+export const decompressStream =
+  (maxBytes: number) =>
+  <E, R>(compressed: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | ZstdError, R> =>
+    Stream.suspend(() => {
+      const decompressor = new Decompressor(frame.contentSize)
+      let length = 0
+      const attempt = <A>(evaluate: () => A) =>
+        Effect.try({
+          try: evaluate,
+          catch: (cause) => malformed(cause instanceof Error ? cause.message : String(cause))
+        })
+      const contentOf = (bytes: Uint8Array) =>
+        Stream.unfoldChunkEffect(bytes, (rest) =>
+          rest.length === 0
+            ? Effect.succeedNone
+            : Effect.map(
+                attempt(() => decompressSome(decompressor, rest)),
+                Option.some
+              )
+        )
+      const content = Stream.flatMap(compressed, contentOf).pipe(
+        Stream.tap((part) => {
+          length += part.length
+          return length > maxBytes
+            ? new ZstdError({ reason: "TooLarge", detail: `the content has more than the ${maxBytes} bytes allowed` })
+            : Effect.void
+        })
+      )
+      return Stream.concat(content, Stream.drain(Stream.fromEffect(attempt(() => decompressor.end()))))
+    })
