@@ -126,7 +126,7 @@ export const allowedRooms = {
     checkpoints: ["effect", "util", "store", "auth", "CheckpointStore", "Engine", "SafeTensors", "Store"],
     http: ["effect", "util", "auth", "monitoring", "TinkerService"],
     records: ["auth", "monitoring", "Store"],
-    transfers: ["effect", "util", "auth", "checkpoints", "http", "records", "TinkerService"],
+    transfers: ["util", "auth", "checkpoints", "http", "records", "TinkerService"],
     turns: ["Engine"],
     work: ["effect", "util", "auth", "checkpoints", "records", "turns", "CheckpointStore", "Engine", "Store"],
     endpoints: ["util", "auth", "monitoring", "http", "transfers", "TinkerService"],
@@ -144,7 +144,7 @@ export const allowedRooms = {
       "Store"
     ],
     queries: ["util", "auth", "checkpoints", "records", "work", "sampling", "models", "CheckpointStore", "Store"],
-    commands: ["util", "auth", "checkpoints", "work", "queries", "Engine"],
+    commands: ["effect", "util", "auth", "checkpoints", "work", "queries", "Engine", "Store"],
     service: [
       "util",
       "checkpoints",

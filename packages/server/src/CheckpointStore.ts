@@ -15,6 +15,7 @@ import * as fileStore from "./internal/checkpoints/fileStore.ts"
 import * as layout from "./internal/checkpoints/layout.ts"
 import * as memoryStore from "./internal/checkpoints/memoryStore.ts"
 import type * as model from "./internal/checkpoints/model.ts"
+import type * as uploadFiles from "./internal/checkpoints/uploadFiles.ts"
 import type * as Store from "./Store.ts"
 
 export {
@@ -92,7 +93,17 @@ export interface Service {
   ) => Effect.Effect<void, model.CheckpointNotFound | model.CheckpointStoreError>
   /** All checkpoints that have not expired, the newest first. */
   readonly list: Effect.Effect<ReadonlyArray<model.Info>, model.CheckpointStoreError>
+  /** The files of adapters that are being uploaded, until they are imported. */
+  readonly uploads: UploadFiles
 }
+
+/**
+ * The files of uploads, by the id of the upload and the name of the file.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface UploadFiles extends uploadFiles.UploadFiles {}
 
 /**
  * @since 0.1.0

@@ -187,7 +187,7 @@ export const make = (
       held: Effect.sync(() => held(parts)),
       clientConfig: settings.clientConfig,
       capabilities: capabilitiesOf(parts.engine),
-      catalog: { ...queries.make(parts), ...commands.make(parts) },
+      catalog: { ...queries.make(parts), ...(yield* commands.make(parts)) },
       ...sessionEndpoints(parts),
       ...modelEndpoints(parts),
       ...trainingEndpoints(parts),

@@ -3,11 +3,16 @@ import * as Store from "@effect-tinker/server/Store"
 import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
 import * as Embedded from "../../src/Embedded.ts"
 import * as requests from "../utils/requests.ts"
 
@@ -32,8 +37,9 @@ const inDirectory = Effect.gen(function* () {
   return {
     store: Layer.fresh(Embedded.layerStore(directory)).pipe(Layer.provide(NodeContext.layer), Layer.orDie),
     checkpoints: Layer.fresh(CheckpointStore.layerFileSystem(directory)).pipe(Layer.provide(NodeContext.layer)),
-    kill: Effect.void
-  } satisfies Home
+    kill: Effect.void,
+    directory
+  } satisfies Home & { readonly directory: string }
 })
 
 /** Runs a program with a service that ends with it. */
@@ -133,6 +139,79 @@ const checkRestart = (home: Home) =>
       }).pipe(Effect.provide(layer))
     )
   })
+
+const checkUploads = (home: Home) =>
+  Effect.gen(function* () {
+    const before = yield* serve(home, ({ layer }) =>
+      Effect.gen(function* () {
+        const { session_id } = yield* createSession
+        const { model_id } = yield* createModel(session_id, 0)
+        const { adapter, config } = yield* requests.saveFiles(model_id, 1)
+        const begun = yield* ok(requests.startUpload)
+        assert.strictEqual(yield* requests.putFile(begun.urls[requests.adapterName], adapter), 200)
+        return { begun, config }
+      }).pipe(Effect.provide(layer))
+    )
+    const { begun, config } = before
+    const finished = yield* serve(home, ({ layer }) =>
+      Effect.gen(function* () {
+        assert.strictEqual(yield* requests.putFile(begun.urls[requests.configName], config), 200)
+        return yield* ok(requests.finishUpload(begun.upload_id))
+      }).pipe(Effect.provide(layer))
+    )
+    yield* serve(home, ({ layer }) =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(
+          yield* ok(requests.finishUpload(begun.upload_id)),
+          finished,
+          "a retry returns the same path"
+        )
+        const { checkpoints } = yield* ok(get("/checkpoints"))
+        const uploaded = checkpoints.filter(({ tinker_path }: requests.Json) => tinker_path.endsWith("uploaded"))
+        assert.deepStrictEqual(
+          uploaded.map(({ tinker_path }: requests.Json) => tinker_path),
+          [finished.tinker_path]
+        )
+        assert.strictEqual(yield* requests.putFile(begun.urls[requests.configName], config), 409)
+      }).pipe(Effect.provide(layer))
+    )
+  })
+
+describe("uploads", () => {
+  it.scoped("go on after a restart: in memory", () => Effect.flatMap(inMemory, checkUploads))
+
+  it.scopedLive("go on after a restart: in a directory, which keeps no file of one that is finished", () =>
+    Effect.gen(function* () {
+      const home = yield* inDirectory
+      yield* checkUploads(home)
+      const fs = yield* FileSystem.FileSystem
+      assert.deepStrictEqual(yield* fs.readDirectory(`${home.directory}/.uploads`), [])
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})
+
+describe("users", () => {
+  it.scoped("are known after a restart, since they created their first session", () =>
+    Effect.gen(function* () {
+      const { checkpoints, store } = yield* inMemory
+      const serveKeys = (keys: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          const { client } = yield* TestServer.make({
+            store,
+            checkpoints,
+            apiKeys: keys.map((key) => Redacted.make(key))
+          })
+          const as = (key: string) => HttpClient.mapRequest(client, HttpClientRequest.setHeader("x-api-key", key))
+          for (const key of keys) yield* Effect.provideService(createSession, HttpClient.HttpClient, as(key))
+        }).pipe(Effect.scoped)
+      yield* serveKeys(["tml-ada", "tml-bob"])
+      yield* TestClock.adjust("1 hour")
+      yield* serveKeys(["tml-bob", "tml-carol"])
+      const { users } = yield* Effect.map(Layer.build(store), Context.get(Store.Store))
+      assert.deepStrictEqual((yield* users.list()).map(({ first_seen }) => first_seen).sort(), [0, 0, 3_600_000])
+    })
+  )
+})
 
 describe("a service that starts again", () => {
   it.scoped("has all that it acknowledged, and tells what was lost: in memory", () =>

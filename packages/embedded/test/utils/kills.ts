@@ -2,7 +2,9 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
@@ -24,6 +26,16 @@ interface Ledger {
   /** sends of passes and saves that were not acknowledged */
   attemptedTokens: number
   saves: number
+  /** uploads by their id, with the files whose arrival was acknowledged */
+  readonly uploads: Map<string, Upload>
+  /** the paths of finished uploads, by their id */
+  readonly uploaded: Map<string, string>
+}
+
+interface Upload {
+  readonly urls: { readonly [file: string]: string }
+  readonly received: Set<string>
+  readonly files: { readonly [file: string]: Uint8Array }
 }
 
 export const makeLedger = (): Ledger => ({
@@ -35,7 +47,9 @@ export const makeLedger = (): Ledger => ({
   removing: new Set(),
   tokens: 0,
   attemptedTokens: 0,
-  saves: 0
+  saves: 0,
+  uploads: new Map(),
+  uploaded: new Map()
 })
 
 /** A client whose requests to any host go to a process. */
@@ -76,9 +90,55 @@ const work = (ledger: Ledger, worker: string): Effect.Effect<never, never, HttpC
     }
   }).pipe(Effect.forever)
 
+/** Sends the files of an upload that were not received, and finishes it. */
+const goOn = (ledger: Ledger, id: string, { files, received, urls }: Upload) =>
+  Effect.gen(function* () {
+    for (const [file, content] of Object.entries(files)) {
+      if (received.has(file)) continue
+      const status = yield* requests.putFile(urls[file]!, content)
+      if (status !== 200) return yield* Effect.dieMessage(`${file} got ${status}`)
+      received.add(file)
+    }
+    const { tinker_path } = yield* ok(requests.finishUpload(id))
+    ledger.uploaded.set(id, tinker_path)
+    ledger.uploads.delete(id)
+  })
+
+/** Uploads without end. Uploads whose start was not acknowledged are unfinished for an hour, and stop it in the end. */
+const upload = (ledger: Ledger): Effect.Effect<void, never, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const { session_id } = yield* createSession
+    const { model_id } = yield* createModel(session_id, 0)
+    const { adapter, config } = yield* requests.saveFiles(model_id, 1)
+    const files = { [requests.adapterName]: adapter, [requests.configName]: config }
+    while (true) {
+      const { body, status } = yield* requests.startUpload
+      if (status !== 200) return
+      const started: Upload = { urls: body.urls, received: new Set(), files }
+      ledger.uploads.set(body.upload_id, started)
+      yield* goOn(ledger, body.upload_id, started)
+    }
+  })
+
+/** The uploads that do not go on where they were acknowledged to be. */
+const lostUploads = (ledger: Ledger) =>
+  Effect.gen(function* () {
+    const problems: Array<string> = []
+    for (const [id, one] of Array.from(ledger.uploads)) {
+      const exit = yield* Effect.exit(goOn(ledger, id, one))
+      if (Exit.isFailure(exit)) problems.push(`upload ${id}: ${Cause.pretty(exit.cause)}`)
+    }
+    for (const [id, path] of Array.from(ledger.uploaded).slice(-5)) {
+      const { body } = yield* requests.finishUpload(id)
+      if (body.tinker_path !== path) problems.push(`upload ${id} is ${JSON.stringify(body)}`)
+    }
+    return problems
+  })
+
 /** What the service does not have although it acknowledged it. */
 const lost = (ledger: Ledger) =>
   Effect.gen(function* () {
+    const uploads = yield* lostUploads(ledger)
     const { sessions } = yield* ok(get("/sessions?limit=1000000"))
     const { training_runs } = yield* ok(get("/training_runs?limit=1000000"))
     const { checkpoints } = yield* ok(get("/checkpoints?limit=1000000"))
@@ -96,6 +156,8 @@ const lost = (ledger: Ledger) =>
     const paths = new Set(checkpoints.map(({ tinker_path }: requests.Json) => tinker_path))
     const created = entries.filter(({ event }: requests.Json) => event === "checkpoint_created").length
     const problems = [
+      ...uploads,
+      ...Array.from(ledger.uploaded.values()).filter((path) => !paths.has(path)),
       ...Array.from(ledger.sessions).filter((id) => !known.has(id)),
       ...Array.from(ledger.runs).filter((id) => !runs.has(id)),
       ...Array.from(ledger.checkpoints).filter((path) => !paths.has(path)),
@@ -113,7 +175,8 @@ const lost = (ledger: Ledger) =>
     return problems
   })
 
-const size = (ledger: Ledger) => ledger.sessions.size + ledger.runs.size + ledger.saves + ledger.removed.size
+const size = (ledger: Ledger) =>
+  ledger.sessions.size + ledger.runs.size + ledger.saves + ledger.removed.size + ledger.uploaded.size
 
 /** Starts the service, checks it, loads it, and kills it. Returns what was lost until then. */
 const round = (ledger: Ledger, directory: string) =>
@@ -123,10 +186,9 @@ const round = (ledger: Ledger, directory: string) =>
     const problems = yield* Effect.provide(lost(ledger), client)
     const before = size(ledger)
     const workers = yield* Effect.forkScoped(
-      Effect.all(
-        ["a", "b", "c"].map((worker) => Effect.exit(work(ledger, worker))),
-        { concurrency: "unbounded" }
-      ).pipe(Effect.provide(client))
+      Effect.all([...["a", "b", "c"].map((worker) => work(ledger, worker)), upload(ledger)].map(Effect.exit), {
+        concurrency: "unbounded"
+      }).pipe(Effect.provide(client))
     )
     const wanted = before + 5 + (yield* Random.nextIntBetween(0, 40))
     yield* Effect.sleep("1 millis").pipe(

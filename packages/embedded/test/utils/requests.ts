@@ -70,3 +70,36 @@ export const sample = (sampling_session_id: string, seq_id: number) => ({
   sampling_params: { max_tokens: 3, temperature: 0, seed: 1 },
   type: "sample"
 })
+
+export const adapterName = "adapter_model.safetensors"
+export const configName = "adapter_config.json"
+
+/** The content at a signed URL. */
+export const readFile = (url: string) =>
+  Effect.orDie(Effect.flatMap(HttpClient.get(url), ({ arrayBuffer }) => arrayBuffer)).pipe(
+    Effect.map((content) => new Uint8Array(content))
+  )
+
+/** Sends content to a signed URL, and returns the status. */
+export const putFile = (url: string, content: Uint8Array) =>
+  HttpClient.execute(
+    HttpClientRequest.put(url).pipe(HttpClientRequest.bodyUint8Array(content, "application/octet-stream"))
+  ).pipe(
+    Effect.map(({ status }) => status),
+    Effect.orDie
+  )
+
+/** The files of the adapter of a new model, as PEFT loads them. */
+export const saveFiles = (model_id: string, seq_id: number) =>
+  Effect.gen(function* () {
+    yield* run("/save_weights_external", { model_id, seq_id, path: "out" })
+    const { urls } = yield* ok(get(`/training_runs/${model_id}/checkpoints/external_weights/out/external_weights_urls`))
+    return { adapter: yield* readFile(urls[adapterName]), config: yield* readFile(urls[configName]) }
+  })
+
+export const startUpload = post("/external_weights_upload_start", {
+  base_model: "effect-tinker/test",
+  lora_config: { rank: 32, train_attn: true, train_mlp: true, train_unembed: true }
+})
+
+export const finishUpload = (upload_id: string) => post("/external_weights_upload_finish", { upload_id })

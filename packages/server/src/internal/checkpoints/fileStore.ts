@@ -15,6 +15,7 @@ import * as model from "./model.ts"
 import * as recovery from "./recovery.ts"
 import { type Context, toStoreError, withReservation } from "./reservations.ts"
 import * as storedInfo from "./storedInfo.ts"
+import * as uploadFiles from "./uploadFiles.ts"
 
 type Root = directories.Root
 
@@ -242,6 +243,7 @@ export const make = (directory: string) =>
       info: (path: TinkerPath.TinkerPath) => find(context, path),
       update: (path: TinkerPath.TinkerPath, change: model.Change) => exclusively(update(context, path, change)),
       remove: (path: TinkerPath.TinkerPath) => exclusively(remove(context, path)),
-      list: list(context)
+      list: list(context),
+      uploads: uploadFiles.makeInDirectory(context.root)
     }
   })

@@ -10,6 +10,9 @@ export const optimizerFile = "optimizer.safetensors"
 /** @internal */
 export const infoFile = "checkpoint.json"
 
+/** The directory of the files that are being uploaded. @internal */
+export const uploadsDirectory = ".uploads"
+
 /** Names of temporary directories start with it; then follow the process that uses it, a `.` and random letters. @internal */
 export const temporaryPrefix = ".draft-"
 

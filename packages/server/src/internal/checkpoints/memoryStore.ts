@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as infos from "./info.ts"
 import * as model from "./model.ts"
+import * as uploadFiles from "./uploadFiles.ts"
 
 /** Checkpoints by their formatted paths. */
 type Checkpoints = Map<string, model.Checkpoint>
@@ -57,6 +58,7 @@ export const make = Effect.sync(() => {
         Array.from(checkpoints.values(), ({ info }) => info),
         now
       )
-    })
+    }),
+    uploads: uploadFiles.makeMemory()
   }
 })

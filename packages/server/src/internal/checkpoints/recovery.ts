@@ -10,6 +10,7 @@ import * as directories from "./directories.ts"
 import * as layout from "./layout.ts"
 import type { Info } from "./model.ts"
 import * as storedInfo from "./storedInfo.ts"
+import * as uploadFiles from "./uploadFiles.ts"
 
 /** The record of a checkpoint. @internal */
 export const rowOf = (info: Info): Store.CheckpointRow => ({
@@ -85,6 +86,15 @@ const addUnknown = Effect.fnUntraced(function* (root: directories.Root, records:
   yield* records.mark()
 })
 
+/** Removes the files of uploads that were removed: the record of one is written before its files. */
+const removeUploads = Effect.fnUntraced(function* (root: directories.Root, records: Store.Service) {
+  const directory = uploadFiles.directoryOf(root)
+  for (const id of yield* directories.entries(root, directory)) {
+    if ((yield* records.uploads.get({ id })) !== undefined) continue
+    yield* root.fs.remove(root.join(directory, id), { recursive: true, force: true })
+  }
+})
+
 /** @internal */
 export const recover = (root: directories.Root, records: Store.Service): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -92,6 +102,7 @@ export const recover = (root: directories.Root, records: Store.Service): Effect.
     yield* removeTemporary(root, records)
     yield* settleReservations(root, records)
     yield* addUnknown(root, records)
+    yield* removeUploads(root, records)
   }).pipe(
     Effect.catchAll((error) =>
       Effect.logWarning(`what earlier processes left in ${root.directory} cannot be cleaned up`, error)

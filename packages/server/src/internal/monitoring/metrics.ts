@@ -24,6 +24,7 @@ const gauges = {
   sessions: gauge("sessions", "sessions that have not ended"),
   models: gauge("models", "models that are loaded"),
   samplers: gauge("samplers", "sampling sessions"),
+  users: gauge("users", "users who have created a session, ever"),
   checkpoints: gauge("checkpoints", "checkpoints in the store"),
   checkpoint_bytes: gauge("checkpoint_bytes", "size of the tensors of all checkpoints"),
   body_bytes: gauge("body_bytes", "size of the request bodies in memory"),

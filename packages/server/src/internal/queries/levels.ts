@@ -19,6 +19,8 @@ export interface Levels {
   /** operations that run, and operations that wait */
   readonly running: number
   readonly queued: number
+  /** users who have created a session, ever; 0 for a service without keys */
+  readonly users: number
   readonly checkpoints: number
   /** size of the tensors of all checkpoints in bytes */
   readonly checkpointBytes: number
@@ -26,11 +28,12 @@ export interface Levels {
 
 /** @internal */
 export const of = (state: ServiceState, futures: Futures): Effect.Effect<Levels> =>
-  Effect.map(listInfos(state), (infos) => ({
+  Effect.map(Effect.all([listInfos(state), Effect.orDie(state.users.count)]), ([infos, users]) => ({
     sessions: state.sessions.size,
     models: state.models.size,
     samplers: state.samplers.records.size,
     ...futures.load,
+    users,
     checkpoints: infos.length,
     checkpointBytes: infos.reduce((total, { size_bytes }) => total + size_bytes, 0)
   }))

@@ -10,7 +10,7 @@ import type * as sessions from "../work/sessions.ts"
 /** @internal */
 export interface ServiceState extends Pick<
   Environment,
-  "admission" | "auditLog" | "engine" | "quota" | "records" | "store" | "usageLog"
+  "admission" | "auditLog" | "engine" | "quota" | "records" | "store" | "usageLog" | "users"
 > {
   readonly sessions: sessions.Sessions
   readonly models: models.Models

@@ -9,6 +9,7 @@ import { Models } from "../models/models.ts"
 import type { ServiceState } from "../queries/serviceState.ts"
 import * as auditLog from "../records/auditLog.ts"
 import * as usageLog from "../records/usageLog.ts"
+import * as users from "../records/users.ts"
 import * as samplers from "../sampling/samplers.ts"
 import { restoreSamplingSessions } from "../sampling/samplingSessions.ts"
 import { Turns } from "../turns/turns.ts"
@@ -32,6 +33,7 @@ const makeEnvironment = Effect.fnUntraced(function* (settings: Settings) {
     futures: new Futures(settings.resultRetention, () => Effect.orDie(records.mark())),
     usageLog: usageLog.make(records),
     auditLog: auditLog.make(records),
+    users: users.make(records),
     stability: new StabilityRecords(),
     settings,
     turns: new Turns({ concurrency: Math.max(1, engine.concurrency ?? Infinity), perUser: settings.concurrency }),

@@ -6,6 +6,7 @@ import type * as Store from "../../Store.ts"
 import type { Quota } from "../checkpoints/quota.ts"
 import type * as auditLog from "../records/auditLog.ts"
 import type * as usageLog from "../records/usageLog.ts"
+import type * as users from "../records/users.ts"
 import type { Turns } from "../turns/turns.ts"
 import * as responses from "../util/responses.ts"
 import type { Admission } from "./drain.ts"
@@ -23,6 +24,7 @@ export interface Environment {
   readonly futures: futures.Futures
   readonly usageLog: usageLog.UsageLog
   readonly auditLog: auditLog.AuditLog
+  readonly users: users.Users
   readonly stability: StabilityRecords
   readonly settings: Settings
   readonly turns: Turns

@@ -100,7 +100,7 @@ export class Sessions {
   }
 
   private createNew(request: typeof Wire.CreateSessionRequest.Type): Effect.Effect<Session> {
-    const { records } = this.environment
+    const { records, users } = this.environment
     return Effect.gen(this, function* () {
       const row = yield* newRow(records.instance, {
         user_metadata: request.user_metadata ?? undefined,
@@ -108,6 +108,7 @@ export class Sessions {
         project_id: request.project_id,
         status: { type: "active" }
       })
+      yield* Effect.orDie(users.note(row.owner))
       yield* Effect.orDie(records.sessions.put(row))
       return yield* this.open(row, false)
     })

@@ -171,7 +171,7 @@ describe("uploaded adapters", () => {
         assert.strictEqual(large.status, 400)
         assert.match(large.body.detail, /larger than/)
         for (let i = 0; i < 3; i++) yield* ok(start())
-        assert.strictEqual((yield* start()).status, 429, "uploaded files are kept in memory")
+        assert.strictEqual((yield* start()).status, 429, "uploaded files are stored until they expire")
         yield* TestClock.adjust("61 minutes")
         assert.strictEqual((yield* putFile(url, files.config)).status, 410)
         assert.strictEqual((yield* finish(upload_id)).status, 404)
