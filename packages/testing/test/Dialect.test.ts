@@ -3,6 +3,7 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Training from "@effect-tinker/api/Training"
 import * as CheckpointDownload from "@effect-tinker/client/CheckpointDownload"
 import * as RestClient from "@effect-tinker/client/RestClient"
+import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -132,6 +133,24 @@ describe("a double", () => {
       }
       assert.include(failures[0], "unknown loss no_such_loss")
       assert.include(failures[1], "unknown loss_fn 'no_such_loss'")
+    })
+  )
+
+  it.scopedLive("of hatchery fails the creation of a sampler whose weights it lacks, within seconds", () =>
+    Effect.gen(function* () {
+      const server = yield* Dialect.hatchery.make()
+      const error = yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const training = yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel, rank: 4 })
+        const path = `tinker://${training.modelId}/sampler_weights/never-saved`
+        return yield* Effect.flip(service.createSamplingClient({ model_path: path }))
+      }).pipe(
+        RetryPolicy.withRetryPolicy({ first: "1 millis" }),
+        Effect.scoped,
+        Effect.provide(ServiceClient.layer(options).pipe(Layer.provide(server.layer)))
+      )
+      assert.include(error.message, "Sampler load_weights failed: 'sessions/")
+      assert.include(error.message, "tried 5 times")
     })
   )
 })

@@ -3,8 +3,10 @@ import type * as QueueState from "@effect-tinker/client/QueueState"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import { withWarnings } from "@effect-tinker/testing/Logs"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Exit, Fiber, Layer, Stream, TestClock } from "effect"
+import { Chunk, Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
+import { failureOf } from "../utils/exits.ts"
 import { range } from "../utils/range.ts"
 import { connect, json, scripted, ways } from "../utils/services.ts"
 import { errorResponse, results, run, settle } from "../utils/trainingRun.ts"
@@ -214,6 +216,89 @@ describe("one poll for all samples", () => {
         states.value.map(({ state }) => state),
         ["active", "retrying", "active"]
       )
+    })
+  )
+})
+
+describe("a sampler that cannot be created", () => {
+  const lacking = "Sampler load_weights failed: 'sessions/model-1/checkpoints/a/lora_weights.pt'"
+  const path = "tinker://model-1/sampler_weights/a"
+
+  const create = (http: { readonly layer: Layer.Layer<HttpClient.HttpClient> }) =>
+    Effect.gen(function* () {
+      const service = yield* ServiceClient.ServiceClient
+      const creating = yield* Effect.fork(service.createSamplingClient({ model_path: path }))
+      yield* TestClock.adjust("1 minutes")
+      const early = yield* Fiber.poll(creating)
+      yield* TestClock.adjust("10 minutes")
+      return { early, exit: yield* Fiber.await(creating) }
+    }).pipe(Effect.provide(connect(http)), withWarnings)
+
+  for (const detail of [
+    lacking,
+    "checkpoint a does not exist",
+    "Model init failed: [Errno 2] No such file or directory"
+  ]) {
+    it.scoped(`because "${detail}" fails after the same answer five times`, () =>
+      Effect.gen(function* () {
+        const http = yield* scripted.make({ "/create_sampling_session": errorResponse(500, {}, { detail }) })
+        const { value } = yield* create(http)
+        assert.isTrue(Option.isSome(value.early), "it still waits")
+        const error = failureOf(value.exit)
+        assert.strictEqual(error?._tag, "ServerError")
+        assert.include(error!.message, detail)
+        assert.include(error!.message, "tried 5 times")
+        assert.isFalse(error!.isRetryable)
+        assert.strictEqual((yield* http.requestsTo("/create_sampling_session")).length, 5)
+      })
+    )
+  }
+
+  it.scoped("is tried for as long as the policy says where the error may pass, and says so", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({ "/create_sampling_session": outOfMemory })
+      const { lines, value } = yield* create(http)
+      assert.isTrue(Option.isNone(value.early), "it gave up within a minute")
+      assert.strictEqual(failureOf(value.exit)?._tag, "ServerError")
+      assert.match(lines[0]!, /^retrying after a failure: createSamplingClient: .*CUDA out of memory/)
+      assert.match(lines[1]!, /^Creation of a sampler from tinker:\/\/model-1\/sampler_weights\/a is waiting: .*CUDA/)
+    })
+  )
+
+  it.scoped("at first, because the service did not find what was just saved, is created when it does", () =>
+    Effect.gen(function* () {
+      const missing = errorResponse(500, {}, { detail: lacking })
+      const http = yield* scripted.make({
+        "/create_sampling_session": times(4, missing, json({ sampling_session_id: "sampler" }))
+      })
+      const { value } = yield* create(http)
+      assert.isTrue(Exit.isSuccess(value.exit))
+    })
+  )
+
+  it.scoped("is tried again where the service asks for that, whatever its text", () =>
+    Effect.gen(function* () {
+      const wanted = errorResponse(500, { "x-should-retry": "true" }, { detail: lacking })
+      const http = yield* scripted.make({
+        "/create_sampling_session": times(8, wanted, json({ sampling_session_id: "sampler" }))
+      })
+      const { value } = yield* create(http)
+      assert.isTrue(Exit.isSuccess(value.exit))
+    })
+  )
+
+  it.scoped("is a model's case as well", () =>
+    Effect.gen(function* () {
+      const detail = "Model init failed: base/model does not exist"
+      const http = yield* scripted.make({ "/create_model": errorResponse(500, {}, { detail }) })
+      const exit = yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const creating = yield* Effect.fork(Effect.scoped(service.createLoraTrainingClient({ base_model: "base" })))
+        yield* TestClock.adjust("1 minutes")
+        assert.isTrue(Option.isSome(yield* Fiber.poll(creating)), "it still waits")
+        return yield* Fiber.await(creating)
+      }).pipe(Effect.provide(connect(http)), withWarnings)
+      assert.include(failureOf(exit.value)?.message, "tried 5 times")
     })
   )
 })

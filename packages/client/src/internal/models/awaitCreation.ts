@@ -11,6 +11,7 @@ import * as sessionLimits from "../limits/sessionLimits.ts"
 import * as progress from "../polling/progress.ts"
 import { retrieve } from "../polling/retrieve.ts"
 import { instrument } from "../telemetry/instrument.ts"
+import { withCreationPolicy } from "../session/creationPolicy.ts"
 import { retryUnreadable } from "../util/backoff.ts"
 
 /** What the creation of models needs. @internal */
@@ -26,7 +27,7 @@ interface Creation<A, I> {
   readonly type: Future.RequestType
   readonly schema: Schema.Schema<A, I>
   readonly send: (
-    options: Pick<TinkerClient.CallOptions, "method" | "onRetry" | "queue">
+    options: Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry" | "queue">
   ) => Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
 }
 
@@ -40,9 +41,9 @@ export const awaitCreation = <A, I>(
     const queue = yield* QueueState.make(description)
     return yield* instrument(`ServiceClient.${method}`, {}, (record) =>
       Effect.gen(function* () {
-        const { request_id } = yield* send({ method, onRetry: () => record.noteRetry(), queue }).pipe(
-          retryUnreadable(client.reportRetries(queue).onRetry)
-        )
+        const { request_id } = yield* withCreationPolicy((policy) =>
+          send({ method, policy, onRetry: () => record.noteRetry(), queue })
+        ).pipe(retryUnreadable(client.reportRetries(queue).onRetry))
         record.noteAccepted()
         return yield* retrieve(client, {
           method,

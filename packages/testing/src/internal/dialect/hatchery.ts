@@ -105,22 +105,35 @@ const listed = ({ checkpoints }: Body) => ({
   cursor: null
 })
 
+/** The failure of a job as it reports it: the key that its store lacks, in quotes. */
+const lacksWeights = (path: unknown): Answer => {
+  const [run = "", , name = ""] = String(path).replace("tinker://", "").split("/")
+  const detail = `Sampler load_weights failed: 'sessions/${run}/checkpoints/${name}/lora_weights.pt'`
+  return { status: 500, body: { detail } }
+}
+
+/** A checkpoint that is not stored fails the job that loads it. */
+const sampled = ({ body }: { readonly body: Body }, ask: Parameters<Rule["answer"]>[1]) => {
+  const path = body["model_path"]
+  if (path == null) return ask({ body })
+  return Effect.map(ask({ body: { ...body, model_path: inward(path) } }), (answer) =>
+    answer.status === 404 ? lacksWeights(path) : answer
+  )
+}
+
 /** It creates samplers in the background: the envelope of a future, whose result is kept here. */
 const samplers = (created: Map<string, Body>): Rule =>
-  rule("POST", /^\/create_sampling_session$/, ({ body }, ask) =>
-    mapBody(
-      ask({ body: body["model_path"] == null ? body : { ...body, model_path: inward(body["model_path"]) } }),
-      ({ sampling_session_id }) => {
-        const request_id = `sampler-${created.size}`
-        created.set(request_id, {
-          type: "create_sampling_session",
-          sampling_session_id,
-          session_id: body["session_id"],
-          expires_at: 4_000_000_000
-        })
-        return envelope("create_sampling_session")(request_id, {})
-      }
-    )
+  rule("POST", /^\/create_sampling_session$/, (call, ask) =>
+    mapBody(sampled(call, ask), ({ sampling_session_id }) => {
+      const request_id = `sampler-${created.size}`
+      created.set(request_id, {
+        type: "create_sampling_session",
+        sampling_session_id,
+        session_id: call.body["session_id"],
+        expires_at: 4_000_000_000
+      })
+      return envelope("create_sampling_session")(request_id, {})
+    })
   )
 
 const futures = ["create_model", "optim_step", "save_weights", "save_weights_for_sampler", "asample"]
