@@ -197,7 +197,8 @@ export const allowedRooms = {
     models: [],
     nll: [],
     messages: [],
-    bytes: ["effect"]
+    bytes: ["effect"],
+    report: ["effect"]
   },
   cli: {
     effect: [],

@@ -25,8 +25,8 @@ export const bundle = async ({ local, outdir }) => {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
-    // only push-hf uses it, and it contains WebAssembly
-    external: ["@huggingface/hub"],
+    // only push-hf uses the first, which contains WebAssembly; the second reads files beside it
+    external: ["@huggingface/hub", "@effect-tinker/cookbook/NodeReport"],
     logLevel: "warning",
     // CommonJS dependencies require Node's modules
     banner: {

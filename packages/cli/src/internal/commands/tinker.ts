@@ -13,6 +13,7 @@ import { chat } from "./chat.ts"
 import { checkpoint } from "./checkpoint.ts"
 import { doctor } from "./doctor.ts"
 import { model } from "./model.ts"
+import { report, watch } from "./report.ts"
 import { run } from "./run.ts"
 import { sample } from "./sample.ts"
 import { serve } from "./serve.ts"
@@ -20,7 +21,22 @@ import { session } from "./session.ts"
 import { train } from "./train.ts"
 import { version } from "./version.ts"
 
-const commands = [auth, billing, chat, checkpoint, doctor, model, run, sample, serve, session, train, version] as const
+const commands = [
+  auth,
+  billing,
+  chat,
+  checkpoint,
+  doctor,
+  model,
+  report,
+  run,
+  sample,
+  serve,
+  session,
+  train,
+  version,
+  watch
+] as const
 
 /** @internal */
 export const tinker = root.pipe(Command.withSubcommands(commands))
