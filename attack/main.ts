@@ -9,6 +9,7 @@
  * Prints a line for each attack with what was seen, and fails if one shows that the service falls short.
  */
 import { type Attack, FallsShort, isShort } from "./attack.ts"
+import * as archives from "./archives.ts"
 import * as bodies from "./bodies.ts"
 import * as clients from "./clients.ts"
 import * as numbers from "./numbers.ts"
@@ -68,7 +69,7 @@ const main = async (): Promise<number> => {
     if (!isShort) await service.kill(shared)
   }
   await service.kill(shared)
-  for (const attacks of [users.attacks, stopping.attacks, clients.attacks]) await attack(attacks)
+  for (const attacks of [users.attacks, stopping.attacks, clients.attacks, archives.attacks]) await attack(attacks)
   console.log(`${held} of ${total} attacks held${isShort ? ", in the short form" : ""}`)
   return held === total ? 0 : 1
 }

@@ -22,7 +22,11 @@ const groups = {
       "src/internal/queries/visibility.ts",
       "src/internal/transfers/{downloads,signedUrls,uploads}.ts"
     ],
-    tests: ["behaviour/{isolation,users}", "internal/{auth,queries,transfers}/*", "internal/checkpoints/{access,quota}"]
+    tests: [
+      "behaviour/{isolation,users}",
+      "internal/{auth,queries,records,transfers}/*",
+      "internal/checkpoints/{access,quota}"
+    ]
   },
   commands: {
     name: "server",
@@ -164,7 +168,7 @@ const mutate = (group, mutated, tests) => {
     reporters: ["clear-text", "progress-append-only", "json"],
     jsonReporter: { fileName: `../reports/${group}.json` },
     concurrency: 1,
-    timeoutMS: 60_000,
+    timeoutMS: 15_000,
     thresholds: { high: 95, low: 90, break: 90 }
   }
   writeFileSync(join(work, "stryker.config.json"), JSON.stringify(settings))

@@ -5,6 +5,8 @@ import type { DurationInput } from "effect/Duration"
 import * as TestClock from "effect/TestClock"
 import { ApiKeys, layer, type Service } from "../../../src/internal/auth/apiKeys.ts"
 import * as currentUser from "../../../src/internal/auth/currentUser.ts"
+import { makeKeySign } from "../../../src/internal/auth/signing.ts"
+import * as tokens from "../../../src/internal/auth/tokens.ts"
 
 const keysOf = (...keys: ReadonlyArray<string>) => keys.map((key) => Redacted.make(key))
 
@@ -50,6 +52,9 @@ describe("the user of a request", () => {
           const bob = yield* identify("bob")
           const issued = yield* as(bob!.id)(token)
           assert.deepStrictEqual(yield* identify(issued), bob)
+          for (const wrong of [undefined, "", "eyJ"]) assert.strictEqual(yield* identify(wrong), undefined)
+          const sign = yield* makeKeySign(keysOf("ada", "bob"), "tokens")
+          assert.strictEqual(yield* tokens.verify(sign, issued!), bob!.id)
           const ofNobody = yield* as("user-nobody")(token)
           assert.strictEqual(yield* identify(ofNobody), undefined)
           yield* TestClock.adjust("60 seconds")

@@ -1,9 +1,47 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
+import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
+import { makeKeySign } from "../../../src/internal/auth/signing.ts"
+import * as tokens from "../../../src/internal/auth/tokens.ts"
 import * as client from "../../utils/client.ts"
 import * as users from "../../utils/users.ts"
+
+describe("a token", () => {
+  it.effect("says who issued it, for whom, and until when", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("10 seconds")
+      const sign = yield* makeKeySign([Redacted.make("k")], "tokens")
+      const token = yield* tokens.issue(sign, "user-a", "1500 millis")
+      assert.isTrue(tokens.isToken(token))
+      const [head, claims] = token.split(".").map((part) => Buffer.from(part, "base64url").toString())
+      assert.deepStrictEqual(JSON.parse(head!), { alg: "HS256", typ: "JWT" })
+      assert.deepStrictEqual(JSON.parse(claims!), { iss: "effect-tinker", sub: "user-a", iat: 10, exp: 12 })
+      assert.strictEqual(yield* tokens.verify(sign, token), "user-a")
+      yield* TestClock.adjust("1999 millis")
+      assert.strictEqual(yield* tokens.verify(sign, token), "user-a")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* tokens.verify(sign, token), undefined)
+      // a key is none
+      for (const key of ["tml-a", "xeyJ", "", undefined]) assert.isFalse(tokens.isToken(key), key)
+    })
+  )
+
+  it.effect("is valid only as it was signed, whatever was signed", () =>
+    Effect.gen(function* () {
+      const sign = yield* makeKeySign([Redacted.make("k")], "tokens")
+      const [head, claims] = (yield* tokens.issue(sign, "user-a", "1 hour")).split(".") as [string, string]
+      const other = Encoding.encodeBase64Url(JSON.stringify({ alg: "none", typ: "JWT" }))
+      const text = Encoding.encodeBase64Url("no claims")
+      for (const signed of [`${other}.${claims}`, `${head}.${text}`, `${head}.`, `${head}.!`]) {
+        assert.strictEqual(yield* tokens.verify(sign, `${signed}.${yield* sign(signed)}`), undefined, signed)
+      }
+      assert.strictEqual(yield* tokens.verify(sign, `${head}.${claims}.${yield* sign(`${head}.${claims}`)}`), "user-a")
+      assert.strictEqual(yield* tokens.verify(sign, head), undefined)
+    })
+  )
+})
 
 describe("tokens", () => {
   it.scoped("are issued for an API key, expire, and cannot be forged", () =>

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
+import * as signing from "../../../src/internal/auth/signing.ts"
 import * as client from "../../utils/client.ts"
 import * as fixtures from "../../utils/checkpoints.ts"
 
@@ -79,6 +80,55 @@ describe("signed URLs", () => {
       assert.strictEqual((yield* keyed.get(`${run_url}/weights/none/archive`)).status, 404)
       yield* TestClock.adjust("1 hour")
       assert.strictEqual((yield* http.get(url)).status, 410)
+    })
+  )
+
+  it.scoped("grant nothing else that the same keys signed, and name what is missing", () =>
+    Effect.gen(function* () {
+      const keys = [Redacted.make("tml-key")]
+      const { client: http } = yield* client.start({ apiKeys: keys })
+      const keyed = HttpClient.mapRequest(http, HttpClientRequest.setHeader("x-api-key", "tml-key"))
+      const { model_id } = yield* Effect.provideService(fixtures.savedModel, HttpClient.HttpClient, keyed)
+      const expires = 9_999_999
+      const open = (file: string, purpose: string, at = expires) =>
+        Effect.gen(function* () {
+          const sign = yield* signing.makeKeySign(keys, purpose)
+          const signature = yield* sign(`${at}/${file}`)
+          const url = `http://tinker.test/api/v1/downloads/${file}?expires=${at}&signature=${signature}`
+          const response = yield* http.get(url)
+          return { status: response.status, type: response.headers["content-type"], text: yield* response.text }
+        })
+      const place = `${encodeURIComponent(model_id)}/sampler_weights/b`
+      for (const [file, type] of [
+        ["b.tar", "application/x-tar"],
+        ["adapter_config.json", "application/json"],
+        ["adapter_model.safetensors", "application/octet-stream"]
+      ] as const) {
+        const served = yield* open(`${place}/${file}`, "downloads")
+        assert.strictEqual(served.status, 200)
+        assert.strictEqual(served.type, type)
+        // what was signed for another purpose
+        for (const purpose of ["uploads", "tokens", ""]) {
+          assert.strictEqual((yield* open(`${place}/${file}`, purpose)).status, 403, purpose)
+        }
+      }
+      const missing = yield* open(`${place}/other.bin`, "downloads")
+      assert.strictEqual(missing.status, 404)
+      assert.include(missing.text, "there is no file other.bin")
+      yield* TestClock.adjust("1 hour")
+      const late = yield* open(`${place}/b.tar`, "downloads", 5)
+      assert.strictEqual(late.status, 410)
+      assert.include(late.text, "this URL has expired: request another")
+      // the trace of a session is at a URL of its own
+      const session = model_id.split(":")[0]!
+      const trace = yield* open(`traces/${session}`, "downloads")
+      assert.strictEqual(trace.status, 200)
+      assert.include(trace.text, "traceEvents")
+      assert.strictEqual((yield* open(`traces/${session}`, "uploads")).status, 403)
+      const kind = yield* keyed.get(
+        `${client.base}/training_runs/${model_id}/checkpoints/weights/a/external_weights_urls`
+      )
+      assert.include(yield* kind.text, `${model_id}/weights/a is not an external checkpoint (external_weights)`)
     })
   )
 })
