@@ -1,7 +1,7 @@
 /** Runs the past-tense example on the hosted service if TINKER_API_KEY is set, else on the embedded one. */
 import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as Backend from "@effect-tinker/cookbook/Backend"
-import * as Progress from "@effect-tinker/cookbook/Progress"
+import * as Metrics from "@effect-tinker/cookbook/Metrics"
 import * as Timings from "@effect-tinker/cookbook/Timings"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -15,15 +15,17 @@ import * as PastTense from "./past-tense.ts"
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-const ProgressLive = Progress.layer({
-  write: (text) => process.stderr.write(text),
-  isTerminal: process.stderr.isTTY,
-  columns: process.stderr.columns
-})
+const MetricsLive = Metrics.layer([
+  Metrics.console({
+    write: (text) => process.stderr.write(text),
+    isTerminal: process.stderr.isTTY,
+    columns: process.stderr.columns
+  })
+])
 
 const BackendLive = Backend.layerConfig({ checkpoints: file("../checkpoints") }).pipe(Timings.timeLayer("session"))
 
-const MainLive = Layer.mergeAll(ProgressLive, BackendLive).pipe(
+const MainLive = Layer.mergeAll(MetricsLive, BackendLive).pipe(
   Layer.provideMerge(Timings.layer),
   Layer.provideMerge(NodeContext.layer),
   Layer.provide(NodeHttpClient.layer)

@@ -4,21 +4,19 @@
  *
  * The program does not choose the service. The layer that provides `ServiceClient` does; see main.ts.
  */
-import type * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
-import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as Backend from "@effect-tinker/cookbook/Backend"
 import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
 import * as Batches from "@effect-tinker/cookbook/Batches"
 import * as Dataset from "@effect-tinker/cookbook/Dataset"
-import * as FineTune from "@effect-tinker/cookbook/FineTune"
-import * as Progress from "@effect-tinker/cookbook/Progress"
+import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
+import type * as Nll from "@effect-tinker/cookbook/Nll"
+import * as Supervised from "@effect-tinker/cookbook/Supervised"
 import * as Timings from "@effect-tinker/cookbook/Timings"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 
 export interface Options {
@@ -36,15 +34,10 @@ export interface Options {
 
 export const defaults: Omit<Options, "data"> = { steps: 128, batchSize: 16, rank: 16, learningRate: 5e-3, seed: 0 }
 
-type Example = Datum.For<"cross_entropy">
-
 /** The number of held-out prompts to print. */
 const printed = 8
 
 const shorten = (text: string): string => JSON.stringify(text.length > 24 ? `${text.slice(0, 24)}…` : text)
-
-const tokensOf = (batch: ReadonlyArray<Example>): number =>
-  batch.reduce((sum, datum) => sum + datum.loss_fn_inputs.target_tokens.data.length, 0)
 
 /** Reads the data. Succeeds with the training examples and the held-out records. */
 const readData = Effect.fnUntraced(function* (options: Options) {
@@ -79,46 +72,15 @@ const completeAll = Effect.fnUntraced(function* (
   )
 })
 
-/** Submits the two operations of a step, which is counted from 0. */
-const submitStep = Effect.fnUntraced(function* (
-  training: TrainingClient.TrainingClient,
-  batches: Batches.Batches<Example>,
-  options: Options,
-  step: number
-) {
-  const batch = yield* batches.at(step)
-  const forward = yield* training.forwardBackward(batch, "cross_entropy")
-  const update = yield* training.optimStep({ learning_rate: options.learningRate * (1 - step / options.steps) })
-  return { batch, forward, update }
-})
-
-/** Trains. Succeeds with the loss per token of each step, where the service reports it. */
-const train = Effect.fnUntraced(function* (
-  training: TrainingClient.TrainingClient,
-  examples: ReadonlyArray<Example>,
-  options: Options
-) {
-  const progress = yield* Progress.Progress
-  const timings = yield* Timings.Timings
-  const batches = Batches.make(examples, { size: options.batchSize, seed: options.seed })
-  return yield* progress.run(options.steps, (run) =>
-    Effect.gen(function* () {
-      const losses: Array<number | undefined> = []
-      let next = yield* submitStep(training, batches, options, 0)
-      for (let step = 1; step <= options.steps; step++) {
-        const { batch, forward, update } = next
-        // submits the next step before it awaits this one
-        if (step < options.steps) next = yield* submitStep(training, batches, options, step)
-        const output = yield* Fiber.join(forward).pipe(timings.time("forward_backward"))
-        yield* Fiber.join(update).pipe(timings.time("optim_step"))
-        const lossPerToken = FineTune.lossPerToken(output, batch)
-        losses.push(lossPerToken)
-        yield* run.step({ lossPerToken, tokens: tokensOf(batch) })
-      }
-      return losses
-    })
-  )
-})
+/** Trains an adapter, and saves its weights. */
+const train = (examples: ReadonlyArray<Nll.Example>, model: string, options: Options) =>
+  Supervised.run({
+    model: { base_model: model, rank: options.rank, seed: options.seed },
+    batches: Batches.make(examples, { size: options.batchSize, seed: options.seed }),
+    steps: options.steps,
+    learningRate: LearningRate.linear(options.learningRate),
+    checkpoints: { name: "past-tense" }
+  })
 
 /** The share of completions that are exactly right. */
 const exactMatch = (records: ReadonlyArray<Dataset.PromptCompletion>, completions: ReadonlyArray<string>): number =>
@@ -153,15 +115,10 @@ export const program = (options: Options) =>
       `${base.name} on ${backend.description}: ${examples.length} verbs to train on, ${heldOut.length} held out\n`
     )
 
-    const training = yield* service
-      .createLoraTrainingClient({ base_model: base.name, rank: options.rank, seed: options.seed })
-      .pipe(timings.time("model creation"))
     const untrained = yield* service.createSamplingClient({ base_model: base.name })
     const completedBefore = yield* completeAll(untrained, heldOut)
-    const losses = yield* train(training, examples, options)
-    const { path } = yield* training
-      .saveWeightsForSampler("past-tense")
-      .pipe(Effect.flatMap(Fiber.join), timings.time("save"))
+    const { checkpoint, rows } = yield* train(examples, base.name, options).pipe(timings.time("train"))
+    const path = checkpoint!.sampler_path!
     const trained = yield* service.createSamplingClient({ model_path: path })
     const completedAfter = yield* completeAll(trained, heldOut)
 
@@ -174,6 +131,6 @@ export const program = (options: Options) =>
     yield* Console.log(`weights: ${path}`)
     const directory = backend.directoryOf(path)
     if (Option.isSome(directory)) yield* Console.log(`         ${directory.value}`)
-    yield* Console.log(`\ntime that the program waited for each operation\n${yield* Timings.table(timings)}`)
-    return { before, after, losses, path }
+    yield* Console.log(`\nwhere the time went\n${yield* Timings.table(timings)}`)
+    return { before, after, losses: rows.map(({ train_mean_nll }) => train_mean_nll), path }
   }).pipe(Effect.scoped)

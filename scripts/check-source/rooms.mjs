@@ -198,7 +198,10 @@ export const allowedRooms = {
     nll: [],
     messages: [],
     bytes: ["effect"],
-    report: ["effect"]
+    report: ["effect"],
+    metrics: ["effect"],
+    run: ["effect", "metrics"],
+    supervised: ["metrics", "Cost", "LearningRate", "Metrics", "Nll", "RunDirectory"]
   },
   cli: {
     effect: [],
@@ -213,9 +216,8 @@ export const allowedRooms = {
     doctor: ["errors", "util", "terminal", "service"],
     huggingFace: ["effect", "text", "errors", "terminal", "definition"],
     sampling: ["text", "errors", "terminal", "checkpoints", "definition", "service"],
-    training: ["errors", "util", "definition", "service"],
+    training: ["effect", "errors", "util", "terminal", "definition", "service"],
     handlers: [
-      "effect",
       "text",
       "errors",
       "auth",

@@ -18,6 +18,7 @@ export const makeTerminal = (lines: ReadonlyArray<string> = [], options: Partial
     color: false,
     redact: () => Effect.void,
     readLine: Effect.sync(() => rest.shift()),
+    onInterrupt: () => Effect.void,
     readSecret: Effect.sync(() => rest.shift()),
     hostname: "test",
     ...options

@@ -18,7 +18,7 @@ import { fileURLToPath } from "node:url"
 import * as PastTense from "../../../../examples/src/past-tense.ts"
 import * as Backend from "../../src/Backend.ts"
 import * as BaseModel from "../../src/BaseModel.ts"
-import * as Progress from "../../src/Progress.ts"
+import * as Metrics from "../../src/Metrics.ts"
 import * as Timings from "../../src/Timings.ts"
 
 const data = fileURLToPath(new URL("../../../../examples/data/past-tense.jsonl", import.meta.url))
@@ -33,7 +33,7 @@ const Below = Layer.mergeAll(
   ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: "http://any.test" }),
   Bytes,
   Backend.layerRemote("the test service"),
-  Progress.layerSilent,
+  Metrics.layerSilent,
   Timings.layer,
   NodeContext.layer
 )
@@ -62,7 +62,7 @@ describe("the past-tense example", () => {
         Effect.withConsole(consoleOf((line) => printed.push(line)))
       )
       assert.strictEqual(losses.length, 12)
-      const known = losses.filter((loss) => loss !== undefined)
+      const known = losses.filter((loss) => typeof loss === "number")
       assert.isTrue(known.length === 12 && known.every(Number.isFinite))
       assert.isBelow(mean(known.slice(-3)), 0.7 * known[0]!)
       assert.match(path, /^tinker:\/\/.+\/sampler_weights\/past-tense$/)
@@ -88,7 +88,7 @@ describe("the past-tense example", () => {
       )
       for (const { losses, path } of found) {
         assert.match(path, /^tinker:/)
-        losses.forEach((loss, i) => assert.closeTo(loss!, expected!.losses[i]!, 1e-4))
+        losses.forEach((loss, i) => assert.closeTo(loss as number, expected!.losses[i] as number, 1e-4))
       }
     })
   )
@@ -110,7 +110,7 @@ describe("the past-tense example", () => {
       )
       const { losses, path } = yield* PastTense.program({ ...PastTense.defaults, data, steps: 4, heldOut: 2 }).pipe(
         Effect.provide(
-          Layer.mergeAll(Backend.layerConfig({ checkpoints: "unused" }), Progress.layerSilent, Timings.layer)
+          Layer.mergeAll(Backend.layerConfig({ checkpoints: "unused" }), Metrics.layerSilent, Timings.layer)
         ),
         Effect.provide(Layer.merge(NodeContext.layer, FetchHttpClient.layer)),
         Effect.withConsole(silent),

@@ -11,10 +11,15 @@ const options = {
   learningRate: Options.float("learning-rate").pipe(
     Options.withAlias("l"),
     Options.withDescription(
-      "Learning rate at the first step; it decays linearly to 0 (default: 2e-4, 5e-3 for effect-tinker/nano)"
+      "Highest learning rate (default: what is known for the model's family, 5e-3 for effect-tinker/nano)"
     ),
     Options.optional
   ),
+  schedule: Options.choice("schedule", ["linear", "cosine", "constant"]).pipe(
+    Options.withDescription("How the learning rate falls to 0 (default: linear)"),
+    Options.withDefault("linear")
+  ),
+  warmUp: integer("warm-up", 0, "Steps in which the learning rate rises"),
   batchSize: integer("batch-size", 16, "Examples per step"),
   epochs: number("epochs", 3, "Number of passes over the examples"),
   steps: Options.integer("steps").pipe(
@@ -23,11 +28,10 @@ const options = {
   ),
   seed: integer("seed", 0, "Random seed for the adapter and the order of the examples"),
   heldOut: number("held-out", 0.1, "Fraction of the records to hold out, unless they have a field split: test"),
+  evalEvery: integer("eval-every", 20, "Measure the loss on held-out records after this many steps, 0 for at the ends"),
   saveEvery: integer("save-every", 50, "Save the state for --resume after this many steps, 0 for never"),
   name: text("name", "Name of the final checkpoints (default: final)").pipe(Options.withDefault("final")),
-  output: optionalText("output", "Directory for metrics and plot (default: ./tinker-<file>)").pipe(
-    Options.withAlias("o")
-  ),
+  output: optionalText("output", "Directory of the run (default: ./tinker-<file>)").pipe(Options.withAlias("o")),
   resume: flag("resume", "Resume the run in the output directory from its last saved state"),
   ...connection
 }

@@ -1,247 +1,152 @@
-/** Handler of `tinker train`: reads the data, trains, and writes metrics, a plot and checkpoints. */
-import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
+/** Handler of `tinker train`: reads the data, trains, and prints what came of it. */
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as Batches from "@effect-tinker/cookbook/Batches"
 import * as Conversation from "@effect-tinker/cookbook/Conversation"
 import * as Dataset from "@effect-tinker/cookbook/Dataset"
-import * as FineTune from "@effect-tinker/cookbook/FineTune"
-import * as Plot from "@effect-tinker/cookbook/Plot"
-import * as Progress from "@effect-tinker/cookbook/Progress"
+import type * as Nll from "@effect-tinker/cookbook/Nll"
+import * as Supervised from "@effect-tinker/cookbook/Supervised"
 import * as Path from "@effect/platform/Path"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as runtime from "../effect/runtime.ts"
+import * as Scope from "effect/Scope"
 import { CliError } from "../errors/cliError.ts"
 import * as connect from "../service/connect.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
 import * as examples from "../training/examples.ts"
-import * as metricsFile from "../training/metricsFile.ts"
 import * as trainOptions from "../training/options.ts"
-import * as files from "../util/files.ts"
-
-type Options = trainOptions.Options
-
-/** The files of a run, and what an earlier run with `--output` there has written. */
-interface RunDirectory {
-  readonly metrics: string
-  readonly plot: string
-  /** The lines of the run to resume; none for a new run. */
-  readonly lines: ReadonlyArray<metricsFile.Line>
-  readonly settings: metricsFile.Settings | undefined
-  /** The last saved state. */
-  readonly state: { readonly step: number; readonly path: string } | undefined
-}
+import * as report from "../training/report.ts"
 
 /** A run that is ready to start. */
 interface Run {
-  readonly options: Options
+  readonly options: trainOptions.Options
   readonly connection: connect.Connection
-  readonly directory: RunDirectory
-  readonly settings: metricsFile.Settings
-  readonly data: examples.Split<FineTune.Example>
+  readonly directory: string
+  readonly model: string
+  readonly settings: trainOptions.Settings
+  readonly data: examples.Split<Nll.Example>
 }
 
-const openDirectory = Effect.fnUntraced(function* (options: Options) {
+const directoryOf = Effect.fnUntraced(function* ({ file, output }: trainOptions.Options) {
   const path = yield* Path.Path
-  const stem = path.basename(options.file).replace(/\.[^.]*$/, "")
-  const directory = path.resolve(Option.getOrElse(options.output, () => `tinker-${stem}`))
-  const metrics = path.join(directory, "metrics.jsonl")
-  const lines = yield* metricsFile.read(metrics)
-  if (lines !== undefined && !options.resume) {
-    return yield* new CliError({
-      title: `There is a run in ${directory}`,
-      details: "Resume it with --resume, or choose another directory with --output"
-    })
-  }
-  return {
-    metrics,
-    plot: path.join(directory, "loss.svg"),
-    lines: lines ?? [],
-    settings: lines?.find((line) => line.type === "run"),
-    state: lines?.findLast((line) => line.type === "state")
-  } satisfies RunDirectory
+  const stem = path.basename(file).replace(/\.[^.]*$/, "")
+  return path.resolve(Option.getOrElse(output, () => `tinker-${stem}`))
 })
 
 /** Reads the data, then connects: mistakes in the data are found before a request to the service. */
-const prepare = Effect.fnUntraced(function* (options: Options) {
+const prepare = Effect.fnUntraced(function* (options: trainOptions.Options) {
   yield* trainOptions.validate(options)
   const records = examples.split(yield* Dataset.read(Conversation.Record, options.file), options.heldOut)
-  const directory = yield* openDirectory(options)
+  const directory = yield* directoryOf(options)
   const connection = yield* connect.make(options)
-  const base_model =
-    directory.settings?.base_model ?? (yield* connect.baseModel(connection, options.model, options.tokenizer))
-  const tokenizer = yield* connect.tokenizerOf(connection, options, base_model)
+  const model = yield* connect.baseModel(connection, options.model, options.tokenizer)
+  const tokenizer = yield* connect.tokenizerOf(connection, options, model)
   const data = yield* examples.tokenize(records, tokenizer)
   if (data.train.length === 0) {
     return yield* new CliError({ title: `${options.file} has nothing to train on`, details: "All of it is held out" })
   }
-  const settings =
-    directory.settings ??
-    (yield* trainOptions.settingsOf(options, { base_model, examples: data.train.length, heldOut: data.test.length }))
-  return { options, connection, directory, settings, data } satisfies Run
+  const settings = yield* trainOptions.settingsOf(options, model, data.train.length)
+  return { options, connection, directory, model, settings, data } satisfies Run
 })
 
-/** A new adapter, or the saved state of the run to resume. */
-const createTrainingClient = Effect.fnUntraced(function* ({ connection, directory, options, settings }: Run) {
-  const path = yield* Path.Path
-  return yield* directory.state === undefined
-    ? connection.service.createLoraTrainingClient({
-        base_model: settings.base_model,
-        rank: settings.rank,
-        seed: settings.seed,
-        user_metadata: { file: path.basename(options.file) }
-      })
-    : connection.service.createTrainingClientFromStateWithOptimizer(directory.state.path)
-})
-
-/** Starts the metrics file, or drops the steps after the saved state, which run again. Succeeds with what is kept. */
-const startMetrics = ({ directory, settings }: Run) => {
-  const from = directory.state?.step ?? 0
-  const kept: ReadonlyArray<metricsFile.Line> =
-    directory.settings === undefined
-      ? [{ type: "run", ...settings }]
-      : directory.lines.filter((line) => line.type === "run" || line.step <= from)
-  return Effect.as(metricsFile.write(directory.metrics, kept), kept)
-}
-
-const announce = ({ connection, data, directory, options, settings }: Run) =>
+const announce = ({ connection, data, model, options, settings }: Run, from: number) =>
   output.note(
     options.format,
-    `Training ${settings.base_model} on ${connection.isEmbedded ? "the embedded service" : "the service"}: ` +
+    `Training ${model} on ${connection.isEmbedded ? "the embedded service" : "the service"}: ` +
       `${data.train.length} examples, ${data.test.length} held out, ` +
-      `${settings.steps} steps of ${settings.batch_size}` +
-      (directory.state === undefined ? "" : `, from step ${directory.state.step}`)
+      `${settings.steps} steps of ${settings.batchSize}` +
+      (from === 0 ? "" : `, from step ${from}`)
   )
 
-/** A progress display on a terminal, and nothing elsewhere. */
-const makeProgress = Effect.fnUntraced(function* (format: output.Format) {
+/** Batches that announce the run when the first one is read, and take Ctrl-C from then on. */
+const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred<void>) {
+  const { data, options, settings } = run
   const io = yield* Io.Io
-  const fork = yield* runtime.makeFork
-  return Progress.make({
-    write: (text) => (io.errIsTerminal && format === "table" ? fork(io.err(text)) : undefined),
-    isTerminal: io.errIsTerminal,
-    columns: io.errColumns
-  })
-})
-
-/** Runs the steps, and appends each to the metrics file. */
-const runSteps = Effect.fnUntraced(function* (
-  { data, directory, options, settings }: Run,
-  training: TrainingClient.TrainingClient
-) {
-  const append = (line: metricsFile.Line) => metricsFile.append(directory.metrics, line)
-  const progress = yield* makeProgress(options.format)
-  const from = directory.state?.step ?? 0
-  return yield* progress.run(settings.steps - from, (run) =>
-    FineTune.run({
-      training,
-      examples: data.train,
-      heldOut: data.test,
-      steps: settings.steps,
-      from,
-      batchSize: settings.batch_size,
-      learningRate: settings.learning_rate,
-      seed: settings.seed,
-      saveEvery: options.saveEvery === 0 ? undefined : options.saveEvery,
-      onSave: (step, path) => append({ type: "state", step, path }),
-      onStep: ({ learningRate, loss, seconds, step, tokens }) =>
-        Effect.andThen(
-          append({ type: "step", step, loss: loss ?? null, learning_rate: learningRate, tokens, seconds }),
-          run.step({ lossPerToken: loss, tokens })
+  const scope = yield* Effect.scope
+  const batches = Batches.make(data.train, { size: settings.batchSize, seed: options.seed })
+  const finishing = output
+    .note(options.format, "\nStopping: the steps under way are finished and saved. Ctrl-C again stops at once.")
+    .pipe(Effect.andThen(Deferred.succeed(stop, undefined)), Effect.provideService(Io.Io, io))
+  let hasBegun = false
+  const source: Supervised.Source<never, Io.Io> = {
+    at: (step) =>
+      Effect.suspend(() => {
+        if (hasBegun) return batches.at(step)
+        hasBegun = true
+        const begin = Effect.andThen(
+          Effect.provideService(io.onInterrupt(finishing), Scope.Scope, scope),
+          announce(run, step)
         )
-    })
+        return Effect.andThen(begin, batches.at(step))
+      }),
+    stepsPerEpoch: data.train.length / settings.batchSize,
+    fingerprint: `${yield* Supervised.fingerprint(data.train)}, ${settings.batchSize} a step, seed ${options.seed}`
+  }
+  return source
+})
+
+const supervise = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred<void>) {
+  const { connection, data, directory, model, options, settings } = run
+  const path = yield* Path.Path
+  const every = options.evalEvery === 0 ? settings.steps : options.evalEvery
+  return yield* Supervised.run({
+    model: {
+      base_model: model,
+      rank: options.rank,
+      seed: options.seed,
+      user_metadata: { file: path.basename(options.file) }
+    },
+    batches: yield* makeBatches(run, stop),
+    steps: settings.steps,
+    learningRate: settings.learningRate,
+    seed: options.seed,
+    stop: Deferred.await(stop),
+    evaluations: data.test.length === 0 ? [] : [Supervised.heldOut(data.test, { every })],
+    checkpoints: { every: options.saveEvery === 0 ? undefined : options.saveEvery, name: options.name },
+    directory: { path: directory, resume: options.resume },
+    threads: connection.isEmbedded ? connect.embeddedThreads : undefined
+  }).pipe(
+    Effect.provideService(ServiceClient.ServiceClient, connection.service),
+    Effect.provide(report.layerMetrics(options.format))
   )
 })
 
-/** Saves the state and the sampler weights at the end of the run. */
-const save = Effect.fnUntraced(function* (
-  { directory, options, settings }: Run,
-  training: TrainingClient.TrainingClient
-) {
-  const state = yield* training.saveState(options.name, { overwrite: true })
-  const sampler = yield* training.saveWeightsForSampler(options.name)
-  const [{ path: state_path }, { path: sampler_path }] = yield* Effect.all([Fiber.join(state), Fiber.join(sampler)])
-  yield* metricsFile.append(directory.metrics, { type: "state", step: settings.steps, path: state_path })
-  return { state_path, sampler_path }
-})
-
-/** Writes the plot of the loss to a file, and to the terminal. */
-const plot = Effect.fnUntraced(function* (
-  { directory, options, settings }: Run,
-  losses: ReadonlyArray<number | undefined>
-) {
-  const io = yield* Io.Io
-  const path = yield* Path.Path
-  // a plot omits what is not a number
-  const y = losses.map((loss) => loss ?? Number.NaN)
-  const curve: Plot.Series = { name: "loss per token", x: losses.map((_, i) => i + 1), y }
-  const title = `${path.basename(options.file)} on ${settings.base_model}`
-  yield* files.write(directory.plot, Plot.svg([curve], { title, xLabel: "step", yLabel: "loss per token" }))
-  if (options.format === "table") {
-    yield* io.out(`${Plot.terminal(curve, { columns: Math.min(io.columns ?? 72, 72), xLabel: "step" })}\n\n`)
-  }
-})
-
-const number = (value: number | undefined) => (value === undefined ? "not known" : value.toFixed(4))
-
-const printResult = (
-  { data, directory, options, settings }: Run,
-  result: {
-    readonly modelId: string
-    readonly losses: ReadonlyArray<number | undefined>
-    readonly heldOutBefore: number | undefined
-    readonly heldOutAfter: number | undefined
-    readonly state_path: string
-    readonly sampler_path: string
-  }
-) => {
-  const [first, last] = [result.losses[0], result.losses.at(-1)]
-  return output.print(options.format, {
-    json: {
-      base_model: settings.base_model,
-      training_run_id: result.modelId,
-      steps: settings.steps,
-      examples: data.train.length,
-      held_out: data.test.length,
-      first_loss: first ?? null,
-      last_loss: last ?? null,
-      held_out_loss_before: result.heldOutBefore ?? null,
-      held_out_loss_after: result.heldOutAfter ?? null,
-      state_path: result.state_path,
-      sampler_path: result.sampler_path,
-      metrics: directory.metrics,
-      plot: directory.plot
-    },
-    table: {
-      columns: ["Property", "Value"],
-      rows: [
-        ["Base Model", settings.base_model],
-        ["Run ID", result.modelId],
-        ["Steps", String(settings.steps)],
-        ["Loss", `${number(first)} → ${number(last)}`],
-        ...(data.test.length === 0
-          ? []
-          : [["Held-out Loss", `${number(result.heldOutBefore)} → ${number(result.heldOutAfter)}`]]),
-        ["State", result.state_path],
-        ["Weights", result.sampler_path],
-        ["Metrics", directory.metrics],
-        ["Plot", directory.plot]
-      ]
-    }
-  })
-}
+/** Says where a run stands that was stopped. */
+const explainStop = ({ directory, options, settings }: Run, { checkpoint, steps }: Supervised.Result) =>
+  output.note(
+    options.format,
+    checkpoint === undefined
+      ? "Nothing is saved: no step was done"
+      : `Saved ${steps} of ${settings.steps} steps in ${directory}: continue with --resume`
+  )
 
 /** @internal */
-export const train = (options: Options) =>
+export const train = (options: trainOptions.Options) =>
   Effect.gen(function* () {
     const run = yield* prepare(options)
-    const training = yield* createTrainingClient(run)
-    const kept = yield* startMetrics(run)
-    yield* announce(run)
-    const result = yield* runSteps(run, training)
-    const saved = yield* save(run, training)
-    const earlier = kept.flatMap((line) => (line.type === "step" ? [line.loss ?? undefined] : []))
-    const losses = [...earlier, ...result.losses]
-    yield* plot(run, losses)
-    yield* printResult(run, { ...result, ...saved, losses, modelId: training.modelId })
-  }).pipe(Effect.scoped)
+    const stop = yield* Deferred.make<void>()
+    const result = yield* supervise(run, stop)
+    if (result.reason === "request") return yield* explainStop(run, result)
+    yield* report.print(
+      {
+        format: options.format,
+        file: options.file,
+        directory: run.directory,
+        model: run.model,
+        examples: run.data.train.length,
+        heldOut: run.data.test.length
+      },
+      result
+    )
+  }).pipe(
+    Effect.catchTag("RunExists", ({ path }) =>
+      Effect.fail(
+        new CliError({
+          title: `There is a run in ${path}`,
+          details: "Resume it with --resume, or choose another directory with --output"
+        })
+      )
+    ),
+    Effect.scoped
+  )

@@ -35,6 +35,9 @@ export interface Connection {
 
 type Clients = ServiceClient.ServiceClient | RestClient.RestClient
 
+/** How many threads the engine of the embedded service computes with. @internal */
+export const embeddedThreads = 1
+
 const layerRemote: Layer.Layer<Clients, TinkerError.TinkerError> = Layer.mergeAll(
   ServiceClient.layerConfig(),
   RestClient.layerConfig()

@@ -1,6 +1,7 @@
 /** Input and output of the process that the command runs in. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 
 /** @internal */
 export interface Service {
@@ -23,6 +24,11 @@ export interface Service {
   readonly readLine: Effect.Effect<string | undefined>
   /** The same, without echo on a terminal. */
   readonly readSecret: Effect.Effect<string | undefined>
+  /**
+   * Runs an effect at the first Ctrl-C, in place of the end of the command, until the scope closes. The exit code is that
+   * of an interrupted command all the same.
+   */
+  readonly onInterrupt: (effect: Effect.Effect<unknown>) => Effect.Effect<void, never, Scope.Scope>
   /** The name of this computer, without its domain. */
   readonly hostname: string
 }

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { hostname } from "node:os"
 import * as settings from "../util/settings.ts"
+import type { Interrupts } from "./interrupts.ts"
 import * as Io from "./io.ts"
 
 /** Environment variables whose values must not appear in any output. */
@@ -53,9 +54,7 @@ const readSecret = Effect.flatMap(openSilently, ([iterator, close]) =>
   Effect.ensuring(nextLine(iterator), Effect.sync(close))
 )
 
-/** @internal */
-export const layer = Layer.effect(
-  Io.Io,
+const make = (interrupts: Interrupts): Effect.Effect<Io.Service> =>
   Effect.gen(function* () {
     const terminal = Option.getOrElse(yield* settings.optional("TERM"), () => "")
     const noColor = Option.isSome(yield* settings.optional("NO_COLOR"))
@@ -83,7 +82,10 @@ export const layer = Layer.effect(
         }),
       readLine: Effect.flatMap(lines, nextLine),
       readSecret,
+      onInterrupt: interrupts.take,
       hostname: hostname().split(".")[0] || "unknown"
     }
   })
-)
+
+/** @internal */
+export const layer = (interrupts: Interrupts): Layer.Layer<Io.Io> => Layer.effect(Io.Io, make(interrupts))

@@ -1,6 +1,6 @@
 /** The examples of a training run: records of a file, split into training and held-out data, as datums. */
 import * as Conversation from "@effect-tinker/cookbook/Conversation"
-import * as FineTune from "@effect-tinker/cookbook/FineTune"
+import * as Nll from "@effect-tinker/cookbook/Nll"
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Effect from "effect/Effect"
 
@@ -27,13 +27,13 @@ export const split = (records: ReadonlyArray<Conversation.Record>, fraction: num
 const toExamples = (records: ReadonlyArray<Conversation.Record>, tokenizer: Tokenizer.Service) =>
   Effect.map(
     Effect.forEach(records, (record) => Conversation.toDatum(record, tokenizer)),
-    (examples) => examples.filter((example) => FineTune.weightOf([example]) > 0)
+    (examples) => examples.filter((example) => Nll.weightOf([example]) > 0)
   )
 
 /** @internal */
 export const tokenize = ({ test, train }: Split<Conversation.Record>, tokenizer: Tokenizer.Service) =>
   Effect.gen(function* () {
-    const examples: Split<FineTune.Example> = {
+    const examples: Split<Nll.Example> = {
       train: yield* toExamples(train, tokenizer),
       test: yield* toExamples(test, tokenizer)
     }

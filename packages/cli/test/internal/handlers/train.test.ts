@@ -1,30 +1,37 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { dataDirectory, env, tinker } from "../../utils/model.ts"
 import { layer as ServiceLive } from "../../utils/service.ts"
 import { run, start } from "../../utils/tinker.ts"
 
 interface Line {
-  readonly type: string
-  readonly step?: number
-  readonly loss?: number
-  readonly path?: string
+  readonly step: number
+  readonly batch: number
+  readonly train_mean_nll?: number
 }
 
-const metrics = (cwd: string): ReadonlyArray<Line> =>
-  readFileSync(join(cwd, "tinker-data", "metrics.jsonl"), "utf8")
+const linesOf = (cwd: string, file: string): ReadonlyArray<Line> =>
+  readFileSync(join(cwd, "tinker-data", file), "utf8")
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line))
+
+/** The step and the loss of each row. */
+const losses = (cwd: string) =>
+  linesOf(cwd, "metrics.jsonl").flatMap(({ step, train_mean_nll }) =>
+    train_mean_nll === undefined ? [] : [[step, train_mean_nll] as const]
+  )
+
+const batches = (cwd: string) => linesOf(cwd, "checkpoints.jsonl").map(({ batch }) => batch)
 
 layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
   it.scoped("writes metrics, a plot and checkpoints, and starts no second run in the same directory", () =>
     Effect.gen(function* () {
       const cwd = yield* dataDirectory
       const { code, stderr, stdout } = yield* tinker(
-        ["train", "data.jsonl", "--batch-size", "6", "--save-every", "4"],
+        ["train", "data.jsonl", "--batch-size", "6", "--save-every", "4", "-l", "1e-3"],
         {
           cwd
         }
@@ -34,14 +41,13 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
       assert.match(stderr, /^Training \S+ on the service: 18 examples, 2 held out, 9 steps of 6\n$/)
       assert.match(stdout, /┤[⠀-⣿ ]+\n/)
       assert.match(stdout, /│ Weights +│ tinker:\/\/\S+\/sampler_weights\/final +│/)
-      const lines = metrics(cwd)
-      const losses = lines.flatMap(({ loss, type }) => (type === "step" ? [loss!] : []))
-      assert.strictEqual(losses.length, 9)
-      assert.isBelow(losses[8]!, losses[0]!)
+      const all = losses(cwd)
       assert.deepStrictEqual(
-        lines.flatMap(({ step, type }) => (type === "state" ? [step] : [])),
-        [4, 8, 9]
+        all.map(([step]) => step),
+        Array.from({ length: 9 }, (_, step) => step)
       )
+      assert.isBelow(all[8]![1], all[0]![1])
+      assert.deepStrictEqual(batches(cwd), [4, 8, 9])
       assert.match(
         readFileSync(join(cwd, "tinker-data", "loss.svg"), "utf8"),
         /^<svg [\s\S]*<polyline[\s\S]*<\/svg>\n$/
@@ -49,6 +55,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
 
       const again = yield* tinker(["train", "data.jsonl"], { cwd })
       assert.strictEqual(again.code, 1)
+      assert.include(again.stderr, "warn: no learning rate is known for effect-tinker/test")
       assert.include(again.stderr, "Resume it with --resume")
     })
   )
@@ -56,29 +63,41 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
   it.scoped("ends with the same losses after --resume as without interruption", () =>
     Effect.gen(function* () {
       const cwd = yield* dataDirectory
-      const args = ["-f", "json", "train", "data.jsonl", "--steps", "6", "--save-every", "2", "--rank", "8"]
+      const args = [
+        "-f",
+        "json",
+        "train",
+        "data.jsonl",
+        "--steps",
+        "6",
+        "--save-every",
+        "2",
+        "--rank",
+        "8",
+        "-l",
+        "0.1"
+      ]
       const whole = yield* tinker(args, { cwd })
       const result = JSON.parse(whole.stdout)
       assert.strictEqual(whole.stderr, "")
-      const lines = metrics(cwd)
-      // as if killed while writing step 5
-      const file = join(cwd, "tinker-data", "metrics.jsonl")
-      const at = lines.findIndex(({ step, type }) => type === "step" && step === 5)
-      writeFileSync(
-        file,
-        lines
-          .slice(0, at)
-          .map((line) => `${JSON.stringify(line)}\n`)
-          .join("")
-      )
-      appendFileSync(file, '{"type":"step","st')
+      const all = losses(cwd)
+      // as if killed while writing the fifth row: the last record is that of the fourth step
+      const rewrite = (file: string, lines: ReadonlyArray<unknown>, rest = "") =>
+        writeFileSync(join(cwd, "tinker-data", file), lines.map((line) => `${JSON.stringify(line)}\n`).join("") + rest)
+      const rows = linesOf(cwd, "metrics.jsonl")
+      rewrite("metrics.jsonl", rows.slice(0, 4), '{"step":4,"tr')
+      rewrite("checkpoints.jsonl", linesOf(cwd, "checkpoints.jsonl").slice(0, 2))
       const resumed = JSON.parse((yield* tinker([...args, "--resume"], { cwd })).stdout)
       assert.strictEqual(resumed.last_loss, result.last_loss)
       assert.strictEqual(resumed.first_loss, result.first_loss)
       assert.strictEqual(resumed.held_out_loss_after, result.held_out_loss_after)
-      const steps = (lines: ReadonlyArray<Line>) =>
-        lines.flatMap(({ loss, step, type }) => (type === "step" ? [{ step, loss }] : []))
-      assert.deepStrictEqual(steps(metrics(cwd)), steps(lines))
+      assert.deepStrictEqual(losses(cwd), all)
+
+      const other = yield* tinker([...args, "--resume", "--schedule", "cosine"], { cwd })
+      assert.strictEqual(other.code, 1)
+      assert.match(other.stderr, /^Error: the run in \S+ cannot be resumed: learning_rate was .*"linear".*"cosine"/)
+      writeFileSync(join(cwd, "data.jsonl"), '{"prompt":"a","completion":"b"}\n'.repeat(20))
+      assert.match((yield* tinker([...args, "--resume"], { cwd })).stderr, /cannot be resumed: data was "/)
     })
   )
 
@@ -102,24 +121,26 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
     })
   )
 
-  it.scoped("ends with 130 on SIGINT, after it has saved states", () =>
+  it.scoped("saves at the first Ctrl-C, says so, ends with 130, and goes on from there", () =>
     Effect.gen(function* () {
       const cwd = yield* dataDirectory
-      const args = ["train", "data.jsonl", "--save-every", "1"]
-      const running = yield* start([...args, "--steps", "100000"], { cwd, env: yield* env })
+      const args = ["train", "data.jsonl", "--save-every", "0", "--steps", "100000", "-l", "1e-3"]
+      const running = yield* start(args, { cwd, env: yield* env })
       yield* running.until(/^Training /)
-      const saved = Effect.suspend(() => {
-        try {
-          return Effect.succeed(metrics(cwd).some(({ type }) => type === "state"))
-        } catch {
-          return Effect.succeed(false)
-        }
-      })
-      yield* Effect.repeat(Effect.delay(saved, "20 millis"), { until: (found) => found })
       running.child.kill("SIGINT")
-      const { code, stdout } = yield* running.result
+      const { code, stderr, stdout } = yield* running.result
       assert.strictEqual(code, 130)
       assert.strictEqual(stdout, "")
+      const [, steps] = /Stopping: .*Saved (\d+) of 100000 steps in \S+: continue with --resume\n$/s.exec(stderr) ?? []
+      assert.isDefined(steps, stderr)
+      assert.deepStrictEqual(batches(cwd), [Number(steps)])
+      assert.strictEqual(losses(cwd).length, Number(steps))
+
+      const again = yield* start([...args, "--resume"], { cwd, env: yield* env })
+      yield* again.until(new RegExp(`, from step ${steps}\n`))
+      again.child.kill("SIGINT")
+      assert.strictEqual((yield* again.result).code, 130)
+      assert.strictEqual(losses(cwd)[0]![0], 0)
     })
   )
 })
