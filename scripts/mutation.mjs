@@ -135,7 +135,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     include: ${JSON.stringify(tests)},
-    testTimeout: 120_000,
+    testTimeout: 15_000,
     poolOptions: { threads: { isolate: false } },
     sequence: { sequencer: ShortFirst },
     setupFiles: [${JSON.stringify(join(directory, "../../mutation.setup.mjs"))}]
@@ -168,7 +168,7 @@ const mutate = (group, mutated, tests) => {
     reporters: ["clear-text", "progress-append-only", "json"],
     jsonReporter: { fileName: `../reports/${group}.json` },
     concurrency: 1,
-    timeoutMS: 15_000,
+    timeoutMS: 20_000,
     thresholds: { high: 95, low: 90, break: 90 }
   }
   writeFileSync(join(work, "stryker.config.json"), JSON.stringify(settings))

@@ -3,38 +3,11 @@ import * as Zstd from "@effect-tinker/api/Zstd"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Net from "node:net"
 import * as client from "../utils/client.ts"
 import { listen } from "../utils/nodeServer.ts"
-import { rawRequest } from "../utils/rawHttp.ts"
+import { rawRequest, sendEndlessly } from "../utils/rawHttp.ts"
 
 const mebi = 1024 * 1024
-
-/** Sends a chunked body for as long as there is no response. Returns the response, and the MiB that were sent. */
-const sendEndlessly = (port: number, path: string, type: string, maxMebi: number) =>
-  Effect.async<{ readonly received: string; readonly sent: number }>((resume) => {
-    let received = ""
-    let sent = 0
-    const chunk = Buffer.concat([Buffer.from("100000\r\n"), Buffer.alloc(mebi, " "), Buffer.from("\r\n")])
-    const socket = Net.connect(port, "127.0.0.1")
-    const finish = () => {
-      socket.destroy()
-      resume(Effect.succeed({ received, sent }))
-    }
-    const send = () => {
-      if (received !== "" || sent >= maxMebi) return finish()
-      sent++
-      socket.write(chunk, () => setImmediate(send))
-    }
-    socket.on("error", () => undefined)
-    socket.on("data", (bytes) => {
-      received += bytes.toString()
-    })
-    socket.write(
-      `POST /api/v1${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n`,
-      send
-    )
-  })
 
 const padded = (size: number) => `{"pad":"${"x".repeat(size - 10)}"}`
 
@@ -112,7 +85,7 @@ describe("the size of a body", () => {
         ["/create_session", "application/json", 4],
         ["/forward", "application/json", 32]
       ] as const) {
-        const { received, sent } = yield* sendEndlessly(port, path, type, limit + 32)
+        const { received, sent } = yield* sendEndlessly(port, `POST /api/v1${path}`, type, limit + 32)
         assert.match(received, /^HTTP\/1\.1 413 /)
         assert.include(received, `${limit * mebi} bytes`)
         assert.isBelow(sent, limit + 32)

@@ -45,3 +45,29 @@ export const rawRequest = (
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
   return Effect.map(rawExchange(port, `${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body}`), parse)
 }
+
+/** Sends a chunked body for as long as there is no response. Returns the response, and the MiB that were sent. */
+export const sendEndlessly = (port: number, request: string, type: string, maxMebi: number) =>
+  Effect.async<{ readonly received: string; readonly sent: number }>((resume) => {
+    let received = ""
+    let sent = 0
+    const chunk = Buffer.concat([Buffer.from("100000\r\n"), Buffer.alloc(2 ** 20, " "), Buffer.from("\r\n")])
+    const socket = Net.connect(port, "127.0.0.1")
+    const finish = () => {
+      socket.destroy()
+      resume(Effect.succeed({ received, sent }))
+    }
+    const send = () => {
+      if (received !== "" || sent >= maxMebi) return finish()
+      sent++
+      socket.write(chunk, () => setImmediate(send))
+    }
+    socket.on("error", () => undefined)
+    socket.on("data", (bytes) => {
+      received += bytes.toString()
+    })
+    socket.write(
+      `${request} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n`,
+      send
+    )
+  })

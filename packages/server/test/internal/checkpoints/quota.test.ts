@@ -1,6 +1,11 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as client from "../../utils/client.ts"
+import { listen } from "../../utils/nodeServer.ts"
+import { sendEndlessly } from "../../utils/rawHttp.ts"
 
 // the adapter of the test engine with rank 8, and with the state of its optimizer
 const sizes = Effect.gen(function* () {
@@ -80,6 +85,45 @@ describe("the quota of a user", () => {
         })
         .pipe(Effect.provide(layer))
       assert.strictEqual(response.status, 507, JSON.stringify(response.body))
+    })
+  )
+
+  it.scopedLive("ends an upload while its bytes arrive, once they exceed what is left", () =>
+    Effect.gen(function* () {
+      const { adapter } = yield* sizes
+      const port = yield* listen({ quota: adapter })
+      const { layer } = FetchHttpClient
+      const url = `http://127.0.0.1:${port}/api/v1`
+      const post = (path: string, body: object) =>
+        Effect.flatMap(
+          HttpClient.execute(HttpClientRequest.bodyUnsafeJson(HttpClientRequest.post(`${url}${path}`), body)),
+          (response) => Effect.map(response.json, (json) => json as Record<string, string>)
+        )
+      const run = (path: string, body: object) =>
+        Effect.flatMap(post(path, body), ({ request_id }) => post("/retrieve_future", { request_id }))
+      const upload = yield* Effect.gen(function* () {
+        const { session_id } = yield* post("/create_session", { tags: [], user_metadata: {}, sdk_version: "t" })
+        const base_model = "effect-tinker/test"
+        const { model_id } = yield* run("/create_model", {
+          session_id,
+          model_seq_id: 0,
+          base_model,
+          lora_config: { rank: 8 }
+        })
+        const started = yield* post("/external_weights_upload_start", {
+          base_model,
+          lora_config: { rank: 8, train_attn: true, train_mlp: true, train_unembed: true }
+        })
+        // the upload fitted when it began: now nothing is left
+        yield* run("/save_weights_for_sampler", { model_id, seq_id: 1, path: "s" })
+        return (started["urls"] as unknown as Record<string, string>)["adapter_model.safetensors"]!
+      }).pipe(Effect.provide(layer))
+      // a chunked body that does not end: the response comes while it is being sent
+      const { pathname, search } = new URL(upload)
+      const { received, sent } = yield* sendEndlessly(port, `PUT ${pathname}${search}`, "application/octet-stream", 64)
+      assert.match(received, /^HTTP\/1\.1 507 /)
+      assert.include(received, `is larger than the ${2 ** 20} bytes that are left of your quota`)
+      assert.isBelow(sent, 64)
     })
   )
 })
