@@ -201,7 +201,9 @@ export const allowedRooms = {
     report: ["effect"],
     metrics: ["effect"],
     run: ["effect", "metrics"],
-    supervised: ["metrics", "Cost", "LearningRate", "Metrics", "Nll", "RunDirectory"]
+    supervised: ["metrics", "Cost", "LearningRate", "Metrics", "Nll", "RunDirectory"],
+    records: ["effect", "Message", "Record"],
+    dataset: ["bytes", "records"]
   },
   cli: {
     effect: [],

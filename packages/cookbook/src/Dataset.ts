@@ -1,5 +1,5 @@
 /**
- * Reads records from a JSON Lines file, validates them with a schema, and converts them to datums.
+ * Data sets: items by their positions, read from files of any size or given as an array.
  *
  * @since 0.1.0
  */
@@ -8,29 +8,143 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { DatasetError } from "./internal/bytes/datasetError.ts"
+import * as derive from "./internal/dataset/derive.ts"
+import type { Summary } from "./internal/dataset/intake.ts"
+import type { Dataset } from "./internal/dataset/model.ts"
+import * as opening from "./internal/dataset/open.ts"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
-import { firstIssue } from "./internal/effect/parseError.ts"
+import { decodeWith, firstIssue } from "./internal/effect/parseError.ts"
+import { recognize, splitOf } from "./internal/records/recognize.ts"
+import type * as Record from "./Record.ts"
+
+export { DatasetError } from "./internal/bytes/datasetError.ts"
+export type { Origin, Summary } from "./internal/dataset/intake.ts"
+export type { Dataset } from "./internal/dataset/model.ts"
 
 /**
- * The file cannot be read, or one of its lines is not a valid record.
+ * How files of records are read.
  *
  * @since 0.1.0
- * @category errors
+ * @category models
  */
-export class DatasetError extends Schema.TaggedError<DatasetError>("@effect-tinker/cookbook/Dataset/DatasetError")(
-  "DatasetError",
-  {
-    path: Schema.String,
-    /** counted from 1; undefined if the error concerns the whole file */
-    line: optionalKey(Schema.Int),
-    reason: Schema.String,
-    cause: optionalKey(Schema.Defect)
-  }
-) {
-  override get message(): string {
-    return `${this.path}${this.line === undefined ? "" : `:${this.line}`}: ${this.reason}`
-  }
+export interface Options {
+  /** the format of the records; by default it is recognized by their fields */
+  readonly format?: Record.Format | undefined
+  /** whether one file may have records of several formats; false by default */
+  readonly mixed?: boolean | undefined
+  /**
+   * what becomes of a record that is not valid: it fails the whole (`fail`, the default), or it is left out, with a warning
+   * of how many there are (`skip`), also with the errors of the first ones in the summary (`{ collect: 20 }`). A file that
+   * cannot be read as text fails always
+   */
+  readonly onBad?: "fail" | "skip" | { readonly collect: number } | undefined
+  /** what the lines of files are: objects of JSON, or texts; by default texts in files named `.txt`, else JSON */
+  readonly lines?: "json" | "text" | undefined
+  /** the longest line, in bytes; 16 MiB by default */
+  readonly maxLineBytes?: number | undefined
+  /** the largest number of records of a file; 100 million by default */
+  readonly maxRecords?: number | undefined
+  /** the largest size of a compressed file after decompression, in bytes; 256 GiB by default */
+  readonly maxBytes?: number | undefined
 }
+
+/**
+ * Files of records.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Opened<out A> extends Dataset<A, DatasetError> {
+  /** what was found in each file */
+  readonly summaries: ReadonlyArray<Summary>
+}
+
+const withDefaults = (options: Options): opening.OpenOptions => ({
+  policy: options.onBad ?? "fail",
+  isMixed: options.mixed ?? false,
+  lines: options.lines,
+  maxLineBytes: options.maxLineBytes ?? 2 ** 24,
+  maxRecords: options.maxRecords ?? 1e8,
+  maxBytes: options.maxBytes ?? 2 ** 38
+})
+
+const list = (paths: string | ReadonlyArray<string>): ReadonlyArray<string> =>
+  typeof paths === "string" ? [paths] : paths
+
+/**
+ * Opens files, checks every record, and closes the files with the scope. Each file is read once; what stays in memory are
+ * some 40 bytes a record. Records are then read from their places.
+ *
+ * Files are JSON Lines, or text with a record on each line, of any size, also compressed with gzip or zstd.
+ *
+ * ```ts
+ * const data = yield* Dataset.open("conversations.jsonl.gz")
+ * const third = yield* data.at(2)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const open = Effect.fn("Dataset.open")(
+  (
+    paths: string | ReadonlyArray<string>,
+    options: Options = {}
+  ): Effect.Effect<Opened<Record.Record>, DatasetError, FileSystem.FileSystem | Scope.Scope> =>
+    opening.open(list(paths), (value) => recognize(value, options.format), withDefaults(options))
+)
+
+/**
+ * The same for records of a form of your own.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const openWith = <A, I>(
+  schema: Schema.Schema<A, I>,
+  paths: string | ReadonlyArray<string>,
+  options: Omit<Options, "format" | "mixed"> = {}
+): Effect.Effect<Opened<A>, DatasetError, FileSystem.FileSystem | Scope.Scope> => {
+  const decode = decodeWith(schema)
+  const read = (value: unknown) =>
+    Either.all({ record: decode(value), format: Either.right(undefined), split: splitOf(value) })
+  return opening.open(list(paths), read, withDefaults(options))
+}
+
+/**
+ * The items of an array. Equal ones have the same hash.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromArray = <A>(items: ReadonlyArray<A>, options: { readonly name?: string } = {}): Dataset<A> =>
+  derive.fromItems(items, options.name ?? "the array")
+
+/**
+ * Changes each item when it is read. The name goes into the fingerprint: give another one to a function that does
+ * something else.
+ *
+ * @since 0.1.0
+ * @category mapping
+ */
+export const map: <A, E, R, B, E2, R2>(
+  dataset: Dataset<A, E, R>,
+  name: string,
+  f: (item: A, position: number) => Effect.Effect<B, E2, R2>
+) => Dataset<B, E | E2, R | R2> = derive.map
+
+/**
+ * The items at some positions, in the order of those.
+ *
+ * @since 0.1.0
+ * @category filtering
+ */
+export const select: <A, E, R>(
+  dataset: Dataset<A, E, R>,
+  positions: { readonly length: number; readonly [position: number]: number },
+  name?: string
+) => Dataset<A, E, R> = derive.select
 
 /**
  * A prompt and its completion. Records with `split: "test"` are held out from training.

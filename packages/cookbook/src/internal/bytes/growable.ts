@@ -30,3 +30,6 @@ export const float64 = (): Growable => new Growable((length) => new Float64Array
 
 /** @internal */
 export const uint32 = (): Growable => new Growable((length) => new Uint32Array(length))
+
+/** @internal */
+export const uint8 = (): Growable => new Growable((length) => new Uint8Array(length))
