@@ -1,0 +1,87 @@
+/**
+ * `npm run recipes`: runs the recipes in their short form on the embedded model, and prints a line for each, separated by
+ * tabs: `recipe NAME BEFORE AFTER LINE passed|failed`. Exits with 1 if one fails.
+ *
+ *   -- --only sft      those of a group, or one by its name
+ *   -- --full          at full length
+ */
+import * as Backend from "@effect-tinker/cookbook/Backend"
+import * as Metrics from "@effect-tinker/cookbook/Metrics"
+import * as Timings from "@effect-tinker/cookbook/Timings"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { chat } from "./recipes/chat.ts"
+import { pastTense } from "./recipes/past-tense.ts"
+import type { Outcome, Recipe } from "./recipes/recipe.ts"
+import { resume } from "./recipes/resume.ts"
+
+const recipes: ReadonlyArray<Recipe> = [chat, pastTense, resume]
+
+const data = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))
+
+const { values } = parseArgs({ options: { only: { type: "string" }, full: { type: "boolean", default: false } } })
+
+/** The embedded service with its checkpoints in a directory that is removed. */
+const ServiceLive = Layer.unwrapScoped(
+  Effect.map(
+    Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "tinker-recipes-" })),
+    (checkpoints) => Backend.layerEmbedded({ checkpoints })
+  )
+)
+
+const MainLive = Layer.mergeAll(ServiceLive, Metrics.layerSilent, Timings.layer).pipe(
+  Layer.provideMerge(NodeContext.layer)
+)
+
+const number = (value: number): string => String(Number(value.toFixed(4)))
+
+const print = ({ name }: Recipe, { after, before, line, passed }: Outcome) =>
+  Console.log(["recipe", name, number(before), number(after), line, passed ? "passed" : "failed"].join("\t"))
+
+/** What a recipe itself prints is not for this list. */
+const silent = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.console, (console) => Effect.withConsole(effect, { ...console, log: () => Effect.void }))
+
+const runRecipe = (recipe: Recipe) =>
+  recipe.run({ full: values.full, data }).pipe(
+    Effect.scoped,
+    silent,
+    Effect.catchAllCause((cause) =>
+      Effect.as(Console.error(`${recipe.name}: ${Cause.pretty(cause)}`), {
+        before: Number.NaN,
+        after: Number.NaN,
+        line: "ends without an error",
+        passed: false
+      })
+    ),
+    Effect.tap((outcome) => print(recipe, outcome)),
+    Effect.map(({ passed }) => passed)
+  )
+
+const program = Effect.gen(function* () {
+  const { only } = values
+  const chosen = recipes.filter(({ group, name }) => only === undefined || only === group || only === name)
+  if (chosen.length === 0) {
+    const known = Array.from(new Set(recipes.flatMap(({ group, name }) => [group, name])))
+    return yield* Effect.fail({ message: `there is no recipe ${only}: give one of ${known.join(", ")}` })
+  }
+  const passed = yield* Effect.forEach(chosen, runRecipe)
+  if (!passed.every(Boolean)) return yield* Effect.fail({ message: "a recipe has failed" })
+})
+
+program.pipe(
+  Effect.provide(MainLive),
+  Effect.tapErrorCause((cause) =>
+    Console.error(
+      Cause.squash(cause) instanceof Error ? Cause.pretty(cause) : (Cause.squash(cause) as { message: string }).message
+    )
+  ),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)
