@@ -53,8 +53,8 @@ export interface Options {
   readonly cycle?: DurationInput | undefined
   /** options of the service */
   readonly server?: TinkerServer.Options | undefined
-  /** options of the engine */
-  readonly engine?: Pick<TestEngine.Options, "models" | "vocabularySize"> | undefined
+  /** options of the engine; an operation that `before` fails takes no effect */
+  readonly engine?: Pick<TestEngine.Options, "models" | "vocabularySize" | "before"> | undefined
   /** where checkpoints are stored; in memory by default */
   readonly checkpoints?: Layer.Layer<CheckpointStore.CheckpointStore, never, Store.Store> | undefined
   /** whether `applied` and `deliveries` are recorded; true */
@@ -68,7 +68,10 @@ export interface Options {
  * @category models
  */
 export interface Applied {
-  /** the kind of the operation, such as `ForwardBackward`, `OptimStep`, `SaveWeights` or `Sample` */
+  /**
+   * the kind of the operation, such as `ForwardBackward`, `OptimStep`, `SaveWeights` or `Sample`; `DropGradient` where the
+   * service cleared a gradient within another operation, because a part of it had failed
+   */
   readonly type: string
   /** absent for samples */
   readonly model_id: string | undefined
@@ -168,6 +171,7 @@ const makeServer = (options: Options, start: number, record: (applied: Applied) 
       record: false,
       before: (operation) =>
         cycles.await(operation).pipe(
+          Effect.flatMap(() => options.engine?.before?.(operation) ?? Effect.void),
           Effect.flatMap(() => describeApplied(operation, start)),
           Effect.map((applied) => {
             if (applied !== undefined) record(applied)

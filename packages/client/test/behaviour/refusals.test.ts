@@ -9,8 +9,10 @@ import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import * as Simulator from "@effect-tinker/testing/Simulator"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope, TestClock } from "effect"
+import { Effect, Fiber, Layer, type Scope, TestClock } from "effect"
 import { bodyOf, failureOf } from "../utils/exits.ts"
 import { connect, json } from "../utils/services.ts"
 import { errorResponse, run, seqIds, settle } from "../utils/trainingRun.ts"
@@ -477,7 +479,12 @@ describe("the simulated service", () => {
 
 describe("a pass that is accepted and fails when it runs", () => {
   /** Runs a program against a service whose engine fails the first pass. */
-  const failingOnce = <A, E>(program: (training: TrainingClient.TrainingClient) => Effect.Effect<A, E>) =>
+  const failingOnce = <A, E>(
+    program: (training: TrainingClient.TrainingClient) => Effect.Effect<A, E>,
+    options: Pick<TestServer.Options, "clientConfig"> & {
+      readonly between?: (http: HttpClient.HttpClient) => HttpClient.HttpClient
+    } = {}
+  ) =>
     Effect.gen(function* () {
       let failed = false
       const before = ({ name }: TestEngine.Operation) => {
@@ -485,12 +492,58 @@ describe("a pass that is accepted and fails when it runs", () => {
         failed = true
         return new Engine.EngineError({ reason: "out of memory", category: "server" })
       }
-      const server = yield* TestServer.make({ engine: { before } })
+      const { between = (http) => http, ...serverOptions } = options
+      const server = yield* TestServer.make({ ...serverOptions, engine: { before } })
+      const layer = Layer.succeed(HttpClient.HttpClient, between(server.client))
       yield* Effect.gen(function* () {
         const service = yield* ServiceClient.ServiceClient
         yield* program(yield* service.createLoraTrainingClient({ base_model: TestEngine.baseModel, seed: 1 }))
-      }).pipe(Effect.scoped, Effect.provide(connect({ layer: server.layer }, { baseUrl: "http://tinker.test" })))
+      }).pipe(Effect.scoped, Effect.provide(connect({ layer }, { baseUrl: "http://tinker.test" })))
     })
+
+  it.scoped("in one of its chunks takes the next step along, so that no chunk counts twice", () =>
+    failingOnce(
+      (training) =>
+        Effect.gen(function* () {
+          const chunks = yield* training.forwardBackward([datum, datum, datum], "cross_entropy")
+          assert.deepStrictEqual(yield* tagsOf([chunks]), ["RequestFailed"])
+          const [again, step] = yield* errorsOf([yield* pass(training), yield* training.optimStep()])
+          assert.isUndefined(again)
+          assert.include(step!.message, "no step was taken: forward_backward with seq_id 1 failed")
+          assert.deepStrictEqual(yield* tagsOf([yield* pass(training), yield* training.optimStep()]), [
+            undefined,
+            undefined
+          ])
+        }),
+      { clientConfig: { fwdbwd_max_chunk_len: 1 } }
+    )
+  )
+
+  it.scoped("takes a step along that was called before the program saw it, and sent after", () =>
+    Effect.suspend(() => {
+      let isBusy = true
+      const between = (http: HttpClient.HttpClient) =>
+        HttpClient.transform(http, (sent, request) =>
+          isBusy && request.url.endsWith("/save_weights")
+            ? Effect.succeed(HttpClientResponse.fromWeb(request, new Response("busy", { status: 503 })))
+            : sent
+        )
+      return failingOnce(
+        (training) =>
+          Effect.gen(function* () {
+            const failing = yield* pass(training)
+            yield* training.saveState("held-up")
+            const step = yield* training.optimStep()
+            assert.deepStrictEqual(yield* tagsOf([failing]), ["RequestFailed"])
+            isBusy = false
+            yield* TestClock.adjust("1 minute")
+            const [error] = yield* errorsOf([step])
+            assert.include(error!.message, "no step was taken: forward_backward with seq_id 1 failed")
+          }),
+        { between }
+      )
+    })
+  )
 
   it.scoped("takes the step along that was called before the program saw it, and no other", () =>
     failingOnce((training) =>

@@ -27,6 +27,12 @@ export interface ModelLog {
   readonly submitted: Array<Submitted>
 }
 
+/** An operation that the engine failed. */
+export interface EngineFailure {
+  readonly model_id: string
+  readonly seq_id: number
+}
+
 /** Encodes a tag in tokens. */
 export const tokensOf = (tag: number) => [tag & 15, (tag >> 4) & 15, (tag >> 8) & 15]
 
@@ -106,8 +112,15 @@ const checkOperation = (submitted: Submitted, applications: number): ReadonlyArr
 }
 
 /** What is wrong with the operations that were applied to a model. */
-export const checkModel = (log: ModelLog, all: ReadonlyArray<Simulator.Applied>): ReadonlyArray<string> => {
-  const applied = all.filter(({ model_id, type }) => model_id === log.modelId && type !== "CreateModel")
+export const checkModel = (
+  log: ModelLog,
+  all: ReadonlyArray<Simulator.Applied>,
+  failures: ReadonlyArray<EngineFailure> = []
+): ReadonlyArray<string> => {
+  const failed = failures.filter(({ model_id }) => model_id === log.modelId).map(({ seq_id }) => seq_id)
+  const applied = all.filter(
+    ({ model_id, type }) => model_id === log.modelId && type !== "CreateModel" && type !== "DropGradient"
+  )
   const problems: Array<string> = [...checkOrder(applied)]
   const applications = countApplications(applied)
   // a forward pass may take the number of a chunk that was not sent
@@ -135,7 +148,9 @@ export const checkModel = (log: ModelLog, all: ReadonlyArray<Simulator.Applied>)
       const found = bySeqId.get(seqId)
       if (found === undefined) {
         if (exit !== undefined && Exit.isSuccess(exit)) report("was not applied")
-        if (isLost(submitted) && changesTraining) missing ??= submitted
+        // it failed in the engine, or as a step of which a pass did
+        const isFailed = failed.includes(seqId) || (kind === "OptimStep" && failed.length > 0)
+        if (isLost(submitted) && changesTraining && !isFailed) missing ??= submitted
         continue
       }
       const isFilled = kind === "ForwardBackward" && found.type === "Forward" && exit?._tag === "Failure"

@@ -6,12 +6,33 @@ import { countApplications, errorOf, type ModelLog, nameOf, type Submitted } fro
 interface Applied {
   readonly submitted: ReadonlyArray<Submitted>
   readonly applications: ReadonlyMap<string, number>
+  /** of the passes whose gradient an operation found: those since it was last applied, loaded over, or dropped */
+  readonly gradientAt: ReadonlyMap<string, ReadonlyMap<string, number>>
 }
 
-const timesOf = ({ applications }: Applied, operation: Submitted) => applications.get(nameOf(operation)) ?? 0
+/** An applied step, and how often each pass is in its gradient. */
+interface Step {
+  readonly applied: Applied
+  readonly index: number
+  readonly gradient: ReadonlyMap<string, number>
+}
 
-const isApplied = (applied: Applied, operation: Submitted) =>
-  operation.kind === "LoadWeights" ? operation.exit?._tag === "Success" : timesOf(applied, operation) > 0
+const isApplied = ({ applications }: Applied, operation: Submitted) =>
+  operation.kind === "LoadWeights" ? operation.exit?._tag === "Success" : (applications.get(nameOf(operation)) ?? 0) > 0
+
+/** What each step found as the gradient. */
+const gradientsOf = (applied: ReadonlyArray<Simulator.Applied>): Applied["gradientAt"] => {
+  const found = new Map<string, ReadonlyMap<string, number>>()
+  let since = 0
+  for (const [index, one] of applied.entries()) {
+    if (one.type === "OptimStep") {
+      for (const name of countApplications([one]).keys())
+        found.set(name, countApplications(applied.slice(since, index)))
+    }
+    if (["OptimStep", "LoadWeights", "DropGradient"].includes(one.type)) since = index + 1
+  }
+  return found
+}
 
 /** How many operations were submitted before the program saw a failure: its own, or that of one that names it. */
 const seenBefore = ({ submitted }: Applied, operation: Submitted): number => {
@@ -31,29 +52,34 @@ const wasNotSent = ({ exit }: Submitted) => {
     : error?._tag === "PartialGradient" || error?._tag === "ClientBroken"
 }
 
+/** Whether an operation ran, and failed. */
+const hasFailed = ({ exit }: Submitted) => exit !== undefined && errorOf(exit)?._tag === "RequestFailed"
+
 const isPass = ({ kind, requests }: Submitted) => kind === "ForwardBackward" && requests > 0
 
 /** What is wrong with the gradient of one pass, as part of the step that was applied next. */
-const checkPass = (applied: Applied, from: number, pass: number, step: number): ReadonlyArray<string> => {
+const checkPass = ({ applied, gradient, index: step }: Step, from: number, pass: number): ReadonlyArray<string> => {
   const { submitted } = applied
   const one = submitted[pass]!
-  const times = timesOf(applied, one)
+  const times = gradient.get(nameOf(one)) ?? 0
   // steps between the two that were not applied
   const between = submitted.slice(pass + 1, step)
   const unapplied = between.filter(({ kind, requests }) => kind === "OptimStep" && requests > 0)
   const passesAfter = (index: number) =>
-    submitted.slice(index + 1, step).filter((other) => isPass(other) && isApplied(applied, other))
+    submitted.slice(index + 1, step).filter((other) => isPass(other) && (gradient.get(nameOf(other)) ?? 0) > 0)
   if (times > 0 && times < one.requests) return [`applied a part of ${nameOf(one)}`]
   if (times > 0) {
     return unapplied.flatMap((other) => {
       const index = submitted.indexOf(other)
-      return wasNotSent(other) || seenBefore(applied, other) > step || passesAfter(index).length > 0
+      return wasNotSent(other) || hasFailed(other) || seenBefore(applied, other) > step || passesAfter(index).length > 0
         ? [`applied the gradient of ${nameOf(one)}, which was that of ${nameOf(other)}`]
         : []
     })
   }
   if (unapplied.length > 0) return []
   const seen = seenBefore(applied, one)
+  // a program may go on without a pass that it has seen fail
+  if (hasFailed(one)) return seen > step ? [`applied a step without the gradient of ${nameOf(one)}`] : []
   const unaware = [step, ...passesAfter(pass).map((other) => submitted.indexOf(other))].some((index) => seen > index)
   const start = submitted.slice(0, pass).findLastIndex(({ kind, requests }) => kind === "OptimStep" && requests > 0)
   const before = submitted
@@ -67,18 +93,22 @@ export const checkSteps = (
   { modelId, submitted }: ModelLog,
   all: ReadonlyArray<Simulator.Applied>
 ): ReadonlyArray<string> => {
-  const applications = countApplications(all.filter(({ model_id }) => model_id === modelId))
-  const applied: Applied = { submitted, applications }
+  const ofModel = all.filter(({ model_id }) => model_id === modelId)
+  const applied: Applied = {
+    submitted,
+    applications: countApplications(ofModel),
+    gradientAt: gradientsOf(ofModel)
+  }
   const problems: Array<string> = []
   let from = 0
   for (const [index, operation] of submitted.entries()) {
     if (operation.kind !== "OptimStep" && operation.kind !== "LoadWeights") continue
     if (!isApplied(applied, operation)) continue
     if (operation.kind === "OptimStep") {
+      const step: Step = { applied, index, gradient: applied.gradientAt.get(nameOf(operation)) ?? new Map() }
       for (let pass = from; pass < index; pass++) {
         if (!isPass(submitted[pass]!)) continue
-        const found = checkPass(applied, from, pass, index)
-        problems.push(...found.map((problem) => `${nameOf(operation)} ${problem}`))
+        problems.push(...checkPass(step, from, pass).map((problem) => `${nameOf(operation)} ${problem}`))
       }
     }
     from = index + 1

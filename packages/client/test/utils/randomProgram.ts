@@ -3,14 +3,16 @@ import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Session from "@effect-tinker/client/Session"
 import * as TinkerClient from "@effect-tinker/client/TinkerClient"
 import * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
+import * as Engine from "@effect-tinker/server/Engine"
 import * as Simulation from "@effect-tinker/testing/Simulation"
 import * as Simulator from "@effect-tinker/testing/Simulator"
+import type * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as Weather from "@effect-tinker/testing/Weather"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { Cause, Clock, Effect, Exit, Layer, Logger, LogLevel, Redacted } from "effect"
 import { PCGRandom } from "effect/Utils"
 import * as limits from "../../src/internal/limits/sessionLimits.ts"
-import { checkModel, errorOf, type ModelLog } from "./appliedOperations.ts"
+import { checkModel, type EngineFailure, errorOf, type ModelLog } from "./appliedOperations.ts"
 import { checkSteps } from "./appliedSteps.ts"
 import { trainingProgram } from "./randomTraining.ts"
 import { over } from "./services.ts"
@@ -34,7 +36,7 @@ const plan = (seed: number) => {
     turns: oneOf(["fair", "shuffled"] as const),
     server: {
       longPoll: oneOf([1000, 5000, 20_000]),
-      gapTimeout: "10 minutes",
+      gapTimeout: oneOf(["1 minutes", "10 minutes"]),
       inlineLimit: oneOf([40, 2 ** 20]),
       clientConfig: {
         fwdbwd_max_chunk_len: oneOf([1, 2, 1024]),
@@ -46,7 +48,29 @@ const plan = (seed: number) => {
     models: oneOf([1, 1, 2]),
     operations: 1 + chance.integer(4),
     // spans are slow, and few seeds need them
-    traced: chance.integer(8) === 0
+    traced: chance.integer(8) === 0,
+    // how many of the engine's passes and steps fail, of 100
+    engineFailures: oneOf([0, 0, 5, 30])
+  }
+}
+
+const failing = ["forward", "forwardBackward", "optimStep"]
+
+/** Fails passes and steps in the engine, by the server's fault or the user's, or as a bug does; and notes which. */
+const engineFailures = ({ failures, plan, seed }: Run) => {
+  const chance = new PCGRandom(seed ^ 0x5eed)
+  return ({ name }: TestEngine.Operation): Effect.Effect<void, Engine.EngineError> => {
+    const { engineFailures } = plan
+    if (engineFailures === 0 || !failing.includes(name) || chance.integer(100) >= engineFailures) return Effect.void
+    const kind = chance.integer(5)
+    const failure =
+      kind === 0
+        ? Effect.die(new Error("simulated bug of the engine"))
+        : new Engine.EngineError({ reason: "simulated failure of the engine", category: kind < 3 ? "user" : "server" })
+    return Effect.flatMap(Effect.orDie(Effect.currentSpan), ({ attributes }) => {
+      failures.push({ model_id: String(attributes.get("model_id")), seq_id: Number(attributes.get("seq_id")) })
+      return failure
+    })
   }
 }
 
@@ -97,6 +121,8 @@ interface Run {
   /** number of errors by tag */
   readonly errors: Record<string, number>
   readonly sessions: Array<Session.Service>
+  /** what failed in the engine */
+  readonly failures: Array<EngineFailure>
 }
 
 const countError = ({ errors }: Run, { _tag }: { readonly _tag: string }) => {
@@ -144,7 +170,7 @@ const runClients = (run: Run, between: (http: HttpClient.HttpClient) => HttpClie
       weather,
       cycle,
       server: server as never,
-      engine: { vocabularySize }
+      engine: { vocabularySize, before: engineFailures(run) }
     })
     const client = runClient(run, between(simulator.client))
     const left = yield* Simulation.counting((alive) =>
@@ -193,7 +219,7 @@ export const check = (
   between: (http: HttpClient.HttpClient) => HttpClient.HttpClient = (http) => http
 ): Effect.Effect<Verdict> =>
   Effect.gen(function* () {
-    const run: Run = { seed, plan: plan(seed), logs: [], problems: [], errors: {}, sessions: [] }
+    const run: Run = { seed, plan: plan(seed), logs: [], problems: [], errors: {}, sessions: [], failures: [] }
     const { errors, logs, problems } = run
     const report = yield* Simulation.run(runClients(run, between), {
       seed,
@@ -209,7 +235,7 @@ export const check = (
     }
     const { applied, deliveries, millis } = report.exit.value
     for (const log of logs) {
-      const found = [...checkModel(log, applied), ...checkSteps(log, applied)]
+      const found = [...checkModel(log, applied, run.failures), ...checkSteps(log, applied)]
       problems.push(...found.map((problem) => `${log.modelId.slice(-9)}: ${problem}`))
       for (const { exit } of log.submitted) {
         const error = exit === undefined ? undefined : errorOf(exit)

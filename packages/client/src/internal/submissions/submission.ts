@@ -1,6 +1,7 @@
 /** A place in the queue of a model, and the sequence numbers that belong to it. */
 import type * as Effect from "effect/Effect"
 import type { Place } from "./sendRequests.ts"
+import type { SeqIds } from "./seqIds.ts"
 import type { Refusal, Role } from "./steps.ts"
 
 /** An operation, or a group of them, with a place in the queue. @internal */
@@ -13,8 +14,8 @@ export interface Submission {
   requestCount: number
   /** its numbers, where they do not follow each other */
   usedSeqIds: ReadonlyArray<number> | undefined
-  /** whether the service accepted a part of its gradient */
-  hasGradient: boolean
+  /** how many requests of it that add to the gradient the service has accepted */
+  gradientRequests: number
   /** of the first request that was refused */
   refusedSeqId: number | undefined
   /** the refusal that its error names */
@@ -30,6 +31,7 @@ export interface Submission {
 /** The submissions that wait behind, and the next free number. @internal */
 export interface Numbering {
   readonly waiting: ReadonlyArray<Submission>
+  readonly seqIds: SeqIds
   nextSeqId: number
 }
 
@@ -37,6 +39,7 @@ export interface Numbering {
 const moveWaiting = (numbering: Numbering, by: number): void => {
   for (const later of numbering.waiting) later.firstSeqId += by
   numbering.nextSeqId += by
+  numbering.seqIds.moveLater(by)
 }
 
 /** Passes the unused sequence numbers of a submission to those behind it. @internal */
@@ -73,7 +76,7 @@ export const placeOf = (
   },
   release,
   note: (verdict, seqId) => {
-    if (verdict === "accepted") submission.hasGradient ||= adds
+    if (verdict === "accepted" && adds) submission.gradientRequests++
     if (verdict === "refused" || verdict === "unsent") submission.refusedSeqId ??= seqId
   }
 })

@@ -186,9 +186,9 @@ const submitInStep = <B, E>(state: State, submission: Submission, submit: Submit
       Effect.sync(() => {
         if (Exit.isSuccess(exit)) return steps.noteAccepted(submission.role)
         if (breakage.isBroken) return
-        const { firstSeqId, hasGradient, method, refusedSeqId, role } = submission
+        const { firstSeqId, gradientRequests, method, refusedSeqId, role } = submission
         const failed = { operation: method, seqId: refusedSeqId ?? firstSeqId, cause: Cause.squash(exit.cause) }
-        submission.refusal = steps.noteFailed(role, failed, hasGradient)
+        submission.refusal = steps.noteFailed(role, failed, gradientRequests > 0)
       })
     )
   })
@@ -210,7 +210,7 @@ const enqueue = <B, E>(
     firstSeqId: state.nextSeqId,
     requestCount: reservation.requestCount,
     usedSeqIds: undefined,
-    hasGradient: false,
+    gradientRequests: 0,
     refusedSeqId: undefined,
     refusal: undefined,
     isSeen: false,
@@ -232,12 +232,13 @@ const enqueue = <B, E>(
 }
 
 /** The program has seen that a submission failed: what it calls from now on, it calls knowing that. */
-const noteSeen = ({ seqIds, steps }: State, submission: Submission): void => {
+const noteSeen = ({ nextSeqId, seqIds, steps }: State, submission: Submission): void => {
   if (submission.refusal !== undefined) steps.noteSeen(submission.refusal)
-  // accepted passes that failed later: our service takes no step behind them until they are named
-  if (!submission.hasGradient || submission.refusedSeqId !== undefined || submission.isSeen) return
+  // An accepted pass that failed later: our service takes no step behind it until it is named, which what was called
+  // before must not do. Of several chunks, some may have been added: no step may be taken with those.
+  if (submission.gradientRequests !== 1 || submission.refusedSeqId !== undefined || submission.isSeen) return
   submission.isSeen = true
-  for (const seqId of seqIdsOf(submission)) seqIds.noteRefused(seqId)
+  for (const seqId of seqIdsOf(submission)) seqIds.noteRefused(seqId, nextSeqId)
 }
 
 /** Reserves a place in the queue, and returns the future. Uninterruptible, so that no place is left without a future. */

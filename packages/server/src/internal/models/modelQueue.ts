@@ -17,6 +17,8 @@ export interface Submission {
   readonly work: (seqId: number) => Effect.Effect<outcomes.Outcome>
   /** gives back what `check` took: after the work, or when it will never run */
   readonly release?: ((seqId: number) => Effect.Effect<void>) | undefined
+  /** it will never run, while later operations may */
+  readonly onLost?: ((seqId: number, reason: string) => void) | undefined
 }
 
 /** @internal */
@@ -30,6 +32,8 @@ export interface Options {
   readonly maxAhead: number
   /** names the model in error messages */
   readonly name: string
+  /** the wait for this `seq_id` has ended; runs before `onLost` of the operations behind it */
+  readonly onMissing?: ((seqId: number, reason: string) => void) | undefined
 }
 
 /** What a `seq_id` was used for, so that a repeated request gets the same response. */
@@ -42,6 +46,7 @@ interface QueuedOperation {
   readonly entry: futures.Entry
   readonly work: Effect.Effect<outcomes.Outcome>
   readonly release?: Effect.Effect<void> | undefined
+  readonly onLost?: ((reason: string) => void) | undefined
 }
 
 /** The end of a queue: no later operation runs. */
@@ -174,7 +179,7 @@ export class ModelQueue {
   private enqueue(
     number: number,
     requested: number | undefined,
-    { check, entry: makeEntry, fingerprint, release, work }: Submission
+    { check, entry: makeEntry, fingerprint, onLost, release, work }: Submission
   ): Effect.Effect<futures.Receipt, responses.OperationRejection> {
     const before = this.lookUp(number, fingerprint)
     if (before !== undefined) return isRejection(before) ? Effect.fail(before) : Effect.succeed(before)
@@ -184,7 +189,12 @@ export class ModelQueue {
       return Effect.flatMap(consumed, () => Effect.fail(rejection))
     }
     const entry = makeEntry(number)
-    const operation = { entry, work: work(number), release: release?.(number) }
+    const operation = {
+      entry,
+      work: work(number),
+      release: release?.(number),
+      onLost: (reason: string) => onLost?.(number, reason)
+    }
     return Effect.as(this.take(number, { fingerprint, response: entry.receipt }, operation), entry.receipt)
   }
 
@@ -307,8 +317,15 @@ export class ModelQueue {
       this.next = this.highest + 1
       const seconds = Duration.toSeconds(gapTimeout)
       const reason = `${name}: seq_id ${missing} did not arrive within ${seconds} s, so nothing after it can run`
+      this.noteLost(missing, reason)
       return Effect.flatMap(this.failQueued(outcomes.failed(reason, "user")), () => this.advance)
     }).pipe(Effect.uninterruptible, Effect.delay(gapTimeout))
+  }
+
+  /** Reports what will not run, in order. */
+  private noteLost(missing: number, reason: string): void {
+    this.options.onMissing?.(missing, reason)
+    for (const seqId of Array.from(this.queued.keys()).sort((a, b) => a - b)) this.queued.get(seqId)?.onLost?.(reason)
   }
 
   private failQueued(outcome: outcomes.Failed): Effect.Effect<void> {

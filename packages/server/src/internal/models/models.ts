@@ -59,6 +59,7 @@ export class Models {
   add(config: ModelConfig, resources: Scope.CloseableScope, now: number): ModelRecord {
     const { futures, settings } = this.environment
     const { base, id, lora_config, session, user_metadata } = config
+    const failedPasses = new FailedPasses()
     const record: ModelRecord = {
       id,
       session,
@@ -73,10 +74,11 @@ export class Models {
         futures,
         gapTimeout: settings.gapTimeout,
         maxAhead: settings.maxPending,
-        name: `model ${id}`
+        name: `model ${id}`,
+        onMissing: (seqId, reason) => failedPasses.noteMissing(seqId, reason)
       }),
       names: new Map(),
-      failedPasses: new FailedPasses(),
+      failedPasses,
       state: { _tag: "Waiting" }
     }
     session.queues.add(record.queue)

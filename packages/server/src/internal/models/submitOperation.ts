@@ -29,6 +29,8 @@ export interface Operation {
   readonly run: (model: Engine.EngineModel, seqId: number) => Effect.Effect<outcomes.Done, outcomes.Failure>
   /** gives back what `check` took, whether or not the operation ran */
   readonly release?: ((seqId: number) => Effect.Effect<void>) | undefined
+  /** it was accepted, and will never run, while later operations may */
+  readonly onLost?: ((seqId: number, reason: string) => void) | undefined
 }
 
 // the largest signed 32-bit integer
@@ -49,7 +51,7 @@ export const submitOperation = Effect.fnUntraced(function* (
   record: ModelRecord,
   operation: Operation
 ): Effect.fn.Return<futures.Receipt, responses.OperationRejection> {
-  const { check, identity, release, seqId, type, validate } = operation
+  const { check, identity, onLost, release, seqId, type, validate } = operation
   if (seqId !== undefined && !isSeqId(seqId)) {
     return yield* responses.badRequest(`seq_id is ${seqId}; the first after create_model is 1`)
   }
@@ -81,6 +83,7 @@ export const submitOperation = Effect.fnUntraced(function* (
     fingerprint: hash,
     check,
     release,
+    onLost,
     entry: (number) => addFuture(models, record, type, number, bytes),
     work: (number) => outcomes.runOperation(type, parent, attributes(number), runOnModel(record, operation, number))
   })

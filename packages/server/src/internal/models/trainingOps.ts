@@ -98,8 +98,11 @@ const passOperation = (
     run: (model, seqId) => {
       const pass = model[method](toPassOptions(input, data ?? input.data))
       const finished = finishPass(environment, record, pass, tokensOf(input.data))
-      return method === "forward" ? finished : record.failedPasses.watch(seqId, finished)
-    }
+      return method === "forward" ? finished : record.failedPasses.watch(model, seqId, finished)
+    },
+    ...(method === "forward"
+      ? {}
+      : { onLost: (seqId: number, reason: string) => record.failedPasses.noteFailed(seqId, reason) })
   }
 }
 
@@ -174,11 +177,12 @@ export const optimStep = (
         type: "OptimStep",
         seqId: request.seq_id,
         identity: request.adam_params,
-        run: (model) =>
-          record.failedPasses.guard(model, model.optimStep(request.adam_params)).pipe(
+        run: (model, seqId) =>
+          record.failedPasses.guard(model, seqId, model.optimStep(request.adam_params)).pipe(
             Effect.tap(() => runRecords.addStep(environment, record)),
             Effect.map(stepResult)
-          )
+          ),
+        onLost: (seqId) => record.failedPasses.noteStepFailed(seqId)
       }
     : {
         type: "OptimStep",

@@ -9,6 +9,8 @@ const spanPrefix = "tinker.server."
 // a save reads the adapter and the optimizer, and one of them is enough; a sampler is created for a sample
 const ignored: ReadonlyArray<string> = ["optimizer", "createSampler"]
 
+const training: ReadonlyArray<string> = ["ForwardBackward", "OptimStep"]
+
 /** The operation of the service behind one of the engine, unless it is a part of another. @internal */
 export const describeApplied = Effect.fnUntraced(function* (
   { input, name }: { readonly name: string; readonly input: unknown },
@@ -17,10 +19,12 @@ export const describeApplied = Effect.fnUntraced(function* (
   if (ignored.includes(name)) return undefined
   const span = Option.getOrUndefined(yield* Effect.option(Effect.currentSpan))
   const type = span?.name.startsWith(spanPrefix) ? span.name.slice(spanPrefix.length) : name
+  // a gradient is dropped by loading what the model has
+  if (training.includes(type) && name === "adapter") return undefined
   // a model that is created from a checkpoint takes effect when that is loaded
   if (name === "createModel" && type !== "CreateModel") return undefined
   return {
-    type,
+    type: training.includes(type) && name === "load" ? "DropGradient" : type,
     model_id: textAttribute(span, "model_id"),
     sampling_session_id: textAttribute(span, "sampling_session_id"),
     seq_id: Number(span?.attributes.get("seq_id") ?? 0),
