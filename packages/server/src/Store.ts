@@ -74,10 +74,12 @@ export const makeMemory = (
   options: {
     /** how long a commit takes; none by default */
     readonly commitDelay?: DurationInput | undefined
+    /** how many rows of each kind are kept of each user, besides those that are still needed; 10,000 by default */
+    readonly maxRows?: number | undefined
   } = {}
 ): Effect.Effect<MemoryDatabase> =>
   Effect.sync(() => {
-    const state = memory.makeState()
+    const state = memory.makeState(options.maxRows)
     const delay = options.commitDelay === undefined ? undefined : Duration.decode(options.commitDelay)
     const kills = new Set<() => void>()
     const layer = Layer.scoped(

@@ -2,7 +2,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Backend, Filter, Locks } from "./backend.ts"
-import { History } from "./history.ts"
+import { History, maxRowsByDefault } from "./history.ts"
 import type { SessionRow } from "./model.ts"
 import type { Mutation } from "./mutations.ts"
 import * as tables from "./tables.ts"
@@ -13,10 +13,17 @@ export interface MemoryState {
   readonly tables: Map<string, Map<string, AnyRow>>
   readonly histories: Map<string, History>
   readonly locks: Set<string>
+  /** of each table and owner */
+  readonly maxRows: number
 }
 
 /** @internal */
-export const makeState = (): MemoryState => ({ tables: new Map(), histories: new Map(), locks: new Set() })
+export const makeState = (maxRows = maxRowsByDefault): MemoryState => ({
+  tables: new Map(),
+  histories: new Map(),
+  locks: new Set(),
+  maxRows
+})
 
 const entryOf = <A>(entries: Map<string, A>, name: string, make: () => A): A => {
   const before = entries.get(name)
@@ -34,7 +41,7 @@ const bound = (state: MemoryState, table: Table<AnyRow>, key: string, row: AnyRo
   if (isDisposable === undefined) return
   const rows = rowsOf(state, table.name)
   const sessions = rowsOf(state, tables.sessions.name) as Map<string, AnyRow & SessionRow>
-  const history = entryOf(state.histories, table.name, () => new History())
+  const history = entryOf(state.histories, table.name, () => new History(state.maxRows))
   const dropped = history.add(String(row["owner"] ?? ""), key, (other) => {
     const found = rows.get(other)
     return found === undefined || isDisposable(found, (session) => sessions.get(session)?.status.type === "active")

@@ -2,11 +2,14 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as Training from "@effect-tinker/api/Training"
 import type { PassOptions } from "@effect-tinker/server/Engine"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as TestClock from "effect/TestClock"
+import * as responses from "../../../src/internal/util/responses.ts"
 import * as client from "../../utils/client.ts"
+import * as queues from "../../utils/modelQueue.ts"
 
 const { createModel, createSession, forwardBackward, ok, optimStep, post, result, run } = client
 
@@ -195,6 +198,209 @@ describe("the queue of a model", () => {
         assert.strictEqual((yield* ok(forwardBackward(model))).request_id, `${model}:6`)
       }).pipe(Effect.provide(layer))
       assert.strictEqual(client.names(yield* engine.operations)[1], "forwardBackward")
+    })
+  )
+})
+
+describe("a queue alone", () => {
+  it.scoped("gives a repeated operation its first receipt, and another one under its number a conflict", () =>
+    Effect.gen(function* () {
+      const { queue, ran, settle, submit } = yield* queues.make()
+      const first = yield* submit(0)
+      assert.strictEqual(first.id, "0")
+      assert.strictEqual(yield* submit(0), first)
+      assert.strictEqual(yield* queue.find(0, "f0"), first)
+      assert.strictEqual(yield* queue.find(1, "f1"), undefined)
+      const conflict = "ConflictResponse: model m: seq_id 0 was used for another request"
+      assert.strictEqual(yield* queues.rejectionOf(submit(0, { fingerprint: "x" })), conflict)
+      assert.strictEqual(yield* queues.rejectionOf(queue.find(0, "x")), conflict)
+      assert.strictEqual((yield* submit(undefined)).id, "1")
+      yield* settle
+      assert.deepStrictEqual(ran, [0, 1])
+    })
+  )
+
+  it.scoped("says what it waits for and how far it came", () =>
+    Effect.gen(function* () {
+      const { queue, settle, submit } = yield* queues.make({ maxAhead: 10 })
+      const seen = () => [queue.isBusy, queue.missing, queue.isAwaited(0), queue.isAwaited(1), queue.isAhead(1)]
+      assert.deepStrictEqual(seen(), [false, undefined, false, false, false])
+      assert.isFalse(queue.isAhead(undefined))
+      const gate = yield* Deferred.make<void>()
+      yield* submit(0, { gate })
+      yield* settle
+      assert.deepStrictEqual(seen(), [true, undefined, false, false, false])
+      yield* submit(2)
+      assert.deepStrictEqual(seen(), [true, undefined, false, true, true])
+      assert.isFalse(queue.isAhead(2))
+      assert.isFalse(queue.isAwaited(undefined))
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.deepStrictEqual(seen(), [true, 1, false, true, true])
+      yield* submit(1)
+      yield* settle
+      assert.deepStrictEqual(seen(), [false, undefined, false, false, true])
+      assert.strictEqual(queue.tooFarAhead(undefined), undefined)
+      assert.strictEqual(queue.tooFarAhead(13), undefined)
+      assert.strictEqual(
+        queue.tooFarAhead(14)?.detail,
+        "model m: seq_id 14 is more than 10 ahead of 3, which runs next"
+      )
+    })
+  )
+
+  it.scoped("runs nothing past a number that was refused, and takes the number of a rejected operation", () =>
+    Effect.gen(function* () {
+      const { outcomeOf, queue, ran, released, settle, submit } = yield* queues.make({ maxAhead: 10 })
+      const no = responses.badRequest("no")
+      const seen: Array<number> = []
+      const check = (seqId: number) => {
+        seen.push(seqId)
+        return no
+      }
+      assert.strictEqual(yield* queues.rejectionOf(submit(0, { check })), "BadRequestResponse: no")
+      // the same request is rejected alike, without a further check
+      assert.strictEqual(yield* queues.rejectionOf(submit(0, { check })), "BadRequestResponse: no")
+      assert.deepStrictEqual(seen, [0])
+      // one without a number leaves the next number free
+      assert.strictEqual(yield* queues.rejectionOf(submit(undefined, { check })), "BadRequestResponse: no")
+      assert.deepStrictEqual(seen, [0, 1])
+      assert.strictEqual((yield* submit(1)).id, "1")
+      yield* settle
+      assert.deepStrictEqual([ran, released], [[1], [1]])
+      // what was not taken is not given back, and a number too far ahead is not used up
+      yield* queue.consumeSeqId(13, "f13", no)
+      assert.strictEqual(yield* queue.find(13, "f13"), undefined)
+      yield* queue.consumeSeqId(12, "f12", no)
+      assert.strictEqual(yield* queues.rejectionOf(queue.find(12, "f12")), "BadRequestResponse: no")
+      // a number that is used stays as it is
+      yield* queue.consumeSeqId(1, "f1", no)
+      assert.strictEqual((yield* submit(1)).id, "1")
+      assert.strictEqual((yield* outcomeOf(1))?._tag, "Done")
+    })
+  )
+
+  it.scoped("fails what is behind a gap after its timeout, and goes on behind it", () =>
+    Effect.gen(function* () {
+      const { outcomeOf, queue, ran, released, settle, submit } = yield* queues.make()
+      yield* submit(0)
+      yield* submit(2)
+      yield* submit(3)
+      yield* queue.consumeSeqId(4, "f4", responses.badRequest("no"))
+      yield* TestClock.adjust("59999 millis")
+      assert.strictEqual(yield* outcomeOf(2), undefined)
+      yield* TestClock.adjust("1 millis")
+      const reason = "model m: seq_id 1 did not arrive within 60 s, so nothing after it can run"
+      for (const id of [2, 3]) {
+        assert.deepStrictEqual(yield* outcomeOf(id), { _tag: "Failed", error: reason, category: "user" })
+      }
+      assert.deepStrictEqual([ran, released], [[0], [0, 2, 3]])
+      assert.deepStrictEqual([queue.isBusy, queue.missing], [false, undefined])
+      assert.strictEqual(
+        yield* queues.rejectionOf(submit(1)),
+        "ConflictResponse: model m: seq_id 1 came too late, the wait for it has ended"
+      )
+      assert.strictEqual((yield* submit(undefined)).id, "5")
+      yield* settle
+      assert.deepStrictEqual(ran, [0, 5])
+      // a second gap has a timeout of its own
+      yield* submit(7)
+      yield* TestClock.adjust("30 seconds")
+      yield* submit(8)
+      yield* TestClock.adjust("29 seconds")
+      assert.strictEqual(yield* outcomeOf(7), undefined)
+      yield* TestClock.adjust("1 seconds")
+      assert.strictEqual((yield* outcomeOf(7))?._tag, "Failed")
+      assert.strictEqual((yield* outcomeOf(8))?._tag, "Failed")
+      // no gap, no timeout
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual((yield* submit(undefined)).id, "9")
+      yield* settle
+      assert.deepStrictEqual(ran, [0, 5, 9])
+    })
+  )
+
+  it.scoped("runs the last operation once, behind those that had arrived, and fails those that arrive later", () =>
+    Effect.gen(function* () {
+      const { close, outcomeOf, queue, ran, released, settle, submit } = yield* queues.make()
+      const gate = yield* Deferred.make<void>()
+      yield* submit(0, { gate })
+      yield* submit(2)
+      yield* settle
+      assert.isFalse(queue.isClosedTo(9))
+      const last = yield* close
+      assert.strictEqual(yield* close, last)
+      assert.deepStrictEqual(
+        [undefined, 1, 2, 3].map((seqId) => queue.isClosedTo(seqId)),
+        [true, false, false, true]
+      )
+      // it comes later, and is not checked
+      const check = () => responses.badRequest("no")
+      assert.strictEqual((yield* submit(3, { check })).id, "3")
+      const unloaded = { _tag: "Failed", error: "it was unloaded", category: "user" } as const
+      assert.deepStrictEqual(yield* outcomeOf(3), unloaded)
+      yield* queue.consumeSeqId(4, "f4", responses.badRequest("no"))
+      yield* submit(1)
+      assert.strictEqual(yield* outcomeOf("last"), undefined)
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.deepStrictEqual(ran, [0, 1, 2, "last"])
+      assert.isFalse(queue.isBusy)
+      assert.strictEqual((yield* outcomeOf("last"))?._tag, "Done")
+      assert.strictEqual((yield* submit(undefined)).id, "5")
+      assert.deepStrictEqual(yield* outcomeOf(5), unloaded)
+      assert.deepStrictEqual(ran, [0, 1, 2, "last"])
+      assert.sameMembers(released, [0, 1, 2])
+    })
+  )
+
+  it.scoped("runs the last operation when the gap before it ends", () =>
+    Effect.gen(function* () {
+      const { close, outcomeOf, ran, submit } = yield* queues.make()
+      yield* submit(1)
+      yield* close
+      yield* TestClock.adjust("60 seconds")
+      assert.strictEqual((yield* outcomeOf(1))?._tag, "Failed")
+      assert.strictEqual((yield* outcomeOf("last"))?._tag, "Done")
+      assert.deepStrictEqual(ran, ["last"])
+    })
+  )
+
+  it.scoped("that has ended fails what is queued, and rejects everything later with the reason", () =>
+    Effect.gen(function* () {
+      const { close, outcomeOf, queue, ran, released, settle, submit } = yield* queues.make()
+      yield* submit(0)
+      yield* settle
+      yield* submit(2)
+      yield* close
+      yield* queue.end("the session has ended")
+      const failed = { _tag: "Failed", error: "the session has ended", category: "server" } as const
+      for (const id of [2, "last"]) assert.deepStrictEqual(yield* outcomeOf(id), failed)
+      assert.sameMembers(released, [0, 2])
+      const gone = "NotFoundResponse: the session has ended"
+      for (const later of [submit(0), submit(1), submit(undefined), close, queue.find(2, "f2")]) {
+        assert.strictEqual(yield* queues.rejectionOf(Effect.asVoid(later as Effect.Effect<unknown, never>)), gone)
+      }
+      yield* queue.consumeSeqId(1, "f1", responses.badRequest("no"))
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(ran, [0])
+      assert.isFalse(queue.isBusy)
+    })
+  )
+
+  it.scoped("remembers 4000 numbers that were used", () =>
+    Effect.gen(function* () {
+      const { queue, settle, submit } = yield* queues.make()
+      for (let seqId = 0; seqId <= 4000; seqId++) {
+        yield* submit(seqId)
+        if (seqId % 500 === 0) yield* settle
+      }
+      yield* settle
+      assert.strictEqual((yield* queue.find(1, "f1"))?.id, "1")
+      assert.strictEqual(
+        yield* queues.rejectionOf(queue.find(0, "f0")),
+        "ConflictResponse: model m: seq_id 0 came too late, the wait for it has ended"
+      )
     })
   )
 })
