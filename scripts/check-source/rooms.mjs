@@ -203,7 +203,11 @@ export const allowedRooms = {
     run: ["effect", "metrics"],
     supervised: ["metrics", "Cost", "LearningRate", "Metrics", "Nll", "RunDirectory"],
     records: ["effect", "Message", "Record"],
-    dataset: ["bytes", "records"]
+    dataset: ["bytes", "records"],
+    formats: ["effect", "Message"],
+    examples: ["formats"],
+    responses: ["formats", "Message"],
+    renderers: ["formats", "responses"]
   },
   cli: {
     effect: [],
