@@ -42,11 +42,13 @@ export const allowedRooms = {
   },
   tokenizers: {
     json: [],
-    chat: [],
+    python: ["json"],
+    jinja: ["python"],
+    chat: ["json", "python", "jinja"],
     hash: [],
     util: [],
     hub: ["hash", "util"],
-    tokenizer: ["chat", "util"],
+    tokenizer: ["python", "chat", "util"],
     models: ["hub", "tokenizer"]
   },
   client: {

@@ -9,12 +9,12 @@ import type * as Either from "effect/Either"
 import type { JsonError, ParseOptions, Value } from "./internal/json/parse.ts"
 import * as parsing from "./internal/json/parse.ts"
 import { Numeral } from "./internal/json/numbers.ts"
-import * as printing from "./internal/json/stringify.ts"
+import * as printing from "./internal/chat/stringify.ts"
 
 export { keys, order } from "./internal/json/keys.ts"
 export { Numeral } from "./internal/json/numbers.ts"
 export { JsonError, type ParseOptions, type Value } from "./internal/json/parse.ts"
-export type { StringifyOptions } from "./internal/json/stringify.ts"
+export type { StringifyOptions } from "./internal/chat/stringify.ts"
 
 /**
  * Parses a text as Python's `json.loads` does. A number is a JavaScript number if that is the same number and is printed
@@ -31,8 +31,8 @@ export const parse = (text: string, options?: ParseOptions): Either.Either<Value
  * The text of a value as Python's `json.dumps(value, ensure_ascii=False)` prints it. Keys whose value is `undefined` are
  * left out; a `bigint` is an integer.
  *
- * @throws `TypeError` when the value is not one of JSON, nests deeper than 500 levels, or has a number beyond 2^53 that
- * may have lost digits
+ * @throws when the value is not one of JSON, nests deeper than 100 levels, contains itself, or has a number beyond 2^53
+ * that may have lost digits
  * @since 0.1.0
  * @category conversions
  */

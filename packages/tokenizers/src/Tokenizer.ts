@@ -15,8 +15,10 @@ export {
   ChatTemplateError,
   type EncodeOptions,
   type Message,
+  type RenderedChat,
   type Service,
   type Source,
+  type Span,
   type SpecialToken,
   TokenizerError
 } from "./internal/tokenizer/model.ts"

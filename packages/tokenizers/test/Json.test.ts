@@ -57,8 +57,8 @@ describe("Json", () => {
 
   it("reads any JSON as JSON.parse does, up to the form of numbers and the order of keys", () => {
     const numbersOf = (value: unknown): unknown =>
-      value instanceof Json.Numeral
-        ? value.toNumber()
+      Json.toNumber(value) !== undefined
+        ? Json.toNumber(value)! + 0
         : Array.isArray(value)
           ? value.map(numbersOf)
           : typeof value === "object" && value !== null
@@ -66,7 +66,7 @@ describe("Json", () => {
             : value
     FastCheck.assert(
       FastCheck.property(FastCheck.json({ depthSize: "medium" }), (text) => {
-        assert.deepStrictEqual(numbersOf(parse(text)), numbersOf(JSON.parse(text.replaceAll(/-0(?![.\d])/g, "0"))))
+        assert.deepStrictEqual(numbersOf(parse(text)), numbersOf(JSON.parse(text)))
       })
     )
   })
@@ -106,13 +106,13 @@ describe("Json", () => {
     assert.match(reasonOf("[".repeat(1_000_000), { maxDepth: 1e9 }), /deeper than 500 levels/)
     const circular: Array<unknown> = []
     circular.push(circular)
-    assert.throws(() => Json.stringify(circular), /contains itself/)
+    assert.throws(() => Json.stringify(circular), /nests deeper than 100 levels/)
   })
 
   it("refuses to print what may have lost digits or is not JSON", () => {
     assert.throws(() => Json.stringify({ id: 2 ** 60 }), /may have lost digits/)
     assert.strictEqual(Json.stringify({ id: 2n ** 60n }), '{"id": 1152921504606846976}')
-    assert.throws(() => Json.stringify([() => 1]), /a function is not a value of JSON/)
+    assert.throws(() => Json.stringify([() => 1]), /got function at the value\[0\], which JSON does not have/)
     assert.throws(() => JSON.stringify(parse("[9007199254740993]")), /use Json.stringify/)
     assert.strictEqual(JSON.stringify(parse("[1.0, 1e-07]")), "[1,1e-7]")
   })

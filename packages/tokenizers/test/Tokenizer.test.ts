@@ -32,6 +32,8 @@ const tokenizer = {
   model: { type: "WordLevel", vocab: { unknown: 0, hello: 1, world: 2, "<s>": 3, "</s>": 4 }, unk_token: "unknown" }
 }
 
+const hello: ReadonlyArray<Tokenizer.Message> = [{ role: "user", content: "hello" }]
+
 const files = (contents: { readonly [name: string]: unknown }) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -112,13 +114,13 @@ describe("Tokenizer", () => {
         }
       })
       assert.deepStrictEqual(Object.keys(chatTemplates), ["default", "tool_use", "rag"])
-      assert.strictEqual(yield* applyChatTemplate([]), "plain true")
-      assert.strictEqual(yield* applyChatTemplate([], { tools: [{}] }), "with 1")
+      assert.strictEqual(yield* applyChatTemplate(hello), "plain True")
+      assert.strictEqual(yield* applyChatTemplate(hello, { tools: [{}] }), "with 1")
       assert.strictEqual(
-        yield* applyChatTemplate([], { template: "rag", documents: [{ title: "t" }], variables: { mood: "m" } }),
-        "docs t m false"
+        yield* applyChatTemplate(hello, { template: "rag", documents: [{ title: "t" }], variables: { mood: "m" } }),
+        "docs t m False"
       )
-      assert.strictEqual(yield* applyChatTemplate([], { template: "its own text" }), "its own text")
+      assert.strictEqual(yield* applyChatTemplate(hello, { template: "its own text" }), "its own text")
     })
   )
 
@@ -128,7 +130,7 @@ describe("Tokenizer", () => {
       const { applyChatTemplate } = yield* Tokenizer.make({ tokenizer })
       const template = "{{ strftime_now('%d %b %Y, %A %-d %B %H:%M:%S %I%p %j %y %% %e %F %T %Q') }}"
       assert.strictEqual(
-        yield* applyChatTemplate([], { template }),
+        yield* applyChatTemplate(hello, { template }),
         "03 Feb 2026, Tuesday 3 February 04:05:06 04AM 034 26 %  3 2026-02-03 04:05:06 %Q"
       )
       assert.strictEqual(strftime(new Date(2024, 11, 31, 12), "%j %I %p %-I"), "366 12 PM 12")
@@ -146,7 +148,7 @@ describe("Tokenizer", () => {
         yield* reason({ template: "{{ raise_exception('roles must alternate') }}" }),
         "the chat template rejected the messages: roles must alternate"
       )
-      assert.strictEqual((yield* Effect.flip(encodeChat([])))._tag, "ChatTemplateError")
+      assert.strictEqual((yield* Effect.flip(encodeChat(hello)))._tag, "ChatTemplateError")
     })
   )
 

@@ -1,42 +1,65 @@
-/** Jinja chat templates, run so that they read the time from the Clock. */
-import * as jinja from "@huggingface/jinja"
+/** Chat templates: parsed once, rendered with messages and variables. */
+import { globals } from "../jinja/globals.ts"
+import { parse as parseTemplate } from "../jinja/parser.ts"
+import { render } from "../jinja/render.ts"
+import { Scope } from "../jinja/scope.ts"
+import { fail, startMeter } from "../python/failure.ts"
+import { origin, Str } from "../python/text.ts"
+import { None, type Value } from "../python/values.ts"
+import { convert, convertMessage } from "./convert.ts"
 import { strftime } from "./strftime.ts"
 
-/** Renders a template with variables; `now` is the time in milliseconds since the epoch. @internal */
-export type Template = (now: number, variables: { readonly [name: string]: unknown }) => string
-
-const range = (...args: ReadonlyArray<unknown>): ReadonlyArray<number> => {
-  const numbers = args.filter((arg) => typeof arg === "number")
-  const [start, stop, step] = numbers.length === 1 ? [0, numbers[0]!, 1] : [numbers[0]!, numbers[1]!, numbers[2] ?? 1]
-  return Array.from({ length: Math.max(0, Math.ceil((stop - start) / step)) }, (_, i) => start + i * step)
+/** What a template is rendered with. @internal */
+export interface Input {
+  readonly messages: ReadonlyArray<object>
+  readonly tools: ReadonlyArray<unknown> | undefined
+  readonly documents: ReadonlyArray<unknown> | undefined
+  readonly addGenerationPrompt: boolean
+  /** special tokens, which are the template's own text */
+  readonly tokens: { readonly [name: string]: string }
+  /** further variables, which are data */
+  readonly variables: { readonly [name: string]: unknown }
 }
 
-const globals: { readonly [name: string]: unknown } = {
-  true: true,
-  false: false,
-  none: null,
-  True: true,
-  False: false,
-  None: null,
-  range,
-  raise_exception: (message: string) => {
-    throw new Error(message)
+/** Renders a template; `now` is the time in milliseconds since the epoch. @internal */
+export type Template = (now: number, input: Input) => Str
+
+const dicts = (name: string, values: ReadonlyArray<unknown> | undefined): Value =>
+  values === undefined
+    ? None
+    : values.map((value, i) =>
+        typeof value === "object" && value !== null && !Array.isArray(value)
+          ? convert(value, `${name}[${i}]`, origin.data)
+          : fail(`got ${name}[${i}] that is not an object`)
+      )
+
+const scopeOf = (now: number, input: Input): Scope => {
+  const scope = new Scope()
+  const set = (name: string, value: Value) => scope.set(name, value)
+  for (const [name, value] of globals((format) => strftime(new Date(now), format))) set(name, value)
+  for (const [name, text] of Object.entries(input.tokens)) set(name, new Str(text))
+  if (input.messages.length === 0) fail("got no messages: give at least one")
+  const messages = input.messages.map((message, i) => convertMessage(message, `messages[${i}]`))
+  set("messages", messages)
+  set("tools", dicts("tools", input.tools))
+  set("documents", dicts("documents", input.documents))
+  set("add_generation_prompt", input.addGenerationPrompt)
+  for (const [name, value] of Object.entries(input.variables)) {
+    if (value !== undefined) set(name, convert(value, name, origin.data))
   }
+  return new Scope(scope)
 }
 
 /**
- * Parses a template. The library's own `Template` always reads the time of the machine and does not let a caller replace
- * its globals.
+ * Parses a template.
  *
  * @throws when the template is invalid; the returned function throws when the template rejects its variables.
  * @internal
  */
 export const parse = (text: string): Template => {
-  const program = jinja.parse(jinja.tokenize(text, { lstrip_blocks: true, trim_blocks: true }))
-  return (now, variables) => {
-    const environment = new jinja.Environment()
-    const all = { ...globals, strftime_now: (format: string) => strftime(new Date(now), format), ...variables }
-    for (const [name, value] of Object.entries(all)) environment.set(name, value)
-    return String(new jinja.Interpreter(environment).run(program).value)
+  const body = parseTemplate(text)
+  return (now, input) => {
+    startMeter()
+    return render(body, scopeOf(now, input))
   }
 }

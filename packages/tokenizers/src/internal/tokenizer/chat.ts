@@ -2,8 +2,9 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as template from "../chat/template.ts"
+import type { Str } from "../python/text.ts"
 import { messageOf } from "../util/causes.ts"
-import { ChatTemplateError, type ChatOptions, type Message, type Service } from "./model.ts"
+import { ChatTemplateError, type ChatOptions, type Message } from "./model.ts"
 
 type Templates = { readonly [name: string]: string }
 
@@ -16,29 +17,33 @@ const selectTemplate = (templates: Templates, { template, tools }: ChatOptions):
 const parse = (text: string): Effect.Effect<template.Template, ChatTemplateError> =>
   Effect.try({
     try: () => template.parse(text),
-    catch: (cause) => new ChatTemplateError({ reason: `cannot be parsed: ${messageOf(cause)}`, cause })
+    catch: (cause) => new ChatTemplateError({ reason: `cannot be parsed: ${reasonOf(cause)}`, cause })
   })
 
-const variablesOf = (
+/** A reason may quote the messages: it is cut, and without characters that a terminal would act on. */
+const reasonOf = (cause: unknown): string =>
+  messageOf(cause)
+    .slice(0, 1000)
+    .replace(/[\p{Cc}\p{Cs}]/gu, " ")
+
+const inputOf = (
   tokens: { readonly [name: string]: string },
   messages: ReadonlyArray<Message>,
   options: ChatOptions
-) => ({
-  tools: null,
-  documents: null,
-  ...tokens,
-  add_generation_prompt: options.addGenerationPrompt ?? false,
+): template.Input => ({
   messages,
-  ...(options.tools === undefined ? {} : { tools: options.tools }),
-  ...(options.documents === undefined ? {} : { documents: options.documents }),
-  ...options.variables
+  tools: options.tools,
+  documents: options.documents,
+  addGenerationPrompt: options.addGenerationPrompt ?? false,
+  tokens,
+  variables: options.variables ?? {}
 })
 
 /** A renderer that parses each template once. `tokens` are the special tokens that templates can print. @internal */
 export const makeRenderer = (
   templates: Templates,
   tokens: { readonly [name: string]: string }
-): Service["applyChatTemplate"] => {
+): ((messages: ReadonlyArray<Message>, options?: ChatOptions) => Effect.Effect<Str, ChatTemplateError>) => {
   const parsed = new Map<string, template.Template>()
   return (messages, options = {}) =>
     Effect.gen(function* () {
@@ -51,8 +56,8 @@ export const makeRenderer = (
       const render = parsed.get(text) ?? (yield* parse(text))
       parsed.set(text, render)
       return yield* Effect.try({
-        try: () => render(now, variablesOf(tokens, messages, options)),
-        catch: (cause) => new ChatTemplateError({ reason: `rejected the messages: ${messageOf(cause)}`, cause })
+        try: () => render(now, inputOf(tokens, messages, options)),
+        catch: (cause) => new ChatTemplateError({ reason: `rejected the messages: ${reasonOf(cause)}`, cause })
       })
     })
 }

@@ -1,5 +1,7 @@
 /** Makes a tokenizer from the parsed contents of its files. */
 import * as Effect from "effect/Effect"
+import { spansOf } from "../chat/spans.ts"
+import { origin } from "../python/text.ts"
 import { messageOf } from "../util/causes.ts"
 import { makeRenderer } from "./chat.ts"
 import * as config from "./config.ts"
@@ -38,7 +40,7 @@ const unsafeMake = (source: Source): Service => {
   const settings = config.mergeConfig(source)
   const tokenizer = library.make(source.tokenizer as object, settings)
   const chatTemplates = config.chatTemplates(settings, source.chatTemplate)
-  const applyChatTemplate = makeRenderer(chatTemplates, config.templateTokens(settings))
+  const render = makeRenderer(chatTemplates, config.templateTokens(settings))
   const splitting = library.splittingSpecialTokens(tokenizer)
   const encode: Service["encode"] = (text, options) =>
     (options?.splitSpecialTokens === true ? splitting : tokenizer).encode(text, {
@@ -58,9 +60,15 @@ const unsafeMake = (source: Source): Service => {
     unk: specialToken(tokenizer, settings, "unk_token"),
     specialTokens: specialTokens(tokenizer),
     chatTemplates,
-    applyChatTemplate,
+    renderChat: (messages, options) =>
+      Effect.map(render(messages, options), (text) => ({
+        text: text.text,
+        data: spansOf(text, origin.data),
+        generation: spansOf(text, origin.generation)
+      })),
+    applyChatTemplate: (messages, options) => Effect.map(render(messages, options), ({ text }) => text),
     encodeChat: (messages, options) =>
-      Effect.map(applyChatTemplate(messages, options), (text) => encode(text, { addSpecialTokens: false }))
+      Effect.map(render(messages, options), ({ text }) => encode(text, { addSpecialTokens: false }))
   }
 }
 

@@ -96,6 +96,31 @@ export interface EncodeOptions {
 }
 
 /**
+ * A part of a text, from and to offsets in UTF-16 units, as `String.slice` takes them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * A conversation as text, with what is known about its parts. Spans are in order and do not touch.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RenderedChat {
+  readonly text: string
+  /** what came from messages, tools, documents and variables, and not from the template */
+  readonly data: ReadonlyArray<Span>
+  /** what the template marks as the assistant's with `{% generation %}`; empty for templates that do not */
+  readonly generation: ReadonlyArray<Span>
+}
+
+/**
  * A loaded tokenizer.
  *
  * @since 0.1.0
@@ -132,6 +157,11 @@ export interface Service {
     messages: ReadonlyArray<Message>,
     options?: ChatOptions
   ) => Effect.Effect<string, ChatTemplateError>
+  /** renders a conversation to text, with the parts that came from messages and those that the assistant generates */
+  readonly renderChat: (
+    messages: ReadonlyArray<Message>,
+    options?: ChatOptions
+  ) => Effect.Effect<RenderedChat, ChatTemplateError>
   /** renders a conversation to token ids: those of its text, without further special tokens */
   readonly encodeChat: (
     messages: ReadonlyArray<Message>,
