@@ -82,3 +82,14 @@ export const open: (
   errors.RunDirectoryError | errors.RunExists | errors.RunMismatch,
   FileSystem.FileSystem | Path.Path
 > = open_.open
+
+/**
+ * The number of steps that the last recorded checkpoint of a directory holds: how far a run has come that no failure can
+ * undo. 0 if there is none.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const progress: (
+  path: string
+) => Effect.Effect<number, errors.RunDirectoryError, FileSystem.FileSystem | Path.Path> = open_.progress

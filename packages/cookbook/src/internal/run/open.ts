@@ -187,3 +187,10 @@ export const open = Effect.fn("RunDirectory.open")(function* (options: Options) 
       Effect.provideService(lines.append(files.checkpoints, { ...checkpoint, writer }), FileSystem.FileSystem, fs)
   }
 })
+
+/** The steps that the last recorded checkpoint holds. @internal */
+export const progress = Effect.fnUntraced(function* (directory: string) {
+  const path = yield* Path.Path
+  const checkpoints = yield* lines.read(Checkpoint, filesOf(path, path.resolve(directory)).checkpoints)
+  return checkpoints?.values.findLast(({ state_path }) => state_path !== undefined)?.batch ?? 0
+})
