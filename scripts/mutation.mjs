@@ -46,7 +46,11 @@ const groups = {
   samplers: {
     name: "server",
     files: ["src/internal/sampling/{sampleCompletions,samplers,sources}.ts"],
-    tests: ["behaviour/{isolation,reusedCheckpointNames}", "internal/sampling/*"]
+    tests: [
+      "behaviour/{backPressure,isolation,reusedCheckpointNames,liveCounts}",
+      "internal/sampling/*",
+      "internal/endpoints/futures"
+    ]
   },
   files: {
     name: "server",
