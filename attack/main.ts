@@ -16,6 +16,7 @@ import * as numbers from "./numbers.ts"
 import * as service from "./service.ts"
 import * as sessions from "./sessions.ts"
 import * as stopping from "./stopping.ts"
+import * as stores from "./stores.ts"
 import * as users from "./users.ts"
 import * as webPages from "./webPages.ts"
 import * as wrongResults from "./wrongResults.ts"
@@ -69,7 +70,8 @@ const main = async (): Promise<number> => {
     if (!isShort) await service.kill(shared)
   }
   await service.kill(shared)
-  for (const attacks of [users.attacks, stopping.attacks, clients.attacks, archives.attacks]) await attack(attacks)
+  for (const attacks of [users.attacks, stopping.attacks, stores.attacks, clients.attacks, archives.attacks])
+    await attack(attacks)
   console.log(`${held} of ${total} attacks held${isShort ? ", in the short form" : ""}`)
   return held === total ? 0 : 1
 }

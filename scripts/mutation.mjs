@@ -31,17 +31,17 @@ const groups = {
   commands: {
     name: "server",
     files: ["src/internal/commands/*.ts"],
-    tests: ["behaviour/{isolation,checkpointFiles}", "internal/{commands,transfers}/*", "internal/checkpoints/quota"]
+    tests: ["behaviour/checkpointFiles", "internal/{commands,transfers}/*", "internal/checkpoints/quota"]
   },
   order: {
     name: "server",
     files: ["src/internal/models/{loadWeights,modelQueue,models,submitOperation}.ts"],
-    tests: ["behaviour/{backPressure,fieldBounds,isolation}", "internal/models/*"]
+    tests: ["behaviour/{backPressure,fieldBounds}", "internal/models/*"]
   },
   futures: {
     name: "server",
     files: ["src/internal/work/{futures,lostModels,retrieveResult,sessions}.ts"],
-    tests: ["behaviour/{backPressure,endedSessions,isolation}", "internal/{endpoints,work}/*"]
+    tests: ["behaviour/{backPressure,endedSessions}", "internal/{endpoints,work}/*"]
   },
   samplers: {
     name: "server",
