@@ -8,6 +8,9 @@ const withTwo = <A>(use: (ada: Client, bob: Client, service: Service) => Promise
     env: { TINKER_SERVE_KEYS: "tml-ada,tml-bob" }
   })
 
+/** The time so many days from now. */
+const day = (days: number): string => new Date(Date.now() + days * 24 * 60 * 60 * 1000).toISOString()
+
 const isolation = (): Promise<string> =>
   withTwo(async (ada, bob) => {
     const marker = "marker-of-ada"
@@ -92,18 +95,21 @@ const isolation = (): Promise<string> =>
       "/checkpoints",
       "/training_runs",
       "/sessions",
-      "/audit_log",
-      "/billing/usage?start=2020-01-01&end=2030-01-01",
-      "/billing/checkpoint_storage"
+      "/audit",
+      `/billing/usage/events?starting_on=${day(-1)}&ending_before=${day(1)}`,
+      "/billing/usage/checkpoints/current"
     ]
     for (const path of lists) {
-      const { text } = await bob.get(path)
+      const { status, text } = await bob.get(path)
+      expect(status === 200, `${path}: ${status} ${text.slice(0, 200)}`)
       expect(
         !text.includes(marker) && !text.includes(model_id) && !text.includes("secret"),
         `${path} lists what another user has`
       )
     }
-    expect((await ada.get("/checkpoints")).text.includes("secret"), "the owner does not see the checkpoint")
+    for (const path of ["/checkpoints", "/audit"]) {
+      expect((await ada.get(path)).text.includes("secret"), `the owner does not see the checkpoint in ${path}`)
+    }
     return `${attempts.length} requests for what another user has got 4xx, and ${lists.length} lists do not name it`
   })
 

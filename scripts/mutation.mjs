@@ -20,18 +20,23 @@ const groups = {
       "src/internal/auth/*.ts",
       "src/internal/checkpoints/access.ts",
       "src/internal/queries/visibility.ts",
-      "src/internal/transfers/{downloads,signedUrls,uploads}.ts"
+      "src/internal/transfers/{downloads,signedUrls}.ts"
     ],
     tests: [
-      "behaviour/{isolation,users}",
-      "internal/{auth,queries,records,transfers}/*",
-      "internal/checkpoints/{access,quota}"
+      "internal/{auth,queries,records}/*",
+      "internal/checkpoints/access",
+      "internal/transfers/{downloads,signedUrls}"
     ]
   },
   commands: {
     name: "server",
-    files: ["src/internal/commands/*.ts"],
-    tests: ["behaviour/checkpointFiles", "internal/{commands,transfers}/*", "internal/checkpoints/quota"]
+    files: ["src/internal/commands/*.ts", "src/internal/transfers/uploads.ts"],
+    tests: [
+      "behaviour/checkpointFiles",
+      "internal/commands/*",
+      "internal/transfers/uploads",
+      "internal/checkpoints/quota"
+    ]
   },
   order: {
     name: "server",
@@ -46,11 +51,7 @@ const groups = {
   samplers: {
     name: "server",
     files: ["src/internal/sampling/{sampleCompletions,samplers,sources}.ts"],
-    tests: [
-      "behaviour/{backPressure,isolation,reusedCheckpointNames,liveCounts}",
-      "internal/sampling/*",
-      "internal/endpoints/futures"
-    ]
+    tests: ["behaviour/{backPressure,liveCounts}", "internal/sampling/*", "internal/endpoints/futures"]
   },
   files: {
     name: "server",
