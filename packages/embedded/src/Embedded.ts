@@ -31,11 +31,14 @@ import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as InProcessHttpClient from "@effect-tinker/server/InProcessHttpClient"
 import * as Store from "@effect-tinker/server/Store"
+import type { PlatformError } from "@effect/platform/Error"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Path from "@effect/platform/Path"
+import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as copies from "./internal/database/backup.ts"
 
 /**
  * @since 0.1.0
@@ -80,6 +83,23 @@ export const layerEngine = ({ thread, ...options }: EngineOptions = {}): Layer.L
 export const layerStore = (
   directory: string
 ): Layer.Layer<Store.Store, Store.StoreError, FileSystem.FileSystem | Path.Path> => platformStore.layer(directory)
+
+/**
+ * Copies the store in a directory to a new one: its records and the files of its checkpoints. Services may use it
+ * meanwhile. What they acknowledged before is in the copy, unless it was removed since. Sessions that are active in the copy
+ * go on in a service that uses it, and models in training are lost there as with the end of a process.
+ *
+ * @since 0.1.0
+ * @category backups
+ */
+export const backup = (
+  from: string,
+  to: string
+): Effect.Effect<
+  CheckpointStore.Copied,
+  Store.StoreError | CheckpointStore.CheckpointStoreError | PlatformError,
+  FileSystem.FileSystem | Path.Path
+> => copies.copy(from, to)
 
 /**
  * An `HttpClient` that sends every request to the embedded service.

@@ -11,6 +11,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as backup from "./internal/checkpoints/disk/backup.ts"
 import * as fileStore from "./internal/checkpoints/fileStore.ts"
 import * as layout from "./internal/checkpoints/layout.ts"
 import * as memoryStore from "./internal/checkpoints/memoryStore.ts"
@@ -152,6 +153,28 @@ export const layerFileSystem = (
   directory: string
 ): Layer.Layer<CheckpointStore, never, FileSystem.FileSystem | Path.Path | Store.Store> =>
   Layer.effect(CheckpointStore, makeFileSystem(directory))
+
+/**
+ * What a copy of a store holds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Copied extends backup.Copied {}
+
+/**
+ * Copies the files of a store that is in use from one directory to another. The `Store` holds a copy of its records that
+ * was made before, so that every checkpoint that they name has its files, unless it was removed since: then the copy has
+ * neither. What was saved since may be there too.
+ *
+ * @since 0.1.0
+ * @category backups
+ */
+export const copyFiles: (
+  from: string,
+  to: string
+) => Effect.Effect<Copied, model.CheckpointStoreError, FileSystem.FileSystem | Path.Path | Store.Store> =
+  backup.copyFiles
 
 /**
  * The directory of a checkpoint in the store `directory`, by its `tinker://` path. None if the path is not one of a

@@ -23,6 +23,10 @@ export const serve = command(
       "URL of a PostgreSQL database for the records of the service, such as postgres://user@host/name; prefer " +
         "TINKER_DATABASE_URL for one with a password (default: a SQLite database beside the checkpoints)"
     ),
+    backup: optionalText(
+      "backup",
+      "Copy the checkpoints and the records of the service to this new directory, and end; a service may use them meanwhile"
+    ),
     allowOrigin: repeatedText(
       "allow-origin",
       "Let web pages of this origin, such as https://example.com, call the service"

@@ -6,6 +6,7 @@ import { UsageError } from "../errors/cliError.ts"
 import * as embedded from "../service/embedded.ts"
 import type { Local } from "../service/local.ts"
 import * as models from "../service/models.ts"
+import * as format from "../terminal/format.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
 import * as files from "../util/files.ts"
@@ -21,6 +22,7 @@ interface Options extends Global {
   readonly modelDir: ReadonlyArray<string>
   readonly checkpoints: string
   readonly database: Option.Option<string>
+  readonly backup: Option.Option<string>
   readonly allowOrigin: ReadonlyArray<string>
   readonly quota: Option.Option<string>
   readonly drainSeconds: number
@@ -93,8 +95,21 @@ const printEnvironment = (format: output.Format, local: Local, needsKey: boolean
   })
 }
 
+/** Copies the store, and says what the copy holds. */
+const backUp = Effect.fnUntraced(function* ({ checkpoints, database, format: as }: Options, directory: string) {
+  const copied = yield* embedded.backup(checkpoints, directory, database)
+  yield* output.text(as, {
+    json: { directory, ...copied },
+    text: `Copied ${copied.checkpoints} checkpoints, ${format.size(copied.bytes)}, and all records to ${directory}\n`
+  })
+})
+
 /** @internal */
 export const serve = (options: Options) =>
+  Option.isSome(options.backup) ? backUp(options, options.backup.value) : listen(options)
+
+/** Serves until it is interrupted. */
+const listen = (options: Options) =>
   Effect.scoped(
     Effect.gen(function* () {
       const io = yield* Io.Io

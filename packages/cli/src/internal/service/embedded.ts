@@ -51,6 +51,19 @@ const databaseUrl = Effect.fnUntraced(function* (given: Option.Option<string>) {
   return url
 })
 
+/** Copies the store in a directory, which may be in use, to a new directory. @internal */
+export const backup = (from: string, to: string, database: Option.Option<string>) =>
+  Effect.gen(function* () {
+    if ((yield* databaseUrl(database)) !== undefined) {
+      return yield* new CliError({
+        title: "The store was not copied",
+        details: "its records are in PostgreSQL: copy them with pg_dump first, and then the directory of checkpoints"
+      })
+    }
+    const { backup } = yield* load
+    return yield* Effect.tryPromise({ try: () => backup(from, to), catch: toCliError("The store was not copied") })
+  })
+
 /** Starts the embedded service on a port of this machine. It runs until the scope closes. @internal */
 export const start = (
   given: Omit<local.Options, "database" | "log"> & { readonly database?: Option.Option<string> | undefined }

@@ -100,6 +100,17 @@ const layerOf = (options: Options) =>
     Layer.provide(Logger.minimumLogLevel(options.logRequests === true ? LogLevel.Debug : LogLevel.Info))
   )
 
+/** Copies the store in a directory, which may be in use, to a new directory. Rejects with the reason. @internal */
+export const backup = async (
+  from: string,
+  to: string
+): Promise<{ readonly checkpoints: number; readonly bytes: number }> => {
+  const exit = await Effect.runPromiseExit(Effect.provide(Embedded.backup(from, to), NodeContext.layer))
+  if (Exit.isSuccess(exit)) return exit.value
+  const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
+  throw new Error(error === undefined ? Cause.pretty(exit.cause) : error.message)
+}
+
 type StartError = Layer.Layer.Error<ReturnType<typeof layerOf>>
 
 const causeMessage = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -14,12 +14,15 @@ const locksDirectory = ".locks"
 export const toStoreError = (what: string) => (cause: unknown) =>
   new Store.StoreError({ reason: `${what}: ${cause instanceof Error ? cause.message : String(cause)}`, cause })
 
+/** The path of the database in a directory. @internal */
+export const databaseIn = (path: Path.Path, directory: string): string => path.resolve(directory, databaseFile)
+
 /** Makes the directories, private to the user, and returns the paths of the database and of the locks. @internal */
 export const prepare = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const locks = path.resolve(directory, locksDirectory)
-  const database = path.resolve(directory, databaseFile)
+  const database = databaseIn(path, directory)
   yield* fs.makeDirectory(locks, { recursive: true, mode: 0o700 })
   // SQLite gives its other files the mode of this one
   yield* Effect.scoped(fs.open(database, { flag: "a", mode: 0o600 }))

@@ -3,11 +3,12 @@ import * as Store from "@effect-tinker/server/Store"
 import * as LibsqlClient from "@effect/sql-libsql/LibsqlClient"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqlClient from "@effect/sql/SqlClient"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as files from "./files.ts"
-import type { MakeStore } from "./makeStore.ts"
+import type { CopyDatabase, MakeStore } from "./makeStore.ts"
 import * as sqliteLocks from "./sqliteLocks.ts"
 
 const pause = 20
@@ -43,4 +44,22 @@ export const layer: MakeStore = (directory) =>
       const url = yield* path.toFileUrl(database)
       return Store.layerSqlite(yield* sqliteLocks.make(locks)).pipe(Layer.provide(layerClient(url)))
     }).pipe(Effect.mapError(files.toStoreError(`${directory} cannot hold it`)))
+  )
+
+/** A copy of one moment, with all that was committed, also while others write. @internal */
+export const copyDatabase: CopyDatabase = (from, to) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const [source, target] = [files.databaseIn(path, from), files.databaseIn(path, to)]
+    // the file must be empty, and this one is private to the user
+    yield* files.prepare(to)
+    const sql = yield* LibsqlClient.make({ url: yield* path.toFileUrl(source) })
+    yield* sql.unsafe(`VACUUM INTO '${target.replaceAll("'", "''")}'`)
+    const fs = yield* FileSystem.FileSystem
+    yield* Effect.flatMap(fs.open(target, { flag: "r+" }), ({ sync }) => sync)
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Reactivity.layer),
+    Effect.catchAllDefect((defect) => Effect.fail(defect)),
+    Effect.mapError(files.toStoreError(`the database in ${from} cannot be copied`))
   )
