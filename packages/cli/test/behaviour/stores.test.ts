@@ -60,7 +60,7 @@ describe("processes of the command", () => {
         const restored = yield* serve(["--checkpoints", "copy"], { cwd })
         assert.deepStrictEqual(yield* paths(restored.env), saved)
         const args = ["sample", "hello", "-c", weights, "--max-tokens", "2", "--no-stream"]
-        const from = yield* run(args, { cwd, env: restored.env })
+        const from = yield* run(args, { cwd, env: restored.env, local: true })
         assert.strictEqual(from.code, 0, from.stderr)
       }),
     120_000
