@@ -41,12 +41,12 @@ const groups = {
   order: {
     name: "server",
     files: ["src/internal/models/{loadWeights,modelQueue,models,submitOperation}.ts"],
-    tests: ["behaviour/{backPressure,fieldBounds}", "internal/models/*"]
+    tests: ["internal/models/modelQueue", "internal/models/*", "behaviour/{backPressure,fieldBounds}"]
   },
   futures: {
     name: "server",
     files: ["src/internal/work/{futures,lostModels,retrieveResult,sessions}.ts"],
-    tests: ["behaviour/{backPressure,endedSessions}", "internal/{endpoints,work}/*"]
+    tests: ["internal/work/*", "internal/endpoints/*", "behaviour/{backPressure,endedSessions}"]
   },
   samplers: {
     name: "server",
@@ -117,7 +117,7 @@ const copy = (work) => {
 
 /**
  * One thread loads all modules once, and runs the tests of all mutants. It is replaced after a timeout. Without the change
- * to the pool, loading takes most of the time. Short tests come first: the first one that fails ends a run.
+ * to the pool, loading takes most of the time. Tests run in the order of the list: the first one that fails ends a run.
  */
 const vitestConfig = (directory, tests) => `
 import { createRequire } from "node:module"
@@ -127,10 +127,11 @@ import { BaseSequencer } from "vitest/node"
 const { Tinypool } = await import(createRequire(createRequire(import.meta.url).resolve("vitest/package.json")).resolve("tinypool"))
 Tinypool.prototype.recycleWorkers = async () => undefined
 
-class ShortFirst extends BaseSequencer {
+const tests = ${JSON.stringify(tests)}
+class InOrder extends BaseSequencer {
   async sort(files) {
-    const isLong = ({ moduleId }) => Number(moduleId.includes("/behaviour/"))
-    return [...files].sort((a, b) => isLong(a) - isLong(b))
+    const rank = ({ moduleId }) => tests.findIndex((test) => moduleId.includes(test.split(/[*{]/)[0]))
+    return [...files].sort((a, b) => rank(a) - rank(b))
   }
 }
 const conditions = ["effect-tinker-source"]
@@ -139,10 +140,10 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ${JSON.stringify(tests)},
-    testTimeout: 15_000,
+    include: tests,
+    testTimeout: 10_000,
     poolOptions: { threads: { isolate: false } },
-    sequence: { sequencer: ShortFirst },
+    sequence: { sequencer: InOrder },
     setupFiles: [${JSON.stringify(join(directory, "../../mutation.setup.mjs"))}]
   }
 })
