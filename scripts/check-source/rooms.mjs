@@ -209,7 +209,8 @@ export const allowedRooms = {
     formats: ["effect", "Message"],
     examples: ["formats"],
     responses: ["formats", "Message"],
-    renderers: ["formats", "responses"]
+    renderers: ["formats", "responses"],
+    order: ["effect", "bytes", "records", "dataset"]
   },
   cli: {
     effect: [],

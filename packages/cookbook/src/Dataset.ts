@@ -16,6 +16,8 @@ import type { Dataset } from "./internal/dataset/model.ts"
 import * as opening from "./internal/dataset/open.ts"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
 import { decodeWith, firstIssue } from "./internal/effect/parseError.ts"
+import * as holdingOut from "./internal/order/holdOut.ts"
+import * as mixing from "./internal/order/mix.ts"
 import { recognize, splitOf } from "./internal/records/recognize.ts"
 import type * as Record from "./Record.ts"
 
@@ -163,6 +165,51 @@ export const PromptCompletion = Schema.Struct({
  * @category models
  */
 export type PromptCompletion = typeof PromptCompletion.Type
+
+/**
+ * A source of a mix. Without weights, sources count by the number of their rows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Weighted<A, E = never, R = never> = mixing.Weighted<A, E, R>
+
+/**
+ * Interleaves several data sets evenly by their weights: all of them have one, or none. Those of weight 0 are left out.
+ * With `repeat`, a source begins again when it has ended, until all have ended once; without, each row comes once, and
+ * sources that have ended are missing from the rest.
+ *
+ * @throws RangeError if only some have weights, no weight is above 0, a source that counts is empty, or the mix would have
+ * more than 2^28 rows.
+ * @since 0.1.0
+ * @category combining
+ */
+export const mix = <A, E = never, R = never>(
+  sources: ReadonlyArray<Weighted<A, E, R>>,
+  options: { readonly repeat: boolean }
+): Dataset<A, E, R> => mixing.mix(sources, options.repeat)
+
+/**
+ * Data sets without the rows that are held out, and those rows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type HeldOut<A, E = never, R = never> = holdingOut.Split<A, E, R>
+
+/**
+ * Holds rows out of training before anything is mixed or shuffled: a number of rows that are drawn by the seed, no two
+ * the same, or those that their files mark with `"split": "test"`. Rows that are the same as one that is held out are
+ * left out of training, counted, and warned of. Each source keeps at least one row, or it fails.
+ *
+ * @since 0.1.0
+ * @category filtering
+ */
+export const holdOut = <A, E = never, R = never>(
+  sources: ReadonlyArray<Weighted<A, E, R>>,
+  which: "marked" | { readonly count: number; readonly seed: number }
+): Effect.Effect<HeldOut<A, E, R>, DatasetError> =>
+  which === "marked" ? holdingOut.marked(sources) : holdingOut.byCount(sources, which.count, which.seed)
 
 /**
  * Parses records, one per line. Empty lines are skipped. `path` appears in error messages.

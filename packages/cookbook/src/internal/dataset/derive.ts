@@ -11,9 +11,9 @@ const check = (name: string, size: number, position: number): void => {
 
 /** @internal */
 export const fromItems = <A>(items: ReadonlyArray<A>, name: string): Dataset<A> => {
-  const hashes = Float64Array.from(items, hashOf)
-  const fingerprint = new Fingerprint()
-  for (const hash of hashes) fingerprint.add(hash)
+  // only what asks for hashes pays for them
+  let known: Float64Array | undefined
+  const hashes = () => (known ??= Float64Array.from(items, hashOf))
   const within = (position: number): number => {
     check(name, items.length, position)
     return position
@@ -21,10 +21,14 @@ export const fromItems = <A>(items: ReadonlyArray<A>, name: string): Dataset<A> 
   return {
     name,
     size: items.length,
-    fingerprint: fingerprint.toString(),
+    get fingerprint() {
+      const fingerprint = new Fingerprint()
+      for (const hash of hashes()) fingerprint.add(hash)
+      return fingerprint.toString()
+    },
     at: (position) => Effect.succeed(items[within(position)]!),
     originOf: (position) => ({ path: name, row: within(position) }),
-    hashAt: (position) => hashes[within(position)]!,
+    hashAt: (position) => hashes()[within(position)]!,
     isTest: (position) => {
       const item: unknown = items[within(position)]
       return typeof item === "object" && item !== null && "split" in item && item.split === "test"
@@ -47,7 +51,9 @@ export const map = <A, E, R, B, E2, R2>(
 ): Dataset<B, E | E2, R | R2> => ({
   name: dataset.name,
   size: dataset.size,
-  fingerprint: derivedFingerprint(dataset.fingerprint, name),
+  get fingerprint() {
+    return derivedFingerprint(dataset.fingerprint, name)
+  },
   at: (position) => Effect.flatMap(dataset.at(position), (item) => f(item, position)),
   originOf: dataset.originOf,
   hashAt: dataset.hashAt,
@@ -60,9 +66,6 @@ export const select = <A, E, R>(
   positions: { readonly length: number; readonly [position: number]: number },
   name: string = dataset.name
 ): Dataset<A, E, R> => {
-  const fingerprint = new Fingerprint()
-  fingerprint.addText(dataset.fingerprint)
-  for (let i = 0; i < positions.length; i++) fingerprint.add(positions[i]!)
   const within = (position: number): number => {
     check(name, positions.length, position)
     return positions[position]!
@@ -70,7 +73,12 @@ export const select = <A, E, R>(
   return {
     name,
     size: positions.length,
-    fingerprint: fingerprint.toString(),
+    get fingerprint() {
+      const fingerprint = new Fingerprint()
+      fingerprint.addText(dataset.fingerprint)
+      for (let i = 0; i < positions.length; i++) fingerprint.add(positions[i]!)
+      return fingerprint.toString()
+    },
     at: (position) => dataset.at(within(position)),
     originOf: (position) => dataset.originOf(within(position)),
     hashAt: (position) => dataset.hashAt(within(position)),

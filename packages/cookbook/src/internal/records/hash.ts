@@ -43,9 +43,19 @@ const finish = (lane: number): number => {
   return (second ^ (second >>> 16)) >>> 0
 }
 
-const tags = { null: 1, false: 2, true: 3, number: 4, string: 5, array: 6, object: 7 } as const
+const tags = { null: 1, false: 2, true: 3, number: 4, string: 5, array: 6, object: 7, bytes: 8 } as const
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Adds a typed array without making a text of each number. */
+const addNumbers = (hasher: Hasher, { buffer, byteLength, byteOffset }: ArrayBufferView): void => {
+  const bytes = new DataView(buffer, byteOffset, byteLength)
+  hasher.word(tags.bytes)
+  hasher.word(byteLength)
+  const even = byteLength & ~3
+  for (let i = 0; i < even; i += 4) hasher.word(bytes.getInt32(i, true))
+  for (let i = even; i < byteLength; i++) hasher.word(bytes.getUint8(i))
+}
 
 const add = (hasher: Hasher, value: unknown): void => {
   if (value === null || value === undefined) return hasher.word(tags.null)
@@ -60,6 +70,7 @@ const add = (hasher: Hasher, value: unknown): void => {
     for (const each of value) add(hasher, each)
     return
   }
+  if (ArrayBuffer.isView(value)) return addNumbers(hasher, value)
   if (typeof value === "object" && !(value instanceof Json.Numeral)) {
     const entries = Object.entries(value).filter(([, each]) => each !== undefined)
     hasher.word(tags.object)
