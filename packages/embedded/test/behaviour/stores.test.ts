@@ -82,6 +82,100 @@ const checkContract = (layer: StoreLayer) =>
     assert.strictEqual((yield* second.reservations.get({ path: reservation.path }))?.instance, first.instance)
   })
 
+const sampler = (id: string, fields: Partial<Store.SamplerRow> = {}): Store.SamplerRow => ({
+  id,
+  session_id: "s",
+  owner: "user-a",
+  base_model: "m",
+  model_path: undefined,
+  revision: undefined,
+  delegated_read_as: undefined,
+  ephemeral: false,
+  fingerprint: undefined,
+  joined: 1,
+  created_at: 10,
+  ...fields
+})
+
+/** Which rows every store finds, and what several changes of one row come to. */
+const checkRows = (layer: StoreLayer) =>
+  Effect.gen(function* () {
+    const { mark, samplers, usage } = yield* build(layer)
+    const ids = (filter: Store.Filter<Store.SamplerRow>) =>
+      Effect.map(samplers.list(filter), (rows) =>
+        rows
+          .map(({ id }) => id)
+          .sort()
+          .join()
+      )
+    for (const row of [
+      sampler("a", { ephemeral: true, model_path: 'it\'s "quoted" ? $1' }),
+      sampler("b", { owner: "user-b", created_at: 20 }),
+      sampler("c", { owner: undefined, session_id: "t", created_at: 30 }),
+      sampler("d", { session_id: "t", joined: 2, created_at: 40 })
+    ]) {
+      yield* samplers.put(row)
+    }
+    const range = (from: number, to: number) => ({ column: "created_at", from, to }) as const
+    for (const [filter, expected] of [
+      [{}, "a,b,c,d"],
+      [{ ownedBy: "user-a" }, "a,c,d"],
+      [{ ownedBy: "user-b" }, "b,c"],
+      [{ ownedBy: "user-x" }, "c"],
+      [{ range: range(20, 40) }, "b,c"],
+      [{ range: range(10, 11) }, "a"],
+      [{ range: range(11, 10) }, ""],
+      [{ where: { session_id: "t" } }, "c,d"],
+      [{ where: { session_id: "t", joined: 2 } }, "d"],
+      [{ where: { id: "a" } }, "a"],
+      [{ where: { id: "a", session_id: "t" } }, ""],
+      [{ where: { id: "nothing" } }, ""],
+      [{ where: { session_id: "t" }, ownedBy: "user-b", range: range(0, 100) }, "c"],
+      [{ where: { id: "b" }, ownedBy: "user-a" }, ""],
+      [{ where: { id: "b" }, range: range(21, 30) }, ""]
+    ] as const) {
+      assert.strictEqual(yield* ids(filter), expected, JSON.stringify(filter))
+    }
+    assert.deepStrictEqual(
+      yield* samplers.get({ id: "a" }),
+      sampler("a", { ephemeral: true, model_path: 'it\'s "quoted" ? $1' })
+    )
+    // a row that is replaced has none of its values from before
+    yield* samplers.put(sampler("a", { fingerprint: "f" }))
+    assert.deepStrictEqual(yield* samplers.get({ id: "a" }), sampler("a", { fingerprint: "f" }))
+    // several columns at once, one of which becomes empty, and none
+    yield* samplers.patch({ id: "a", joined: 7, fingerprint: undefined, ephemeral: true })
+    yield* samplers.patch({ id: "a" })
+    assert.deepStrictEqual(yield* samplers.get({ id: "a" }), sampler("a", { joined: 7, ephemeral: true }))
+    // changes of one row in one group
+    yield* samplers.later.put(sampler("e"))
+    yield* samplers.later.patch({ id: "e", joined: 5 })
+    yield* samplers.later.patch({ id: "e", revision: "r" })
+    yield* samplers.later.put(sampler("f"))
+    yield* samplers.remove({ id: "f" })
+    yield* samplers.later.patch({ id: "d", joined: 8 })
+    yield* samplers.later.patch({ id: "d", revision: "s" })
+    yield* mark()
+    assert.deepStrictEqual(yield* samplers.get({ id: "e" }), sampler("e", { joined: 5, revision: "r" }))
+    assert.strictEqual(yield* samplers.get({ id: "f" }), undefined)
+    assert.deepInclude(yield* samplers.get({ id: "d" }), { joined: 8, revision: "s", session_id: "t" })
+    const removed = samplers.remove({ id: "b" })
+    yield* Effect.all([removed, samplers.later.patch({ id: "b", joined: 3 }), mark()], { concurrency: "unbounded" })
+    assert.strictEqual(yield* samplers.get({ id: "b" }), undefined)
+    yield* Effect.all([samplers.remove({ id: "c" }), samplers.put(sampler("c"))], { concurrency: "unbounded" })
+    assert.deepStrictEqual(yield* samplers.get({ id: "c" }), sampler("c"))
+    // a key of several columns: each is another row
+    const row = { hour: 1, owner: "", session_id: "s", base_model: "other", type: "training" as const, count: 1 }
+    for (const other of [row, { ...row, hour: 2 }, { ...row, session_id: "t" }, row]) yield* usage.put(other)
+    yield* usage.remove({ hour: 2, owner: "", session_id: "s", base_model: "other", type: "training" })
+    assert.deepStrictEqual(
+      (yield* usage.list({ where: { base_model: "other" } }))
+        .map(({ count, session_id }) => `${session_id}${count}`)
+        .sort(),
+      ["s2", "t1"]
+    )
+  })
+
 const directory = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
 
 const sqlite = (directory: string): StoreLayer => Layer.provide(Embedded.layerStore(directory), NodeContext.layer)
@@ -95,6 +189,56 @@ const newer = /newer version of effect-tinker: its format is 1000, and this vers
 describe("a store", () => {
   it.scopedLive("holds records in memory", () =>
     Effect.flatMap(Store.makeMemory(), ({ layer }) => checkContract(layer))
+  )
+
+  it.scopedLive("finds the same rows in memory as in SQLite", () =>
+    Effect.gen(function* () {
+      yield* Effect.flatMap(Store.makeMemory(), ({ layer }) => checkRows(layer))
+      yield* Effect.flatMap(Store.makeMemory({ commitDelay: "1 millis" }), ({ layer }) => checkRows(layer))
+      yield* checkRows(sqlite(yield* directory))
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
+  it.scopedLive("in memory keeps the latest rows of each owner, and those of sessions that have not ended", () =>
+    Effect.gen(function* () {
+      const database = yield* Store.makeMemory({ maxRows: 2 })
+      const { samplers, sessions, usage } = yield* build(database.layer)
+      yield* sessions.put(session("live", "i"))
+      yield* samplers.put(sampler("0", { session_id: "live" }))
+      for (const n of [1, 2, 3]) {
+        yield* sessions.put({ ...session(`s${n}`, "i"), status: { type: "cancelled", detail: "" } })
+        yield* samplers.put(sampler(`${n}`, { session_id: `s${n}` }))
+        // a row that is put again is no further row
+        yield* samplers.put(sampler(`${n}`, { session_id: `s${n}`, joined: 2 }))
+      }
+      yield* samplers.put(sampler("of-b", { owner: "user-b" }))
+      yield* samplers.put(sampler("of-nobody", { owner: undefined }))
+      const idsOf = (rows: ReadonlyArray<{ readonly id: string }>) => rows.map(({ id }) => id).join()
+      assert.strictEqual(idsOf(yield* sessions.list()), "live,s3")
+      assert.strictEqual(idsOf(yield* samplers.list()), "0,3,of-b,of-nobody")
+      for (let hour = 0; hour < 5; hour++) {
+        yield* usage.put({ hour, owner: "", session_id: "", base_model: "m", type: "training", count: 1 })
+      }
+      assert.strictEqual((yield* usage.list()).length, 2)
+    })
+  )
+
+  it.scopedLive("in memory loses what is not committed when its process ends", () =>
+    Effect.gen(function* () {
+      const database = yield* Store.makeMemory({ commitDelay: "50 millis" })
+      const first = yield* build(database.layer)
+      yield* first.sessions.put(session("s1", first.instance))
+      yield* first.sessions.later.put(session("s2", first.instance))
+      yield* database.kill
+      yield* Effect.sleep("100 millis")
+      assert.isFalse(yield* first.reserve({ path: "p", action: "save", revision: "1", instance: first.instance }))
+      const second = yield* build(database.layer)
+      assert.deepStrictEqual(
+        (yield* second.sessions.list()).map(({ id }) => id),
+        ["s1"]
+      )
+      assert.isFalse(yield* second.isRunning(first.instance))
+    })
   )
 
   it.scopedLive("holds records in SQLite, in files that are private to the user", () =>
@@ -128,6 +272,7 @@ describe("a store", () => {
           { concurrency: "unbounded" }
         )
         yield* checkContract(layer)
+        yield* checkRows(layer)
         const claims = Effect.flatMap(build(layer), (store) => Effect.provideService(Store.claim, Store.Store, store))
         yield* Effect.all([claims, claims])
         yield* Effect.provide(setFormat(1000), client)
