@@ -44,4 +44,35 @@ describe("a directory of checkpoints that a version without a store wrote", () =
       assert.isTrue(yield* fs.exists(`${directory}/tinker.db`))
     }).pipe(Effect.provide(NodeContext.layer))
   )
+
+  it.scopedLive("becomes private to the user, unless the user keeps other files in it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const parent = yield* fs.makeTempDirectoryScoped()
+      /** What others may open. */
+      const openIn = (directory: string) =>
+        Effect.gen(function* () {
+          const names = yield* fs.readDirectory(directory, { recursive: true })
+          const paths = [directory, ...names.map((name) => `${directory}/${name}`)]
+          return yield* Effect.filter(paths, (path) => Effect.map(fs.stat(path), ({ mode }) => (mode & 0o077) !== 0))
+        })
+      for (const name of ["own", "shared"]) {
+        const directory = `${parent}/${name}`
+        yield* fs.copy(fixture, directory)
+        for (const path of ["", ...(yield* fs.readDirectory(directory, { recursive: true }))]) {
+          const { type } = yield* fs.stat(`${directory}/${path}`)
+          yield* fs.chmod(`${directory}/${path}`, type === "Directory" ? 0o755 : 0o644)
+        }
+        if (name === "shared") yield* fs.writeFileString(`${directory}/notes.md`, "mine")
+        assert.isAbove((yield* openIn(directory)).length, 10)
+        yield* Effect.scoped(
+          Layer.build(
+            CheckpointStore.layerFileSystem(directory).pipe(Layer.provide(Layer.fresh(Embedded.layerStore(directory))))
+          )
+        )
+      }
+      assert.deepStrictEqual(yield* openIn(`${parent}/own`), [])
+      assert.deepStrictEqual(yield* openIn(`${parent}/shared`), [`${parent}/shared`, `${parent}/shared/notes.md`])
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
 })

@@ -1,4 +1,4 @@
-/** Runs a service in this process, for tests to kill. Argument: its directory. Prints the URL when it listens. */
+/** Runs a service in this process, for tests to kill. Arguments: its directory, and its port. Prints the URL when it listens. */
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
@@ -14,7 +14,7 @@ const announce = Effect.flatMap(NodeServer.baseUrl, (url) => Effect.sync(() => p
 NodeRuntime.runMain(
   Layer.launch(
     Layer.effectDiscard(announce).pipe(
-      Layer.provide(NodeServer.layer()),
+      Layer.provide(NodeServer.layer({ port: Number(process.argv[3] ?? 0) })),
       Layer.provide([TestEngine.layer({ record: false }), CheckpointStore.layerFileSystem(directory)]),
       Layer.provide(Embedded.layerStore(directory)),
       Layer.provide(NodeContext.layer)

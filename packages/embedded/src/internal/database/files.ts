@@ -26,5 +26,8 @@ export const prepare = Effect.fnUntraced(function* (directory: string) {
   yield* fs.makeDirectory(locks, { recursive: true, mode: 0o700 })
   // SQLite gives its other files the mode of this one
   yield* Effect.scoped(fs.open(database, { flag: "a", mode: 0o600 }))
+  // those that were there may be open to others; a file of another user stays as it is
+  yield* Effect.ignore(fs.chmod(locks, 0o700))
+  for (const suffix of ["", "-wal", "-shm"]) yield* Effect.ignore(fs.chmod(`${database}${suffix}`, 0o600))
   return { database, locks }
 })

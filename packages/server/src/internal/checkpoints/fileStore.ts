@@ -8,6 +8,7 @@ import * as Store from "../../Store.ts"
 import { makeMutex } from "../effect/runtime.ts"
 import { sha256 } from "../util/sha256.ts"
 import * as adapterFiles from "./adapterFiles.ts"
+import * as modes from "./disk/modes.ts"
 import * as directories from "./directories.ts"
 import * as infos from "./info.ts"
 import * as layout from "./layout.ts"
@@ -216,6 +217,11 @@ const list = ({ records, root }: Context): Effect.Effect<ReadonlyArray<model.Inf
     )
   })
 
+const makePrivate = (root: Root): Effect.Effect<void> =>
+  modes
+    .makePrivate(root)
+    .pipe(Effect.catchAll((error) => Effect.logWarning(`${root.directory} cannot be made private to this user`, error)))
+
 /** @internal */
 export const make = (directory: string) =>
   Effect.gen(function* () {
@@ -237,6 +243,7 @@ export const make = (directory: string) =>
     })
 
     yield* recovery.recover(context.root, records)
+    yield* makePrivate(context.root)
     return {
       save: (options: model.SaveOptions) => exclusively(sweepAndSave(options)),
       load: (path: TinkerPath.TinkerPath) => load(context, path),
