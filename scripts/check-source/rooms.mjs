@@ -174,7 +174,7 @@ export const allowedRooms = {
     programs: ["executors", "model", "ModelConfig"],
     machine: [],
     blocks: ["executors", "model", "programs"],
-    generation: ["util", "executors", "model", "programs", "blocks"],
+    generation: ["effect", "util", "executors", "model", "programs", "blocks"],
     training: ["util", "executors", "model", "lora", "programs", "blocks"],
     engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"],
     worker: ["effect", "util", "training", "engine", "JaxEngine", "ModelDirectory"]

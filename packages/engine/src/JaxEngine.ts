@@ -26,10 +26,14 @@
  *   of `stop`; with an empty `stop`, they end only at `max_tokens`.
  * - **Long sequences** are computed layer by layer and in blocks, in memory that grows in proportion to their length. A
  *   request that would need more than `memoryBudget` is refused before anything is computed.
- * - **Determinism**: equal data, seeds and calls give results that are equal to the bit, on the same executor.
+ * - **Batches**: sequences of all requests for a base model are extended together. Long prompts are read in chunks between
+ *   the steps, and what is known of a prompt is not read again: `prompt_cache_hit_tokens` has the number of such tokens.
+ * - **Determinism**: equal data, seeds and calls in the same order give results that are equal to the bit, on the same
+ *   executor. What else is sampled at the same time, or was before, changes logprobs by rounding, unless `deterministic`
+ *   is set.
  *
  * The engine blocks its thread while it computes. It yields to timers and I/O after each microbatch of about a thousand
- * tokens, and after each sampled token.
+ * tokens, and after each step of sampling.
  *
  * @since 0.1.0
  */
@@ -97,6 +101,12 @@ export interface Options {
    * loads a tokenizer from there, as ours does. By default false, since a directory means nothing to other machines.
    */
   readonly localTokenizers?: boolean | undefined
+  /**
+   * Whether the bits of a sample depend on its own request alone, whatever shares its batch and whatever came before. By
+   * default false: logprobs are then equal up to rounding, a relative 1e-6, so that a token of nearly equal
+   * probabilities may differ. It costs speed where few sequences are sampled at a time.
+   */
+  readonly deterministic?: boolean | undefined
   /** the number of threads of `native`, by default 1; results with other numbers are equal up to rounding */
   readonly threads?: number | undefined
 }

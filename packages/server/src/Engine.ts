@@ -1,7 +1,6 @@
 /**
  * The interface between the service and the computation: an `Engine` trains and samples, and knows nothing of HTTP. The
- * service keeps the sessions, queues, futures and checkpoints. It runs one operation of a model at a time, and lets users
- * take turns.
+ * service keeps sessions, queues, futures and checkpoints, runs one operation of a model at a time, and lets users take turns.
  *
  * @since 0.1.0
  */
@@ -18,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as targetScores from "./internal/sampling/targetScores.ts"
+import * as together from "./internal/turns/together.ts"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
 
 /**
@@ -196,6 +196,7 @@ export interface EngineSampler {
   readonly sample: (options: SampleOptions) => Effect.Effect<Sampling.SampleResponse, EngineError>
 }
 
+type TurnParts = ReadonlyArray<readonly [turn: Turn, tokens: number]>
 /**
  * The turn of a running operation. Users take turns on the engine, and so do the models and samplers of one user.
  *
@@ -205,6 +206,8 @@ export interface EngineSampler {
 export interface Turn {
   /** Lets others have their turn, and returns when it is this operation's turn again. Takes the tokens computed since. */
   readonly yield: (tokens: number) => Effect.Effect<void>
+  /** The same for several operations that are computed together: it returns when it is the turn of all of them. */
+  readonly yieldTogether?: ((parts: TurnParts) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -218,8 +221,8 @@ export class CurrentTurn extends Context.Reference<CurrentTurn>()("@effect-tinke
 }) {}
 
 /**
- * An engine runs this between the parts of an operation that takes long: after a microbatch, or a decoding step. Others may
- * run meanwhile, so results must not depend on it. An operation that never does keeps its turn until it ends.
+ * An engine runs this between the parts of a long operation: after a microbatch, or a decoding step. Others run meanwhile,
+ * so results must not depend on it. An operation that never does keeps its turn until it ends.
  *
  * @since 0.1.0
  * @category turns
@@ -228,8 +231,15 @@ export const yieldTurn = (tokens: number): Effect.Effect<void> =>
   Effect.flatMap(CurrentTurn, (turn) => turn.yield(tokens))
 
 /**
- * The size of an operation: of a pass, with the tokens of each datum and the targets of each token, or of a sample request,
- * with the most tokens that a sequence may have.
+ * `yieldTurn` for operations that are computed together. It returns when it is the turn of all that were not interrupted.
+ *
+ * @since 0.1.0
+ * @category turns
+ */
+export const yieldTurns: (parts: TurnParts) => Effect.Effect<void> = together.yieldTurns
+
+/**
+ * The size of a pass, with the tokens of each datum and the targets of each, or of a sample request, with its longest end.
  *
  * @since 0.1.0
  * @category models
@@ -262,14 +272,15 @@ export interface Service {
   readonly chunks?: ReadonlyArray<string> | undefined
   /** how many operations it works on at a time: it is given no more than that; any number if absent */
   readonly concurrency?: number | undefined
+  /** how many sample requests of a user it computes together, as one operation; each is one of its own if absent */
+  readonly batch?: number | undefined
   /** what its samplers compute of the optional fields of `SampleOptions`; requests of others are rejected */
   readonly scoring?: ReadonlyArray<ScoringOption> | undefined
   /** why an operation of a size can never run, as for lack of memory: then it is rejected when it arrives */
   readonly demandProblem?: ((demand: Demand) => string | undefined) | undefined
   /**
-   * Why models of a base model cannot run a pass, whatever their state, beginning with the path of the field; `undefined` if
-   * they can. It is called when the request arrives, which is then rejected. What only fails when it runs takes the step
-   * behind it along.
+   * Why models of a base model cannot run a pass, whatever their state, beginning with the path of the field: the request
+   * is then rejected when it arrives. What only fails when it runs takes the step behind it along.
    */
   readonly passProblem?: ((base_model: string, options: PassOptions) => string | undefined) | undefined
   readonly createModel: (options: {

@@ -91,7 +91,10 @@ describe("A memory budget", () => {
         actual.sequences.map(({ tokens }) => tokens),
         expected.sequences.map(({ tokens }) => tokens)
       )
-      assert.isAbove(rows.filter((key) => key.startsWith("decode_step")).length, 1)
+      // of 16 rows, only a few fit
+      const sizes = rows.filter((key) => key.startsWith("extend")).map((key) => Number(key.split(" ").at(-3)))
+      assert.isAbove(sizes.length, 1)
+      assert.isBelow(Math.max(...sizes), 16)
     })
   )
 })

@@ -3,11 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as architecture from "../../src/internal/model/architecture.ts"
 import { attentionPair, attentionPairGradient } from "../../src/internal/programs/attentionPair.ts"
-import { decodeStep } from "../../src/internal/programs/decodeStep.ts"
+import { extend } from "../../src/internal/programs/extend.ts"
 import { forwardBackward } from "../../src/internal/programs/forwardBackward.ts"
 import { headGradient, headLogits, headScores } from "../../src/internal/programs/headBlock.ts"
 import { layerBlock, layerBlockGradient } from "../../src/internal/programs/layerBlock.ts"
-import { prefill } from "../../src/internal/programs/prefill.ts"
 import type { Program } from "../../src/internal/executors/executor.ts"
 import * as fixtures from "../utils/fixtures.ts"
 
@@ -56,9 +55,9 @@ describe("The programs of the model", () => {
         forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, true),
         forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 3 }, true),
         forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, false),
-        prefill(model, 16, true),
-        prefill(model, 16, false),
-        decodeStep(model, 4, 64),
+        extend(model, { rows: 1, length: 16, capacity: 1 }),
+        extend(model, { rows: 1, length: 16, capacity: 64 }),
+        extend(model, { rows: 4, length: 1, capacity: 64 }),
         ...(["before", "after"] as const).flatMap((part) => [
           layerBlock(model, part, 16, { rank: 2, parts: ["attn", "mlp"] }),
           layerBlockGradient(model, part, 16, { rank: 2, parts: ["attn", "mlp"] })

@@ -123,12 +123,17 @@ export const isNativeAvailable = await import("onnxruntime-node" as string).then
 export const availableExecutors: ReadonlyArray<"wasm" | "native"> = isNativeAvailable ? ["wasm", "native"] : ["wasm"]
 
 /** Loads a base model, named `test`, on a new executor. */
-export const load = (directory: string, maxTokensPerRun?: number, choice: executors.Choice = defaultExecutor) =>
+export const load = (
+  directory: string,
+  maxTokensPerRun?: number,
+  choice: executors.Choice = defaultExecutor,
+  options: { readonly deterministic?: boolean } = {}
+) =>
   Effect.gen(function* () {
     const executor = yield* executors.make(choice, 1)
     const model = yield* ModelDirectory.open(directory)
     const weights = yield* ModelDirectory.weights(model)
-    return yield* loaded.load("test", model, weights, executor, { maxTokensPerRun, memoryBudget: 2 ** 34 })
+    return yield* loaded.load("test", model, weights, executor, { maxTokensPerRun, memoryBudget: 2 ** 34, ...options })
   }).pipe(Effect.provide(NodeContext.layer))
 
 /** The fixture of `tiny-qwen3`. */

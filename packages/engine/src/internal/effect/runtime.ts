@@ -2,6 +2,7 @@
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
@@ -12,10 +13,48 @@ export interface Lock {
   readonly withLock: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
-/** @internal */
-export const makeLock: Effect.Effect<Lock> = Effect.map(Effect.makeSemaphore(1), (semaphore) => ({
-  withLock: semaphore.withPermits(1)
-}))
+/**
+ * A lock that is handed to whoever has waited longest. One fiber that takes it again and again, as with a semaphore of
+ * Effect, would leave none to others.
+ *
+ * @internal
+ */
+export const makeLock: Effect.Effect<Lock> = Effect.sync(() => {
+  const waiting: Array<() => void> = []
+  let isHeld = false
+  const release = () => {
+    const next = waiting.shift()
+    if (next === undefined) isHeld = false
+    else next()
+  }
+  const acquire = Effect.async<void>((resume) => {
+    let isGranted = false
+    const grant = () => {
+      isGranted = true
+      resume(Effect.void)
+    }
+    if (isHeld) waiting.push(grant)
+    else {
+      isHeld = true
+      grant()
+    }
+    // an interruption may arrive after the lock was handed over
+    return Effect.sync(() => {
+      if (isGranted) release()
+      else waiting.splice(waiting.indexOf(grant), 1)
+    })
+  })
+  return {
+    withLock: (effect) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.andThen(restore(acquire), Effect.ensuring(restore(effect), Effect.sync(release)))
+      )
+  }
+})
+
+/** Interrupts a fiber from a callback, without waiting for it to end. @internal */
+export const interruptUnsafe = (fiber: Fiber.RuntimeFiber<unknown, unknown>): void =>
+  fiber.unsafeInterruptAsFork(fiber.id())
 
 /** The time of a clock, in milliseconds since the epoch, outside of an effect. @internal */
 export const currentMillisUnsafe = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()

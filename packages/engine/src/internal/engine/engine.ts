@@ -3,6 +3,7 @@ import type * as Model from "@effect-tinker/api/Model"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as admission from "../generation/admission.ts"
 import * as sampler from "../generation/sampler.ts"
 import * as losses from "../training/losses.ts"
 import * as passProblem from "../training/passProblem.ts"
@@ -55,6 +56,7 @@ const service = (models: baseModels.BaseModels): Engine.Service => ({
   losses: losses.names,
   // it computes one thing at a time: a second is there when the first has ended
   concurrency: 2,
+  batch: admission.mostRows,
   scoring: Engine.scoringOptions,
   createModel: ({ base_model, lora_config }) => createModel(models, base_model, lora_config),
   createSampler: ({ adapter, base_model }) => createSampler(models, base_model, adapter)

@@ -41,6 +41,23 @@ export interface Program {
   readonly inputs: { readonly [name: string]: TensorSpec }
   /** must consume each of its inputs */
   readonly trace: (inputs: { readonly [name: string]: Traced }) => ReadonlyArray<Traced>
+  /** the programs from which it differs in some sizes alone: an executor may compile one for all of them */
+  readonly family?: Family | undefined
+}
+
+/** @internal */
+export interface Family {
+  /** the program with a marker in the place of each size; its key is that of the family */
+  readonly generic: Program
+  readonly sizes: ReadonlyArray<Marker>
+}
+
+/** A size that stands for others: a prime that divides no fixed size of the program. @internal */
+export interface Marker {
+  readonly marker: number
+  readonly size: number
+  /** for what size the program is lowered; for `size`, if absent */
+  readonly typical?: number | undefined
 }
 
 /** @internal */
@@ -58,6 +75,8 @@ export interface Executable {
 /** Compiles and runs programs. The model is written once, against this interface. @internal */
 export interface Executor {
   readonly name: string
+  /** whether the programs of a family are compiled once; otherwise each new size takes time */
+  readonly compilesFamilies: boolean
   /** Stores a tensor. The executor may keep `values` themselves, so the caller must not write to them. */
   readonly store: (
     values: TensorValues,

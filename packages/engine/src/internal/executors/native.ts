@@ -7,7 +7,16 @@ import type * as onnxruntime from "onnxruntime-node"
 import { type Lock, makeLock } from "../effect/runtime.ts"
 import * as lowering from "../onnx/lower.ts"
 import { serverError } from "../util/errors.ts"
-import type { Executable, Executor, Inputs, Program, StoredTensor, TensorSpec, TensorValues } from "./executor.ts"
+import type {
+  Executable,
+  Executor,
+  Inputs,
+  Marker,
+  Program,
+  StoredTensor,
+  TensorSpec,
+  TensorValues
+} from "./executor.ts"
 import { bindInput, positionalTrace, specOf } from "./program.ts"
 
 type OnnxRuntime = Pick<typeof onnxruntime, "InferenceSession" | "Tensor">
@@ -40,12 +49,13 @@ class NativeTensor implements StoredTensor {
 }
 
 /** Traces a program with jax-js and lowers it to an ONNX model. */
-const lowerProgram = (program: Program): lowering.Lowered => {
+const lowerProgram = (program: Program, markers: ReadonlyArray<Marker>): lowering.Lowered => {
   const inputs = Object.values(program.inputs).map(({ dtype, shape }) =>
     numpy.zeros([...shape], { dtype: numpy[dtype] })
   )
   const { jaxpr: closed } = makeJaxpr(positionalTrace(program))(...inputs)
   for (const input of inputs) input.dispose()
+  const typical = markers.map(({ marker, size, typical = size }) => ({ marker, typical }))
   try {
     for (const constant of closed.consts) {
       const values = (constant as numpy.Array).ref.dataSync() as TensorValues
@@ -53,15 +63,17 @@ const lowerProgram = (program: Program): lowering.Lowered => {
         throw new TypeError(`${program.key}: only constants of zeros can be lowered to ONNX`)
       }
     }
-    return lowering.lower(closed.jaxpr, closed.consts.length, Object.keys(program.inputs))
+    return lowering.lower(closed.jaxpr, closed.consts.length, Object.keys(program.inputs), typical)
   } finally {
     closed.dispose()
   }
 }
 
+/** A session, which serves the programs of a family. */
 interface Compiled {
-  readonly executable: Executable
   readonly session: onnxruntime.Session
+  /** of the outputs; with the markers of the family */
+  readonly shapes: ReadonlyArray<ReadonlyArray<number>>
 }
 
 interface Context {
@@ -130,24 +142,35 @@ const runSession = async (
 
 const build = (context: Context, program: Program): Effect.Effect<Compiled, Engine.EngineError> =>
   attempt(context, `compile ${program.key}`, async () => {
-    const { model, outputs: shapes } = lowerProgram(program)
-    const session = await context.runtime.InferenceSession.create(model, context.sessionOptions)
-    const executable: Executable = {
-      run: (inputs, outputs) =>
-        context.lock.withLock(
-          attempt(context, `run ${program.key}`, () => runSession(context, program, session, shapes, inputs, outputs))
-        )
-    }
-    return { executable, session }
+    const { generic, sizes } = program.family ?? { generic: program, sizes: [] }
+    const { model, outputs: shapes } = lowerProgram(generic, sizes)
+    return { session: await context.runtime.InferenceSession.create(model, context.sessionOptions), shapes }
   })
+
+/** A shape with the sizes in the place of their markers. */
+const substitute = (shape: ReadonlyArray<number>, markers: ReadonlyArray<Marker>): ReadonlyArray<number> =>
+  shape.map((size) =>
+    markers.reduce((rest, { marker, size }) => (rest % marker === 0 ? (rest / marker) * size : rest), size)
+  )
+
+const executableOf = (context: Context, program: Program, { session, shapes }: Compiled): Executable => {
+  const own = shapes.map((shape) => substitute(shape, program.family?.sizes ?? []))
+  return {
+    run: (inputs, outputs) =>
+      context.lock.withLock(
+        attempt(context, `run ${program.key}`, () => runSession(context, program, session, own, inputs, outputs))
+      )
+  }
+}
 
 const compile = (context: Context, program: Program): Effect.Effect<Executable, Engine.EngineError> =>
   Effect.gen(function* () {
-    const known = context.compiled.get(program.key)
-    if (known !== undefined) return known.executable
+    const key = program.family?.generic.key ?? program.key
+    const known = context.compiled.get(key)
+    if (known !== undefined) return executableOf(context, program, known)
     const fresh = yield* build(context, program)
-    context.compiled.set(program.key, fresh)
-    return fresh.executable
+    context.compiled.set(key, fresh)
+    return executableOf(context, program, fresh)
   }).pipe(Effect.uninterruptible, context.lock.withLock)
 
 const close = (context: Context): Effect.Effect<void> =>
@@ -179,6 +202,7 @@ export const make = (threads: number): Effect.Effect<Executor, Engine.EngineErro
     yield* Effect.addFinalizer(() => close(context))
     return {
       name: "native",
+      compilesFamilies: true,
       store: (values, shape) =>
         Effect.sync(() => {
           const spec = specOf(values, shape)

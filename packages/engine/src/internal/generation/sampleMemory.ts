@@ -1,4 +1,4 @@
-/** How many sequences of a request are generated together, and how much memory this takes. */
+/** The sizes of runs that sample, and how much memory they take. */
 import * as budget from "../model/budget.ts"
 import * as memory from "../model/memory.ts"
 import { nextPowerOfTwo } from "../util/shape.ts"
@@ -6,13 +6,22 @@ import { nextPowerOfTwo } from "../util/shape.ts"
 /** Of a KV cache. @internal */
 export const smallestCapacity = 64
 
-/** Each number of rows is compiled, so there are few. */
-const rowCounts = [1, 4, 8, 16, 32, 64]
+/** A cache grows by these steps. Where each number of rows is compiled, there are no others. */
+const rowCounts = [1, 4, 8, 16, 32, 64, 96]
 
 /** The rows of a cache for so many sequences. @internal */
 export const rowsFor = (count: number): number => rowCounts.find((rows) => count <= rows) ?? Math.max(...rowCounts)
 
 const shortestPrefill = 16
+
+/** How many tokens of a prompt are read at a time: sequences that are being sampled wait so long. @internal */
+export const chunkSize = 128
+
+/** The positions of a run for so many tokens of a prompt. @internal */
+export const chunkLength = (tokens: number): number => Math.min(chunkSize, nextPowerOfTwo(tokens, shortestPrefill))
+
+/** How many tokens of prompts are read between two steps, padding included. @internal */
+export const promptTokensPerRound = 2 * chunkSize
 
 /** The run that reads a prompt, padded to a power of two. @internal */
 export const promptShape = (tokens: number, allLogits: boolean): memory.RunShape => {
@@ -43,14 +52,15 @@ export const problem = (
     "shorten the prompt or lower max_tokens"
   )
 
-/** How many sequences are generated together: as many as fit into the memory budget, and at least one. @internal */
-export const rowsThatFit = (
-  model: budget.ModelMemory,
-  prompt: number,
-  maxTokens: number,
-  allLogits: boolean,
-  count: number
-): number => {
-  const size = sizeOf(model, prompt, maxTokens, allLogits)
-  return Math.max(1, ...rowCounts.filter((rows) => rows <= rowsFor(count) && budget.fits(model, size(rows))))
+/** Whether so many rows of up to so many tokens fit into the memory budget. @internal */
+export const rowsFit = (model: budget.ModelMemory, rows: number, tokens: number): boolean => {
+  const read = memory.runSize(model, promptShape(tokens, false))
+  const capacity = nextPowerOfTwo(tokens, smallestCapacity)
+  return budget.fits(model, read + memory.generationSize(model.config, tokens, rowsFor(rows), capacity))
 }
+
+const mostPrefixBytes = 2 ** 28
+
+/** How many bytes of keys and values are remembered of prompts: an eighth of what is free for requests. @internal */
+export const prefixBytes = (model: budget.ModelMemory): number =>
+  Math.min(mostPrefixBytes, Math.max(0, model.memoryBudget - budget.estimate(model, 0)) / 8)

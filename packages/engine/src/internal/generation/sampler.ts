@@ -1,4 +1,4 @@
-/** Samples sequences for one request: reads the prompt once, and generates the sequences in batches. */
+/** Samples sequences for one request, in the batch of its base model. */
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
@@ -6,10 +6,10 @@ import * as Random from "effect/Random"
 import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
 import * as random from "../util/random.ts"
-import { generate } from "./generate.ts"
+import * as batches from "./batch.ts"
 import * as prompts from "./prompt.ts"
 import * as promptScores from "./promptScores.ts"
-import { readPrompt } from "./readPrompt.ts"
+import { isLong, readLong } from "./readPrompt.ts"
 import * as sampleMemory from "./sampleMemory.ts"
 import * as sequences from "./sequence.ts"
 import * as stopCondition from "./stopCondition.ts"
@@ -20,7 +20,8 @@ const makeSequences = (seed: number, count: number): ReadonlyArray<sequences.Seq
 
 const toResponse = (
   sampled: ReadonlyArray<sequences.Sequence>,
-  scores: promptScores.PromptScores
+  scores: promptScores.PromptScores,
+  reused: number
 ): Sampling.SampleResponse => ({
   sequences: sampled.map(({ logprobs, stop_reason, tokens, topLogprobs }) => ({
     stop_reason,
@@ -29,7 +30,7 @@ const toResponse = (
     ...(topLogprobs.length === 0 ? {} : { topk_logprobs: topLogprobs })
   })),
   ...scores,
-  prompt_cache_hit_tokens: 0,
+  prompt_cache_hit_tokens: reused,
   type: "sample"
 })
 
@@ -48,17 +49,18 @@ export const sample = (
       maxTokens,
       sampling: { temperature: params.temperature, topK: params.top_k, topP: params.top_p },
       isEnd,
-      topCount,
-      scratch: new Float64Array(model.config.vocab_size)
+      topCount
     }
     const wantsAllLogits = prompts.needsAllLogits(request)
     const tooLarge = sampleMemory.problem(model, tokens.length, maxTokens, wantsAllLogits)
     if (tooLarge !== undefined) return yield* userError(tooLarge)
-    const rows = sampleMemory.rowsThatFit(model, tokens.length, maxTokens, wantsAllLogits, num_samples)
-    const prompt = yield* readPrompt(model, weights, tokens, wantsAllLogits)
+    const batch = batches.of(model)
+    const known = batch.prefixes.find(weights, tokens)?.length ?? 0
+    const isInBlocks = isLong(model, tokens.length - (model.deterministic ? 0 : known), wantsAllLogits)
+    const prompt = isInBlocks ? yield* readLong(model, weights, tokens, wantsAllLogits) : undefined
+    if (prompt !== undefined && !model.deterministic) batch.prefixes.add(weights, prompt)
     const all = makeSequences(seed, num_samples)
-    for (let i = 0; i < all.length; i += rows) {
-      yield* generate(model, weights, prompt, all.slice(i, i + rows), options)
-    }
-    return toResponse(all, yield* promptScores.score(model, prompt, request, seed))
+    const needs = tokens.length + maxTokens
+    const read = yield* batch.run({ weights, tokens, wantsAllLogits, sequences: all, options, prompt, needs })
+    return toResponse(all, yield* promptScores.score(model, read, request, seed), read.reused)
   })

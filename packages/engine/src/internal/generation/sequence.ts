@@ -20,8 +20,6 @@ export interface SequenceOptions {
   readonly isEnd: StopCondition
   /** the number of most likely tokens to record for each token */
   readonly topCount: number
-  /** scratch memory of the size of the vocabulary */
-  readonly scratch: Float64Array<ArrayBuffer>
 }
 
 /** @internal */
@@ -33,9 +31,18 @@ export const make = (key: number): Sequence => ({
   stop_reason: "length"
 })
 
-/** Samples the next token. Returns whether the sequence continues. @internal */
-export const extend = (sequence: Sequence, logits: Float32Array, options: SequenceOptions): boolean => {
-  const { isEnd, maxTokens, sampling, scratch, topCount } = options
+/**
+ * Samples the next token. Returns whether the sequence continues. `scratch` is memory of the size of the vocabulary.
+ *
+ * @internal
+ */
+export const extend = (
+  sequence: Sequence,
+  logits: Float32Array,
+  options: SequenceOptions,
+  scratch: Float64Array<ArrayBuffer>
+): boolean => {
+  const { isEnd, maxTokens, sampling, topCount } = options
   const { logprob, token } = distribution.sampleToken(logits, sampling, sequence.key, sequence.tokens.length, scratch)
   sequence.tokens.push(token)
   sequence.logprobs.push(logprob)

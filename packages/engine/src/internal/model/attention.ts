@@ -38,36 +38,58 @@ export const attendWithinRows =
 
 /** Inputs of a program that reads a KV cache. */
 interface CacheInputs {
-  /** (capacity), added to the scores of cached positions */
+  /** (rows, capacity), added to the scores of cached positions */
   readonly mask: Traced
+  /** (length, length), added to the scores of the new positions */
+  readonly causal: Traced
   /** the keys (rows, num_kv_heads, capacity, head_dim) of a layer */
   readonly keys: (layer: number) => Traced
   /** the values (rows, num_kv_heads, capacity, head_dim) of a layer */
   readonly values: (layer: number) => Traced
 }
 
+/** The sizes of a batch that reads a KV cache: `length` new positions in each row. */
+interface CacheShape {
+  readonly rows: number
+  readonly length: number
+  readonly capacity: number
+}
+
 /**
- * Attention of one new position per row to the cached positions and to itself. The new position is not in the cache:
- * its score and its value are added separately.
+ * Attention of the new positions of each row to the cached ones and to each other. The new positions are not in the
+ * cache: their scores and values are added separately.
  *
  * @internal
  */
 export const attendToCache =
-  (config: ModelConfig, rows: number, capacity: number, cache: CacheInputs): Attend =>
+  (config: ModelConfig, { capacity, length, rows }: CacheShape, cache: CacheInputs): Attend =>
   (layer, q, k, v) => {
     const { head_dim: hd, num_heads: h, num_kv_heads: kv } = config
-    const queries = q.mul(1 / Math.sqrt(hd)).reshape([rows, kv, h / kv, hd])
-    const newScore = queries.ref.mul(k.reshape([rows, kv, 1, hd])).sum(-1, { keepdims: true })
+    const perKey = h / kv
+    const queries = q
+      .mul(1 / Math.sqrt(hd))
+      .reshape([rows, length, kv, perKey, hd])
+      .transpose([0, 2, 3, 1, 4])
+      .reshape([rows, kv, perKey * length, hd])
+    const byHead = (x: Traced) => x.reshape([rows, length, kv, hd]).transpose([0, 2, 1, 3])
+    const newScores = np
+      .matmul(queries.ref, byHead(k).transpose([0, 1, 3, 2]))
+      .reshape([rows, kv, perKey, length, length])
+      .add(cache.causal.ref.reshape([1, 1, 1, length, length]))
+      .reshape([rows, kv, perKey * length, length])
     const scores = np
       .matmul(queries, cache.keys(layer).ref.transpose([0, 1, 3, 2]))
-      .add(cache.mask.ref.reshape([1, 1, 1, capacity]))
-    const max = np.maximum(scores.ref.max(-1, { keepdims: true }), newScore.ref)
+      .add(cache.mask.ref.reshape([rows, 1, 1, capacity]))
+    const largest = (x: Traced) => x.max(-1, { keepdims: true })
+    const max = np.maximum(largest(scores.ref), largest(newScores.ref))
     const weights = np.exp(scores.sub(max.ref))
-    const newWeight = np.exp(newScore.sub(max))
-    const sum = weights.ref.sum(-1, { keepdims: true }).add(newWeight.ref)
+    const newWeights = np.exp(newScores.sub(max))
+    const sum = weights.ref.sum(-1, { keepdims: true }).add(newWeights.ref.sum(-1, { keepdims: true }))
     return np
       .matmul(weights, cache.values(layer).ref)
-      .add(newWeight.mul(v.reshape([rows, kv, 1, hd])))
+      .add(np.matmul(newWeights, byHead(v)))
       .mul(np.reciprocal(sum))
-      .reshape([rows, h, hd])
+      .reshape([rows, kv, perKey, length, hd])
+      .transpose([0, 3, 1, 2, 4])
+      .reshape([rows * length, h, hd])
   }

@@ -24,6 +24,8 @@ export interface ModelMemory {
   readonly memoryBudget: number
   /** how many bytes the weights take */
   readonly weightBytes: number
+  /** whether the bits of a sample depend on its own request alone */
+  readonly deterministic: boolean
 }
 
 /** @internal */
@@ -31,6 +33,7 @@ export interface Options {
   readonly maxTokensPerRun?: number | undefined
   /** in bytes */
   readonly memoryBudget: number
+  readonly deterministic?: boolean | undefined
 }
 
 /** @internal */
@@ -38,7 +41,7 @@ export const make = (
   name: string,
   config: ModelConfig,
   executor: Executor,
-  { maxTokensPerRun, memoryBudget }: Options
+  { deterministic, maxTokensPerRun, memoryBudget }: Options
 ): ModelMemory => {
   const values = architecture.expectedWeights(config).reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
   // WebAssembly has a copy of its own
@@ -49,7 +52,8 @@ export const make = (
     maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
     blocks: memory.defaultBlocks,
     memoryBudget,
-    weightBytes: bytesPerValue * values * copies
+    weightBytes: bytesPerValue * values * copies,
+    deterministic: deterministic === true
   }
 }
 

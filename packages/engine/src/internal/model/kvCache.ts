@@ -2,7 +2,7 @@
 import type { ModelConfig } from "../../ModelConfig.ts"
 
 /**
- * Keys and values of several sequences of equal length. Each layer has an array (rows, num_kv_heads, capacity,
+ * Keys and values of several sequences. Each layer has an array (rows, num_kv_heads, capacity,
  * head_dim) of each.
  *
  * @internal
@@ -14,8 +14,8 @@ export interface KvCache {
   readonly values: ReadonlyArray<Float32Array>
 }
 
-/** A cache of zeros. */
-const make = (config: ModelConfig, rows: number, capacity: number): KvCache => {
+/** A cache of zeros. @internal */
+export const make = (config: ModelConfig, rows: number, capacity: number): KvCache => {
   const size = rows * config.num_kv_heads * capacity * config.head_dim
   const layers = () => Array.from({ length: config.num_layers }, () => new Float32Array(size))
   return { rows, capacity, keys: layers(), values: layers() }
@@ -93,26 +93,38 @@ export const write = (
   }
 }
 
-/** Copies the first `length` positions of the given rows of `source` to the first rows of `target`. @internal */
-export const copyRows = (
-  config: ModelConfig,
-  source: KvCache,
-  rows: ReadonlyArray<number>,
-  length: number,
-  target: KvCache
-): void => {
+/** A row of a cache. @internal */
+export interface CacheRow {
+  readonly cache: KvCache
+  readonly row: number
+}
+
+/** Copies the first `length` positions of a row to another row, of the same cache or of another one. @internal */
+export const copyRow = (config: ModelConfig, source: CacheRow, length: number, target: CacheRow): void => {
   const { head_dim, num_kv_heads } = config
   const copyLayer = (from: Float32Array, to: Float32Array) => {
-    rows.forEach((sourceRow, targetRow) => {
-      for (let head = 0; head < num_kv_heads; head++) {
-        const start = (sourceRow * num_kv_heads + head) * source.capacity * head_dim
-        const place = (targetRow * num_kv_heads + head) * target.capacity * head_dim
-        to.set(from.subarray(start, start + length * head_dim), place)
-      }
-    })
+    for (let head = 0; head < num_kv_heads; head++) {
+      const start = (source.row * num_kv_heads + head) * source.cache.capacity * head_dim
+      const place = (target.row * num_kv_heads + head) * target.cache.capacity * head_dim
+      to.set(from.subarray(start, start + length * head_dim), place)
+    }
   }
   for (let layer = 0; layer < config.num_layers; layer++) {
-    copyLayer(source.keys[layer]!, target.keys[layer]!)
-    copyLayer(source.values[layer]!, target.values[layer]!)
+    copyLayer(source.cache.keys[layer]!, target.cache.keys[layer]!)
+    copyLayer(source.cache.values[layer]!, target.cache.values[layer]!)
   }
 }
+
+/** Sets a row to zeros: a value that is not a number would show through the mask. @internal */
+export const clearRow = (config: ModelConfig, { cache, row }: CacheRow): void => {
+  const size = config.num_kv_heads * cache.capacity * config.head_dim
+  for (const data of [...cache.keys, ...cache.values]) data.fill(0, row * size, (row + 1) * size)
+}
+
+/** What the first rows of a cache hold of a layer, without a copy. @internal */
+export const firstRows = (config: ModelConfig, { capacity }: KvCache, data: Float32Array, rows: number): Float32Array =>
+  data.subarray(0, rows * config.num_kv_heads * capacity * config.head_dim)
+
+/** The bytes of a cache. @internal */
+export const bytesOf = ({ keys, values }: KvCache): number =>
+  [...keys, ...values].reduce((sum, { byteLength }) => sum + byteLength, 0)

@@ -122,8 +122,8 @@ export const afterAttention = (
 export const finalNorm = (config: ModelConfig, inputs: TracedInputs, x: Traced): Traced =>
   rmsNorm(x, inputs["model.norm.weight"]!.ref, config.rms_norm_eps)
 
-/** All layers: from embedded tokens (N, hidden_size) to normalized hidden states (N, hidden_size). @internal */
-export const hiddenStates = (
+/** All layers: from embedded tokens (N, hidden_size) to the output of the last layer (N, hidden_size). @internal */
+export const afterLayers = (
   config: ModelConfig,
   inputs: TracedInputs,
   embedded: Traced,
@@ -135,5 +135,14 @@ export const hiddenStates = (
     const { keys, queries, values } = attentionInputs(config, inputs, layer, x.ref, project)
     x = afterAttention(config, inputs, layer, x, attend(layer, queries, keys, values), project)
   }
-  return finalNorm(config, inputs, x)
+  return x
 }
+
+/** All layers and the norm after them: from embedded tokens (N, hidden_size) to hidden states of the same shape. @internal */
+export const hiddenStates = (
+  config: ModelConfig,
+  inputs: TracedInputs,
+  embedded: Traced,
+  project: Project,
+  attend: Attend
+): Traced => finalNorm(config, inputs, afterLayers(config, inputs, embedded, project, attend))

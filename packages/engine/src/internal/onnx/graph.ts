@@ -20,8 +20,17 @@ interface Input {
   readonly shape: ReadonlyArray<number>
 }
 
+/** A size of the program that differs from run to run: `marker` stands for it, and `typical` is a usual one. @internal */
+export interface Marker {
+  readonly marker: number
+  readonly typical: number
+}
+
 /** A graph under construction. Tensors are identified by name. @internal */
 export class Graph {
+  private readonly markers: ReadonlyArray<Marker>
+  /** where the size of a marker is found: an axis of an input */
+  private readonly sources = new Map<number, readonly [input: string, axis: number]>()
   private readonly inputs = new Map<string, Input>()
   private readonly outputs = new Map<string, Message>()
   private readonly constants = new Map<string, Constant>()
@@ -30,6 +39,10 @@ export class Graph {
   /** names by a key of the constant or node, to merge equal ones */
   private readonly known = new Map<string, string>()
   private count = 0
+
+  constructor(markers: ReadonlyArray<Marker> = []) {
+    this.markers = markers
+  }
 
   private freshName(): string {
     this.count += 1
@@ -56,6 +69,42 @@ export class Graph {
     return this.constant("int64", [values.length], values)
   }
 
+  private markersOf(size: number): ReadonlyArray<Marker> {
+    return size === 0 ? [] : this.markers.filter(({ marker }) => size % marker === 0)
+  }
+
+  /** Whether a size differs from run to run. */
+  isDynamic(size: number): boolean {
+    return this.markersOf(size).length > 0
+  }
+
+  /** What a size is in a typical run. */
+  typicalSize(size: number): number {
+    return this.markersOf(size).reduce((product, { marker, typical }) => (product / marker) * typical, size)
+  }
+
+  /** A tensor of one element with a size that differs from run to run. */
+  private dynamicSize(size: number): string {
+    let rest = size
+    const factors: Array<string> = []
+    for (const { marker } of this.markersOf(size)) {
+      const [input, axis] = this.sources.get(marker)!
+      rest /= marker
+      factors.push(this.node("Gather", [this.node("Shape", [input]), this.intList([axis])], { axis: 0 }))
+    }
+    if (rest !== 1) factors.push(this.intList([rest]))
+    return factors.reduce((product, factor) => this.node("Mul", [product, factor]))
+  }
+
+  /** A shape for Expand, or with `infers` for Reshape, which works out one size itself. */
+  shape(sizes: ReadonlyArray<number>, infers: boolean): string {
+    const dynamic = sizes.filter((size) => this.isDynamic(size))
+    if (dynamic.length === 0) return this.intList(sizes)
+    if (infers && dynamic.length === 1) return this.intList(sizes.map((size) => (size === dynamic[0] ? -1 : size)))
+    const parts = sizes.map((size) => (this.isDynamic(size) ? this.dynamicSize(size) : this.intList([size])))
+    return this.node("Concat", parts, { axis: 0 })
+  }
+
   /** The values of a constant, or `undefined` for other tensors. */
   constantValues(name: string): ReadonlyArray<number> | undefined {
     return this.constants.get(name)?.values
@@ -73,13 +122,21 @@ export class Graph {
 
   /** Declares an input. */
   input(name: string, dtype: DType, shape: ReadonlyArray<number>): void {
-    this.inputs.set(name, { message: valueInfoProto(name, dtype, shape), shape })
+    shape.forEach((size, axis) => {
+      if (this.markers.some(({ marker }) => marker === size)) this.sources.set(size, [name, axis])
+    })
+    this.inputs.set(name, { message: valueInfoProto(name, dtype, this.declared(shape)), shape })
   }
 
   /** Declares an output that has the value of a tensor. */
   output(name: string, tensor: string, dtype: DType, shape: ReadonlyArray<number>): void {
     this.producers.set(name, { op: "Identity", inputs: [tensor], outputs: [name], attributes: {}, domain: "" })
-    this.outputs.set(name, valueInfoProto(name, dtype, shape))
+    this.outputs.set(name, valueInfoProto(name, dtype, this.declared(shape)))
+  }
+
+  /** The shape as it is declared: sizes that differ from run to run have names. */
+  private declared(shape: ReadonlyArray<number>): ReadonlyArray<number | string> {
+    return shape.map((size) => (this.isDynamic(size) ? `n${size}` : size))
   }
 
   /** Adds an operator with `count` outputs, or finds the equal one that was added before. */

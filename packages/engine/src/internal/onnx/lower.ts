@@ -5,7 +5,7 @@ import { expandTensor } from "./emit/layout.ts"
 import { dot } from "./emit/matmul.ts"
 import { flip, reshape } from "./emit/movement.ts"
 import { reduce } from "./emit/reduce.ts"
-import { Graph } from "./graph.ts"
+import { Graph, type Marker } from "./graph.ts"
 import { broadcastTo, dtypeOf, fullView, insertAxes, transpose, type View } from "./view.ts"
 
 type Equation = Jaxpr["eqns"][number]
@@ -78,18 +78,24 @@ const lowerJaxpr = (graph: Graph, jaxpr: Jaxpr, inputs: ReadonlyArray<View>): Re
 export interface Lowered {
   /** the bytes of an ONNX model */
   readonly model: Uint8Array
-  /** the shapes of the outputs, which are named `out0`, `out1` … */
+  /** the shapes of the outputs, which are named `out0`, `out1` …; with markers */
   readonly outputs: ReadonlyArray<ReadonlyArray<number>>
 }
 
 /**
  * Lowers a jaxpr. Its first `zeroConstants` inputs are constants of zeros; the model has the other inputs, by `names`.
+ * Sizes with `markers` as factors may differ from run to run.
  *
  * @throws TypeError for primitives, comparisons, reductions and dtypes that the engine's programs do not use
  * @internal
  */
-export const lower = (jaxpr: Jaxpr, zeroConstants: number, names: ReadonlyArray<string>): Lowered => {
-  const graph = new Graph()
+export const lower = (
+  jaxpr: Jaxpr,
+  zeroConstants: number,
+  names: ReadonlyArray<string>,
+  markers: ReadonlyArray<Marker> = []
+): Lowered => {
+  const graph = new Graph(markers)
   const inputs = jaxpr.inBinders.map(({ aval }, i): View => {
     const dtype = dtypeOf(aval.dtype)
     if (i < zeroConstants) return broadcastTo(scalar(graph, dtype, 0), aval.shape)

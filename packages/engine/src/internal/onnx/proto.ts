@@ -40,10 +40,12 @@ const attributeProto = (name: string, value: Attributes[string]): Message => {
   return message.ints(8, value).int(20, attributeTypes.ints)
 }
 
-/** The name, dtype and shape of an input or output. @internal */
-export const valueInfoProto = (name: string, dtype: DType, shape: ReadonlyArray<number>): Message => {
+/** The name, dtype and shape of an input or output. A size may be a name. @internal */
+export const valueInfoProto = (name: string, dtype: DType, shape: ReadonlyArray<number | string>): Message => {
   const dimensions = new Message()
-  for (const size of shape) dimensions.message(1, new Message().int(1, size))
+  for (const size of shape) {
+    dimensions.message(1, typeof size === "string" ? new Message().string(2, size) : new Message().int(1, size))
+  }
   const tensorType = new Message().int(1, dataTypes[dtype]).message(2, dimensions)
   return new Message().string(1, name).message(2, new Message().message(1, tensorType))
 }

@@ -4,6 +4,7 @@ import type { ModelConfig } from "../../ModelConfig.ts"
 import type { Program, Traced } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
 import { baseProjection, finalNorm, loraProjection, type TracedInputs } from "../model/transformer.ts"
+import { manyRows, markersFor, rowsClass } from "./families.ts"
 import { adapterSpecs, disposeAll, float32, type InputSpecs, int32, programKey, splitInputs } from "./inputs.ts"
 import { lossGradInputs, scoreTargets, surrogateLoss, type TargetScores } from "./targets.ts"
 
@@ -28,8 +29,19 @@ const weightSpecs = (config: ModelConfig): InputSpecs => ({
  *
  * @internal
  */
-export const headLogits = (config: ModelConfig, block: number): Program => ({
-  key: programKey("head_logits", config, block),
+export const headLogits = (config: ModelConfig, block: number, deterministic = false): Program => {
+  const [marker] = markersFor(config)
+  return {
+    ...headLogitsOf(config, block, programKey("head_logits", config, block)),
+    family: {
+      generic: headLogitsOf(config, marker, programKey("head_logits", config, rowsClass(block, deterministic))),
+      sizes: [{ marker, size: block, typical: deterministic ? manyRows : undefined }]
+    }
+  }
+}
+
+const headLogitsOf = (config: ModelConfig, block: number, key: string): Program => ({
+  key,
   inputs: { ...weightSpecs(config), x: float32(block, config.hidden_size) },
   trace: (inputs) => {
     const logits = baseProjection(config, inputs)(finalNorm(config, inputs, inputs["x"]!.ref), "lm_head")

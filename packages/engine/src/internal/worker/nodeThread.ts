@@ -129,7 +129,7 @@ class Connection {
       case "Log":
         return this.signals.log(response.level, response.message)
       case "Yield":
-        return this.yieldTurn(response.id, response.tokens)
+        return this.yieldTurns(response.id, response.parts)
       case "Closed":
         if (this.state === "running") this.state = "closing"
         void this.worker.terminate()
@@ -146,14 +146,16 @@ class Connection {
     pending?.resume(result)
   }
 
-  /** Waits for the next turn of a call, and then lets it continue. */
-  private yieldTurn(id: number, tokens: number): void {
-    const pending = this.pending.get(id)
-    if (pending === undefined) return
-    const resume = Effect.sync(() => {
-      if (this.pending.has(id)) this.send({ _tag: "Resume", id })
+  /** Waits for the next turn of calls, and then lets them continue. */
+  private yieldTurns(id: number, parts: ReadonlyArray<readonly [call: number, tokens: number]>): void {
+    const turns = parts.flatMap(([call, tokens]) => {
+      const turn = this.pending.get(call)?.turn
+      return turn === undefined ? [] : [[turn, tokens] as const]
     })
-    this.signals.fork(Effect.andThen(pending.turn.yield(tokens), resume))
+    const resume = Effect.sync(() => {
+      if (this.state !== "lost") this.worker.postMessage({ _tag: "Resume", id } satisfies protocol.Request)
+    })
+    this.signals.fork(Effect.andThen(Engine.yieldTurns(turns), resume))
   }
 
   private exited(code: number): void {

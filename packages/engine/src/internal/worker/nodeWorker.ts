@@ -47,7 +47,7 @@ const serve = Effect.gen(function* () {
   // finalizers run in reverse order: calls end first, then objects are released, then the engine closes
   const objects = yield* handles.make(engine)
   const calls = yield* makeFibers<Engine.EngineError>()
-  const turns = yield* makeTurns((id, tokens) => post({ _tag: "Yield", id, tokens }))
+  const turns = yield* makeTurns((id, parts) => post({ _tag: "Yield", id, parts }))
   const closed = yield* Deferred.make<void>()
   parentPort!.on("message", (request: protocol.Request) => {
     switch (request._tag) {
@@ -71,7 +71,7 @@ const serve = Effect.gen(function* () {
     }
   })
   const { memory } = engine as LocalEngine
-  post({ _tag: "Ready", offer: { models: engine.models, losses: engine.losses, memory } })
+  post({ _tag: "Ready", offer: { models: engine.models, losses: engine.losses, batch: engine.batch, memory } })
   yield* Deferred.await(closed)
 })
 

@@ -64,20 +64,25 @@ export type Request =
   | { readonly _tag: "Call"; readonly id: number; readonly call: Call }
   /** has no response: the interrupted call responds when it has ended */
   | { readonly _tag: "Interrupt"; readonly id: number }
-  /** it is the call's turn again */
+  /** it is the turn again of the calls of a `Yield` */
   | { readonly _tag: "Resume"; readonly id: number }
   | { readonly _tag: "Close" }
 
 /** What the engine of the thread offers. @internal */
-export type Offer = Pick<LocalEngine, "models" | "losses" | "memory">
+export type Offer = Pick<LocalEngine, "models" | "losses" | "memory" | "batch">
 
 /** A message from the thread. The first is `Ready` or `NotReady`, the last `Closed`. @internal */
 export type Response =
   | { readonly _tag: "Ready"; readonly offer: Offer }
   | { readonly _tag: "NotReady"; readonly error: typeof Failure.Encoded }
   | CallResponse
-  /** the call lets others have their turn, and waits for `Resume` */
-  | { readonly _tag: "Yield"; readonly id: number; readonly tokens: number }
+  /** calls that are computed together let others have their turn, and wait for `Resume` */
+  | {
+      readonly _tag: "Yield"
+      readonly id: number
+      /** by the ids of the calls */
+      readonly parts: ReadonlyArray<readonly [call: number, tokens: number]>
+    }
   | { readonly _tag: "Log"; readonly level: string; readonly message: string }
   | { readonly _tag: "Closed" }
 

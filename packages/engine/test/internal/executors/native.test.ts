@@ -3,9 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as architecture from "../../../src/internal/model/architecture.ts"
-import { decodeStep } from "../../../src/internal/programs/decodeStep.ts"
+import { extend } from "../../../src/internal/programs/extend.ts"
 import { forwardBackward } from "../../../src/internal/programs/forwardBackward.ts"
-import { prefill } from "../../../src/internal/programs/prefill.ts"
 import type { Program, TensorValues, Traced } from "../../../src/internal/executors/executor.ts"
 import * as executors from "../../../src/internal/executors/choose.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
@@ -63,10 +62,10 @@ describe.skipIf(!fixtures.isNativeAvailable)("The native executor", () => {
           forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, true),
           forwardBackward(model, linears.slice(0, 3), 4, { rows: 1, length: 32, targets: 3 }, true),
           forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 2 }, false),
-          prefill(model, 16, true),
-          prefill(model, 16, false),
-          decodeStep(model, 4, 64),
-          decodeStep(model, 1, 64)
+          extend(model, { rows: 1, length: 16, capacity: 1 }),
+          extend(model, { rows: 1, length: 16, capacity: 64 }),
+          extend(model, { rows: 4, length: 1, capacity: 64 }),
+          extend(model, { rows: 1, length: 1, capacity: 64 })
         ]
         for (const program of programs) yield* assertAgreement(program, makeInputs(program, model.vocab_size))
       }

@@ -185,6 +185,7 @@ const sampleInEngine = (
   const claim = {
     owner: load.user.owner,
     target: record.id,
+    batched: engine.batch !== undefined,
     onStart: () => {
       entry.started = currentMillisUnsafe(clock)
     },

@@ -36,7 +36,11 @@ const makeEnvironment = Effect.fnUntraced(function* (settings: Settings) {
     users: users.make(records),
     stability: new StabilityRecords(),
     settings,
-    turns: new Turns({ concurrency: Math.max(1, engine.concurrency ?? Infinity), perUser: settings.concurrency }),
+    turns: new Turns({
+      concurrency: Math.max(1, engine.concurrency ?? Infinity),
+      perUser: settings.concurrency,
+      batchPerUser: engine.batch
+    }),
     admission: new Admission(),
     scope: yield* Effect.scope
   }

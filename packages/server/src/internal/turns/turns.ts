@@ -16,6 +16,8 @@ export interface Claim<A> {
   readonly costOf?: ((result: A) => number) | undefined
   /** runs when the first turn begins */
   readonly onStart?: (() => void) | undefined
+  /** whether the engine computes it together with others: all of them have a turn when one has */
+  readonly batched?: boolean | undefined
 }
 
 /** @internal */
@@ -24,6 +26,8 @@ export interface Options {
   readonly concurrency: number
   /** how many operations of one user have begun and not ended: each of them holds memory of the engine */
   readonly perUser: number
+  /** the same for batched operations; 1 */
+  readonly batchPerUser?: number | undefined
 }
 
 /** An operation that waits for its turn or has it. */
@@ -32,6 +36,7 @@ interface Ticket {
   readonly queue: TargetQueue
   readonly cost: number
   readonly onStart: (() => void) | undefined
+  readonly batched: boolean
   state: "waiting" | "running" | "ended"
   begun: boolean
   /** when it began to wait, as a number that grows */
@@ -66,8 +71,12 @@ interface UserQueue extends Account {
   /** how many targets there may be before idle ones are forgotten */
   maxTargets: number
   begun: number
+  /** the same of batched operations */
+  begunBatched: number
   /** how many of its running turns may take long */
   long: number
+  /** the same of batched operations, which count as one */
+  longBatched: number
   /** tickets that wait or run */
   open: number
 }
@@ -112,7 +121,10 @@ const isBefore = (a: Account, aHead: Ticket, b: Account, bHead: Ticket): boolean
 export class Turns {
   private readonly options: Options
   private readonly users = new Map<string | undefined, UserQueue>()
+  /** how many turns run: those of batched operations count as one */
   private running = 0
+  private batched = 0
+  private readonly ticketOf = new WeakMap<Engine.Turn, readonly [ticket: Ticket, tokenCost: number]>()
   private tickets = 0
   /** what the user whose turn began last had used before */
   private floor = 0
@@ -139,7 +151,12 @@ export class Turns {
   run<A, E, R>(claim: Claim<A>, operation: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
       const ticket = this.open(claim)
-      const turn: Engine.Turn = { yield: (tokens) => this.giveWay(ticket, tokens * (claim.tokenCost ?? 1)) }
+      const tokenCost = claim.tokenCost ?? 1
+      const turn: Engine.Turn = {
+        yield: (tokens) => this.giveWay([[ticket, tokens * tokenCost]]),
+        yieldTogether: (parts) => this.giveWay(parts.flatMap((part) => this.ownPart(part)))
+      }
+      this.ticketOf.set(turn, [ticket, tokenCost])
       return this.awaitTurn(ticket).pipe(
         Effect.andThen(Effect.provideService(operation, Engine.CurrentTurn, turn)),
         Effect.tap((result) =>
@@ -150,7 +167,14 @@ export class Turns {
     })
   }
 
-  private open({ cost, onStart, owner, target }: Claim<never>): Ticket {
+  private ownPart([turn, tokens]: readonly [Engine.Turn, number]): ReadonlyArray<
+    readonly [ticket: Ticket, cost: number]
+  > {
+    const known = this.ticketOf.get(turn)
+    return known === undefined ? [] : [[known[0], tokens * known[1]]]
+  }
+
+  private open({ batched = false, cost, onStart, owner, target }: Claim<never>): Ticket {
     const user = this.userOf(owner)
     const queue = this.targetOf(user, target)
     user.open++
@@ -159,6 +183,7 @@ export class Turns {
       queue,
       cost,
       onStart,
+      batched,
       state: "ended",
       begun: false,
       since: 0,
@@ -177,7 +202,9 @@ export class Turns {
       floor: 0,
       maxTargets: minTargets,
       begun: 0,
+      begunBatched: 0,
       long: 0,
+      longBatched: 0,
       open: 0
     }
     if (user.open === 0) user.used = Math.max(user.used, this.floor)
@@ -193,9 +220,20 @@ export class Turns {
   }
 
   private awaitTurn(ticket: Ticket): Effect.Effect<void> {
+    return this.awaitTurns([ticket])
+  }
+
+  /** Waits for the turns of all tickets, or the ends of those that are interrupted. */
+  private awaitTurns(tickets: ReadonlyArray<Ticket>): Effect.Effect<void> {
     return Effect.async<void>((resume) => {
-      ticket.resume = () => resume(Effect.void)
-      this.enqueue(ticket)
+      const waiting = new Set(tickets)
+      for (const ticket of tickets) {
+        ticket.resume = () => {
+          waiting.delete(ticket)
+          if (waiting.size === 0) resume(Effect.void)
+        }
+        this.enqueue(ticket)
+      }
       this.dispatch()
     })
   }
@@ -209,30 +247,37 @@ export class Turns {
     waiting.splice(index < 0 ? waiting.length : index, 0, ticket)
   }
 
-  /** Ends the turn of an operation that continues later. */
-  private giveWay(ticket: Ticket, cost: number): Effect.Effect<void> {
+  /** Ends the turns of operations that continue later, all at once, so that others see that they have ended. */
+  private giveWay(parts: ReadonlyArray<readonly [ticket: Ticket, cost: number]>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (ticket.state !== "running") return Effect.void
-      charge(ticket, cost - ticket.advance)
-      ticket.charged += cost - ticket.advance
-      this.stop(ticket)
-      return this.awaitTurn(ticket)
+      const running = parts.filter(([{ state }]) => state === "running")
+      if (running.length === 0) return Effect.void
+      for (const [ticket, cost] of running) {
+        charge(ticket, cost - ticket.advance)
+        ticket.charged += cost - ticket.advance
+        this.stop(ticket)
+      }
+      return this.awaitTurns(running.map(([ticket]) => ticket))
     })
   }
 
   private stop(ticket: Ticket): void {
-    if (ticket.long) ticket.user.long--
+    const { batched, queue, user } = ticket
+    if (ticket.long && batched) user.longBatched--
+    if (ticket.long && (!batched || user.longBatched === 0)) user.long--
     ticket.advance = 0
-    ticket.queue.running--
-    this.running--
+    queue.running--
+    if (batched) this.batched--
+    if (!batched || this.batched === 0) this.running--
   }
 
   private leave(ticket: Ticket): void {
-    const { begun, queue, resume, state, user } = ticket
+    const { batched, begun, queue, resume, state, user } = ticket
     if (state === "running") this.stop(ticket)
     if (state === "waiting") queue.waiting.splice(queue.waiting.indexOf(ticket), 1)
     ticket.state = "ended"
-    if (begun) user.begun--
+    if (begun && batched) user.begunBatched--
+    else if (begun) user.begun--
     user.open--
     // where the engine runs elsewhere, another fiber may wait for the turn
     resume()
@@ -243,48 +288,61 @@ export class Turns {
 
   /** Gives turns to those who wait, as long as there are any. */
   private dispatch(): void {
-    while (this.running < this.options.concurrency) {
-      const ticket = this.next()
+    for (;;) {
+      // what joins a batch that runs takes no turn from others
+      const joining = this.batched > 0 ? this.next(true) : undefined
+      const ticket = joining ?? (this.running < this.options.concurrency ? this.next(false) : undefined)
       if (ticket === undefined) return
-      const { queue, user } = ticket
-      queue.waiting.shift()
-      this.floor = Math.max(this.floor, user.used)
-      user.floor = Math.max(user.floor, queue.used)
-      ticket.long = isLong(ticket)
-      if (ticket.long) user.long++
-      ticket.advance = Math.min(maxAdvance, Math.max(0, ticket.cost - ticket.charged))
-      ticket.charged += ticket.advance
-      charge(ticket, ticket.advance)
-      queue.running++
-      this.running++
-      ticket.state = "running"
-      if (!ticket.begun) {
-        ticket.begun = true
-        user.begun++
-        ticket.onStart?.()
-      }
+      ticket.queue.waiting.shift()
+      this.start(ticket)
       ticket.resume()
     }
   }
 
-  private next(): Ticket | undefined {
+  private start(ticket: Ticket): void {
+    const { batched, queue, user } = ticket
+    this.floor = Math.max(this.floor, user.used)
+    user.floor = Math.max(user.floor, queue.used)
+    ticket.long = isLong(ticket)
+    if (ticket.long && (!batched || user.longBatched === 0)) user.long++
+    if (ticket.long && batched) user.longBatched++
+    ticket.advance = Math.min(maxAdvance, Math.max(0, ticket.cost - ticket.charged))
+    ticket.charged += ticket.advance
+    charge(ticket, ticket.advance)
+    queue.running++
+    if (!batched || this.batched === 0) this.running++
+    if (batched) this.batched++
+    ticket.state = "running"
+    if (ticket.begun) return
+    ticket.begun = true
+    if (batched) user.begunBatched++
+    else user.begun++
+    ticket.onStart?.()
+  }
+
+  /** The ticket whose turn is next; among those that join the batch that runs, if `joins`. */
+  private next(joins: boolean): Ticket | undefined {
     let best: Ticket | undefined
     for (const user of this.users.values()) {
-      const head = this.nextOf(user)
+      const head = this.nextOf(user, joins)
       if (head !== undefined && (best === undefined || isBefore(user, head, best.user, best))) best = head
     }
     return best
   }
 
-  private nextOf(user: UserQueue): Ticket | undefined {
-    const { concurrency, perUser } = this.options
+  private mayBegin({ batched, begun }: Ticket, user: UserQueue): boolean {
+    const { batchPerUser = 1, perUser } = this.options
+    return begun || (batched ? user.begunBatched < batchPerUser : user.begun < perUser)
+  }
+
+  private nextOf(user: UserQueue, joins: boolean): Ticket | undefined {
     // one place is left for what is short, and for others
-    const maxLong = Math.max(1, concurrency - 1)
+    const maxLong = Math.max(1, this.options.concurrency - 1)
     let best: Ticket | undefined
     for (const queue of user.targets.values()) {
       const [head] = queue.waiting
-      if (head === undefined || (!head.begun && user.begun >= perUser)) continue
-      if (user.long >= maxLong && isLong(head)) continue
+      if (head === undefined || !this.mayBegin(head, user) || (joins && !head.batched)) continue
+      if (!joins && user.long >= maxLong && isLong(head)) continue
       if (best === undefined || isBefore(queue, head, best.queue, best)) best = head
     }
     return best

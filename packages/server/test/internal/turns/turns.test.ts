@@ -122,4 +122,59 @@ describe("turns", () => {
       assert.isAtMost(turns.remembered, 300)
     })
   )
+
+  it.scoped("are had together by operations of a batch, which count as one", () =>
+    Effect.gen(function* () {
+      const turns = new Turns({ concurrency: 1, perUser: 1, batchPerUser: 3 })
+      const log: Array<string> = []
+      const held = new Set<Engine.Turn>()
+      const hold = Effect.flatMap(Engine.CurrentTurn, (turn) => {
+        held.add(turn)
+        return Effect.ensuring(Effect.never, Effect.sync(() => held.delete(turn))) // prettier-ignore
+      })
+      const batched = (owner: string, i: number) =>
+        Effect.fork(turns.run({ ...claim(owner, `sampler ${i}`, 1e6), batched: true }, hold))
+      const fibers = yield* Effect.forEach([0, 1, 2, 3], (i) => batched("a", i))
+      yield* batched("b", 0)
+      yield* settle
+      // three of a, and one of b, which all run though one operation may
+      assert.strictEqual(held.size, 4)
+      const computeTogether = Engine.yieldTurns(Array.from(held, (turn) => [turn, 1000] as const))
+      yield* Effect.fork(turns.run(claim("c", "1", 20), operation(log, "c", 2)))
+      yield* settle
+      assert.deepStrictEqual(log, [])
+      const next = yield* Effect.fork(computeTogether)
+      yield* settle
+      assert.deepStrictEqual(log, ["c"])
+      assert.isNull(yield* Fiber.poll(next).pipe(Effect.map((exit) => (exit._tag === "None" ? null : exit))))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(next)
+      assert.deepStrictEqual(log, ["c", "c"])
+      // the next of a begins when one of them is interrupted, while the batch runs
+      yield* Fiber.interrupt(fibers[0]!)
+      yield* settle
+      assert.strictEqual(held.size, 4)
+    })
+  )
+
+  it.scoped("of a batch do not wait for one of its operations that was interrupted", () =>
+    Effect.gen(function* () {
+      const turns = new Turns({ concurrency: 1, perUser: 1, batchPerUser: 8 })
+      const held: Array<Engine.Turn> = []
+      const hold = Effect.flatMap(Engine.CurrentTurn, (turn) => {
+        held.push(turn)
+        return Effect.never
+      })
+      const fork = (target: string) => Effect.fork(turns.run({ ...claim("a", target, 1e6), batched: true }, hold))
+      const first = yield* fork("1")
+      yield* fork("2")
+      yield* settle
+      yield* Effect.fork(turns.run(claim("b", "1", 10), Effect.sleep("1 second")))
+      const next = yield* Effect.fork(Engine.yieldTurns(held.map((turn) => [turn, 1e5] as const)))
+      yield* settle
+      yield* Fiber.interrupt(first)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(next)
+    })
+  )
 })

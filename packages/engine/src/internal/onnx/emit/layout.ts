@@ -14,7 +14,7 @@ export const reshapeTensor = (
   tensor: string,
   from: ReadonlyArray<number>,
   to: ReadonlyArray<number>
-): string => (isEqual(from, to) ? tensor : graph.node("Reshape", [tensor, graph.intList(to)]))
+): string => (isEqual(from, to) ? tensor : graph.node("Reshape", [tensor, graph.shape(to, true)]))
 
 /**
  * The tensor with the given axes of the view in the given order. They must be all axes that are not broadcast. Axes of
@@ -43,13 +43,13 @@ export const alignTensor = (graph: Graph, view: View): LaidOut => {
 /** The tensor with the shape of the view: broadcasts are copied. @internal */
 export const expandTensor = (graph: Graph, view: View): string => {
   const { shape, tensor } = alignTensor(graph, view)
-  return isEqual(shape, view.shape) ? tensor : graph.node("Expand", [tensor, graph.intList(view.shape)])
+  return isEqual(shape, view.shape) ? tensor : graph.node("Expand", [tensor, graph.shape(view.shape, false)])
 }
 
 /** The view of a tensor with its axes in order. Broadcasts along the axes `expanded` are copied. @internal */
 export const contiguousView = (graph: Graph, view: View, expanded: ReadonlyArray<number>): View => {
   const { shape, tensor } = alignTensor(graph, view)
   const wanted = shape.map((size, i) => (expanded.includes(i) ? view.shape[i]! : size))
-  const copied = isEqual(shape, wanted) ? tensor : graph.node("Expand", [tensor, graph.intList(wanted)])
+  const copied = isEqual(shape, wanted) ? tensor : graph.node("Expand", [tensor, graph.shape(wanted, false)])
   return { ...fullView(copied, view.dtype, wanted), shape: view.shape }
 }

@@ -55,10 +55,10 @@ const rolesOf = (x: View, y: View): Roles => {
 const largeMatrix = 2 ** 18
 
 /** ONNX Runtime repacks the second matrix if it is not transposed, which takes longer than a product of few rows. */
-const isRepackingCostly = (y: View, roles: Roles): boolean => {
+const isRepackingCostly = (graph: Graph, y: View, roles: Roles): boolean => {
   const order = storedAxes(y)
   const yRows = sizeAlong(roles, roles.yRows)
-  const xRows = sizeAlong(roles, roles.xRows)
+  const xRows = graph.typicalSize(sizeAlong(roles, roles.xRows))
   const isLarge = yRows * roles.shape[roles.last]! >= largeMatrix && order[order.length - 1] === roles.last
   return isLarge && 4 <= xRows && xRows <= 16
 }
@@ -67,12 +67,13 @@ const matmul = (graph: Graph, x: View, y: View): View => {
   const roles = rolesOf(x, y)
   const { batch, last, xRows, yRows } = roles
   if (batch.length > 0) return matrixProduct(graph, x, y, roles)
+  const typical = (axes: ReadonlyArray<number>) => graph.typicalSize(sizeAlong(roles, axes))
   const flipped: Roles = { ...roles, xRows: yRows, yRows: xRows }
   // one of the matrices has to be transposed: choose the smaller one
-  if (storedAxes(x)[0] === last && sizeAlong(roles, xRows) > sizeAlong(roles, yRows)) {
+  if (storedAxes(x)[0] === last && typical(xRows) > typical(yRows)) {
     return matrixProduct(graph, y, x, flipped)
   }
-  if (!isRepackingCostly(y, roles)) return matrixProduct(graph, x, y, roles)
+  if (!isRepackingCostly(graph, y, roles)) return matrixProduct(graph, x, y, roles)
   const product = matrixProduct(graph, y, x, flipped)
   const order = [...xRows, ...yRows]
   const { shape, tensor } = permuteTensor(graph, product, order)

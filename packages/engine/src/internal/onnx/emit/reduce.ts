@@ -36,5 +36,6 @@ export const reduce = (graph: Graph, view: View, op: string, axes: ReadonlyArray
         }
   // a sum along a broadcast axis is a multiple
   const repeats = axes.reduce((size, i) => (view.axes[i]! >= 0 ? size : size * view.shape[i]!), 1)
+  if (graph.isDynamic(repeats)) throw new TypeError("cannot lower a sum along a broadcast axis whose size differs")
   return op === "Add" && repeats !== 1 ? mul(graph, reduced, scalar(graph, view.dtype, repeats)) : reduced
 }

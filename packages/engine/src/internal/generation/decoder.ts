@@ -1,0 +1,186 @@
+/** Extends sequences of any requests together by one token at a time, each in a row of one KV cache. */
+import type * as Engine from "@effect-tinker/server/Engine"
+import * as Effect from "effect/Effect"
+import type { TensorValues } from "../executors/executor.ts"
+import * as architecture from "../model/architecture.ts"
+import { maskedScore } from "../model/attentionMask.ts"
+import * as kvCache from "../model/kvCache.ts"
+import { embedTokens, type LoadedModel, type StoredWeights } from "../model/loaded.ts"
+import * as rope from "../model/rope.ts"
+import { extend, keysInput, valuesInput } from "../programs/extend.ts"
+import { headLogits } from "../programs/headBlock.ts"
+import { nextPowerOfTwo } from "../util/shape.ts"
+import type { Prefix } from "./prefixCache.ts"
+import { rowsFor, smallestCapacity } from "./sampleMemory.ts"
+import type { Sequence } from "./sequence.ts"
+
+/** A sequence in a row of the cache. @internal */
+export interface Row {
+  readonly sequence: Sequence
+  /** how many of its tokens are cached: all but the last */
+  length: number
+  /** how many tokens it may have */
+  readonly needs: number
+}
+
+/** What a step reads and writes, for as many rows as the cache has. */
+interface Buffers {
+  readonly cache: kvCache.KvCache
+  /** (rows, capacity) */
+  readonly mask: Float32Array
+  /** the embedded tokens (rows, hidden_size) */
+  readonly x: Float32Array
+  /** the output of the last layer (rows, hidden_size) */
+  readonly hidden: Float32Array
+  /** for each layer keys and values, (rows, num_kv_heads, head_dim) */
+  readonly keysAndValues: ReadonlyArray<Float32Array>
+  /** (rows, vocab_size) */
+  readonly logits: Float32Array
+}
+
+const makeBuffers = (model: LoadedModel, rows: number, capacity: number): Buffers => {
+  const { head_dim, hidden_size, num_kv_heads, num_layers, vocab_size } = model.config
+  return {
+    cache: model.kvCaches.acquire(model.config, rows, capacity),
+    mask: new Float32Array(rows * capacity).fill(maskedScore),
+    x: new Float32Array(rows * hidden_size),
+    hidden: new Float32Array(rows * hidden_size),
+    keysAndValues: Array.from({ length: 2 * num_layers }, () => new Float32Array(rows * num_kv_heads * head_dim)),
+    logits: new Float32Array(rows * vocab_size)
+  }
+}
+
+const causal = new Float32Array(1)
+
+/** Whether the model has diverged: the cache then holds what is not a number. */
+const hasNaN = ({ sequence }: Row): boolean => sequence.logprobs.some(Number.isNaN)
+
+/** The rows that share the weights of a base model or of a checkpoint. @internal */
+export class Decoder<R extends Row> {
+  private readonly model: LoadedModel
+  private readonly weights: StoredWeights
+  private buffers: Buffers | undefined
+  /** the first rows of the cache, in its order */
+  rows: ReadonlyArray<R> = []
+
+  constructor(model: LoadedModel, weights: StoredWeights) {
+    this.model = model
+    this.weights = weights
+  }
+
+  /** Adds a sequence that follows a prompt. */
+  add(row: R, { cache }: Prefix): void {
+    const buffers = this.reserve(this.rows.length + 1, row.length + 1)
+    const target = { cache: buffers.cache, row: this.rows.length }
+    kvCache.copyRow(this.model.config, { cache, row: 0 }, row.length, target)
+    this.setMask(buffers, this.rows.length, row.length)
+    this.rows = [...this.rows, row]
+  }
+
+  /** What is cached of a row, copied. */
+  read(row: R): kvCache.KvCache {
+    const { config } = this.model
+    const source = { cache: this.buffers!.cache, row: this.rows.indexOf(row) }
+    const cache = kvCache.make(config, 1, nextPowerOfTwo(row.length, smallestCapacity))
+    kvCache.copyRow(config, source, row.length, { cache, row: 0 })
+    return cache
+  }
+
+  /** Removes rows: the last ones take their places. */
+  remove(isRemoved: (row: R) => boolean): void {
+    const rows = [...this.rows]
+    const { buffers } = this
+    for (let i = rows.length - 1; i >= 0; i--) {
+      if (buffers === undefined || !isRemoved(rows[i]!)) continue
+      const last = rows.length - 1
+      const [freed, moved] = [rows[i]!, rows.pop()!]
+      if (hasNaN(freed)) kvCache.clearRow(this.model.config, { ...buffers, row: i })
+      if (i < last) {
+        kvCache.copyRow(this.model.config, { cache: buffers.cache, row: last }, moved.length, { ...buffers, row: i })
+        this.setMask(buffers, i, moved.length)
+        rows[i] = moved
+        if (hasNaN(moved)) kvCache.clearRow(this.model.config, { ...buffers, row: last })
+      }
+      this.setMask(buffers, last, 0)
+    }
+    this.rows = rows
+    if (rows.length === 0) this.release()
+  }
+
+  private release(): void {
+    if (this.buffers !== undefined) this.model.kvCaches.release(this.buffers.cache)
+    this.buffers = undefined
+  }
+
+  private setMask({ cache: { capacity }, mask }: Buffers, row: number, length: number): void {
+    mask.fill(0, row * capacity, row * capacity + length)
+    mask.fill(maskedScore, row * capacity + length, (row + 1) * capacity)
+  }
+
+  /** Buffers for so many rows and positions, with the present rows. They grow by steps. */
+  private reserve(rows: number, positions: number): Buffers {
+    const before = this.buffers
+    const count = Math.max(this.rowsOfRun(rows), before?.cache.rows ?? 1)
+    const capacity = Math.max(nextPowerOfTwo(positions, smallestCapacity), before?.cache.capacity ?? 1)
+    if (before !== undefined && count === before.cache.rows && capacity === before.cache.capacity) return before
+    const after = makeBuffers(this.model, rowsFor(count), capacity)
+    this.rows.forEach(({ length }, row) => {
+      kvCache.copyRow(this.model.config, { cache: before!.cache, row }, length, { cache: after.cache, row })
+      this.setMask(after, row, length)
+    })
+    this.release()
+    this.buffers = after
+    return after
+  }
+
+  /** The rows of a run: padded where each number takes time to compile, or where a single row has other bits. */
+  private rowsOfRun(rows: number): number {
+    const { deterministic, executor } = this.model
+    const least = deterministic ? 2 : 1
+    return executor.compilesFamilies ? Math.max(least, rows) : rowsFor(Math.max(least, rows))
+  }
+
+  /**
+   * Reads the last token of each sequence. Returns the logits after it (rows, vocab_size), which the next step
+   * overwrites. Rows must not be added or removed meanwhile.
+   */
+  step(): Effect.Effect<Float32Array, Engine.EngineError> {
+    return Effect.gen(this, function* () {
+      const { model, rows, weights } = this
+      const { config, executor } = model
+      const buffers = this.reserve(rows.length, Math.max(...rows.map(({ length }) => length)) + 1)
+      const count = this.rowsOfRun(rows.length)
+      const { capacity } = buffers.cache
+      const part = (data: Float32Array) => data.subarray(0, (data.length / buffers.cache.rows) * count)
+      const keysAndValues = buffers.keysAndValues.map(part)
+      const [hidden, logits] = [part(buffers.hidden), part(buffers.logits)]
+      const body = yield* executor.compile(extend(config, { rows: count, length: 1, capacity }, model.deterministic))
+      yield* body.run({ ...weights, ...this.stepInputs(buffers, count) }, [hidden, ...keysAndValues])
+      rows.forEach((row, i) => {
+        kvCache.write(config, buffers.cache, { row: i, position: row.length }, keysAndValues, i, 1)
+        buffers.mask[i * capacity + row.length] = 0
+        row.length += 1
+      })
+      const head = yield* executor.compile(headLogits(config, count, model.deterministic))
+      const names = ["model.norm.weight", architecture.unembedding(config)]
+      yield* head.run({ ...Object.fromEntries(names.map((name) => [name, weights[name]!])), x: hidden }, [logits])
+      return logits
+    })
+  }
+
+  private stepInputs({ cache, mask, x }: Buffers, count: number): Record<string, TensorValues> {
+    const { model, rows } = this
+    const tokens = rows.map(({ sequence }, row) => [row, sequence.tokens[sequence.tokens.length - 1]!] as const)
+    embedTokens(model, tokens, x)
+    const positions = Int32Array.from({ length: count }, (_, row) => rows[row]?.length ?? 0)
+    const first = (data: Float32Array) => kvCache.firstRows(model.config, cache, data, count)
+    return {
+      x: x.subarray(0, count * model.config.hidden_size),
+      mask: mask.subarray(0, count * cache.capacity),
+      causal,
+      ...rope.rowsAt(model.rope, positions),
+      ...Object.fromEntries(cache.keys.map((keys, layer) => [keysInput(layer), first(keys)])),
+      ...Object.fromEntries(cache.values.map((values, layer) => [valuesInput(layer), first(values)]))
+    }
+  }
+}
