@@ -209,8 +209,9 @@ export const allowedRooms = {
     formats: ["effect", "Message"],
     examples: ["formats"],
     responses: ["formats", "Message"],
-    renderers: ["formats", "responses"],
-    order: ["effect", "bytes", "records", "dataset"]
+    order: ["effect", "bytes", "records", "dataset"],
+    templates: ["formats", "Message"],
+    renderers: ["formats", "responses", "templates"]
   },
   cli: {
     effect: [],

@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as families from "./internal/renderers/families.ts"
 import type { Delta, RendererError, Service } from "./internal/formats/model.ts"
+import { makeChatTemplate } from "./internal/renderers/make.ts"
 import * as registry from "./internal/renderers/registry.ts"
 
 export * from "./internal/formats/model.ts"
@@ -140,6 +141,20 @@ export const make = (
       ? Effect.fail<RendererError | UnknownRenderer>(new UnknownRenderer({ name, known: Object.keys(known) }))
       : found(name, tokenizer)
   })
+
+/**
+ * A renderer over the chat template of a tokenizer, or over another one, with variables such as `enable_thinking`. What is
+ * trained is found by rendering: it refuses a conversation in which that cannot be told. Its name is stored with the run, so
+ * it should tell the variables apart; `chat_template` is the one without.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromChatTemplate = (
+  name: string,
+  tokenizer: Tokenizer.Service,
+  options: Pick<Tokenizer.ChatOptions, "template" | "variables"> = {}
+): Effect.Effect<Service, RendererError> => makeChatTemplate(options)(name, tokenizer)
 
 /**
  * The names of the renderers that fit a model, the most recommended first. It fails for a model that nothing is known of,

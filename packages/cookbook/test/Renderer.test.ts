@@ -13,7 +13,7 @@ import * as vocabularies from "./utils/vocabularies.ts"
 
 const runs = 60
 
-const handWritten: ReadonlyArray<readonly [string, vocabularies.Name]> = [
+const all: ReadonlyArray<readonly [string, vocabularies.Name]> = [
   ["role_colon", "qwen3"],
   ["role_colon", "llama3_1"],
   ["role_colon", "gemma3"],
@@ -21,7 +21,10 @@ const handWritten: ReadonlyArray<readonly [string, vocabularies.Name]> = [
   ["qwen3", "qwen3"],
   ["qwen3_preserve_thinking", "qwen3"],
   ["qwen3_disable_thinking", "qwen3"],
-  ["qwen3_instruct", "qwen3"]
+  ["qwen3_instruct", "qwen3"],
+  ["chat_template", "qwen3"],
+  ["chat_template", "llama3_1"],
+  ["chat_template", "gemma3"]
 ]
 
 interface Subject {
@@ -51,7 +54,7 @@ const exampleOf = ({ renderer }: Subject, messages: ReadonlyArray<Message.Messag
 const responseOf = (subject: Subject, messages: ReadonlyArray<Message.Message>): Array<number> =>
   tokensOf(exampleOf(subject, messages)).slice(promptOf(subject, messages.slice(0, -1)).length)
 
-describe.each(handWritten)("the renderer %s with the vocabulary of %s", (name, vocabulary) => {
+describe.each(all)("the renderer %s with the vocabulary of %s", (name, vocabulary) => {
   const subject = Effect.runSync(Effect.cached(load(name, vocabulary)))
 
   it.effect("begins an example with the prompt, which has no weight, and trains the rest", () =>

@@ -4,24 +4,18 @@ import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Effect from "effect/Effect"
 import * as assemble from "../formats/assemble.ts"
 import type { Grammar } from "../responses/blocks.ts"
-import { RendererError, type Service, type SupervisedExample } from "../formats/model.ts"
+import { attempt } from "../formats/attempt.ts"
+import type { RendererError, Service, SupervisedExample } from "../formats/model.ts"
 import * as llama3 from "../formats/llama3.ts"
 import * as qwen3 from "../formats/qwen3.ts"
 import * as response from "../responses/response.ts"
 import * as roleColon from "../formats/roleColon.ts"
 import * as roleColonResponse from "../responses/roleColonResponse.ts"
 import * as streaming from "../responses/streaming.ts"
+import { refuse } from "../formats/turns.ts"
 import { specialToken } from "../formats/vocabulary.ts"
-
-/** Runs what may refuse. */
-const attempt = <A>(run: () => A): Effect.Effect<A, RendererError> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(run())
-    } catch (error) {
-      return error instanceof RendererError ? Effect.fail(error) : Effect.die(error)
-    }
-  })
+import * as chatTemplate from "../templates/chatTemplate.ts"
+import { vocabularyOf } from "../templates/text.ts"
 
 const inputOf = (tokens: ReadonlyArray<number>): ModelInput.ModelInput =>
   tokens.length === 0 ? ModelInput.empty : ModelInput.fromTokens(tokens)
@@ -101,3 +95,48 @@ export const makeQwen3 =
         tools: true
       })
     )
+
+/** @internal */
+export type TemplateOptions = chatTemplate.ChatTemplate["options"]
+
+/** The text of the template that a tokenizer would use; of all, if it has several. */
+const templateOf = ({ chatTemplates }: Tokenizer.Service, { template }: TemplateOptions): string => {
+  if (template === undefined) return Object.values(chatTemplates).join("\n")
+  return Object.hasOwn(chatTemplates, template) ? chatTemplates[template]! : template
+}
+
+const grammarOf = (template: string, opensThinking: boolean): Grammar => ({
+  thinking: template.includes("</think>") ? "framed" : "none",
+  tools: template.includes("<tool_call>") && template.includes("arguments"),
+  opensThinking
+})
+
+/** @internal */
+export const makeChatTemplate =
+  (options: TemplateOptions) =>
+  (name: string, tokenizer: Tokenizer.Service): Effect.Effect<Service, RendererError> =>
+    Effect.gen(function* () {
+      const template = templateOf(tokenizer, options)
+      if (template === "")
+        return yield* refuse(name, "UnsupportedTokenizer", "needs a chat template, and this tokenizer has none")
+      const self = { name, vocabulary: vocabularyOf(tokenizer), template, options }
+      const { hasExtensionProperty, opensThinking, stopToken = tokenizer.eos?.id } = yield* chatTemplate.habitsOf(self)
+      if (stopToken === undefined) {
+        return yield* refuse(
+          name,
+          "UnsupportedTokenizer",
+          "finds no token that ends a turn, in the template or in the tokenizer"
+        )
+      }
+      const responses = responsesOf({ name, tokenizer, stopToken, grammar: grammarOf(template, opensThinking) })
+      return {
+        name,
+        hasExtensionProperty,
+        generationPrompt: (messages, given = {}) =>
+          Effect.map(chatTemplate.prompt(self, { messages, tools: given.tools }, given), inputOf),
+        example: (conversation, trainOn) => Effect.map(chatTemplate.example(self, conversation, trainOn), exampleOf),
+        examples: (conversation, trainOn) =>
+          Effect.map(chatTemplate.examples(self, conversation, trainOn), (all) => all.map(exampleOf)),
+        ...responses
+      }
+    })

@@ -1,7 +1,7 @@
 /** Renderers by name. */
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import type * as Effect from "effect/Effect"
-import { makeLlama3, makeQwen3, makeRoleColon } from "./make.ts"
+import { makeChatTemplate, makeLlama3, makeQwen3, makeRoleColon } from "./make.ts"
 import type { RendererError, Service } from "../formats/model.ts"
 
 /** Makes the renderer of a name from a tokenizer. @internal */
@@ -16,5 +16,6 @@ export const builtIn: { readonly [name: string]: Make } = {
   qwen3: makeQwen3(thinking),
   qwen3_preserve_thinking: makeQwen3({ ...thinking, stripsThinking: false }),
   qwen3_disable_thinking: makeQwen3({ ...thinking, disablesThinking: true }),
-  qwen3_instruct: makeQwen3({ ...thinking, framesThinking: false, stripsThinking: false })
+  qwen3_instruct: makeQwen3({ ...thinking, framesThinking: false, stripsThinking: false }),
+  chat_template: makeChatTemplate({})
 }

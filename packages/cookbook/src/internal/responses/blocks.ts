@@ -11,6 +11,8 @@ export interface Grammar {
   /** framed: newlines around reasoning, and before the text that follows it, are framing */
   readonly thinking: "framed" | "plain" | "none"
   readonly tools: boolean
+  /** whether the prompt has opened the reasoning already */
+  readonly opensThinking?: boolean
 }
 
 /** @internal */
@@ -67,6 +69,9 @@ export class BlockReader {
   private readonly grammar: Grammar
   constructor(grammar: Grammar) {
     this.grammar = grammar
+    if (grammar.opensThinking !== true || grammar.thinking === "none") return
+    this.mode = "thinking"
+    this.skipsNewlines = grammar.thinking === "framed"
   }
 
   /** The blocks, or parts of them, that a piece of the response completes. */
