@@ -1,10 +1,10 @@
+import * as AnyHost from "@effect-tinker/testing/AnyHost"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Store from "@effect-tinker/server/Store"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpServer from "@effect/platform/HttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import type * as Context from "effect/Context"
@@ -24,12 +24,7 @@ const services = Layer.mergeAll(TestEngine.layer(), CheckpointStore.layerMemory,
 const redirected = (context: Context.Context<HttpServer.HttpServer>) =>
   Effect.gen(function* () {
     const base = yield* Effect.provide(NodeServer.baseUrl, context)
-    const http = yield* HttpClient.HttpClient
-    return http.pipe(
-      HttpClient.mapRequest((request) =>
-        HttpClientRequest.setUrl(request, request.url.replace(/^http:\/\/[^/]+/, base))
-      )
-    )
+    return AnyHost.redirect(yield* HttpClient.HttpClient, base)
   })
 
 const listen = (options: NodeServer.Options = {}) =>

@@ -1,3 +1,4 @@
+export * as AnyHost from "./AnyHost.ts"
 export * as Dialect from "./Dialect.ts"
 export * as FakeHub from "./FakeHub.ts"
 export * as Fault from "./Fault.ts"

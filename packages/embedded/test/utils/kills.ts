@@ -1,12 +1,10 @@
 /** Kills a service under load, again and again, and compares what it has then with what it acknowledged. */
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as AnyHost from "@effect-tinker/testing/AnyHost"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as processes from "./processes.ts"
 import * as requests from "./requests.ts"
@@ -51,17 +49,6 @@ export const makeLedger = (): Ledger => ({
   uploads: new Map(),
   uploaded: new Map()
 })
-
-/** A client whose requests to any host go to a process. */
-const at = (url: string) =>
-  Layer.effect(
-    HttpClient.HttpClient,
-    Effect.map(HttpClient.HttpClient, (http) =>
-      HttpClient.mapRequest(http, (request) =>
-        HttpClientRequest.setUrl(request, request.url.replace(/^http:\/\/[^/]+/, url))
-      )
-    )
-  ).pipe(Layer.provide(FetchHttpClient.layer))
 
 const tokensOfPass = 2
 
@@ -182,7 +169,7 @@ const size = (ledger: Ledger) =>
 const round = (ledger: Ledger, directory: string) =>
   Effect.gen(function* () {
     const service = yield* processes.start("durableService.ts", directory)
-    const client = at(service.line)
+    const client = AnyHost.layer(service.line)
     const problems = yield* Effect.provide(lost(ledger), client)
     const before = size(ledger)
     const workers = yield* Effect.forkScoped(
@@ -211,6 +198,6 @@ export const killRepeatedly = (directory: string, kills: number, report: (line: 
       if (problems.length > 0) break
     }
     const service = yield* processes.start("durableService.ts", directory)
-    problems.push(...(yield* Effect.provide(lost(ledger), at(service.line))))
+    problems.push(...(yield* Effect.provide(lost(ledger), AnyHost.layer(service.line))))
     return { problems, acknowledged: size(ledger) }
   }).pipe(Effect.scoped)

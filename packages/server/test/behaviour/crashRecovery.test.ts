@@ -1,3 +1,4 @@
+import * as AnyHost from "@effect-tinker/testing/AnyHost"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as Store from "@effect-tinker/server/Store"
 import * as Datum from "@effect-tinker/api/Datum"
@@ -8,10 +9,7 @@ import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -52,17 +50,6 @@ const start = (directory: string, port = 0) =>
     ({ kill }) => kill
   )
 
-/** A client whose requests to any host go to the process. */
-const at = (url: string) =>
-  Layer.effect(
-    HttpClient.HttpClient,
-    Effect.map(HttpClient.HttpClient, (http) =>
-      HttpClient.mapRequest(http, (request) =>
-        HttpClientRequest.setUrl(request, request.url.replace(/^http:\/\/[^/]+/, url))
-      )
-    )
-  ).pipe(Layer.provide(FetchHttpClient.layer))
-
 describe("a service that is killed", () => {
   it.scopedLive(
     "has every checkpoint that it acknowledged, complete, and no other",
@@ -93,7 +80,7 @@ describe("a service that is killed", () => {
                   acknowledged.set(path, step)
                 }
               }
-            }).pipe(Effect.provide(at(url)))
+            }).pipe(Effect.provide(AnyHost.layer(url)))
             const before = acknowledged.size
             const fiber = yield* Effect.forkScoped(Effect.exit(training))
             yield* Effect.sleep("2 millis").pipe(Effect.repeat({ until: () => acknowledged.size >= before + saves }))

@@ -1,10 +1,10 @@
+import * as AnyHost from "@effect-tinker/testing/AnyHost"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as Store from "@effect-tinker/server/Store"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -36,9 +36,7 @@ const startGated = (drain: string) =>
       )
     ).pipe(Scope.extend(scope))
     const url = yield* Effect.provide(NodeServer.baseUrl, context)
-    const http = HttpClient.mapRequest(yield* HttpClient.HttpClient, (request) =>
-      HttpClientRequest.setUrl(request, request.url.replace(/^http:\/\/[^/]+/, url))
-    )
+    const http = AnyHost.redirect(yield* HttpClient.HttpClient, url)
     return {
       layer: Layer.succeed(HttpClient.HttpClient, http),
       close: Scope.close(scope, Exit.void),
