@@ -40,9 +40,10 @@ const maxName = 256
 /** A field is too large. Its message has the path of the field. @internal */
 export class FieldError extends Error {}
 
-type Path = ReadonlyArray<string | number>
+/** Where the check is: one list, whose text is made for an error alone. */
+type Path = Array<string | number>
 
-const format = (path: Path): string =>
+const format = (path: ReadonlyArray<string | number>): string =>
   path.length === 0
     ? "the body"
     : path
@@ -50,25 +51,30 @@ const format = (path: Path): string =>
         .join("")
         .replace(/^\./, "")
 
-const fail = (path: Path, size: number, what: string, limit: number): never => {
+const fail = (path: ReadonlyArray<string | number>, size: number, what: string, limit: number): never => {
   throw new FieldError(`${format(path)} has ${size} ${what}, but at most ${limit} are allowed`)
 }
 
 /** Counts the texts of a field that is bounded as a whole. */
 interface Counter {
-  readonly path: Path
+  /** how deep the field is */
+  readonly depth: number
   count: number
 }
 
-const addText = (counter: Counter, { total }: Bounds, size: number): void => {
+const addText = (counter: Counter, path: Path, { total }: Bounds, size: number): void => {
   counter.count += size
-  if (counter.count > total) fail(counter.path, counter.count, "characters in all", total)
+  if (counter.count > total) fail(path.slice(0, counter.depth), counter.count, "characters in all", total)
 }
 
 const checkList = (list: ReadonlyArray<unknown>, path: Path, limits: Bounds, counter: Counter): void => {
   if (typeof list[0] === "number" && list.every((item) => typeof item !== "object" && typeof item !== "string")) return
   if (list.length > limits.items) fail(path, list.length, "items", limits.items)
-  for (let i = 0; i < list.length; i++) checkValue(list[i], [...path, i], limits, counter)
+  for (let i = 0; i < list.length; i++) {
+    path.push(i)
+    checkValue(list[i], path, limits, counter)
+    path.pop()
+  }
 }
 
 const checkObject = (
@@ -80,20 +86,21 @@ const checkObject = (
   const names = Object.keys(object)
   if (names.length > limits.fields) fail(path, names.length, "fields", limits.fields)
   for (const name of names) {
-    const inner = [...path, name]
-    if (name.length > maxName) fail(inner, name.length, "characters in its name", maxName)
-    addText(counter, limits, name.length)
+    if (name.length > maxName) fail([...path, name], name.length, "characters in its name", maxName)
+    addText(counter, path, limits, name.length)
     const own = Object.hasOwn(bounds, name) ? bounds[name]! : undefined
     // the names of a user's fields mean nothing here
-    if (own === undefined || limits.total < Infinity) checkValue(object[name], inner, limits, counter)
-    else checkValue(object[name], inner, own, { path: inner, count: 0 })
+    path.push(name)
+    if (own === undefined || limits.total < Infinity) checkValue(object[name], path, limits, counter)
+    else checkValue(object[name], path, own, { depth: path.length, count: 0 })
+    path.pop()
   }
 }
 
 const checkValue = (value: unknown, path: Path, limits: Bounds, counter: Counter): void => {
   if (typeof value === "string") {
     if (value.length > limits.text) fail(path, value.length, "characters", limits.text)
-    return addText(counter, limits, value.length)
+    return addText(counter, path, limits, value.length)
   }
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return
   if (path.length > maxDepth) throw new FieldError(`the body is nested too deeply: more than ${maxDepth} levels`)
@@ -108,6 +115,6 @@ const checkValue = (value: unknown, path: Path, limits: Bounds, counter: Counter
  * @internal
  */
 export const check = <A>(body: A): A => {
-  checkValue(body, [], general, { path: [], count: 0 })
+  checkValue(body, [], general, { depth: 0, count: 0 })
   return body
 }
