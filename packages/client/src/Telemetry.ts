@@ -77,15 +77,18 @@ const reportFailure = (
 
 /**
  * A queue of at most 10,000 events. Every ten seconds they are sent in batches of at most 100; when the scope closes, the
- * rest is sent, for five seconds at most. A batch is dropped if the service rejects it, or fails three times.
+ * rest is sent once, for five seconds at most, if the service can be reached. A batch is dropped if the service rejects it,
+ * or fails three times.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (
-  send: (batch: Api.SendRequest) => Effect.Effect<void, TinkerError.TinkerError>
+  send: (batch: Api.SendRequest) => Effect.Effect<void, TinkerError.TinkerError>,
+  /** whether the last request got a response; yes by default */
+  isReachable: () => boolean = () => true
 ): Effect.Effect<Telemetry, never, Scope.Scope> =>
-  Effect.map(eventQueue.make(send), (queue) => {
+  Effect.map(eventQueue.make(send, isReachable), (queue) => {
     let started: DateTime.Utc | undefined
     const event: Telemetry["event"] = (event_name, data = {}, severity = "INFO") =>
       Effect.suspend(() =>

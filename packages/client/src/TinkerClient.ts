@@ -172,8 +172,9 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       acceptsProtobuf: config.encoding !== "json",
       accessTokens: tokens,
       telemetry: config.telemetry
-        ? yield* Telemetry.make((batch) =>
-            Effect.asVoid(call(TinkerApi.sendTelemetry, batch, { policy: telemetryPolicy }))
+        ? yield* Telemetry.make(
+            (batch) => Effect.asVoid(call(TinkerApi.sendTelemetry, batch, { policy: telemetryPolicy })),
+            () => transport.isReachable
           )
         : Telemetry.disabled,
       paymentPause: paymentPause.make(
@@ -182,7 +183,8 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       deprecations: new Set(),
       retryWarnings: new Map(),
       calls: 0,
-      edgeRejections: 0
+      edgeRejections: 0,
+      isReachable: true
     }
     return {
       config,

@@ -1,8 +1,10 @@
+import * as RestClient from "@effect-tinker/client/RestClient"
+import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Telemetry from "@effect-tinker/client/Telemetry"
 import type * as TinkerConfig from "@effect-tinker/client/TinkerConfig"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
-import type * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
+import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, ConfigProvider, Effect, Fiber, Logger, Redacted, TestClock } from "effect"
 import { connect, json, scripted } from "./utils/services.ts"
@@ -138,6 +140,44 @@ describe("telemetry", () => {
       yield* Fiber.join(flushing)
       assert.strictEqual(batches.length, 300)
       assert.strictEqual(batches.reduce((sum, { size }) => sum + size, 0) / 3, 10_000)
+    })
+  )
+
+  it.scoped("does not hold up the end of a program", () =>
+    Effect.gen(function* () {
+      const busy = new TinkerError.ServerError({ method: "sendTelemetry", status: 503, detail: "" })
+      const attempts: Array<number> = []
+      for (const isReachable of [true, false]) {
+        let count = 0
+        const send = () =>
+          Effect.andThen(
+            Effect.sync(() => void count++),
+            busy
+          )
+        yield* Telemetry.make(send, () => isReachable).pipe(
+          Effect.flatMap((telemetry) => Effect.repeatN(telemetry.event("a"), 250)),
+          Effect.scoped
+        )
+        attempts.push(count)
+      }
+      // the clock of the test stands still: nothing has waited
+      assert.deepStrictEqual(attempts, [1, 0])
+    })
+  )
+
+  it.scoped("is not waited for at the end where the service gave no response", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/get_server_capabilities": ScriptedHttpClient.connectionLost,
+        "/telemetry": ScriptedHttpClient.silence
+      })
+      const asking = Effect.flatMap(RestClient.RestClient, (rest) => rest.getServerCapabilities).pipe(
+        RetryPolicy.withRetryPolicy(RetryPolicy.never),
+        Effect.provide(RestClient.layer({ apiKey: Redacted.make("tml-key"), baseUrl: "http://any.test" })),
+        Effect.provide(http.layer)
+      )
+      assert.strictEqual((yield* Effect.flip(asking))._tag, "TransportError")
+      assert.deepStrictEqual(yield* http.requestsTo("/telemetry"), [])
     })
   )
 

@@ -57,7 +57,7 @@ const startEmbedded = (directories: ReadonlyArray<models.ModelDirectory>, checkp
  * @internal
  */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const isEmbedded = options.embedded || (yield* embedded.isDefault)
+  const isEmbedded = options.embedded || (yield* embedded.isOnlyService)
   const directories = yield* models.directories(options.modelDir)
   const context = yield* Layer.build(isEmbedded ? yield* startEmbedded(directories, options.checkpoints) : layerRemote)
   return {

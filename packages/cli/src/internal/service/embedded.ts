@@ -19,15 +19,16 @@ const toCliError = (title: string) => (cause: unknown) =>
 /** Environment variables that select a remote service. */
 const remoteSettings = ["TINKER_API_KEY", "TINKER_BASE_URL", "TINKER_CREDENTIAL_CMD"]
 
-/** Whether commands use the embedded service: the environment names no other. @internal */
-export const isDefault: Effect.Effect<boolean> = Effect.map(
-  Effect.forEach(remoteSettings, settings.optional),
-  (named) => !named.some(Option.isSome)
+/** Whether there is neither a key in the environment nor a stored one; a key that cannot be used is another matter. */
+const lacksKey = Effect.map(
+  Effect.either(TinkerConfig.fromConfig()),
+  (config) => Either.isLeft(config) && config.left.path === "apiKey"
 )
 
-/** Whether there is no other service to ask: no stored key either. @internal */
-export const isOnlyService: Effect.Effect<boolean> = Effect.flatMap(isDefault, (isDefault) =>
-  isDefault ? Effect.map(Effect.either(TinkerConfig.fromConfig()), Either.isLeft) : Effect.succeed(false)
+/** Whether commands use the embedded service: the environment names no other, and no key is stored. @internal */
+export const isOnlyService: Effect.Effect<boolean> = Effect.flatMap(
+  Effect.forEach(remoteSettings, settings.optional),
+  (named) => (named.some(Option.isSome) ? Effect.succeed(false) : lacksKey)
 )
 
 /** Imports `local.ts`, and with it the engine and the server. @internal */

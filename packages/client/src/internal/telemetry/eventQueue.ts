@@ -29,6 +29,7 @@ export type Send = (batch: Api.SendRequest) => Effect.Effect<void, TinkerError.T
 export class EventQueue {
   sessionId: string | undefined = undefined
   private readonly send: Send
+  private readonly isReachable: () => boolean
   private readonly scope: Scope.Scope
   private readonly lock: Effect.Semaphore
   private waiting: Array<Api.Event> = []
@@ -39,9 +40,11 @@ export class EventQueue {
   /** the service has no such endpoint */
   private isUnsupported = false
   private hasDropped = false
+  private isClosing = false
 
-  constructor(send: Send, scope: Scope.Scope, lock: Effect.Semaphore) {
+  constructor(send: Send, isReachable: () => boolean, scope: Scope.Scope, lock: Effect.Semaphore) {
     this.send = send
+    this.isReachable = isReachable
     this.scope = scope
     this.lock = lock
   }
@@ -73,7 +76,8 @@ export class EventQueue {
   readonly flush: Effect.Effect<void> = Effect.suspend(() =>
     this.lock.withPermits(1)(
       Effect.whileLoop({
-        while: () => this.waiting.length > 0,
+        // what could not be sent at the end would fail again
+        while: () => this.waiting.length > 0 && !(this.isClosing && this.hasDropped),
         body: () => this.sendBatch(this.waiting.splice(0, maxBatch)),
         step: () => {
           if (this.isUnsupported) this.waiting = []
@@ -82,12 +86,13 @@ export class EventQueue {
     )
   )
 
-  /** Sends the remaining events when the scope closes, unless a batch was dropped. */
-  readonly close: Effect.Effect<void> = Effect.suspend(() =>
-    this.hasDropped || this.waiting.length === 0
+  /** Sends the remaining events when the scope closes, once, unless a batch was dropped: a program that ends must not wait. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    this.isClosing = true
+    return this.hasDropped || this.waiting.length === 0 || !this.isReachable()
       ? Effect.void
       : this.flush.pipe(Effect.interruptible, Effect.timeoutOption("5 seconds"), Effect.asVoid)
-  )
+  })
 
   private readonly loop = this.flush.pipe(Effect.delay(flushEvery), Effect.forever)
 
@@ -101,7 +106,11 @@ export class EventQueue {
         process_uuid: yield* processUuid
       })
       yield* this.send({ ...source, events }).pipe(
-        Effect.retry({ times: attempts - 1, schedule: retryDelay, while: (error) => error.isRetryable }),
+        Effect.retry({
+          times: attempts - 1,
+          schedule: retryDelay,
+          while: (error) => error.isRetryable && !this.isClosing
+        }),
         Effect.catchAll((error) => {
           this.isUnsupported ||= error._tag === "NotFound"
           this.hasDropped = true
@@ -113,9 +122,9 @@ export class EventQueue {
 }
 
 /** A queue that closes with the scope. @internal */
-export const make = (send: Send): Effect.Effect<EventQueue, never, Scope.Scope> =>
+export const make = (send: Send, isReachable: () => boolean): Effect.Effect<EventQueue, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const queue = new EventQueue(send, yield* Effect.scope, yield* makeSemaphore(1))
+    const queue = new EventQueue(send, isReachable, yield* Effect.scope, yield* makeSemaphore(1))
     yield* Effect.addFinalizer(() => queue.close)
     return queue
   })

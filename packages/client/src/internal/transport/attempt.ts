@@ -60,8 +60,14 @@ const attemptWith = (
     Effect.async((resume) => {
       const url = urlOf(pending.template)
       const sent = startAttempt(transport, pending, key, caller, {
-        onResponse: (response) => resume(Effect.suspend(() => classifyResponse({ url, ...response }))),
-        onFailure: (failure) => resume(transportError(url, pending.subject, failure)),
+        onResponse: (response) => {
+          transport.isReachable = true
+          resume(Effect.suspend(() => classifyResponse({ url, ...response })))
+        },
+        onFailure: (failure) => {
+          transport.isReachable = false
+          resume(transportError(url, pending.subject, failure))
+        },
         onDefect: (cause) => resume(Effect.failCause(cause))
       })
       return Effect.sync(() => sent.release())

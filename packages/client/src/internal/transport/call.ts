@@ -90,6 +90,7 @@ class FirstAttempt implements ResponseHandler {
   }
 
   onResponse(response: BufferedResponse): void {
+    this.transport.isReachable = true
     // an exception in a callback would be lost
     try {
       this.settle(response)
@@ -100,6 +101,7 @@ class FirstAttempt implements ResponseHandler {
 
   onFailure(failure: Failure): void {
     const { pending } = this
+    this.transport.isReachable = false
     this.continueWith(transportError(urlOf(pending.template), pending.subject, failure))
   }
 

@@ -32,4 +32,6 @@ export interface Transport {
   calls: number
   /** 400s without a body; each success takes one back */
   edgeRejections: number
+  /** whether the last attempt got a response */
+  isReachable: boolean
 }
