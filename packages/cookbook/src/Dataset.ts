@@ -63,7 +63,8 @@ export interface Opened<out A> extends Dataset<A, DatasetError> {
   readonly summaries: ReadonlyArray<Summary>
 }
 
-const withDefaults = (options: Options): opening.OpenOptions => ({
+const withDefaults = (options: Options, isKnown: boolean): opening.OpenOptions => ({
+  isKnown,
   policy: options.onBad ?? "fail",
   isMixed: options.mixed ?? false,
   lines: options.lines,
@@ -79,7 +80,7 @@ const list = (paths: string | ReadonlyArray<string>): ReadonlyArray<string> =>
  * Opens files, checks every record, and closes the files with the scope. Each file is read once; what stays in memory are
  * some 40 bytes a record. Records are then read from their places.
  *
- * Files are JSON Lines, or text with a record on each line, of any size, also compressed with gzip or zstd.
+ * Files are JSON Lines, or text with a record on each line, of any size, also compressed with gzip or zstd, or Parquet.
  *
  * ```ts
  * const data = yield* Dataset.open("conversations.jsonl.gz")
@@ -94,7 +95,7 @@ export const open = Effect.fn("Dataset.open")(
     paths: string | ReadonlyArray<string>,
     options: Options = {}
   ): Effect.Effect<Opened<Record.Record>, DatasetError, FileSystem.FileSystem | Scope.Scope> =>
-    opening.open(list(paths), (value) => recognize(value, options.format), withDefaults(options))
+    opening.open(list(paths), (value) => recognize(value, options.format), withDefaults(options, true))
 )
 
 /**
@@ -111,7 +112,7 @@ export const openWith = <A, I>(
   const decode = decodeWith(schema)
   const read = (value: unknown) =>
     Either.all({ record: decode(value), format: Either.right(undefined), split: splitOf(value) })
-  return opening.open(list(paths), read, withDefaults(options))
+  return opening.open(list(paths), read, withDefaults(options, false))
 }
 
 /**

@@ -43,14 +43,15 @@ const unzstd = <E>(
     return broken(path, "zstd", detail)
   })
 
-/** Writes a stream to a temporary file that is removed with the scope. Succeeds with its path. */
-const spool = Effect.fnUntraced(function* <E>(
+/** Writes a stream to a temporary file that is removed with the scope. Succeeds with its path. @internal */
+export const spool = Effect.fnUntraced(function* <E>(
   path: string,
   content: Stream.Stream<Uint8Array, E>,
   { maxBytes }: Limits
 ) {
   const fs = yield* FileSystem.FileSystem
-  const failed = (cause: unknown) => new DatasetError({ path, reason: "cannot be copied to a temporary file", cause })
+  const failed = (cause: unknown) =>
+    new DatasetError({ path, reason: "cannot be copied to a temporary file: is the disk full?", cause })
   const temporary = yield* Effect.mapError(fs.makeTempFileScoped({ prefix: "tinker-data-" }), failed)
   const file = yield* Effect.mapError(fs.open(temporary, { flag: "w" }), failed)
   let length = 0

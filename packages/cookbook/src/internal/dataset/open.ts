@@ -6,6 +6,7 @@ import { Fingerprint } from "../records/hash.ts"
 import { HashSet } from "../records/hashSet.ts"
 import { type Decode, Intake, type Policy, type Summary } from "./intake.ts"
 import type { Dataset } from "./model.ts"
+import * as parquetSource from "./parquetSource.ts"
 import type { Source } from "./source.ts"
 import * as textSource from "./textSource.ts"
 
@@ -17,15 +18,19 @@ export interface OpenOptions {
   readonly policy: Policy
   readonly isMixed: boolean
   readonly lines: textSource.Form | undefined
+  /** whether records are of the known formats, so that other columns of Parquet files need not be read */
+  readonly isKnown: boolean
 }
 
 const openOne = Effect.fnUntraced(function* <A>(path: string, decode: Decode<A>, seen: HashSet, options: OpenOptions) {
   const { isMixed, lines, maxBytes, maxLineBytes, maxRecords, policy } = options
   const file = yield* openFile(path, { maxBytes })
   const intake = new Intake({ path, decode, policy, isMixed, seen })
-  if (file.kind === "parquet") return yield* new DatasetError({ path, reason: "is a Parquet file" })
   const limits = { maxLineBytes, maxLines: maxRecords }
-  const source = yield* textSource.open(file, lines ?? textSource.formOf(path), limits, intake)
+  const source =
+    file.kind === "parquet"
+      ? yield* parquetSource.open(file, { ...limits, maxBytes }, options.isKnown, intake)
+      : yield* textSource.open(file, lines ?? textSource.formOf(path), limits, intake)
   yield* warnOfBad(intake)
   if (intake.size === 0) {
     const bad = intake.summary().bad

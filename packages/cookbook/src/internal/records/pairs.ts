@@ -1,11 +1,11 @@
 /** Prompts with completions, pairs of answers, and texts. */
-import * as Json from "@effect-tinker/tokenizers/Json"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Message from "../../Message.ts"
 import type { Conversation, Preference, PromptCompletion, Text } from "../../Record.ts"
 import { decodeWith } from "../effect/parseError.ts"
 import { type Fields, isFields, messagesOf, toolsOf } from "./conversations.ts"
+import { hashOf } from "./hash.ts"
 import { type Decoded, problem } from "./problem.ts"
 
 const PromptAndCompletion = Schema.Struct({ prompt: Schema.String, completion: Schema.NonEmptyString })
@@ -47,7 +47,8 @@ const TextPair = Schema.Struct({ prompt: Schema.String, chosen: Schema.String, r
 
 const decodeTextPair = decodeWith(TextPair)
 
-const isSame = (a: unknown, b: unknown): boolean => Json.stringify(a) === Json.stringify(b)
+/** Whatever the order of their keys. */
+const isSame = (a: unknown, b: unknown): boolean => hashOf(a) === hashOf(b)
 
 /** The number of messages that both have at their start. */
 const commonLength = (a: Messages, b: Messages): number => {
