@@ -5,6 +5,7 @@
  *     npm run interop -- client       the client alone, with the test engine
  *     npm run interop -- nano         the client alone, with the engine that really trains, and the shipped model
  *     npm run interop -- cookbook     the training loops of the cookbook alone, with the engine that really trains
+ *     npm run interop -- renderers    the renderers of the cookbook alone, against those of this project
  *
  * `npm run interop -- hub` runs hub/main.ts instead: Python's huggingface_hub on the cache of this project.
  */
@@ -23,6 +24,7 @@ import { fileURLToPath } from "node:url"
 import * as cookbook from "./cookbook/main.ts"
 import * as hub from "./hub/main.ts"
 import { inEnvironment, prepare, run } from "./python.ts"
+import * as renderers from "./renderers/main.ts"
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const environment = path(".venv")
@@ -57,7 +59,8 @@ const client = Effect.gen(function* () {
 
 const partsOf = (name: string | undefined) => {
   if (name === "client" || name === "nano") return [client]
-  return name === "cookbook" ? [cookbook.main] : [client, cookbook.main]
+  if (name === "renderers") return [renderers.main]
+  return name === "cookbook" ? [cookbook.main] : [client, renderers.main, cookbook.main]
 }
 
 const main = Effect.gen(function* () {
