@@ -4,18 +4,18 @@
  * @since 0.1.0
  */
 import * as Datum from "@effect-tinker/api/Datum"
-import * as FileSystem from "@effect/platform/FileSystem"
+import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { DatasetError } from "./internal/bytes/datasetError.ts"
+import type { DatasetError } from "./internal/bytes/datasetError.ts"
 import * as derive from "./internal/dataset/derive.ts"
 import type { Summary } from "./internal/dataset/intake.ts"
 import type { Dataset } from "./internal/dataset/model.ts"
 import * as opening from "./internal/dataset/open.ts"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
-import { decodeWith, firstIssue } from "./internal/effect/parseError.ts"
+import { decodeWith } from "./internal/effect/parseError.ts"
 import * as holdingOut from "./internal/order/holdOut.ts"
 import * as mixing from "./internal/order/mix.ts"
 import { recognize, splitOf } from "./internal/records/recognize.ts"
@@ -213,46 +213,28 @@ export const holdOut = <A, E = never, R = never>(
   which === "marked" ? holdingOut.marked(sources) : holdingOut.byCount(sources, which.count, which.seed)
 
 /**
- * Parses records, one per line. Empty lines are skipped. `path` appears in error messages.
+ * All items, in their order. They are in memory at once.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const parse = <A, I>(
-  schema: Schema.Schema<A, I>,
-  text: string,
-  path: string
-): Effect.Effect<ReadonlyArray<A>, DatasetError> =>
-  Effect.suspend(() => {
-    const decode = Schema.decodeUnknownEither(Schema.parseJson(schema))
-    const records: Array<A> = []
-    // a byte order mark is not part of the first record
-    const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/)
-    for (let i = 0; i < lines.length; i++) {
-      const line = lines[i]!
-      if (line.trim() === "") continue
-      const record = decode(line)
-      if (Either.isLeft(record)) {
-        return new DatasetError({ path, line: i + 1, reason: firstIssue(record.left) })
-      }
-      records.push(record.right)
-    }
-    return records.length === 0 ? new DatasetError({ path, reason: "holds no records" }) : Effect.succeed(records)
-  })
+export const collect = <A, E, R>(dataset: Dataset<A, E, R>): Effect.Effect<ReadonlyArray<A>, E, R> =>
+  Effect.forEach(
+    Array.from({ length: dataset.size }, (_, position) => position),
+    dataset.at
+  )
 
 /**
- * Reads the records of a file, one per line.
+ * Reads all records of a small file of a form of your own.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const read = Effect.fn("Dataset.read")(function* <A, I>(schema: Schema.Schema<A, I>, path: string) {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* fs
-    .readFileString(path)
-    .pipe(Effect.mapError((cause) => new DatasetError({ path, reason: "cannot be read", cause })))
-  return yield* parse(schema, text, path)
-})
+export const read = <A, I>(
+  schema: Schema.Schema<A, I>,
+  paths: string | ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<A>, DatasetError, FileSystem.FileSystem> =>
+  Effect.scoped(Effect.flatMap(openWith(schema, paths), collect))
 
 /**
  * The datum that trains a model to continue the prompt with the completion. The targets are the input shifted by one. The
