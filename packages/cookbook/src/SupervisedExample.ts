@@ -5,12 +5,15 @@
  * @since 0.1.0
  */
 import type * as Datum from "@effect-tinker/api/Datum"
+import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
 import type { Conversation, RendererError, Service, SupervisedExample, TrainOn } from "./internal/formats/model.ts"
+import * as texts from "./internal/examples/texts.ts"
 import { build, lengthOf } from "./internal/examples/toDatum.ts"
+import type * as Record from "./Record.ts"
 
 export type { SupervisedExample } from "./internal/formats/model.ts"
 
@@ -46,6 +49,7 @@ export type TooLong = typeof TooLong.Type
 /**
  * An example cannot become a datum. `TooShort`: fewer than two tokens are left, one to read and one to predict. `TooLong`:
  * it has more tokens than are allowed. `Invalid`: the weights do not fit the tokens, or the length of a chunk is not known.
+ * `Unsupported`: a record is of a kind that has no supervised example.
  *
  * @since 0.1.0
  * @category errors
@@ -53,7 +57,7 @@ export type TooLong = typeof TooLong.Type
 export class ExampleError extends Schema.TaggedError<ExampleError>(
   "@effect-tinker/cookbook/SupervisedExample/ExampleError"
 )("ExampleError", {
-  reason: Schema.Literal("TooShort", "TooLong", "Invalid"),
+  reason: Schema.Literal("TooShort", "TooLong", "Invalid", "Unsupported"),
   detail: Schema.String,
   /** the tokens of the example */
   length: optionalKey(Schema.Int)
@@ -205,6 +209,15 @@ const countsOf = (outcomes: ReadonlyArray<Outcome>): Counts => {
   }
 }
 
+const datumsOf = (examples: ReadonlyArray<SupervisedExample>, options: Options): Effect.Effect<Datums, ExampleError> =>
+  Effect.map(
+    Effect.forEach(examples, (example) => toDatum(example, options)),
+    (outcomes) => ({
+      datums: outcomes.flatMap((outcome) => (outcome._tag === "Datum" ? [outcome.datum] : [])),
+      counts: countsOf(outcomes)
+    })
+  )
+
 /**
  * The datums of a conversation: one, or one for each trained message where the renderer rewrites history. By default all
  * messages of the assistant are trained, and each example counts alike.
@@ -217,11 +230,45 @@ export const fromConversation = (
   conversation: Conversation,
   { reduction = "mean", trainOn = "all_assistant_messages", ...options }: ConversationOptions = {}
 ): Effect.Effect<Datums, RendererError | ExampleError> =>
-  Effect.gen(function* () {
-    const examples = yield* renderer.examples(conversation, trainOn)
-    const outcomes = yield* Effect.forEach(examples, (example) => toDatum(example, { ...options, reduction }))
-    return {
-      datums: outcomes.flatMap((outcome) => (outcome._tag === "Datum" ? [outcome.datum] : [])),
-      counts: countsOf(outcomes)
+  Effect.flatMap(renderer.examples(conversation, trainOn), (examples) => datumsOf(examples, { ...options, reduction }))
+
+/**
+ * How to make the datums of a record.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RecordOptions extends ConversationOptions {
+  readonly renderer: Service
+  /** for records without messages */
+  readonly tokenizer: Pick<Tokenizer.Service, "encode" | "eos">
+  /** take special tokens in prompts, completions and texts for what they are; false by default: they are ordinary text */
+  readonly recognizeSpecialTokens?: boolean | undefined
+}
+
+/**
+ * The datums of a record: of a conversation as by `fromConversation`; of a prompt with its completion, of which the
+ * completion is trained; of a text, of which all is. The token that ends a text follows the last two, and is trained. It
+ * fails for pairs of answers.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const fromRecord = (
+  record: Record.Record,
+  { recognizeSpecialTokens = false, renderer, tokenizer, trainOn, ...given }: RecordOptions
+): Effect.Effect<Datums, RendererError | ExampleError> => {
+  const options = { ...given, reduction: given.reduction ?? "mean" }
+  switch (record._tag) {
+    case "Conversation":
+      return fromConversation(renderer, record, { ...options, trainOn })
+    case "PromptCompletion":
+      return datumsOf([texts.ofPromptCompletion(tokenizer, record, !recognizeSpecialTokens)], options)
+    case "Text":
+      return datumsOf([texts.ofText(tokenizer, record.text, !recognizeSpecialTokens)], options)
+    case "Preference": {
+      const detail = "a pair of answers has no supervised example: train on preferences, or on the chosen answers alone"
+      return new ExampleError({ reason: "Unsupported", detail })
     }
-  })
+  }
+}

@@ -1,5 +1,6 @@
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as TensorData from "@effect-tinker/api/TensorData"
+import type * as Record from "@effect-tinker/cookbook/Record"
 import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as SupervisedExample from "@effect-tinker/cookbook/SupervisedExample"
 import { assert, describe, it } from "@effect/vitest"
@@ -193,6 +194,40 @@ describe("SupervisedExample", () => {
       })
       const untrained = yield* SupervisedExample.fromConversation(renderer, { messages: messages.slice(0, 1) })
       assert.deepStrictEqual(untrained.counts, { ...SupervisedExample.noCounts, untrained: 1 })
+    })
+  )
+
+  it.effect("makes the datums of prompts with completions and of texts, which end", () =>
+    Effect.gen(function* () {
+      const tokenizer = yield* vocabularies.load("llama3_1")
+      const renderer = yield* Renderer.make("role_colon", tokenizer)
+      const trained = (record: Record.Record, rest: object = {}) =>
+        Effect.map(SupervisedExample.fromRecord(record, { renderer, tokenizer, ...rest }), ({ datums: [datum] }) => {
+          const { target_tokens, weights } = datum!.loss_fn_inputs
+          const tokens = TensorData.toNumbers(target_tokens).filter((_, i) => TensorData.toNumbers(weights)[i]! > 0)
+          return { text: tokenizer.decode(tokens), special: tokens.filter((token) => token >= 128_000).length }
+        })
+      const pair = { _tag: "PromptCompletion", prompt: "walk ->", completion: " walked<|eot_id|>" } as const
+      assert.deepStrictEqual(yield* trained(pair), { text: " walked<|eot_id|><|eot_id|>", special: 1 })
+      assert.deepStrictEqual(yield* trained(pair, { recognizeSpecialTokens: true }), {
+        text: " walked<|eot_id|><|eot_id|>",
+        special: 2
+      })
+      assert.deepStrictEqual(yield* trained({ _tag: "Text", text: "once upon" }), {
+        text: "once upon<|eot_id|>",
+        special: 1
+      })
+      const messages = [
+        { role: "user", content: "a" },
+        { role: "assistant", content: "A" }
+      ] as const
+      assert.strictEqual((yield* trained({ _tag: "Conversation", messages })).text, " A\n\nUser:")
+      const preference = {
+        _tag: "Preference",
+        pair: { form: "text", prompt: "a", chosen: "b", rejected: "c" }
+      } as const
+      const error = yield* Effect.flip(SupervisedExample.fromRecord(preference, { renderer, tokenizer }))
+      assert.deepStrictEqual("reason" in error ? error.reason : undefined, "Unsupported")
     })
   )
 })
