@@ -227,7 +227,7 @@ export const allowedRooms = {
     doctor: ["errors", "util", "terminal", "service"],
     huggingFace: ["effect", "text", "errors", "terminal", "definition"],
     sampling: ["text", "errors", "terminal", "checkpoints", "definition", "service"],
-    training: ["effect", "errors", "util", "terminal", "definition", "service"],
+    training: ["effect", "text", "errors", "util", "terminal", "definition", "service"],
     handlers: [
       "text",
       "errors",

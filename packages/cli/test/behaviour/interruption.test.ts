@@ -50,7 +50,8 @@ describe("tinker", () => {
             })
             const cwd = yield* directory
             const home = yield* directory
-            writeFileSync(join(cwd, "data.jsonl"), '{"prompt":"a","completion":"b"}\n'.repeat(20))
+            const records = Array.from({ length: 20 }, (_, i) => `{"prompt":"${i}","completion":"b"}\n`)
+            writeFileSync(join(cwd, "data.jsonl"), records.join(""))
             const files = readdirSync(cwd)
             const { child, result, until } = yield* start(command.split(" "), {
               cwd,

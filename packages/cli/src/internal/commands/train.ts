@@ -2,10 +2,35 @@
 import * as Options from "@effect/cli/Options"
 import { command } from "../definition/command.ts"
 import { baseModel, connection } from "../definition/connectionOptions.ts"
-import { argument, flag, integer, number, optionalText, text } from "../definition/options.ts"
+import { argument, flag, integer, number, optionalText, repeatedText, text } from "../definition/options.ts"
+
+/** As `Renderer.TrainOn` has them. */
+const trainOn = [
+  "last_assistant_message",
+  "last_assistant_turn",
+  "all_assistant_messages",
+  "all_messages",
+  "all_tokens",
+  "all_user_and_system_messages",
+  "customized"
+] as const
 
 const options = {
-  file: argument("file", 'JSON Lines: {"messages": [...]} or {"prompt": ..., "completion": ...} on each line'),
+  file: argument("file", "JSON Lines of conversations, of prompts and completions, or of texts; .gz and .zst too"),
+  mix: repeatedText("mix", "Another file to mix in, as FILE or FILE=WEIGHT, where the first file has the weight 1"),
+  renderer: optionalText("renderer", "How conversations are written (default: as the model knows them)"),
+  trainOn: Options.choice("train-on", trainOn).pipe(
+    Options.withDescription("What of a conversation is trained (default: all_assistant_messages)"),
+    Options.withDefault("all_assistant_messages")
+  ),
+  maxLength: Options.integer("max-length").pipe(
+    Options.withDescription("Longest example in tokens (default: what the model can read)"),
+    Options.optional
+  ),
+  tooLong: Options.choice("too-long", ["fail", "truncate", "skip"]).pipe(
+    Options.withDescription("What becomes of longer examples (default: fail)"),
+    Options.withDefault("fail")
+  ),
   model: baseModel,
   rank: integer("rank", 16, "Rank of the LoRA adapter"),
   learningRate: Options.float("learning-rate").pipe(
@@ -32,6 +57,11 @@ const options = {
   saveEvery: integer("save-every", 50, "Save the state for --resume after this many steps, 0 for never"),
   name: text("name", "Name of the final checkpoints (default: final)").pipe(Options.withDefault("final")),
   output: optionalText("output", "Directory of the run (default: ./tinker-<file>)").pipe(Options.withAlias("o")),
+  price: Options.float("price").pipe(
+    Options.withDescription("US dollars per million tokens of training, to show what the run costs"),
+    Options.optional
+  ),
+  dryRun: flag("dry-run", "Show the first examples and what the run would take, without a service"),
   resume: flag("resume", "Resume the run in the output directory from its last saved state"),
   ...connection
 }
@@ -39,7 +69,7 @@ const options = {
 /** @internal */
 export const train = command(
   "train",
-  "Fine-tune a model on a JSON Lines file, of conversations or of prompts and completions. " +
+  "Fine-tune a model on a file of conversations, of prompts and completions, or of texts. " +
     "Without an API key it uses the embedded service.",
   options,
   () => import("../handlers/train.ts").then((m) => m.train)

@@ -1,10 +1,11 @@
 /** Handler of `tinker train`: reads the data, trains, and prints what came of it. */
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Batches from "@effect-tinker/cookbook/Batches"
-import * as Conversation from "@effect-tinker/cookbook/Conversation"
-import * as Dataset from "@effect-tinker/cookbook/Dataset"
+import type * as Dataset from "@effect-tinker/cookbook/Dataset"
 import type * as Nll from "@effect-tinker/cookbook/Nll"
+import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as Supervised from "@effect-tinker/cookbook/Supervised"
+import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Path from "@effect/platform/Path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -14,6 +15,8 @@ import { CliError } from "../errors/cliError.ts"
 import * as connect from "../service/connect.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
+import * as data from "../training/data.ts"
+import * as preview from "../training/dryRun.ts"
 import * as examples from "../training/examples.ts"
 import * as trainOptions from "../training/options.ts"
 import * as report from "../training/report.ts"
@@ -24,8 +27,10 @@ interface Run {
   readonly connection: connect.Connection
   readonly directory: string
   readonly model: string
+  readonly renderer: string | undefined
   readonly settings: trainOptions.Settings
-  readonly data: examples.Split<Nll.Example>
+  readonly train: examples.Prepared
+  readonly test: ReadonlyArray<Nll.Example>
 }
 
 const directoryOf = Effect.fnUntraced(function* ({ file, output }: trainOptions.Options) {
@@ -34,42 +39,88 @@ const directoryOf = Effect.fnUntraced(function* ({ file, output }: trainOptions.
   return path.resolve(Option.getOrElse(output, () => `tinker-${stem}`))
 })
 
+const openData = ({ file, heldOut, mix, seed }: trainOptions.Options) => data.open({ file, heldOut, mix, seed })
+
+/** Renders the data for a model, and says what is left out. */
+const render = Effect.fnUntraced(function* (
+  options: trainOptions.Options,
+  records: data.Data,
+  model: string,
+  tokenizer: Tokenizer.Service,
+  maxLength: number | undefined
+) {
+  const renderer = yield* examples.rendererFor(model, tokenizer, records, Option.getOrUndefined(options.renderer))
+  const rendering: examples.Rendering = {
+    tokenizer,
+    renderer,
+    trainOn: options.trainOn,
+    maxLength: Option.getOrElse(options.maxLength, () => maxLength),
+    tooLong: options.tooLong
+  }
+  const train = yield* examples.prepare(records.train, rendering)
+  const test = yield* examples.prepare(records.test, rendering)
+  if (train.examples.size === 0) {
+    return yield* new CliError({
+      title: `${options.file} has nothing to train on`,
+      details: `${train.counts.skipped} examples are too long, and ${train.counts.untrained} have nothing to train`
+    })
+  }
+  const { emptied, skipped, truncated, untrained } = train.counts
+  if (truncated > 0) yield* Effect.logWarning(`${truncated} examples are truncated`)
+  if (skipped > 0) yield* Effect.logWarning(`${skipped} examples are skipped, since they are too long`)
+  if (untrained > 0) {
+    const cut = emptied > 0 ? `; of ${emptied}, all that is trained was cut off` : ""
+    yield* Effect.logWarning(`${untrained} examples have nothing to train, and are left out${cut}`)
+  }
+  const settings = yield* trainOptions.settingsOf(options, model, train.examples.size)
+  return { renderer: renderer?.name, train, test, settings }
+})
+
+const all = ({ examples }: examples.Prepared) =>
+  Effect.forEach(
+    Array.from({ length: examples.size }, (_, i) => i),
+    examples.at
+  )
+
 /** Reads the data, then connects: mistakes in the data are found before a request to the service. */
-const prepare = Effect.fnUntraced(function* (options: trainOptions.Options) {
-  yield* trainOptions.validate(options)
-  const records = examples.split(yield* Dataset.read(Conversation.Record, options.file), options.heldOut)
+const prepare = Effect.fnUntraced(function* (options: trainOptions.Options, records: data.Data) {
   const directory = yield* directoryOf(options)
   const connection = yield* connect.make(options)
   const model = yield* connect.baseModel(connection, options.model, options.tokenizer)
   const tokenizer = yield* connect.tokenizerOf(connection, options, model)
-  const data = yield* examples.tokenize(records, tokenizer)
-  if (data.train.length === 0) {
-    return yield* new CliError({ title: `${options.file} has nothing to train on`, details: "All of it is held out" })
-  }
-  const settings = yield* trainOptions.settingsOf(options, model, data.train.length)
-  return { options, connection, directory, model, settings, data } satisfies Run
+  const longest = yield* connect.contextLength(connection, model)
+  const rendered = yield* render(options, records, model, tokenizer, longest)
+  return { options, connection, directory, model, ...rendered, test: yield* all(rendered.test) } satisfies Run
 })
 
-const announce = ({ connection, data, model, options, settings }: Run, from: number) =>
+/** Shows what a run would be, without a service. */
+const dryRun = Effect.fnUntraced(function* (options: trainOptions.Options, records: data.Data) {
+  const { model, tokenizer } = yield* connect.offline(options)
+  const rendered = yield* render(options, records, model, tokenizer, undefined)
+  yield* preview.print({ options, model, tokenizer, data: records, ...rendered })
+})
+
+const announce = ({ connection, model, options, settings, test, train }: Run, from: number) =>
   output.note(
     options.format,
     `Training ${model} on ${connection.isEmbedded ? "the embedded service" : "the service"}: ` +
-      `${data.train.length} examples, ${data.test.length} held out, ` +
+      `${train.examples.size} examples, ${test.length} held out, ` +
       `${settings.steps} steps of ${settings.batchSize}` +
       (from === 0 ? "" : `, from step ${from}`)
   )
 
 /** Batches that announce the run when the first one is read, and take Ctrl-C from then on. */
 const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred<void>) {
-  const { data, options, settings } = run
+  const { options, settings, train } = run
   const io = yield* Io.Io
   const scope = yield* Effect.scope
-  const batches = Batches.make(data.train, { size: settings.batchSize, seed: options.seed })
+  const batches = Batches.make(train.examples, { size: settings.batchSize, seed: options.seed })
   const finishing = output
     .note(options.format, "\nStopping: the steps under way are finished and saved. Ctrl-C again stops at once.")
     .pipe(Effect.andThen(Deferred.succeed(stop, undefined)), Effect.provideService(Io.Io, io))
   let hasBegun = false
-  const source: Supervised.Source<never, Io.Io> = {
+  const source: Supervised.Source<Dataset.DatasetError | CliError, Io.Io> = {
+    ...batches,
     at: (step) =>
       Effect.suspend(() => {
         if (hasBegun) return batches.at(step)
@@ -79,15 +130,13 @@ const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferr
           announce(run, step)
         )
         return Effect.andThen(begin, batches.at(step))
-      }),
-    stepsPerEpoch: data.train.length / settings.batchSize,
-    fingerprint: `${yield* Supervised.fingerprint(data.train)}, ${settings.batchSize} a step, seed ${options.seed}`
+      })
   }
   return source
 })
 
 const supervise = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred<void>) {
-  const { connection, data, directory, model, options, settings } = run
+  const { connection, directory, model, options, settings, test } = run
   const path = yield* Path.Path
   const every = options.evalEvery === 0 ? settings.steps : options.evalEvery
   return yield* Supervised.run({
@@ -95,16 +144,23 @@ const supervise = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred
       base_model: model,
       rank: options.rank,
       seed: options.seed,
-      user_metadata: { file: path.basename(options.file) }
+      user_metadata: {
+        file: path.basename(options.file),
+        ...(run.renderer === undefined ? {} : { [Renderer.metadataKey]: run.renderer })
+      }
     },
     batches: yield* makeBatches(run, stop),
     steps: settings.steps,
     learningRate: settings.learningRate,
     seed: options.seed,
     stop: Deferred.await(stop),
-    evaluations: data.test.length === 0 ? [] : [Supervised.heldOut(data.test, { every })],
+    evaluations: test.length === 0 ? [] : [Supervised.heldOut(test, { every })],
     checkpoints: { every: options.saveEvery === 0 ? undefined : options.saveEvery, name: options.name },
     directory: { path: directory, resume: options.resume },
+    renderer: run.renderer,
+    prices: Option.getOrUndefined(
+      Option.map(options.price, (train) => ({ train, sample: 0, prefill: 0, cached_prefill: 0 }))
+    ),
     threads: connection.isEmbedded ? connect.embeddedThreads : undefined
   }).pipe(
     Effect.provideService(ServiceClient.ServiceClient, connection.service),
@@ -124,7 +180,10 @@ const explainStop = ({ directory, options, settings }: Run, { checkpoint, steps 
 /** @internal */
 export const train = (options: trainOptions.Options) =>
   Effect.gen(function* () {
-    const run = yield* prepare(options)
+    yield* trainOptions.validate(options)
+    const records = yield* openData(options)
+    if (options.dryRun) return yield* dryRun(options, records)
+    const run = yield* prepare(options, records)
     const stop = yield* Deferred.make<void>()
     const result = yield* supervise(run, stop)
     if (result.reason === "request") return yield* explainStop(run, result)
@@ -134,8 +193,8 @@ export const train = (options: trainOptions.Options) =>
         file: options.file,
         directory: run.directory,
         model: run.model,
-        examples: run.data.train.length,
-        heldOut: run.data.test.length
+        examples: run.train.examples.size,
+        heldOut: run.test.length
       },
       result
     )

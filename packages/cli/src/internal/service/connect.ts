@@ -107,7 +107,11 @@ export const baseModel = Effect.fnUntraced(function* (
 })
 
 /** The tokenizer of a base model: from `--tokenizer`, its own directory, the engine, `TINKER_TOKENIZER` or the hub. @internal */
-export const tokenizerOf = Effect.fnUntraced(function* ({ directories }: Connection, options: Options, model: string) {
+export const tokenizerOf = Effect.fnUntraced(function* (
+  { directories }: Pick<Connection, "directories">,
+  options: Options,
+  model: string
+) {
   const directory = Option.orElse(options.tokenizer, () =>
     Option.fromNullable(directories.find(({ name }) => name === model)?.directory)
   )
@@ -118,4 +122,21 @@ export const tokenizerOf = Effect.fnUntraced(function* ({ directories }: Connect
     onNone: () => tokenizer.fromHub(model),
     onSome: (path) => Tokenizer.fromDirectory(path)
   })
+})
+
+/** The longest input that a model reads, in tokens, where the service tells it. @internal */
+export const contextLength = Effect.fnUntraced(function* ({ service }: Connection, model: string) {
+  const { supported_models } = yield* service.getServerCapabilities
+  return supported_models.find(({ model_name }) => model_name === model)?.max_context_length ?? undefined
+})
+
+/** A model and its tokenizer, without a service. @internal */
+export const offline = Effect.fnUntraced(function* (options: Options & { readonly model: Option.Option<string> }) {
+  const directories = yield* models.directories(options.modelDir)
+  const configured = yield* settings.optional("TINKER_BASE_MODEL")
+  const model = Option.getOrElse(
+    Option.orElse(options.model, () => configured),
+    () => directories[0]?.name ?? tokenizer.shippedModel
+  )
+  return { model, tokenizer: yield* tokenizerOf({ directories }, options, model) }
 })

@@ -1,5 +1,7 @@
 /** The options of `tinker train`, checked, and the settings of the run that they describe. */
 import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
+import type * as Renderer from "@effect-tinker/cookbook/Renderer"
+import type * as SupervisedExample from "@effect-tinker/cookbook/SupervisedExample"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Global } from "../definition/global.ts"
@@ -10,6 +12,11 @@ import { shippedModel } from "../service/tokenizer.ts"
 /** @internal */
 export interface Options extends Global, connect.Options {
   readonly file: string
+  readonly mix: ReadonlyArray<string>
+  readonly renderer: Option.Option<string>
+  readonly trainOn: Renderer.TrainOn
+  readonly maxLength: Option.Option<number>
+  readonly tooLong: SupervisedExample.TooLong
   readonly model: Option.Option<string>
   readonly rank: number
   readonly learningRate: Option.Option<number>
@@ -24,6 +31,8 @@ export interface Options extends Global, connect.Options {
   readonly saveEvery: number
   readonly name: string
   readonly output: Option.Option<string>
+  readonly price: Option.Option<number>
+  readonly dryRun: boolean
   readonly resume: boolean
 }
 
@@ -51,6 +60,8 @@ export const validate = Effect.fnUntraced(function* (options: Options) {
   yield* atLeast("warm-up", options.warmUp, 0)
   yield* atLeast("eval-every", options.evalEvery, 0)
   yield* atLeast("save-every", options.saveEvery, 0)
+  if (Option.isSome(options.maxLength)) yield* atLeast("max-length", options.maxLength.value, 2)
+  if (Option.isSome(options.price)) yield* atLeast("price", options.price.value, 0, false)
   if (Option.isSome(options.learningRate)) yield* atLeast("learning-rate", options.learningRate.value, 0, false)
   if (!(options.heldOut >= 0 && options.heldOut < 1)) {
     return yield* new UsageError({

@@ -1,9 +1,9 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { dataDirectory, env, tinker } from "../../utils/model.ts"
-import { layer as ServiceLive } from "../../utils/service.ts"
+import { layer as ServiceLive, tokenizerDirectory } from "../../utils/service.ts"
 import { run, start } from "../../utils/tinker.ts"
 
 interface Line {
@@ -31,7 +31,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
     Effect.gen(function* () {
       const cwd = yield* dataDirectory
       const { code, stderr, stdout } = yield* tinker(
-        ["train", "data.jsonl", "--batch-size", "6", "--save-every", "4", "-l", "1e-3"],
+        ["train", "data.jsonl", "--batch-size", "6", "--save-every", "4", "-l", "0.1"],
         {
           cwd
         }
@@ -96,8 +96,11 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
       const other = yield* tinker([...args, "--resume", "--schedule", "cosine"], { cwd })
       assert.strictEqual(other.code, 1)
       assert.match(other.stderr, /^Error: the run in \S+ cannot be resumed: learning_rate was .*"linear".*"cosine"/)
-      writeFileSync(join(cwd, "data.jsonl"), '{"prompt":"a","completion":"b"}\n'.repeat(20))
-      assert.match((yield* tinker([...args, "--resume"], { cwd })).stderr, /cannot be resumed: data was "/)
+      writeFileSync(
+        join(cwd, "data.jsonl"),
+        Array.from({ length: 20 }, (_, i) => `{"prompt":"${i}","completion":"b"}\n`).join("")
+      )
+      assert.match((yield* tinker([...args, "--resume"], { cwd })).stderr, /cannot be resumed: .*data was "/)
     })
   )
 
@@ -107,7 +110,7 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
       for (const [text, message] of [
         ['{"prompt":"a","completion":"b"}\n{"prompt":"a"}', /^Error: bad\.jsonl:2: [^\n]+\n$/],
         ['{"messages":[{"role":"user","content":"a"}]}', /^Error: bad\.jsonl:1: [^\n]+\n$/],
-        ["", /^Error: bad\.jsonl: holds no records\n$/]
+        ["", /^Error: \S*bad\.jsonl:? [^\n]*no records[^\n]*\n$/]
       ] as const) {
         writeFileSync(join(cwd, "bad.jsonl"), text)
         const result = yield* run(["train", "bad.jsonl"], { cwd, env: { TINKER_BASE_URL: "http://127.0.0.1:1" } })
@@ -121,12 +124,44 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
     })
   )
 
+  it.scoped("shows what is trained, and what the run would take, without a service", () =>
+    Effect.gen(function* () {
+      const cwd = yield* dataDirectory
+      const env = {
+        TINKER_BASE_URL: "http://127.0.0.1:1",
+        TINKER_API_KEY: "tml-any",
+        TINKER_TOKENIZER: tokenizerDirectory
+      }
+      const dry = (...args: ReadonlyArray<string>) =>
+        run(["train", "data.jsonl", "--dry-run", "-l", "1e-3", "-m", "any/model", ...args], { cwd, env })
+      const { code, stderr, stdout } = yield* dry("--price", "2")
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      assert.match(stdout, /^── example 1\nsay \d+:⟦ abab<\|endoftext\|>⟧\n/)
+      assert.match(stdout, /<\|im_start\|>assistant\n⟦abab<\|im_end\|>⟧/)
+      assert.match(stdout, /│ Renderer +│ chat_template +│/)
+      assert.match(stdout, /│ Cost +│ \$0\.00\d\d +│/)
+      assert.isFalse(existsSync(join(cwd, "tinker-data")))
+
+      const long = yield* dry("--max-length", "8")
+      assert.match(
+        long.stderr,
+        /^Error: data\.jsonl:\d+: the example has \d+ tokens, and 8 are allowed[^\n]*--too-long\n$/
+      )
+      const skipped = yield* dry("--max-length", "12", "--too-long", "skip")
+      assert.match(skipped.stderr, /^warn: \d+ examples are skipped, since they are too long\n$/)
+      const unknown = yield* dry("--renderer", "absent")
+      assert.match(unknown.stderr, /^Error: there is no renderer absent: choose one of /)
+    })
+  )
+
   it.scoped("saves at the first Ctrl-C, says so, ends with 130, and goes on from there", () =>
     Effect.gen(function* () {
       const cwd = yield* dataDirectory
       const args = ["train", "data.jsonl", "--save-every", "0", "--steps", "100000", "-l", "1e-3"]
       const running = yield* start(args, { cwd, env: yield* env })
       yield* running.until(/^Training /)
+      const hasRows = Effect.sync(() => existsSync(join(cwd, "tinker-data", "metrics.jsonl")))
+      yield* Effect.repeat(Effect.delay(hasRows, "20 millis"), { until: (found) => found })
       running.child.kill("SIGINT")
       const { code, stderr, stdout } = yield* running.result
       assert.strictEqual(code, 130)
