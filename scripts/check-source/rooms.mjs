@@ -49,6 +49,7 @@ export const allowedRooms = {
     util: [],
     hub: ["hash", "util"],
     tokenizer: ["python", "chat", "util"],
+    gguf: ["tokenizer"],
     models: ["hub", "tokenizer"]
   },
   client: {
@@ -170,6 +171,7 @@ export const allowedRooms = {
     onnx: ["util"],
     executors: ["effect", "util", "onnx"],
     model: ["util", "executors", "ModelConfig", "ModelDirectory"],
+    gguf: ["util", "model", "ModelConfig"],
     lora: ["util", "executors", "model", "ModelConfig"],
     programs: ["executors", "model", "ModelConfig"],
     machine: [],

@@ -1,11 +1,13 @@
 /**
  * Models in the format of Hugging Face: a directory with `config.json`, safetensors weights in one file or in shards,
- * and a tokenizer. Decoders of the Llama and Qwen3 families are supported. A model that the engine cannot run
+ * and a tokenizer; or a GGUF file, which has all of this, in the formats F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1,
+ * Q4_K, Q5_K and Q6_K. Decoders of the Llama and Qwen3 families are supported. A model that the engine cannot run
  * faithfully is rejected with the reason.
  *
  * @since 0.1.0
  */
 import type * as SafeTensors from "@effect-tinker/server/SafeTensors"
+import * as Gguf from "@effect-tinker/tokenizers/Gguf"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -14,6 +16,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
 import * as config from "./internal/model/config.ts"
+import * as gguf from "./internal/gguf/model.ts"
 import * as files from "./internal/model/files.ts"
 import type { ModelConfig } from "./ModelConfig.ts"
 
@@ -31,6 +34,8 @@ export interface ModelDirectory {
   readonly eos_token_ids: ReadonlyArray<number>
   /** decodes tokens, special tokens included; `undefined` without a `tokenizer.json` */
   readonly decode: ((tokens: ReadonlyArray<number>) => string) | undefined
+  /** the header of the GGUF file, if the path is one */
+  readonly gguf?: Gguf.Header | undefined
 }
 
 /**
@@ -88,13 +93,36 @@ const readTokenizer = (directory: string) =>
     return exists ? yield* Effect.mapError(Tokenizer.fromDirectory(directory), toError) : undefined
   })
 
+/** Reads a GGUF file except for its weights. The error has every reason why the engine cannot run the model. */
+const openGguf = Effect.fnUntraced(function* (path: string) {
+  const header = yield* Effect.mapError(Gguf.readHeader(path), toError)
+  const parsed = gguf.parse(header)
+  const tokenizer = yield* Effect.either(Gguf.tokenizerOf(path, header.metadata))
+  const reasons = [
+    ...(Either.isLeft(parsed) ? [parsed.left] : []),
+    ...(Either.isLeft(tokenizer) ? [tokenizer.left.reason] : [])
+  ]
+  if (Either.isLeft(parsed) || Either.isLeft(tokenizer)) {
+    return yield* new ModelDirectoryError({ path, reason: reasons.join("; ") })
+  }
+  const model: ModelDirectory = {
+    path,
+    config: parsed.right,
+    eos_token_ids: gguf.eosTokenIds(header),
+    decode: (tokens) => tokenizer.right.decode(tokens),
+    gguf: header
+  }
+  return model
+})
+
 /**
- * Reads a directory except for its weights.
+ * Reads a directory, or a GGUF file, except for its weights.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const open = Effect.fn("ModelDirectory.open")(function* (directory: string) {
+  if (directory.endsWith(".gguf")) return yield* openGguf(directory)
   const { join } = yield* Path.Path
   const path = join(directory, "config.json")
   const raw = yield* Effect.mapError(files.readJson(path), toError)
@@ -119,7 +147,11 @@ export const open = Effect.fn("ModelDirectory.open")(function* (directory: strin
  * @category constructors
  */
 export const weights = Effect.fn("ModelDirectory.weights")(function* (model: ModelDirectory) {
-  const weights: Weights = yield* Effect.mapError(files.readWeights(model.path, model.config), toError)
+  const read =
+    model.gguf === undefined
+      ? files.readWeights(model.path, model.config)
+      : gguf.readWeights(model.path, model.gguf, model.config)
+  const weights: Weights = yield* Effect.mapError(read, toError)
   return weights
 })
 

@@ -6,6 +6,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Gguf from "./Gguf.ts"
 import * as files from "./internal/tokenizer/files.ts"
 import * as tokenizers from "./internal/tokenizer/make.ts"
 import type { Service, Source, TokenizerError } from "./internal/tokenizer/model.ts"
@@ -52,9 +53,15 @@ export const fromFile = Effect.fn("Tokenizer.fromFile")((file: string, options: 
 
 /**
  * The tokenizer in a model's directory, as Hugging Face lays it out: `tokenizer.json` and, if they exist,
- * `tokenizer_config.json`, `special_tokens_map.json` and `chat_template.jinja` (or the older `chat_template.json`).
+ * `tokenizer_config.json`, `special_tokens_map.json` and `chat_template.jinja` (or the older `chat_template.json`). A path
+ * that ends with `.gguf` is such a file, with the tokenizer in its metadata.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromDirectory = Effect.fn("Tokenizer.fromDirectory")((directory: string) => files.fromDirectory(directory))
+export const fromDirectory = Effect.fn("Tokenizer.fromDirectory")((directory: string) =>
+  directory.endsWith(".gguf") ? fromGguf(directory) : files.fromDirectory(directory)
+)
+
+const fromGguf = (path: string) =>
+  Effect.flatMap(Gguf.readHeader(path), ({ metadata }) => Gguf.tokenizerOf(path, metadata))

@@ -1,3 +1,4 @@
+export * as Gguf from "./Gguf.ts"
 export * as Hub from "./Hub.ts"
 export * as Json from "./Json.ts"
 export * as Tokenizer from "./Tokenizer.ts"

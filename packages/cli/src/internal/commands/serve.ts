@@ -17,6 +17,7 @@ export const serve = command(
       Options.withDefault(8700)
     ),
     modelDir,
+    model: optionalText("model", "The same as --model-dir: a model directory or a GGUF file, as PATH or NAME=PATH"),
     checkpoints,
     database: optionalText(
       "database",

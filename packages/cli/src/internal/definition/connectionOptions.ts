@@ -11,13 +11,14 @@ export const checkpoints = text(
 /** @internal */
 export const modelDir = repeatedText(
   "model-dir",
-  "Base model for the embedded service, beside effect-tinker/nano: a Hugging Face model directory, as DIR or NAME=DIR"
+  "Base model for the embedded service, beside effect-tinker/nano: a Hugging Face model directory or a GGUF file, as PATH or NAME=PATH"
 )
 
 /** @internal */
-export const baseModel = optionalText("model", "Base model (default: TINKER_BASE_MODEL, or effect-tinker/nano)").pipe(
-  Options.withAlias("m")
-)
+export const baseModel = optionalText(
+  "model",
+  "Base model, or for the embedded service its directory or GGUF file (default: TINKER_BASE_MODEL, or effect-tinker/nano)"
+).pipe(Options.withAlias("m"))
 
 /** @internal */
 export const connection = {

@@ -20,6 +20,7 @@ interface Options extends Global {
   readonly host: string
   readonly port: number
   readonly modelDir: ReadonlyArray<string>
+  readonly model: Option.Option<string>
   readonly checkpoints: string
   readonly database: Option.Option<string>
   readonly backup: Option.Option<string>
@@ -119,7 +120,7 @@ const listen = (options: Options) =>
       const local = yield* embedded.start({
         host: options.host,
         port: options.port,
-        models: yield* models.directories(options.modelDir),
+        models: yield* models.directories([...options.modelDir, ...Option.toArray(options.model)]),
         checkpoints: options.checkpoints,
         database: options.database,
         allowOrigins: options.allowOrigin,

@@ -19,6 +19,8 @@ import * as tokenizer from "./tokenizer.ts"
 /** Which service a command works with. @internal */
 export interface Options {
   readonly embedded: boolean
+  /** a model that the service offers, or where one is for the embedded service */
+  readonly model: Option.Option<string>
   readonly modelDir: ReadonlyArray<string>
   readonly checkpoints: string
   readonly tokenizer: Option.Option<string>
@@ -29,8 +31,10 @@ export interface Connection {
   readonly service: ServiceClient.Service
   readonly rest: RestClient.Service
   readonly isEmbedded: boolean
-  /** The base models of `--model-dir`. */
+  /** The base models of `--model-dir` and `--model`. */
   readonly directories: ReadonlyArray<models.ModelDirectory>
+  /** The model that `--model` locates. */
+  readonly located: Option.Option<models.ModelDirectory>
 }
 
 type Clients = ServiceClient.ServiceClient | RestClient.RestClient
@@ -58,13 +62,15 @@ const startEmbedded = (directories: ReadonlyArray<models.ModelDirectory>, checkp
  */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const isEmbedded = options.embedded || (yield* embedded.isOnlyService)
-  const directories = yield* models.directories(options.modelDir)
+  const located = isEmbedded ? yield* models.located(options.model) : Option.none<models.ModelDirectory>()
+  const directories = [...(yield* models.directories(options.modelDir)), ...Option.toArray(located)]
   const context = yield* Layer.build(isEmbedded ? yield* startEmbedded(directories, options.checkpoints) : layerRemote)
   return {
     service: Context.get(context, ServiceClient.ServiceClient),
     rest: Context.get(context, RestClient.RestClient),
     isEmbedded,
-    directories
+    directories,
+    located
   } satisfies Connection
 })
 
@@ -75,7 +81,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
  * @internal
  */
 export const baseModel = Effect.fnUntraced(function* (
-  { directories, isEmbedded, service }: Connection,
+  { directories, isEmbedded, located, service }: Connection,
   requested: Option.Option<string>,
   given: Option.Option<string>
 ) {
@@ -85,7 +91,11 @@ export const baseModel = Effect.fnUntraced(function* (
   const fallback = isEmbedded
     ? Option.some(directories[0]?.name ?? tokenizer.shippedModel)
     : yield* settings.optional("TINKER_BASE_MODEL")
-  const name = Option.getOrUndefined(Option.orElse(requested, () => fallback))
+  const chosen = Option.orElse(
+    Option.map(located, ({ name }) => name),
+    () => requested
+  )
+  const name = Option.getOrUndefined(Option.orElse(chosen, () => fallback))
   if (name === undefined && offered.includes(tokenizer.shippedModel)) return tokenizer.shippedModel
   if (name === undefined) {
     return yield* new CliError({

@@ -14,7 +14,7 @@ class Unsupported {
   }
 }
 
-/** Ends the parsing: only the first problem is reported. */
+/** Ends the parsing of a field. */
 const reject = (reason: string): never => {
   throw new Unsupported(reason)
 }
@@ -86,7 +86,10 @@ const parseRope = (raw: Json): Rope => {
   return { theta, scaling: parseRopeScaling(isJson(raw["rope_scaling"]) ? raw["rope_scaling"] : parameters) }
 }
 
-const rejectUnsupportedFeatures = (raw: Json): void => {
+/** Every feature that the engine does not compute. */
+const unsupportedFeatures = (raw: Json): ReadonlyArray<string> => {
+  const reasons: Array<string> = []
+  const reject = (reason: string) => void reasons.push(reason)
   const activation = raw["hidden_act"] ?? "silu"
   if (activation !== "silu") reject(`the activation is ${show(activation)}: only silu is supported`)
   for (const name of ["attention_bias", "mlp_bias"]) {
@@ -103,45 +106,57 @@ const rejectUnsupportedFeatures = (raw: Json): void => {
   const other = Array.isArray(layers) ? layers.find((type) => type !== "full_attention") : undefined
   if (other !== undefined) reject(`layer_types has ${show(other)}: only full_attention is supported`)
   if (isJson(raw["quantization_config"])) reject("the weights are quantized: use a model with float weights")
+  return reasons
 }
 
-const parseOrThrow = (json: Json): ModelConfig => {
-  const model_type = parseModelType(json)
-  rejectUnsupportedFeatures(json)
-  const hidden_size = positiveInteger(json, "hidden_size")
-  const num_heads = positiveInteger(json, "num_attention_heads")
-  const num_kv_heads = positiveInteger(json, "num_key_value_heads", num_heads)
+/** Parses fields one by one, and remembers why some are rejected. */
+class Fields {
+  readonly reasons: Array<string> = []
+  /** The field, or something in its place if it is rejected: then nothing is returned in the end. */
+  read<A>(parse: () => A): A {
+    try {
+      return parse()
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error
+      this.reasons.push(error.reason)
+      return undefined as A
+    }
+  }
+}
+
+const parseHeads = (raw: Json, hidden: number | undefined) => {
+  const num_heads = positiveInteger(raw, "num_attention_heads")
+  const num_kv_heads = positiveInteger(raw, "num_key_value_heads", num_heads)
   if (num_heads % num_kv_heads !== 0) {
     reject(`num_attention_heads is ${num_heads}: it must be a multiple of num_key_value_heads, ${num_kv_heads}`)
   }
-  const head_dim = positiveInteger(json, "head_dim", Math.floor(hidden_size / num_heads))
+  const head_dim = positiveInteger(raw, "head_dim", Math.floor((hidden ?? 2 * num_heads) / num_heads))
   if (head_dim % 2 !== 0) reject(`head_dim is ${head_dim}: it must be even`)
-  return {
-    model_type,
-    vocab_size: positiveInteger(json, "vocab_size"),
-    hidden_size,
-    intermediate_size: positiveInteger(json, "intermediate_size"),
-    num_layers: positiveInteger(json, "num_hidden_layers"),
-    num_heads,
-    num_kv_heads,
-    head_dim,
-    rms_norm_eps: positiveNumber(json, "rms_norm_eps", 1e-6),
-    qk_norm: model_type === "qwen3",
-    tie_word_embeddings: json["tie_word_embeddings"] === true,
-    max_context_length: positiveInteger(json, "max_position_embeddings", 2048),
-    rope: parseRope(json)
-  }
+  return { num_heads, num_kv_heads, head_dim }
 }
 
-/** The configuration, or the reason why it is rejected. @internal */
+/** The configuration, or every reason why it is rejected. @internal */
 export const parse = (json: unknown): Either.Either<ModelConfig, string> => {
   if (!isJson(json)) return Either.left("is not an object")
-  try {
-    return Either.right(parseOrThrow(json))
-  } catch (error) {
-    if (error instanceof Unsupported) return Either.left(error.reason)
-    throw error
+  const fields = new Fields()
+  const integer = (name: string, fallback?: number) => fields.read(() => positiveInteger(json, name, fallback))
+  const model_type = fields.read(() => parseModelType(json))
+  fields.reasons.push(...unsupportedFeatures(json))
+  const hidden_size = integer("hidden_size")
+  const config: ModelConfig = {
+    model_type,
+    vocab_size: integer("vocab_size"),
+    hidden_size,
+    intermediate_size: integer("intermediate_size"),
+    num_layers: integer("num_hidden_layers"),
+    ...fields.read(() => parseHeads(json, hidden_size)),
+    rms_norm_eps: fields.read(() => positiveNumber(json, "rms_norm_eps", 1e-6)),
+    qk_norm: model_type === "qwen3",
+    tie_word_embeddings: json["tie_word_embeddings"] === true,
+    max_context_length: integer("max_position_embeddings", 2048),
+    rope: fields.read(() => parseRope(json))
   }
+  return fields.reasons.length === 0 ? Either.right(config) : Either.left(fields.reasons.join("; "))
 }
 
 /** The `eos_token_id` of the first source that has one, as a list. @internal */

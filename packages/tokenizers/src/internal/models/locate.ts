@@ -14,12 +14,14 @@ const givenDirectory = (directories: Directories, repo: string, modelName: strin
   return Object.hasOwn(directories, modelName) ? directories[modelName] : undefined
 }
 
-/** Fails if a directory that a service names is not on this machine. */
+/** Fails if a directory, or a GGUF file, that a service names is not on this machine. */
 const checkDirectory = (directory: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    if (yield* Effect.orElseSucceed(fs.exists(path.join(directory, "tokenizer.json")), () => false)) return directory
+    const isFile = directory.endsWith(".gguf")
+    const sign = isFile ? directory : path.join(directory, "tokenizer.json")
+    if (yield* Effect.orElseSucceed(fs.exists(sign), () => false)) return directory
     const reason =
       "is the tokenizer by the word of the service, but no such directory with a tokenizer.json is on this machine: copy " +
       "it, and give the copy as an option of Tokenizers, under the name of the model"

@@ -1,0 +1,43 @@
+/**
+ * GGUF files: their metadata, where their tensors are, and the tokenizer and chat template in the metadata.
+ *
+ * @since 0.1.0
+ */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as header from "./internal/gguf/header.ts"
+import * as tokenizer from "./internal/gguf/tokenizer.ts"
+import * as tokenizers from "./internal/tokenizer/make.ts"
+import { type Service, TokenizerError } from "./internal/tokenizer/model.ts"
+
+/**
+ * The header of a file: `metadata` by key, and of each tensor its `name`, its `shape` with the outermost axis first, the
+ * number `type` of its format, and its `offset` in the file in bytes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Header = header.Header
+
+/**
+ * Reads the header of a file. The network is not used.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const readHeader = (path: string): Effect.Effect<Header, TokenizerError, FileSystem.FileSystem> =>
+  header.readHeader(path)
+
+/**
+ * The tokenizer in the metadata of a file: byte-level BPE. `path` names the file in an error, which has every reason why
+ * the tokenizer is not supported.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tokenizerOf = (path: string, metadata: Header["metadata"]): Effect.Effect<Service, TokenizerError> =>
+  Either.match(tokenizer.toSource(metadata), {
+    onLeft: (reason) => new TokenizerError({ path, reason }),
+    onRight: (source) => tokenizers.make(path, source)
+  })
