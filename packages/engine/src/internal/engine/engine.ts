@@ -35,7 +35,8 @@ const createSampler = (
     yield* mergedWeights.check(adapter)
     yield* Effect.addFinalizer(() => mergedWeights.evict(adapter))
     return {
-      sample: (request) => mergedWeights.use(adapter, (weights) => sampler.sample(model, weights, request))
+      sample: (request) =>
+        mergedWeights.use(adapter, (weights, memory) => sampler.sample(model, weights, request, memory))
     }
   })
 

@@ -3,6 +3,7 @@ import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as budget from "../model/budget.ts"
 import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
 import * as random from "../util/random.ts"
@@ -38,7 +39,8 @@ const toResponse = (
 export const sample = (
   model: LoadedModel,
   weights: StoredWeights,
-  request: Engine.SampleOptions
+  request: Engine.SampleOptions,
+  memory: budget.Memory = budget.beside(model)
 ): Effect.Effect<Sampling.SampleResponse, Engine.EngineError> =>
   Effect.gen(function* () {
     const { num_samples, sampling_params: params, topk_sample_logprobs: topCount = 0 } = request
@@ -52,7 +54,7 @@ export const sample = (
       topCount
     }
     const wantsAllLogits = prompts.needsAllLogits(request)
-    const tooLarge = sampleMemory.problem(model, tokens.length, maxTokens, wantsAllLogits)
+    const tooLarge = memory.problem((left) => sampleMemory.problem(left, tokens.length, maxTokens, wantsAllLogits))
     if (tooLarge !== undefined) return yield* userError(tooLarge)
     const batch = batches.of(model)
     const known = batch.prefixes.find(weights, tokens)?.length ?? 0

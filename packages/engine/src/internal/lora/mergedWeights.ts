@@ -4,8 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { StoredTensor } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
+import * as budget from "../model/budget.ts"
 import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
+import { sizeOf } from "../util/shape.ts"
 import * as layouts from "./layout.ts"
 import * as weights from "./weights.ts"
 
@@ -16,10 +18,13 @@ import * as weights from "./weights.ts"
  * @internal
  */
 export interface MergedWeights {
-  /** Runs `f` with the merged weights. Concurrent calls with the same adapter object share them. */
+  /**
+   * Runs `f` with the merged weights, and with the memory that all merged weights leave. Concurrent calls with the same
+   * adapter object share them.
+   */
   readonly use: <A, E, R>(
     adapter: Engine.Adapter,
-    f: (weights: StoredWeights) => Effect.Effect<A, E, R>
+    f: (weights: StoredWeights, memory: budget.Memory) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | Engine.EngineError, R>
   /** Fails if the adapter does not fit the base model. */
   readonly check: (adapter: Engine.Adapter) => Effect.Effect<void, Engine.EngineError>
@@ -32,6 +37,8 @@ interface Entry {
   /** the weights that differ from those of the base model */
   readonly merged: ReadonlyArray<StoredTensor>
   readonly weights: StoredWeights
+  /** of what differs */
+  readonly bytes: number
   users: number
 }
 
@@ -70,9 +77,27 @@ const mergeMatrix = (
   return out
 }
 
-const mergeAdapter = (model: LoadedModel, adapter: Engine.Adapter): Effect.Effect<Entry, Engine.EngineError> =>
+/** How many values of the base model an adapter changes. */
+const changedValues = ({ matrices }: layouts.Layout, rank: number): number => {
+  let values = 0
+  for (let i = 0; i < matrices.length; i += 2) {
+    values += (sizeOf(matrices[i]!.shape) / rank) * (sizeOf(matrices[i + 1]!.shape) / rank)
+  }
+  return values
+}
+
+const mergeAdapter = (
+  model: LoadedModel,
+  memory: budget.Memory,
+  adapter: Engine.Adapter
+): Effect.Effect<Entry, Engine.EngineError> =>
   Effect.gen(function* () {
     const { layout, vector } = yield* readAdapter(model, adapter)
+    const values = changedValues(layout, layout.rank) * budget.copiesOf(model.executor)
+    const tooLarge = memory.problem((left) =>
+      budget.problem(left, values, "the weights with an adapter merged in", "sample from fewer adapters at a time")
+    )
+    if (tooLarge !== undefined) return yield* userError(tooLarge)
     const scaling = adapter.lora_alpha / layout.rank
     const merged: Array<StoredTensor> = []
     const all: Record<string, StoredTensor> = { ...model.stored }
@@ -85,7 +110,7 @@ const mergeAdapter = (model: LoadedModel, adapter: Engine.Adapter): Effect.Effec
       all[name] = stored
       merged.push(stored)
     }
-    return { adapter, merged, weights: all, users: 0 }
+    return { adapter, merged, weights: all, bytes: budget.bytesPerValue * values, users: 0 }
   })
 
 /** The entries, least recently used first. */
@@ -108,6 +133,11 @@ class Entries {
     this.evict((other) => surplus.includes(other))
   }
 
+  /** What all of them take. */
+  get bytes(): number {
+    return this.entries.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
   evict(predicate: (entry: Entry) => boolean): void {
     for (const entry of this.entries) {
       if (predicate(entry)) for (const tensor of entry.merged) tensor.release()
@@ -116,13 +146,27 @@ class Entries {
   }
 }
 
+/** The memory beside all merged weights. Those that are idle give way to a request that does not fit otherwise. */
+const memoryOf = (model: LoadedModel, entries: Entries): budget.Memory => {
+  const left = () => ({ ...budget.memoryOf(model), weightBytes: model.weightBytes + entries.bytes })
+  return {
+    left,
+    problem: (find) => {
+      if (find(left()) === undefined) return undefined
+      entries.evict(({ users }) => users === 0)
+      return find(left())
+    }
+  }
+}
+
 const acquire = (
   model: LoadedModel,
+  memory: budget.Memory,
   entries: Entries,
   adapter: Engine.Adapter
 ): Effect.Effect<Entry, Engine.EngineError> =>
   Effect.gen(function* () {
-    const entry = entries.find(adapter) ?? (yield* mergeAdapter(model, adapter))
+    const entry = entries.find(adapter) ?? (yield* mergeAdapter(model, memory, adapter))
     entry.users += 1
     entries.touch(entry)
     return entry
@@ -131,11 +175,12 @@ const acquire = (
 /** Keeps up to `maxIdle` merged models that are not in use. @internal */
 export const make = (model: LoadedModel, maxIdle: number): MergedWeights => {
   const entries = new Entries(maxIdle)
+  const memory = memoryOf(model, entries)
   return {
     use: (adapter, f) =>
       Effect.acquireUseRelease(
-        acquire(model, entries, adapter),
-        ({ weights }) => f(weights),
+        acquire(model, memory, entries, adapter),
+        ({ weights }) => f(weights, memory),
         (entry) =>
           Effect.sync(() => {
             entry.users -= 1

@@ -8,7 +8,8 @@ import * as memory from "./memory.ts"
 /** What Node, the engine's code and ONNX Runtime take without a request. */
 const processBytes = 250 * 2 ** 20
 
-const bytesPerValue = 4
+/** @internal */
+export const bytesPerValue = 4
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`
 
@@ -28,6 +29,28 @@ export interface ModelMemory {
   readonly deterministic: boolean
 }
 
+/** What is left of the memory beside what is held already. @internal */
+export interface Memory {
+  /** the model, whose weights count with all that is held */
+  readonly left: () => ModelMemory
+  /** The problem that `find` has with what is left, also once all was released that is idle; `undefined` if there is none. */
+  readonly problem: (find: (left: ModelMemory) => string | undefined) => string | undefined
+}
+
+/** What is known of a model, without the model. @internal */
+export const memoryOf = ({
+  blocks,
+  config,
+  deterministic,
+  maxTokensPerRun,
+  memoryBudget,
+  name,
+  weightBytes
+}: ModelMemory): ModelMemory => ({ blocks, config, deterministic, maxTokensPerRun, memoryBudget, name, weightBytes })
+
+/** The memory beside the weights of the base model. @internal */
+export const beside = (model: ModelMemory): Memory => ({ left: () => model, problem: (find) => find(model) })
+
 /** @internal */
 export interface Options {
   readonly maxTokensPerRun?: number | undefined
@@ -35,6 +58,9 @@ export interface Options {
   readonly memoryBudget: number
   readonly deterministic?: boolean | undefined
 }
+
+/** How many copies of stored weights there are: WebAssembly has one of its own. @internal */
+export const copiesOf = ({ name }: Executor): number => (name === "wasm" ? 2 : 1)
 
 /** @internal */
 export const make = (
@@ -44,15 +70,13 @@ export const make = (
   { deterministic, maxTokensPerRun, memoryBudget }: Options
 ): ModelMemory => {
   const values = architecture.expectedWeights(config).reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
-  // WebAssembly has a copy of its own
-  const copies = executor.name === "wasm" ? 2 : 1
   return {
     name,
     config,
     maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
     blocks: memory.defaultBlocks,
     memoryBudget,
-    weightBytes: bytesPerValue * values * copies,
+    weightBytes: bytesPerValue * values * copiesOf(executor),
     deterministic: deterministic === true
   }
 }

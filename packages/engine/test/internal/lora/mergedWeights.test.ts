@@ -1,7 +1,11 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as Engine from "@effect-tinker/server/Engine"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as sampleMemory from "../../../src/internal/generation/sampleMemory.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
+import * as layouts from "../../../src/internal/lora/layout.ts"
 import * as mergedWeights from "../../../src/internal/lora/mergedWeights.ts"
 import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
@@ -79,5 +83,51 @@ describe("Merged weights", () => {
       )
       assert.include(yield* check({ ...adapter, weights: {} }), "has no base_model.model.model.layers.0")
     })
+  )
+
+  it.scoped(
+    "count in the memory budget: idle ones give way, and a request that does not fit beside its own is refused",
+    () =>
+      Effect.gen(function* () {
+        const base = yield* fixtures.loadQwen()
+        const arrays = fixtures.peftArrays(fixtures.qwen.lora)
+        const adapters = [1, 2].map(() => fixtures.makeAdapter(arrays, fixtures.qwen.rank))
+        const { prompt, sampling_params } = sampleRequest()
+        const tokens = ModelInput.toTokens(prompt).length
+        const fits = (memoryBudget: number) =>
+          sampleMemory.problem({ ...base, memoryBudget }, tokens, sampling_params.max_tokens!, false) === undefined
+        // the smallest budget of the request without an adapter
+        let [low, high] = [0, 2 ** 34]
+        while (high - low > 1) {
+          const middle = Math.floor((low + high) / 2)
+          if (fits(middle)) high = middle
+          else low = middle
+        }
+        /** Samples with one adapter after the other; returns how many tensors are stored then. */
+        const sampleWithin = (memoryBudget: number) =>
+          Effect.gen(function* () {
+            let stored = 0
+            const store: typeof base.executor.store = (values, shape) =>
+              Effect.map(base.executor.store(values, shape), (tensor) => {
+                stored++
+                const release = tensor.release.bind(tensor)
+                return Object.assign(tensor, { release: () => void (stored--, release()) })
+              })
+            const model = { ...base, memoryBudget, executor: { ...base.executor, store } }
+            const merged = mergedWeights.make(model, 2)
+            for (const adapter of adapters) {
+              yield* merged.use(adapter, (weights, memory) => sampler.sample(model, weights, sampleRequest(), memory))
+            }
+            yield* Effect.addFinalizer(() => Effect.forEach(adapters, merged.evict, { discard: true }))
+            return stored
+          })
+        const both = yield* sampleWithin(2 ** 34)
+        const { linears } = Either.getOrThrow(layouts.make(base.config, adapters[0]!.lora_config))
+        // WebAssembly has a copy of its own
+        const bytes = linears.reduce((sum, linear) => sum + 8 * linear.in * linear.out, 0)
+        assert.strictEqual(yield* sampleWithin(high + 2 * bytes), both)
+        assert.strictEqual(yield* sampleWithin(high + bytes), both / 2)
+        assert.include(yield* fixtures.userErrorReason(sampleWithin(high + bytes - 8)), "memoryBudget")
+      })
   )
 })
