@@ -48,6 +48,7 @@ export const allowedRooms = {
     hash: [],
     util: [],
     hub: ["hash", "util"],
+    datasets: ["hub"],
     tokenizer: ["python", "chat", "util"],
     gguf: ["tokenizer"],
     models: ["hub", "tokenizer"]

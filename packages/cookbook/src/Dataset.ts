@@ -4,13 +4,15 @@
  * @since 0.1.0
  */
 import * as Datum from "@effect-tinker/api/Datum"
+import * as Hub from "@effect-tinker/tokenizers/Hub"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { DatasetError } from "./internal/bytes/datasetError.ts"
+import { DatasetError } from "./internal/bytes/datasetError.ts"
 import * as derive from "./internal/dataset/derive.ts"
+import * as hubFiles from "./internal/dataset/hubFiles.ts"
 import type { Summary } from "./internal/dataset/intake.ts"
 import type { Dataset } from "./internal/dataset/model.ts"
 import * as opening from "./internal/dataset/open.ts"
@@ -114,6 +116,41 @@ export const openWith = <A, I>(
     Either.all({ record: decode(value), format: Either.right(undefined), split: splitOf(value) })
   return opening.open(list(paths), read, withDefaults(options, false))
 }
+
+/**
+ * A data set on the Hugging Face hub.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HubOptions extends Options {
+  /** `train` by default */
+  readonly split?: string | undefined
+  /** the configuration, which is the directory of its files, where there are several */
+  readonly config?: string | undefined
+  /** a branch, a tag or a commit; `main` by default */
+  readonly revision?: string | undefined
+}
+
+/**
+ * Opens the files of a split on the hub, such as `fromHub("org/name", { split: "test" })`: Parquet, JSON Lines or text.
+ * They are downloaded into the cache of the Python libraries.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromHub: (
+  repo: string,
+  options?: HubOptions
+) => Effect.Effect<Opened<Record.Record>, DatasetError | Hub.HubError, Hub.Hub | FileSystem.FileSystem | Scope.Scope> =
+  Effect.fn("Dataset.fromHub")(function* (repo, { config, revision, split = "train", ...options } = {}) {
+    const hub = yield* Hub.Hub
+    const choice = (paths: ReadonlyArray<string>) => hubFiles.choose(paths, { config, split })
+    const chosen = yield* hub.datasetFiles({ repo, revision }, (paths) => Either.getOrElse(choice(paths), () => []))
+    const problem = choice(chosen.paths)
+    if (Either.isLeft(problem)) return yield* new DatasetError({ path: repo, reason: problem.left })
+    return yield* open(chosen.files, options)
+  })
 
 /**
  * The items of an array. Equal ones have the same hash.

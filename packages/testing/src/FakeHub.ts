@@ -73,7 +73,7 @@ export interface Repository {
  * @category models
  */
 export interface Options {
-  /** by their ids, such as `org/model` */
+  /** by their ids, such as `org/model`; those of data sets begin with `datasets/` */
   readonly repositories: { readonly [id: string]: Repository }
   /** the only valid token; `hf_fake` by default */
   readonly token?: Redacted.Redacted | undefined

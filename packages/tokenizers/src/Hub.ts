@@ -1,5 +1,5 @@
 /**
- * The Hugging Face hub: the files of model repositories. They are kept in the same cache on disk that the Python libraries
+ * The Hugging Face hub: tokenizers of model repositories, and files of data sets. They are kept in the same cache on disk that the Python libraries
  * use, so that each benefits from the downloads of the other.
  *
  * @since 0.1.0
@@ -12,11 +12,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as environment from "./internal/hub/environment.ts"
+import { type DatasetFiles, datasetFiles } from "./internal/datasets/datasetFiles.ts"
 import { type HubError, makeTarget, type Options, type Ref, type Snapshot } from "./internal/hub/model.ts"
 import { withoutTracing } from "./internal/hub/request.ts"
 import { tokenizerFiles } from "./internal/hub/tokenizerFiles.ts"
 import * as deduplicate from "./internal/util/deduplicate.ts"
 
+export type { DatasetFiles } from "./internal/datasets/datasetFiles.ts"
 export { HubError, type Options, type Ref, type Snapshot } from "./internal/hub/model.ts"
 
 /**
@@ -32,6 +34,14 @@ export interface Service {
    * cache contains needs no request. Concurrent callers share one download.
    */
   readonly tokenizerFiles: (ref: Ref) => Effect.Effect<Snapshot, HubError>
+  /**
+   * Files of a data set, chosen by their paths in the repository, downloaded if the cache does not contain them. If the hub
+   * does not respond, they are chosen among the cached files of the revision, with a warning.
+   */
+  readonly datasetFiles: (
+    ref: Ref,
+    choose: (paths: ReadonlyArray<string>) => ReadonlyArray<string>
+  ) => Effect.Effect<DatasetFiles, HubError>
 }
 
 /**
@@ -59,7 +69,8 @@ export const make = Effect.fn("Hub.make")(function* (options: Options) {
     tokenizerFiles: (ref) => {
       const target = makeTarget(ref, options)
       return once(`${target.repo}@${target.revision}`, tokenizerFiles(context, target))
-    }
+    },
+    datasetFiles: (ref, choose) => datasetFiles(context, makeTarget(ref, options, "dataset"), choose)
   }
   return service
 })

@@ -59,12 +59,23 @@ const parseWrite = (path: string): Parsed | undefined => {
   return repo === undefined ? undefined : { kind: kind as Kind, repo, revision: decode(revision!) }
 }
 
+/** Repositories of data sets are named `datasets/…` here, and have paths of their own. */
+const parseDataset = (path: string): Parsed | undefined => {
+  const api = /^\/api\/datasets(\/.*)$/.exec(path)
+  const file = /^\/datasets(\/.*)$/.exec(path)
+  if (api === null && file === null) return undefined
+  const parsed = parse(api === null ? file![1]! : `/api/models${api[1]!}`, "GET")
+  return parsed.repo === undefined ? parsed : { ...parsed, repo: `datasets/${parsed.repo}` }
+}
+
 /** @internal */
 export const parse = (path: string, method: string): Parsed => {
   const isRead = method === "GET" || method === "HEAD"
   if (path.startsWith(storagePath)) return parseStorage(path, isRead)
   if (path === "/api/whoami-v2") return { kind: "account" }
   if (!isRead) return parseWrite(path) ?? { kind: "other" }
+  const dataset = parseDataset(path)
+  if (dataset !== undefined) return dataset
   const api = shortMetadata.exec(path) ?? metadata.exec(path)
   if (api !== null) {
     const [, repo, action, revision = "main"] = api

@@ -86,11 +86,11 @@ export const link = (
   file: string
 ): Effect.Effect<void, PlatformError.PlatformError> => {
   const { fs, path } = disk
-  const relative = path.join("..", "..", "blobs", blob)
+  const content = path.join(layout.blobDirectory(disk, target), blob)
+  // files of data sets stand in directories of the snapshot
+  const relative = path.relative(path.dirname(file), content)
   return replace(disk, file, (temporary) =>
-    Effect.catchAll(fs.symlink(relative, temporary), () =>
-      fs.copyFile(path.join(layout.blobDirectory(disk, target), blob), temporary)
-    )
+    Effect.catchAll(fs.symlink(relative, temporary), () => fs.copyFile(content, temporary))
   )
 }
 

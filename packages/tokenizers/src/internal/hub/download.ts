@@ -89,8 +89,13 @@ const storeBlob = (
     }).pipe(Effect.onError(() => Effect.ignore(context.fs.remove(temporary, { force: true }))))
   })
 
-/** Makes sure that the snapshot contains a file of the commit. */
-const provideFile = (
+const urlOf = ({ endpoint, kind, repo }: Remote, commit: string, name: string): string => {
+  const path = name.split("/").map(encodeURIComponent).join("/")
+  return `${endpoint}/${kind === "dataset" ? "datasets/" : ""}${repo}/resolve/${commit}/${path}`
+}
+
+/** Makes sure that the snapshot contains a file of the commit. @internal */
+export const provideFile = (
   context: Context,
   target: Remote,
   commit: string,
@@ -102,7 +107,7 @@ const provideFile = (
     const isHeld =
       (yield* exists(context, file)) && (yield* Effect.orElseSucceed(blobs.isIntact(context, file, info), () => false))
     if (isHeld) return
-    const url = `${target.endpoint}/${target.repo}/resolve/${commit}/${name}`
+    const url = urlOf(target, commit, name)
     const blob = (yield* blobs.holds(context, target, info))
       ? info.hash!
       : yield* request.get(context.http, target, url, limits, (response) =>

@@ -2,8 +2,8 @@
 import type { Disk } from "./disk.ts"
 import type { Target } from "./model.ts"
 
-const repositoryDirectory = ({ path }: Disk, { options, repo }: Target): string =>
-  path.join(options.cache, `models--${repo.replaceAll("/", "--")}`)
+const repositoryDirectory = ({ path }: Disk, { kind, options, repo }: Target): string =>
+  path.join(options.cache, `${kind}s--${repo.replaceAll("/", "--")}`)
 
 /** The directory with the files of a commit. @internal */
 export const snapshotDirectory = (disk: Disk, target: Target, commit: string): string =>

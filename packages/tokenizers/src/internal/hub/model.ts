@@ -52,7 +52,7 @@ export class HubError extends Schema.TaggedError<HubError>("@effect-tinker/token
 }
 
 /**
- * A model repository at a branch, tag or commit; `main` by default.
+ * A repository at a branch, tag or commit; `main` by default.
  *
  * @since 0.1.0
  * @category models
@@ -92,6 +92,7 @@ export interface Options {
 
 /** A repository at a revision, and the options to reach it with. @internal */
 export interface Target {
+  readonly kind: "model" | "dataset"
   readonly repo: string
   readonly revision: string
   readonly options: Options
@@ -105,7 +106,11 @@ export interface Remote extends Target {
 }
 
 /** @internal */
-export const makeTarget = ({ repo, revision = "main" }: Ref, options: Options): Target => ({ repo, revision, options })
+export const makeTarget = (
+  { repo, revision = "main" }: Ref,
+  options: Options,
+  kind: Target["kind"] = "model"
+): Target => ({ kind, repo, revision, options })
 
 /** The details of an error. @internal */
 export interface ErrorDetails {

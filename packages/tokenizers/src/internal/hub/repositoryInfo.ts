@@ -100,8 +100,8 @@ export const fetchInfo = (
   target: Remote,
   limits: RetryLimits
 ): Effect.Effect<Info, HubError> => {
-  const { endpoint, repo, revision } = target
-  const url = `${endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`
+  const { endpoint, kind, repo, revision } = target
+  const url = `${endpoint}/api/${kind}s/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`
   return request.get(http, target, url, limits, (response) =>
     Effect.flatMap(readText(target, response, limits), (text) => parse(target, text))
   )
