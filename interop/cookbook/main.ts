@@ -2,6 +2,7 @@
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
+import * as Store from "@effect-tinker/server/Store"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Console from "effect/Console"
@@ -38,7 +39,8 @@ export const main = Effect.gen(function* () {
     Layer.provide([
       JaxEngine.layer({ models: [{ name: model, directory }], localTokenizers: true }),
       CheckpointStore.layerFileSystem(checkpoints)
-    ])
+    ]),
+    Layer.provide(Store.layerMemory)
   )
   return yield* Effect.gen(function* () {
     const url = yield* NodeServer.baseUrl
