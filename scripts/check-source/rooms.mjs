@@ -51,6 +51,7 @@ export const allowedRooms = {
     datasets: ["hub"],
     tokenizer: ["python", "chat", "util"],
     gguf: ["tokenizer"],
+    weights: ["hub"],
     models: ["hub", "tokenizer"]
   },
   client: {

@@ -66,7 +66,7 @@ export const nano = ModelDirectory.nanoName
 export interface BaseModel {
   /** the name that clients use */
   readonly name: string
-  /** a directory in the format of Hugging Face */
+  /** a directory in the format of Hugging Face, or a GGUF file */
   readonly directory: string
   /** the name of its tokenizer for clients, if it differs from the name of the model */
   readonly tokenizer_id?: string | undefined
@@ -136,7 +136,7 @@ export const make = (
     const shipped = given.some(({ name }) => name === nano)
       ? []
       : [{ name: nano, directory: yield* ModelDirectory.nano }]
-    const models = yield* baseModels.open([...shipped, ...given], executor, {
+    const models = yield* baseModels.open(shipped, given, executor, {
       ...options,
       memoryBudget: options.memoryBudget ?? defaultShare * availableMemory()
     })

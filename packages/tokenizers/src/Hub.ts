@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as environment from "./internal/hub/environment.ts"
 import { type DatasetFiles, datasetFiles } from "./internal/datasets/datasetFiles.ts"
 import { type HubError, makeTarget, type Options, type Ref, type Snapshot } from "./internal/hub/model.ts"
+import { modelFiles } from "./internal/weights/modelFiles.ts"
 import { withoutTracing } from "./internal/hub/request.ts"
 import { tokenizerFiles } from "./internal/hub/tokenizerFiles.ts"
 import * as deduplicate from "./internal/util/deduplicate.ts"
@@ -42,6 +43,11 @@ export interface Service {
     ref: Ref,
     choose: (paths: ReadonlyArray<string>) => ReadonlyArray<string>
   ) => Effect.Effect<DatasetFiles, HubError>
+  /**
+   * The tokenizer files, and `config.json`, `generation_config.json` and the weights: `model.safetensors`, or the shards of
+   * its index. What the cache contains is not downloaded again. Fails with `NotFound` if a repository has no such weights.
+   */
+  readonly modelFiles: (ref: Ref) => Effect.Effect<Snapshot, HubError>
 }
 
 /**
@@ -70,7 +76,11 @@ export const make = Effect.fn("Hub.make")(function* (options: Options) {
       const target = makeTarget(ref, options)
       return once(`${target.repo}@${target.revision}`, tokenizerFiles(context, target))
     },
-    datasetFiles: (ref, choose) => datasetFiles(context, makeTarget(ref, options, "dataset"), choose)
+    datasetFiles: (ref, choose) => datasetFiles(context, makeTarget(ref, options, "dataset"), choose),
+    modelFiles: (ref) => {
+      const target = makeTarget(ref, options)
+      return once(`model ${target.repo}@${target.revision}`, modelFiles(context, target))
+    }
   }
   return service
 })

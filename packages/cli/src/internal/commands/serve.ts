@@ -17,7 +17,7 @@ export const serve = command(
       Options.withDefault(8700)
     ),
     modelDir,
-    model: optionalText("model", "The same as --model-dir: a model directory or a GGUF file, as PATH or NAME=PATH"),
+    model: optionalText("model", "Base model: a model directory, a GGUF file, or a repository on the Hugging Face hub"),
     checkpoints,
     database: optionalText(
       "database",

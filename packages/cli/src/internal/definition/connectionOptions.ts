@@ -17,7 +17,7 @@ export const modelDir = repeatedText(
 /** @internal */
 export const baseModel = optionalText(
   "model",
-  "Base model, or for the embedded service its directory or GGUF file (default: TINKER_BASE_MODEL, or effect-tinker/nano)"
+  "Base model, or for the embedded service its directory, GGUF file or Hugging Face repository (default: TINKER_BASE_MODEL, or effect-tinker/nano)"
 ).pipe(Options.withAlias("m"))
 
 /** @internal */

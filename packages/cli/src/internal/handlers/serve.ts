@@ -6,6 +6,7 @@ import { UsageError } from "../errors/cliError.ts"
 import * as embedded from "../service/embedded.ts"
 import type { Local } from "../service/local.ts"
 import * as models from "../service/models.ts"
+import { shippedModel } from "../service/tokenizer.ts"
 import * as format from "../terminal/format.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
@@ -120,7 +121,10 @@ const listen = (options: Options) =>
       const local = yield* embedded.start({
         host: options.host,
         port: options.port,
-        models: yield* models.directories([...options.modelDir, ...Option.toArray(options.model)]),
+        models: [
+          ...(yield* models.directories(options.modelDir)),
+          ...(yield* models.served(options.model, shippedModel))
+        ],
         checkpoints: options.checkpoints,
         database: options.database,
         allowOrigins: options.allowOrigin,

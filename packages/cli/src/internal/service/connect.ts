@@ -62,8 +62,10 @@ const startEmbedded = (directories: ReadonlyArray<models.ModelDirectory>, checkp
  */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const isEmbedded = options.embedded || (yield* embedded.isOnlyService)
-  const located = isEmbedded ? yield* models.located(options.model) : Option.none<models.ModelDirectory>()
-  const directories = [...(yield* models.directories(options.modelDir)), ...Option.toArray(located)]
+  const given = yield* models.directories(options.modelDir)
+  const names = [tokenizer.shippedModel, ...given.map(({ name }) => name)]
+  const located = isEmbedded ? yield* models.located(options.model, names) : Option.none<models.ModelDirectory>()
+  const directories = [...given, ...Option.toArray(located)]
   const context = yield* Layer.build(isEmbedded ? yield* startEmbedded(directories, options.checkpoints) : layerRemote)
   return {
     service: Context.get(context, ServiceClient.ServiceClient),

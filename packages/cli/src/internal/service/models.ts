@@ -1,7 +1,10 @@
 /** Base models for the embedded service, as `--model-dir` and `--model` name them. */
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
+import * as Hub from "@effect-tinker/tokenizers/Hub"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { CliError } from "../errors/cliError.ts"
 
@@ -42,10 +45,32 @@ const parse = Effect.fnUntraced(function* (text: string) {
 /** @internal */
 export const directories = (given: ReadonlyArray<string>) => Effect.forEach(given, parse)
 
-/** The model that `--model` locates in the file system, if it does not name one that is offered. @internal */
-export const located = Effect.fnUntraced(function* (requested: Option.Option<string>) {
-  if (Option.isNone(requested)) return Option.none<ModelDirectory>()
+/** The model of a repository on the Hugging Face hub, from the cache or downloaded. */
+const fromHub = (repo: string) =>
+  Effect.flatMap(Hub.Hub, ({ modelFiles }) => modelFiles({ repo })).pipe(
+    Effect.map(({ directory }): ModelDirectory => ({ name: repo, directory })),
+    Effect.provide(Hub.layerConfig().pipe(Layer.provide(NodeHttpClient.layer)))
+  )
+
+/**
+ * The model that `--model` locates: a path, or the name of a repository on the hub, such as `organisation/name`. None if
+ * it names a model that the service has anyway.
+ *
+ * @internal
+ */
+export const located = Effect.fnUntraced(function* (requested: Option.Option<string>, offered: ReadonlyArray<string>) {
+  if (Option.isNone(requested) || offered.includes(requested.value)) return Option.none<ModelDirectory>()
   const path = yield* Path.Path
   const isLocated = isGguf(requested.value) || (yield* isModel(path.resolve(requested.value)))
-  return isLocated ? Option.some(yield* parse(requested.value)) : Option.none<ModelDirectory>()
+  if (isLocated) return Option.some(yield* parse(requested.value))
+  return /^[\w.-]+\/[\w.-]+$/.test(requested.value)
+    ? Option.some(yield* fromHub(requested.value))
+    : Option.none<ModelDirectory>()
+})
+
+/** The models that `tinker serve --model` adds to the one that ships with the engine. Fails if it locates none. @internal */
+export const served = Effect.fnUntraced(function* (requested: Option.Option<string>, shipped: string) {
+  const found = yield* located(requested, [shipped])
+  if (Option.isSome(found)) return [found.value]
+  return Option.isNone(requested) || requested.value === shipped ? [] : [yield* parse(requested.value)]
 })

@@ -3,6 +3,7 @@ import type * as Engine from "@effect-tinker/server/Engine"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor } from "../executors/executor.ts"
 import * as mergedWeights from "../lora/mergedWeights.ts"
@@ -53,33 +54,59 @@ interface Options extends budget.Options {
   readonly localTokenizers?: boolean | undefined
 }
 
-/** Reads configurations and tokenizers. If two sources have the same name, the later one is used. @internal */
-export const open = (
-  sources: ReadonlyArray<Source>,
+const openOne = (
+  { directory, name, tokenizer_id: given }: Source,
   executor: Executor,
   { localTokenizers, ...options }: Options
-): Effect.Effect<BaseModels, ModelDirectory.ModelDirectoryError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<BaseModel, ModelDirectory.ModelDirectoryError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
     const path = yield* Path.Path
-    const models = new Map<string, BaseModel>()
-    for (const { directory, name, tokenizer_id: given } of sources) {
-      const tokenizer_id = given ?? (localTokenizers === true ? path.resolve(directory) : undefined)
-      const opened = yield* ModelDirectory.open(directory)
-      const load = Effect.provide(loadModel(name, opened, executor, options), context)
-      models.set(name, {
-        memory: budget.make(name, opened.config, executor, options),
-        info: {
-          model_name: name,
-          max_context_length: opened.config.max_context_length,
-          arch: opened.config.model_type,
-          vocab_size: opened.config.vocab_size,
-          ...(tokenizer_id === undefined ? {} : { tokenizer_id })
-        },
-        // uninterruptible, since an interruption would be cached as the result
-        load: yield* Effect.cached(Effect.uninterruptible(load))
-      })
+    const tokenizer_id = given ?? (localTokenizers === true ? path.resolve(directory) : undefined)
+    const opened = yield* ModelDirectory.open(directory)
+    const load = Effect.provide(loadModel(name, opened, executor, options), context)
+    return {
+      memory: budget.make(name, opened.config, executor, options),
+      info: {
+        model_name: name,
+        max_context_length: opened.config.max_context_length,
+        arch: opened.config.model_type,
+        vocab_size: opened.config.vocab_size,
+        ...(tokenizer_id === undefined ? {} : { tokenizer_id })
+      },
+      // uninterruptible, since an interruption would be cached as the result
+      load: yield* Effect.cached(Effect.uninterruptible(load))
     }
+  })
+
+/**
+ * Reads configurations and tokenizers. If two sources have the same name, the later one is used. A model that cannot be
+ * run does not take the others along: it is left out, with an error in the log. Fails if none of those given can be run.
+ *
+ * @internal
+ */
+export const open = (
+  shipped: ReadonlyArray<Source>,
+  given: ReadonlyArray<Source>,
+  executor: Executor,
+  options: Options
+): Effect.Effect<BaseModels, ModelDirectory.ModelDirectoryError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const models = new Map<string, BaseModel>()
+    const failures: Array<ModelDirectory.ModelDirectoryError> = []
+    for (const source of shipped) models.set(source.name, yield* openOne(source, executor, options))
+    for (const source of given) {
+      const opened = yield* Effect.either(openOne(source, executor, options))
+      if (Either.isRight(opened)) models.set(source.name, opened.right)
+      else failures.push(opened.left)
+    }
+    const [first, ...others] = failures
+    if (first === undefined) return models
+    if (failures.length === given.length) {
+      const reason = [first.reason, ...others.map(({ message }) => message)].join("; ")
+      return yield* new ModelDirectory.ModelDirectoryError({ path: first.path, reason })
+    }
+    yield* Effect.forEach(failures, ({ message }) => Effect.logError(`a model is left out: ${message}`))
     return models
   })
 

@@ -4,6 +4,7 @@ import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
+import * as JaxEngine from "../../../src/JaxEngine.ts"
 import * as ModelDirectory from "../../../src/ModelDirectory.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 import { sampleRequest } from "../../utils/requests.ts"
@@ -68,6 +69,19 @@ describe("A GGUF file", () => {
       assert.include(short, "ends before the tensor")
       assert.include(yield* reasonFor((bytes) => bytes.subarray(0, 1000)), "is not a GGUF file that can be read")
       assert.include(yield* reasonFor(() => new Uint8Array(100)), "is not a GGUF file that can be read")
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})
+
+describe("A model that cannot be run", () => {
+  it.scoped("does not take the others along, but fails alone with its reasons", () =>
+    Effect.gen(function* () {
+      const bad = { name: "test/bad", directory: fixtures.path("nothing.gguf") }
+      const good = { name: "test/good", directory: file }
+      const { models } = yield* JaxEngine.make({ executor: "wasm", models: [bad, good] })
+      assert.deepStrictEqual(models.map(({ model_name }) => model_name), [JaxEngine.nano, "test/good"]) // prettier-ignore
+      const error = yield* Effect.flip(JaxEngine.make({ executor: "wasm", models: [bad] }))
+      assert.include(error.message, "nothing.gguf: cannot be read")
     }).pipe(Effect.provide(NodeContext.layer))
   )
 })
