@@ -141,7 +141,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     include: tests,
-    testTimeout: 10_000,
+    testTimeout: 30_000,
     poolOptions: { threads: { isolate: false } },
     sequence: { sequencer: InOrder },
     setupFiles: [${JSON.stringify(join(directory, "../../mutation.setup.mjs"))}]
