@@ -34,7 +34,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as Cost from "./Cost.ts"
-import * as fingerprints from "./internal/supervised/fingerprint.ts"
 import type * as supervised from "./internal/supervised/options.ts"
 import type { StopReason } from "./internal/supervised/limits.ts"
 import * as loop from "./internal/supervised/run.ts"
@@ -167,12 +166,3 @@ export const heldOut = (
       )
   }
 }
-
-/**
- * A short text that is the same for the same examples in the same order, and differs for others: for the `fingerprint` of
- * batches that are made of them.
- *
- * @since 0.1.0
- * @category getters
- */
-export const fingerprint: (examples: ReadonlyArray<Nll.Example>) => Effect.Effect<string> = fingerprints.fingerprint
