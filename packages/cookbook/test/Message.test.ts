@@ -1,4 +1,5 @@
 import * as Message from "@effect-tinker/cookbook/Message"
+import * as Json from "@effect-tinker/tokenizers/Json"
 import { assert, describe, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
@@ -27,30 +28,22 @@ describe("Message", () => {
   })
 
   it("passes the arguments of calls and the parameters of tools on by reference", () => {
-    class LosslessNumber {
-      readonly isLosslessNumber = true
-      readonly value: string
-      constructor(value: string) {
-        this.value = value
-      }
-      toString() {
-        return this.value
-      }
+    const text =
+      '{"messages":[{"role":"assistant","weight":0.0,"tool_calls":[{"function":{"name":"f","arguments":{"id":12345678901234567890}}}]}],' +
+      '"tools":[{"name":"f","parameters":{"10":1.0,"2":1e-07}}]}'
+    const given = Either.getOrThrow(Json.parse(text)) as {
+      readonly messages: readonly [
+        { readonly tool_calls: readonly [{ readonly function: { readonly arguments: unknown } }] }
+      ]
+      readonly tools: readonly [{ readonly parameters: unknown }]
     }
-    const given = { id: new LosslessNumber("12345678901234567890") }
-    const { messages, tools } = read({
-      messages: [
-        {
-          role: "assistant",
-          weight: new LosslessNumber("0.0"),
-          tool_calls: [{ function: { name: "f", arguments: given } }]
-        }
-      ],
-      tools: [{ name: "f", parameters: given }]
-    })
+    const { messages, tools } = read(given)
     const [call] = messages[0].tool_calls!
-    assert.strictEqual("function" in call! ? (call.function as { arguments: unknown }).arguments : undefined, given)
-    assert.strictEqual((tools![0] as { parameters: unknown }).parameters, given)
+    assert.strictEqual(
+      "function" in call! ? (call.function as { arguments: unknown }).arguments : undefined,
+      given.messages[0].tool_calls[0].function.arguments
+    )
+    assert.strictEqual((tools![0] as { parameters: unknown }).parameters, given.tools[0].parameters)
     assert.strictEqual(messages[0].weight, 0)
   })
 

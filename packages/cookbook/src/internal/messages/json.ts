@@ -1,4 +1,5 @@
 /** JSON values inside messages, which may come from a parser that keeps numbers as they were written. */
+import * as Json from "@effect-tinker/tokenizers/Json"
 import * as Schema from "effect/Schema"
 
 const isObject = (u: unknown): u is { readonly [key: string]: unknown } => {
@@ -10,11 +11,8 @@ const isObject = (u: unknown): u is { readonly [key: string]: unknown } => {
 /** An object that passes through as it is: by reference, with its keys in order. @internal */
 export const JsonObject = Schema.declare(isObject, { identifier: "object", description: "an object" })
 
-/** The number that a lossless parser, or none, has read; other values are returned as they are. */
-const toNumber = (u: unknown): unknown => {
-  if (typeof u === "bigint") return Number(u)
-  return typeof u === "object" && u !== null && "isLosslessNumber" in u ? Number(String(u)) : u
-}
+/** The number, in whichever form it was read; other values are returned as they are. */
+const toNumber = (u: unknown): unknown => (typeof u === "bigint" ? Number(u) : (Json.toNumber(u) ?? u))
 
 /** @internal */
 export const NumberFromJson = Schema.transform(Schema.Unknown, Schema.Unknown, {
