@@ -1,7 +1,6 @@
 export * as Backend from "./Backend.ts"
 export * as BaseModel from "./BaseModel.ts"
 export * as Batches from "./Batches.ts"
-export * as Conversation from "./Conversation.ts"
 export * as Cost from "./Cost.ts"
 export * as DataReport from "./DataReport.ts"
 export * as Dataset from "./Dataset.ts"

@@ -148,7 +148,7 @@ describe("Tokenizer", () => {
         yield* reason({ template: "{{ raise_exception('roles must alternate') }}" }),
         "the chat template rejected the messages: roles must alternate"
       )
-      assert.strictEqual((yield* Effect.flip(encodeChat(hello)))._tag, "ChatTemplateError")
+      assert.instanceOf(yield* Effect.flip(encodeChat(hello)), Tokenizer.ChatTemplateError)
     })
   )
 
