@@ -12,7 +12,7 @@ export const allowedPackages = {
   server: ["api"],
   engine: ["api", "server", "tokenizers"],
   testing: ["api", "server"],
-  embedded: ["api", "client", "engine", "server"],
+  embedded: ["api", "client", "engine", "server", "tokenizers"],
   cookbook: ["api", "client", "embedded", "engine", "server", "tokenizers"],
   cli: ["api", "client", "cookbook", "embedded", "engine", "server", "tokenizers"]
 }

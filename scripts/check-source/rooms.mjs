@@ -195,6 +195,7 @@ export const allowedRooms = {
     simulation: ["effect"]
   },
   embedded: {
+    models: [],
     database: [],
     engine: []
   },

@@ -5,7 +5,8 @@
  * ```ts
  * import * as Embedded from "@effect-tinker/embedded/Embedded"
  * import * as NodeContext from "@effect/platform-node/NodeContext"
- * import * as Layer from "effect/Layer"
+ * import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
  *
  * const ServiceLive = Embedded.layerServiceClient({ checkpoints: "./checkpoints" }).pipe(
  *   Layer.provide(NodeContext.layer)
@@ -14,7 +15,7 @@
  *
  * - **Engine.** The `#engine` conditions in package.json choose it: on Node, Bun and Deno it computes on a worker thread,
  *   so that the timers and requests of the program stay prompt; elsewhere on the thread of the caller.
- * - **Models.** `models` are directories with Hugging Face's files, read through the `FileSystem` service. The service
+ * - **Models.** `models` are directories with Hugging Face's files, GGUF files, or names on the hub. The service
  *   names them as the tokenizers of its models, so that `getTokenizer` of a client loads them.
  * - **Checkpoints.** They are stored in the directory `checkpoints`, with the records of the service in a SQLite database,
  *   or in memory. Several processes may use one directory side by side.
@@ -35,16 +36,23 @@ import type { PlatformError } from "@effect/platform/Error"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as Path from "@effect/platform/Path"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { resolve } from "./internal/models/resolve.ts"
 import * as copies from "./internal/database/backup.ts"
 
 /**
  * @since 0.1.0
  * @category models
  */
-export interface EngineOptions extends JaxEngine.Options {
+export interface EngineOptions extends Omit<JaxEngine.Options, "models"> {
+  /**
+   * Base models besides `effect-tinker/nano`. A text is the path of a directory or of a GGUF file, whose last part is the
+   * name of the model; or the name of a repository on the Hugging Face hub, such as `HuggingFaceTB/SmolLM2-135M-Instruct`:
+   * its files are taken from the cache that is shared with Python, or downloaded, as `Hub.fromConfig` describes.
+   */
+  readonly models?: ReadonlyArray<JaxEngine.BaseModel | string> | undefined
   /**
    * The thread that computes. By default a worker thread on Node, Bun and Deno, and the thread of the caller elsewhere,
    * where `worker` fails with an `EngineError`.
@@ -67,11 +75,11 @@ export interface Options extends EngineOptions {
  * @since 0.1.0
  * @category layers
  */
-export const layerEngine = ({ thread, ...options }: EngineOptions = {}): Layer.Layer<
+export const layerEngine = ({ models = [], thread, ...options }: EngineOptions = {}): Layer.Layer<
   Engine.Engine,
   ModelDirectory.ModelDirectoryError | Engine.EngineError,
   FileSystem.FileSystem | Path.Path
-> => platform.layer(options, thread)
+> => Layer.unwrapEffect(Effect.map(resolve(models), (models) => platform.layer({ ...options, models }, thread)))
 
 /**
  * The store of the service's records, for checkpoints in this directory: the SQLite database `tinker.db` in it, which

@@ -10,6 +10,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -57,6 +58,26 @@ const offered = <E>(engine: Layer.Layer<Engine.Engine, E, FileSystem.FileSystem 
     Effect.scoped,
     Effect.provide(NodeContext.layer)
   )
+
+describe("a model that is given as a text", () => {
+  it.scopedLive("is a file or a directory, or is taken from the hub by its name", () =>
+    Effect.gen(function* () {
+      const file = fileURLToPath(new URL("../../engine/test/fixtures/gguf/tiny-llama.gguf", import.meta.url))
+      const names = yield* offered(Embedded.layerEngine({ models: [file, models[0]!.directory], thread: "caller" }))
+      assert.deepStrictEqual(names, ["effect-tinker/nano", "tiny-llama", "tiny-qwen3"])
+      const cache = yield* Effect.provide(
+        Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped()),
+        NodeContext.layer
+      )
+      const settings = ConfigProvider.fromMap(new Map([["HF_HUB_CACHE", cache], ["HF_HUB_OFFLINE", "1"]])) // prettier-ignore
+      const error = yield* offered(Embedded.layerEngine({ models: ["org/model"], thread: "caller" })).pipe(
+        Effect.withConfigProvider(settings),
+        Effect.flip
+      )
+      assert.include(error.message, "org/model: cannot be fetched: org/model at main: the cache at")
+    })
+  )
+})
 
 describe("the embedded service", () => {
   it.scopedLive("names the directory of a model as its tokenizer, which the client loads", () =>
