@@ -70,7 +70,7 @@ describe("Lines", () => {
     files.run(
       Effect.gen(function* () {
         const { write } = yield* files.temporary
-        // reading goes by 256 KiB, so every line of this file ends elsewhere in its part
+        // reading goes by 64 KiB, so every line of this file ends elsewhere in its part
         const expected = Array.from({ length: 400 }, (_, i) => `${i}:${"é€🙂".repeat((i * 37) % 1200)}`)
         const bytes = encode(expected.join("\n"))
         const lines = yield* Lines.open(yield* write("data", bytes))

@@ -6,7 +6,7 @@ import * as growable from "./growable.ts"
 import * as utf8 from "./utf8.ts"
 
 /** How much is read at a time: little enough that what is done with its lines blocks nobody. */
-const chunkSize = 256 * 1024
+const chunkSize = 64 * 1024
 
 /** How much is read ahead if lines are read in their order. */
 const readAhead = 64 * 1024
