@@ -49,7 +49,8 @@ export const allowedRooms = {
     util: [],
     hub: ["hash", "util"],
     datasets: ["hub"],
-    tokenizer: ["python", "chat", "util"],
+    encoding: ["python"],
+    tokenizer: ["python", "chat", "util", "encoding"],
     gguf: ["tokenizer"],
     weights: ["hub"],
     models: ["hub", "tokenizer"]

@@ -17,7 +17,7 @@ export interface Input {
   readonly addGenerationPrompt: boolean
   /** special tokens, which are the template's own text */
   readonly tokens: { readonly [name: string]: string }
-  /** further variables, which are data */
+  /** further variables, which are data, but for special tokens */
   readonly variables: { readonly [name: string]: unknown }
 }
 
@@ -45,7 +45,8 @@ const scopeOf = (now: number, input: Input): Scope => {
   set("documents", dicts("documents", input.documents))
   set("add_generation_prompt", input.addGenerationPrompt)
   for (const [name, value] of Object.entries(input.variables)) {
-    if (value !== undefined) set(name, convert(value, name, origin.data))
+    // a program that gives a special token means the token
+    if (value !== undefined) set(name, convert(value, name, name.endsWith("_token") ? origin.template : origin.data))
   }
   return new Scope(scope)
 }

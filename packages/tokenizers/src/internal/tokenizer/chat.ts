@@ -39,11 +39,14 @@ const inputOf = (
   variables: options.variables ?? {}
 })
 
+/** Renders a conversation with one of the templates, and says with which. @internal */
+export type Renderer = (
+  messages: ReadonlyArray<Message>,
+  options?: ChatOptions
+) => Effect.Effect<{ readonly template: string; readonly text: Str }, ChatTemplateError>
+
 /** A renderer that parses each template once. `tokens` are the special tokens that templates can print. @internal */
-export const makeRenderer = (
-  templates: Templates,
-  tokens: { readonly [name: string]: string }
-): ((messages: ReadonlyArray<Message>, options?: ChatOptions) => Effect.Effect<Str, ChatTemplateError>) => {
+export const makeRenderer = (templates: Templates, tokens: { readonly [name: string]: string }): Renderer => {
   const parsed = new Map<string, template.Template>()
   return (messages, options = {}) =>
     Effect.gen(function* () {
@@ -55,9 +58,10 @@ export const makeRenderer = (
       const now = yield* Clock.currentTimeMillis
       const render = parsed.get(text) ?? (yield* parse(text))
       parsed.set(text, render)
-      return yield* Effect.try({
+      const rendered = yield* Effect.try({
         try: () => render(now, inputOf(tokens, messages, options)),
         catch: (cause) => new ChatTemplateError({ reason: `rejected the messages: ${reasonOf(cause)}`, cause })
       })
+      return { template: text, text: rendered }
     })
 }

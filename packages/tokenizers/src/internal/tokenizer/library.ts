@@ -1,5 +1,9 @@
-/** The tokenizer of `@huggingface/tokenizers`, with types of our own: its declarations do not resolve under NodeNext. */
-import { Tokenizer } from "@huggingface/tokenizers"
+/**
+ * The tokenizer of `@huggingface/tokenizers`, with types of our own: its declarations do not resolve under NodeNext. It
+ * decodes, translates regular expressions, and has the models other than BPE.
+ */
+import * as huggingface from "@huggingface/tokenizers"
+import type { LibraryModel } from "../encoding/make.ts"
 
 interface AddedToken {
   readonly id: number
@@ -9,7 +13,6 @@ interface AddedToken {
 
 /** What is used of the library's tokenizer. @internal */
 export interface LibraryTokenizer {
-  readonly encode: (text: string, options: { readonly add_special_tokens: boolean }) => { readonly ids: Array<number> }
   readonly decode: (
     tokens: Array<number>,
     options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean }
@@ -18,55 +21,30 @@ export interface LibraryTokenizer {
   readonly id_to_token: (id: number) => string | undefined
   readonly get_added_tokens_decoder: () => ReadonlyMap<number, AddedToken>
   readonly get_vocab: (withAddedTokens: boolean) => ReadonlyMap<string, number>
-}
-
-/** What decides which added tokens the library finds in a text. */
-interface Splitting {
-  readonly added_tokens_map: ReadonlyMap<string, AddedToken>
-  readonly splitter_unnormalized: Splitter
-  readonly splitter_normalized: Splitter
-}
-
-interface Splitter {
-  readonly split: (text: string) => Array<string>
-}
-
-/** Text at which a special token was found, but that is text again. */
-const joinText = (sections: ReadonlyArray<string>, isToken: (section: string) => boolean): Array<string> => {
-  const joined: Array<string> = []
-  let pending = ""
-  for (const section of sections) {
-    if (!isToken(section)) {
-      pending += section
-      continue
-    }
-    if (pending !== "") joined.push(pending)
-    joined.push(section)
-    pending = ""
+  readonly model: ((words: ReadonlyArray<string>) => ReadonlyArray<string>) & {
+    readonly tokens_to_ids: ReadonlyMap<string, number>
+    readonly unk_token_id: number | null | undefined
   }
-  if (pending !== "") joined.push(pending)
-  return joined
 }
 
-/**
- * The tokenizer that takes special tokens in a text for ordinary text, over the same vocabulary. The library has no option
- * for it.
- *
- * @internal
- */
-export const splittingSpecialTokens = (tokenizer: LibraryTokenizer): LibraryTokenizer => {
-  const { added_tokens_map, splitter_normalized, splitter_unnormalized } = tokenizer as unknown as Splitting
-  const found = new Map([...added_tokens_map].filter(([, { special }]) => !special))
-  const restrict = (splitter: Splitter): Splitter => ({
-    split: (text) => joinText(splitter.split(text), (section) => found.has(section))
-  })
-  return Object.assign(Object.create(tokenizer) as LibraryTokenizer, {
-    added_tokens_map: found,
-    splitter_normalized: restrict(splitter_normalized),
-    splitter_unnormalized: restrict(splitter_unnormalized)
-  })
+const classes = huggingface as unknown as {
+  readonly SplitPreTokenizer: new (config: object) => { readonly pattern: RegExp | null }
+  readonly Tokenizer: new (tokenizer: object, config: object) => LibraryTokenizer
+}
+
+/** @internal */
+export const modelOf = ({ model }: LibraryTokenizer): LibraryModel => ({
+  tokensOf: (word) => model([word]),
+  idOf: (token) => model.tokens_to_ids.get(token),
+  unknown: model.unk_token_id
+})
+
+/** The regular expression of a pattern of `tokenizer.json`, which is one of Oniguruma. @internal */
+export const makePattern = (pattern: unknown): RegExp => {
+  const made = new classes.SplitPreTokenizer({ pattern, invert: true }).pattern
+  if (made === null) throw new Error("a pattern is neither a string nor a regular expression")
+  return made
 }
 
 /** @throws when the JSON is not a tokenizer that the library supports. @internal */
-export const make = (tokenizer: object, config: object): LibraryTokenizer =>
-  new (Tokenizer as unknown as new (tokenizer: object, config: object) => LibraryTokenizer)(tokenizer, config)
+export const make = (tokenizer: object, config: object): LibraryTokenizer => new classes.Tokenizer(tokenizer, config)

@@ -1,12 +1,17 @@
 /** Makes a tokenizer from the parsed contents of its files. */
 import * as Effect from "effect/Effect"
 import { spansOf } from "../chat/spans.ts"
+import type { AddedToken } from "../encoding/addedTokens.ts"
+import type { Encoder } from "../encoding/encoder.ts"
+import { make as makeEncoder, withoutMerges } from "../encoding/make.ts"
+import { Failure } from "../python/failure.ts"
 import { origin } from "../python/text.ts"
 import { messageOf } from "../util/causes.ts"
-import { makeRenderer } from "./chat.ts"
+import { makeRenderer, type Renderer } from "./chat.ts"
 import * as config from "./config.ts"
+import * as encoding from "./encode.ts"
 import * as library from "./library.ts"
-import { type Service, type Source, type SpecialToken, TokenizerError } from "./model.ts"
+import { ChatTemplateError, type Service, type Source, type SpecialToken, TokenizerError } from "./model.ts"
 
 const specialToken = (
   tokenizer: library.LibraryTokenizer,
@@ -36,18 +41,46 @@ const decode =
     })
   }
 
+/** A control token by its form, such as `<|user|>` or DeepSeek's `<｜User｜>`, which is not marked as special. */
+const hasControlForm = (content: string): boolean => /^<[|｜].*[|｜]>$/su.test(content)
+
+/**
+ * Whether a token in a message would be taken for structure: special tokens, and those of the form of control tokens that
+ * the template writes itself. Others, such as `<think>`, are what models write.
+ */
+const isControlOf =
+  (template: string) =>
+  ({ content, special }: AddedToken): boolean =>
+    special || (hasControlForm(content) && template.includes(content))
+
+const encodeChat =
+  (encoder: Encoder, render: Renderer): Service["encodeChat"] =>
+  (messages, options) =>
+    Effect.gen(function* () {
+      const { template, text } = yield* render(messages, options)
+      const isData = options?.specialTokensInMessages === "token"
+      const data = isData ? [] : spansOf(text, origin.data)
+      return yield* encoding
+        .encodeRendered(encoder, text.text, data, isControlOf(template))
+        .pipe(
+          Effect.catchAllDefect((cause) =>
+            cause instanceof Failure
+              ? Effect.fail(new ChatTemplateError({ reason: `cannot be encoded: ${cause.message}`, cause }))
+              : Effect.die(cause)
+          )
+        )
+    })
+
 const unsafeMake = (source: Source): Service => {
   const settings = config.mergeConfig(source)
-  const tokenizer = library.make(source.tokenizer as object, settings)
+  const contents = source.tokenizer as { readonly [key: string]: unknown }
+  const tokenizer = library.make(config.isRecord(contents) ? withoutMerges(contents) : contents, settings)
+  const encoder = makeEncoder(contents, library.modelOf(tokenizer), library.makePattern)
   const chatTemplates = config.chatTemplates(settings, source.chatTemplate)
   const render = makeRenderer(chatTemplates, config.templateTokens(settings))
-  const splitting = library.splittingSpecialTokens(tokenizer)
-  const encode: Service["encode"] = (text, options) =>
-    (options?.splitSpecialTokens === true ? splitting : tokenizer).encode(text, {
-      add_special_tokens: options?.addSpecialTokens ?? true
-    }).ids
   return {
-    encode,
+    encode: (text, options) => encoding.encode(encoder, text, options),
+    encodeInSteps: (text, options) => encoding.encodeInSteps(encoder, text, options),
     decode: decode(tokenizer),
     tokenToId: (token) => tokenizer.token_to_id(token),
     idToToken: (id) => tokenizer.id_to_token(id),
@@ -61,14 +94,13 @@ const unsafeMake = (source: Source): Service => {
     specialTokens: specialTokens(tokenizer),
     chatTemplates,
     renderChat: (messages, options) =>
-      Effect.map(render(messages, options), (text) => ({
+      Effect.map(render(messages, options), ({ text }) => ({
         text: text.text,
         data: spansOf(text, origin.data),
         generation: spansOf(text, origin.generation)
       })),
-    applyChatTemplate: (messages, options) => Effect.map(render(messages, options), ({ text }) => text),
-    encodeChat: (messages, options) =>
-      Effect.map(render(messages, options), ({ text }) => encode(text, { addSpecialTokens: false }))
+    applyChatTemplate: (messages, options) => Effect.map(render(messages, options), ({ text }) => text.text),
+    encodeChat: encodeChat(encoder, render)
   }
 }
 

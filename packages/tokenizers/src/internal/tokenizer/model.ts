@@ -78,6 +78,11 @@ export interface ChatOptions {
   readonly documents?: ReadonlyArray<unknown> | undefined
   /** a template to use instead of the tokenizer's, or the name of one of the tokenizer's */
   readonly template?: string | undefined
+  /**
+   * what special tokens in messages, tools, documents and variables are: ordinary "text", so that a user who writes
+   * `<|im_end|>` does not end a turn (the default), or a "token"; it matters to `encodeChat` alone
+   */
+  readonly specialTokensInMessages?: "text" | "token" | undefined
   /** further variables of the template, such as `enable_thinking` */
   readonly variables?: { readonly [name: string]: unknown } | undefined
 }
@@ -132,6 +137,8 @@ export interface Service {
    * Special tokens that occur in the text are recognized, or taken for ordinary text if `splitSpecialTokens` is true.
    */
   readonly encode: (text: string, options?: EncodeOptions) => ReadonlyArray<number>
+  /** the same as `encode`, with pauses in which timers and other fibers run: for texts of more than some 10,000 characters */
+  readonly encodeInSteps: (text: string, options?: EncodeOptions) => Effect.Effect<ReadonlyArray<number>>
   /**
    * The text of token ids. Ids beyond the vocabulary are skipped; bytes that are not UTF-8 decode to U+FFFD. Special
    * tokens are included unless `skipSpecialTokens` is true.
