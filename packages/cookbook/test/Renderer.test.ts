@@ -11,7 +11,7 @@ import fc from "fast-check"
 import * as conversations from "./utils/conversations.ts"
 import * as vocabularies from "./utils/vocabularies.ts"
 
-const runs = 60
+const runs = 25
 
 const all: ReadonlyArray<readonly [string, vocabularies.Name]> = [
   ["role_colon", "qwen3"],
