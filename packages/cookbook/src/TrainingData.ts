@@ -44,7 +44,7 @@ const placed = ({ line, path, row }: Origin, cause: { readonly message: string }
   })
 
 /**
- * Makes the datums of all records once.
+ * Makes the datums of all records once. It fails if there are none, unless they may be empty, as those that are held out.
  *
  * @param name tells what `toDatums` does from anything else, such as the name of a renderer with its options; it goes into
  *   the fingerprint
@@ -55,7 +55,8 @@ const placed = ({ line, path, row }: Origin, cause: { readonly message: string }
 export const make = <A, E, R, E2 extends { readonly message: string }, R2>(
   records: Dataset<A, E, R>,
   name: string,
-  toDatums: (record: A) => Effect.Effect<SupervisedExample.Datums, E2, R2>
+  toDatums: (record: A) => Effect.Effect<SupervisedExample.Datums, E2, R2>,
+  options: { readonly mayBeEmpty?: boolean | undefined } = {}
 ): Effect.Effect<TrainingData<E | DatasetError, R | R2>, E | DatasetError, R | R2> =>
   Effect.gen(function* () {
     let counts = SupervisedExample.noCounts
@@ -75,7 +76,7 @@ export const make = <A, E, R, E2 extends { readonly message: string }, R2>(
       collector.add
     )
     isFirst = false
-    if (datums.size === 0) {
+    if (datums.size === 0 && options.mayBeEmpty !== true) {
       return yield* new DatasetError({
         path: records.name,
         reason: `nothing is left to train on: of ${records.size} records, ${counts.skipped} are too long and ${counts.untrained} train nothing`

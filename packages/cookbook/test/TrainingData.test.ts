@@ -89,6 +89,9 @@ describe("TrainingData", () => {
       Effect.gen(function* () {
         const error = yield* Effect.flip(TrainingData.make(texts(yield* open("[a]\n[b]\n")), "words", datumsOf([])))
         assert.match(error.message, /nothing is left to train on: of 2 records, 2 are too long and 0 train nothing$/)
+        const none = Dataset.fromArray<{ readonly text: string }>([])
+        const empty = yield* TrainingData.make(none, "words", datumsOf([]), { mayBeEmpty: true })
+        assert.deepStrictEqual([empty.datums.size, empty.lengths.max], [0, 0])
       })
     )
   )

@@ -28,9 +28,13 @@ const { values } = parseArgs({
 
 const megabytes = Number(values.megabytes)
 
+const words = Array.from({ length: 997 }, (_, i) =>
+  Array.from({ length: 60 }, (_, word) => ((i * 31 + word * 7919) % 100_003).toString(36)).join(" ")
+)
+
 const lineOf = (i: number): string => {
-  const words = Array.from({ length: 60 }, (_, word) => ((i * 31 + word * 7919) % 100_003).toString(36)).join(" ")
-  return `{"messages":[{"role":"user","content":"question ${i} é ${words}"},{"role":"assistant","content":"answer ${i}: ${words}"}]}\n`
+  const text = words[i % words.length]!
+  return `{"messages":[{"role":"user","content":"question ${i} é ${text}"},{"role":"assistant","content":"answer ${i}: ${text}"}]}\n`
 }
 
 /** Lines of the size that was asked for. Succeeds with their number. */

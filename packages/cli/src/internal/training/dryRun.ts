@@ -58,9 +58,9 @@ const describe = (example: Nll.Example, tokenizer: Tokenizer.Service, color: boo
   return `${text.join("")}${isCut ? "…" : ""}`
 }
 
-const sum = (values: ReadonlyArray<number>): number => values.reduce((a, b) => a + b, 0)
+const sum = (values: Uint32Array): number => values.reduce((a, b) => a + b, 0)
 
-const longest = (values: ReadonlyArray<number>): number => values.reduce((a, b) => Math.max(a, b), 0)
+const longest = (values: Uint32Array): number => values.reduce((a, b) => Math.max(a, b), 0)
 
 /** The tokens of all steps, from the mean length of an example. */
 const tokensOfRun = ({ settings, train }: Plan): number =>
