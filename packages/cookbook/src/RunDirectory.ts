@@ -6,6 +6,7 @@
  * | `config.json` | (the whole file) what the run is: `writer`, then what must be equal to resume it, and `environment`, what should be |
  * | `metrics.jsonl` | a row: `step`, counted from 0, and numbers by name |
  * | `timing_spans.jsonl` | `{"step", "spans": [{"name", "duration", "wall_start", "wall_end"}]}`, in seconds, since 1970 |
+ * | `samples.jsonl` | what the model wrote: `step`, the steps that it had done; `prompt`; `text` |
  * | `checkpoints.jsonl` | a checkpoint: `name`; `batch`, the next step to run; `epoch`; `state_path` and `sampler_path`; `final`, `rolling`, `elapsed_tokens`, `elapsed_seconds` |
  *
  * Names are those of the service's own cookbook, whose tools read the files. Rows and checkpoints have the free key
@@ -21,10 +22,10 @@ import type * as Effect from "effect/Effect"
 import type { Row, Sink } from "./internal/metrics/row.ts"
 import type * as errors from "./internal/run/errors.ts"
 import * as open_ from "./internal/run/open.ts"
-import type { Checkpoint } from "./internal/run/records.ts"
+import type { Checkpoint, Sample } from "./internal/run/records.ts"
 
 export { RunDirectoryError, RunExists, RunMismatch } from "./internal/run/errors.ts"
-export { Checkpoint } from "./internal/run/records.ts"
+export { Checkpoint, type Sample } from "./internal/run/records.ts"
 
 /**
  * What the file `config.json` says: values that JSON can hold, by name.
@@ -64,6 +65,8 @@ export interface RunDirectory {
   readonly startAt: (step: number) => Effect.Effect<ReadonlyArray<Row>, errors.RunDirectoryError>
   /** Appends rows and spans. */
   readonly sink: Sink
+  /** Appends what the model wrote. */
+  readonly sample: (sample: Sample) => Effect.Effect<void, errors.RunDirectoryError>
   /** Appends a checkpoint, which was saved. */
   readonly record: (checkpoint: Checkpoint) => Effect.Effect<void, errors.RunDirectoryError>
 }

@@ -24,6 +24,8 @@
  *
  * @since 0.1.0
  */
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as Training from "@effect-tinker/api/Training"
 import type * as ServiceClient from "@effect-tinker/client/ServiceClient"
@@ -166,3 +168,40 @@ export const heldOut = (
       )
   }
 }
+
+/**
+ * What the model writes after prompts, kept in `samples.jsonl` of the run's directory: before every `every`-th step, and
+ * behind the last one. The weights are saved for it at their place in the queue, and expire after an hour.
+ *
+ * @since 0.1.0
+ * @category evaluations
+ */
+export const samples = (options: {
+  readonly prompts: ReadonlyArray<{ readonly text: string; readonly tokens: ReadonlyArray<number> }>
+  readonly every: number
+  readonly decode: (tokens: ReadonlyArray<number>) => string
+  /** how to sample; greedily by default, 64 tokens at most */
+  readonly sampling?: typeof Sampling.SamplingParams.Encoded | undefined
+}): supervised.Evaluation => ({
+  every: options.every,
+  submit: ({ keep, step, training }) =>
+    Effect.map(training.saveWeightsForSampler(`sample-${step}`, { ttl_seconds: 3600 }), (saved) =>
+      Effect.gen(function* () {
+        const { path } = yield* Fiber.join(saved)
+        const client = yield* training.createSamplingClient(path)
+        const texts = yield* Effect.forEach(
+          options.prompts,
+          ({ tokens }) =>
+            Effect.map(
+              client.sample(ModelInput.fromTokens(tokens), {
+                sampling_params: { max_tokens: 64, temperature: 0, ...options.sampling }
+              }),
+              ({ sequences }) => options.decode(Array.from(sequences[0]?.tokens ?? []))
+            ),
+          { concurrency: "unbounded" }
+        )
+        for (const [i, { text }] of options.prompts.entries()) yield* keep({ prompt: text, text: texts[i]! })
+        return {}
+      })
+    )
+})

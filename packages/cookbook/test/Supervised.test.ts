@@ -228,6 +228,34 @@ describe("a supervised run with a directory", () => {
     }).pipe(Effect.provide(runs.layer))
   )
 
+  it.scoped("keeps what the model writes, once for each step, also when it resumes", () =>
+    Effect.gen(function* () {
+      const path = yield* inDirectory
+      const evaluations = [
+        Supervised.samples({
+          prompts: [{ text: "ab", tokens: [97, 98] }],
+          every: 2,
+          decode: (tokens) => String.fromCharCode(...tokens),
+          sampling: { max_tokens: 3 }
+        })
+      ]
+      const checkpoints = { every: 3 }
+      const run = (resume: boolean) =>
+        Supervised.run({ ...options, evaluations, checkpoints, directory: { path, resume } })
+      yield* run(false)
+      const written = yield* runs.jsonLines(`${path}/samples.jsonl`)
+      assert.deepStrictEqual(
+        written.map(({ prompt, step, text }) => [step, prompt, text.length]),
+        [0, 2, 4, 6].map((step) => [step, "ab", 3])
+      )
+      const fs = yield* FileSystem.FileSystem
+      const [first] = yield* runs.jsonLines(`${path}/checkpoints.jsonl`)
+      yield* fs.writeFileString(`${path}/checkpoints.jsonl`, `${JSON.stringify(first)}\n`)
+      yield* run(true)
+      assert.deepStrictEqual(yield* runs.jsonLines(`${path}/samples.jsonl`), written)
+    }).pipe(Effect.provide(runs.layer))
+  )
+
   it.scoped("does not resume another run, and says what differs", () =>
     Effect.gen(function* () {
       const path = yield* inDirectory

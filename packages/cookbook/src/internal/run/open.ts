@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import { MetricsError, type Row, type Sink } from "../metrics/row.ts"
 import { RunDirectoryError, RunExists, RunMismatch } from "./errors.ts"
 import * as lines from "./lines.ts"
-import { Checkpoint, writer } from "./records.ts"
+import { Checkpoint, type Sample, writer } from "./records.ts"
 
 type Json = string | number | boolean | null | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
@@ -25,6 +25,7 @@ interface Files {
   readonly config: string
   readonly metrics: string
   readonly spans: string
+  readonly samples: string
   readonly checkpoints: string
 }
 
@@ -33,6 +34,7 @@ interface Found {
   readonly config: Config | undefined
   readonly rows: lines.Lines<StepLine> | undefined
   readonly spans: lines.Lines<StepLine> | undefined
+  readonly samples: lines.Lines<StepLine> | undefined
   readonly checkpoints: lines.Lines<Checkpoint> | undefined
 }
 
@@ -46,6 +48,7 @@ const filesOf = (path: Path.Path, directory: string): Files => ({
   config: path.join(directory, "config.json"),
   metrics: path.join(directory, "metrics.jsonl"),
   spans: path.join(directory, "timing_spans.jsonl"),
+  samples: path.join(directory, "samples.jsonl"),
   checkpoints: path.join(directory, "checkpoints.jsonl")
 })
 
@@ -63,6 +66,7 @@ const find = (files: Files) =>
     config: readConfig(files.config),
     rows: lines.read(StepLine, files.metrics),
     spans: lines.read(StepLine, files.spans),
+    samples: lines.read(StepLine, files.samples),
     checkpoints: lines.read(Checkpoint, files.checkpoints)
   })
 
@@ -120,12 +124,13 @@ const stepName = (step: number): string => String(step).padStart(6, "0")
 /** Cuts what the steps from this one on have written, and keeps the file with their rows aside. */
 const cut = Effect.fnUntraced(function* (files: Files, found: Found, step: number) {
   const isBefore = (line: { readonly step: number }) => line.step < step
-  const { checkpoints, rows, spans } = found
+  const { checkpoints, rows, samples, spans } = found
   if (rows !== undefined && (rows.isCut || !rows.values.every(isBefore))) {
     yield* lines.keepAside(files.metrics, `${files.metrics}.pre_resume_${stepName(step)}`)
     yield* lines.replaceLines(files.metrics, rows.values.filter(isBefore))
   }
   if (spans !== undefined) yield* lines.replaceLines(files.spans, spans.values.filter(isBefore))
+  if (samples !== undefined) yield* lines.replaceLines(files.samples, samples.values.filter(isBefore))
   const isHeld = ({ batch }: Checkpoint) => batch === undefined || batch <= step
   if (checkpoints !== undefined && (checkpoints.isCut || !checkpoints.values.every(isHeld))) {
     yield* lines.keepAside(files.checkpoints, `${files.checkpoints}.pre_resume_${stepName(step)}`)
@@ -183,6 +188,7 @@ export const open = Effect.fn("RunDirectory.open")(function* (options: Options) 
         return rows
       }).pipe(Effect.provideService(FileSystem.FileSystem, fs)),
     sink: sinkOf(files, fs),
+    sample: (sample: Sample) => Effect.provideService(lines.append(files.samples, sample), FileSystem.FileSystem, fs),
     record: (checkpoint: Checkpoint) =>
       Effect.provideService(lines.append(files.checkpoints, { ...checkpoint, writer }), FileSystem.FileSystem, fs)
   }

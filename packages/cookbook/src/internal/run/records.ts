@@ -38,3 +38,15 @@ export const Checkpoint = Schema.Struct(
  * @category models
  */
 export type Checkpoint = typeof Checkpoint.Type
+
+/**
+ * A line of `samples.jsonl`: what the model wrote when it had done so many steps.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sample {
+  readonly step: number
+  readonly prompt: string
+  readonly text: string
+}

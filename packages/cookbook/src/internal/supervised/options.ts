@@ -76,7 +76,16 @@ export interface Evaluation<E = never, R = never> {
   readonly submit: (context: {
     readonly training: TrainingClient.TrainingClient
     readonly step: number
-  }) => Effect.Effect<Effect.Effect<Values, E | TinkerError.TinkerError, R>, E | TinkerError.TinkerError, R>
+    /** keeps what the model wrote, in the directory of the run if it has one */
+    readonly keep: (sample: {
+      readonly prompt: string
+      readonly text: string
+    }) => Effect.Effect<void, RunDirectory.RunDirectoryError>
+  }) => Effect.Effect<
+    Effect.Effect<Values, E | TinkerError.TinkerError | RunDirectory.RunDirectoryError, R>,
+    E | TinkerError.TinkerError,
+    R
+  >
 }
 
 /**

@@ -122,11 +122,11 @@ const finishStep = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, finished: 
 })
 
 const trainSteps = Effect.fnUntraced(function* <E, R>(run: Run<E, R>) {
-  const { options, state, training } = run
+  const { options, state } = run
   const context = yield* Effect.context<R>()
   yield* Stream.unfoldEffect(state.finished, (step) => nextBatch(run, step)).pipe(
     Pipeline.steps({
-      submit: (pending) => submit.submitStep(options, training, pending, context),
+      submit: (pending) => submit.submitStep(options, run, pending, context),
       ahead: options.ahead
     }),
     Stream.runForEach((finished) => finishStep(run, finished))
@@ -135,12 +135,12 @@ const trainSteps = Effect.fnUntraced(function* <E, R>(run: Run<E, R>) {
 
 /** Measures the weights behind the last step, in a row of their own. */
 const evaluateAtEnd = Effect.fnUntraced(function* <E, R>(run: Run<E, R>) {
-  const { options, state, training } = run
+  const { options, state } = run
   const { evaluations = [] } = options
   if (evaluations.length === 0) return {}
   const window = yield* Metrics.window
   const values = yield* submit
-    .submitEvaluations(options, evaluations, training, state.finished)
+    .submitEvaluations(options, evaluations, run, state.finished)
     .pipe(Effect.flatten, window.record, Effect.map(rows.valuesOf))
   yield* log(run, { ...values, step: state.finished }, window)
   return values

@@ -10,7 +10,16 @@ import * as Random from "effect/Random"
 import * as LearningRate from "../../LearningRate.ts"
 import type * as Metrics from "../../Metrics.ts"
 import type * as Nll from "../../Nll.ts"
+import type * as RunDirectory from "../../RunDirectory.ts"
 import type { Evaluation, Options, Values } from "./options.ts"
+
+type Keep = Parameters<Evaluation["submit"]>[0]["keep"]
+
+/** Where a run trains, and is recorded. @internal */
+export interface Started {
+  readonly training: TrainingClient.TrainingClient
+  readonly directory: RunDirectory.RunDirectory | undefined
+}
 
 /** A batch on its way. @internal */
 export interface Pending {
@@ -49,11 +58,12 @@ export const seeded =
 export const submitEvaluations = Effect.fnUntraced(function* <E, R>(
   options: Options<E, R>,
   evaluations: ReadonlyArray<Evaluation<E, R>>,
-  training: TrainingClient.TrainingClient,
+  { directory, training }: Started,
   step: number
 ) {
+  const keep: Keep = (sample) => directory?.sample({ step, ...sample }) ?? Effect.void
   const waiting = yield* Effect.forEach(evaluations, ({ submit }, i) =>
-    Effect.map(submit({ training, step }), seeded(options, `evaluation ${i}`, step)).pipe(
+    Effect.map(submit({ training, step, keep }), seeded(options, `evaluation ${i}`, step)).pipe(
       seeded(options, `evaluation ${i}`, step)
     )
   )
@@ -108,14 +118,15 @@ const submitDueSaves = <E, R>(
 /** Submits a step, and returns the effect that waits for what it brings. @internal */
 export const submitStep = <E, R>(
   options: Options<E, R>,
-  training: TrainingClient.TrainingClient,
+  started: Started,
   pending: Pending,
   context: Context.Context<R>
 ) =>
   Effect.gen(function* () {
     const { batch, step } = pending
+    const { training } = started
     const learningRate = LearningRate.at(options.learningRate, step, options.steps)
-    const values = yield* submitEvaluations(options, dueOf(options, step), training, step)
+    const values = yield* submitEvaluations(options, dueOf(options, step), started, step)
     const forward = yield* training.forwardBackward(batch, "cross_entropy")
     const update = yield* training.optimStep({ eps: 1e-8, ...options.adam, learning_rate: learningRate })
     const saved = yield* submitDueSaves(options, training, step)
