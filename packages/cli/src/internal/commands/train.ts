@@ -57,6 +57,11 @@ const options = {
   saveEvery: integer("save-every", 50, "Save the state for --resume after this many steps, 0 for never"),
   name: text("name", "Name of the final checkpoints (default: final)").pipe(Options.withDefault("final")),
   output: optionalText("output", "Directory of the run (default: ./tinker-<file>)").pipe(Options.withAlias("o")),
+  sampleEvery: integer("sample-every", 0, "Sample after this many steps, into samples.jsonl; 0 for never"),
+  samplePrompt: repeatedText(
+    "sample-prompt",
+    "What to sample from: a message, or a text if there are no conversations"
+  ),
   price: Options.float("price").pipe(
     Options.withDescription("US dollars per million tokens of training, to show what the run costs"),
     Options.optional

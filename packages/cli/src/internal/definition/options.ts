@@ -9,7 +9,16 @@ export const text = (name: string, description: string) => Options.text(name).pi
 /** @internal */
 export const optionalText = (name: string, description: string) => text(name, description).pipe(Options.optional)
 
-const repeatedNames = ["allow-origin", "allow-pattern", "ignore-pattern", "key", "mix", "model-dir", "stop"] as const
+const repeatedNames = [
+  "allow-origin",
+  "allow-pattern",
+  "ignore-pattern",
+  "key",
+  "mix",
+  "model-dir",
+  "sample-prompt",
+  "stop"
+] as const
 
 /** A text option that can be given several times. @internal */
 export const repeatedText = (name: (typeof repeatedNames)[number], description: string) =>

@@ -6,6 +6,7 @@ import type * as Nll from "@effect-tinker/cookbook/Nll"
 import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as Supervised from "@effect-tinker/cookbook/Supervised"
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -20,6 +21,7 @@ import * as preview from "../training/dryRun.ts"
 import * as examples from "../training/examples.ts"
 import * as trainOptions from "../training/options.ts"
 import * as report from "../training/report.ts"
+import * as files from "../util/files.ts"
 
 /** A run that is ready to start. */
 interface Run {
@@ -31,6 +33,10 @@ interface Run {
   readonly settings: trainOptions.Settings
   readonly train: examples.Prepared
   readonly test: ReadonlyArray<Nll.Example>
+  readonly tokenizer: Tokenizer.Service
+  readonly prompts: Effect.Effect.Success<ReturnType<typeof examples.promptsOf>>
+  /** what the page of the run shows of its data */
+  readonly facts: unknown
 }
 
 const directoryOf = Effect.fnUntraced(function* ({ file, output }: trainOptions.Options) {
@@ -73,7 +79,8 @@ const render = Effect.fnUntraced(function* (
     yield* Effect.logWarning(`${untrained} examples have nothing to train, and are left out${cut}`)
   }
   const settings = yield* trainOptions.settingsOf(options, model, train.examples.size)
-  return { renderer: renderer?.name, train, test, settings }
+  const prompts = yield* examples.promptsOf(options.samplePrompt, rendering)
+  return { renderer: renderer?.name, train, test, settings, prompts }
 })
 
 const all = ({ examples }: examples.Prepared) =>
@@ -90,7 +97,9 @@ const prepare = Effect.fnUntraced(function* (options: trainOptions.Options, reco
   const tokenizer = yield* connect.tokenizerOf(connection, options, model)
   const longest = yield* connect.contextLength(connection, model)
   const rendered = yield* render(options, records, model, tokenizer, longest)
-  return { options, connection, directory, model, ...rendered, test: yield* all(rendered.test) } satisfies Run
+  const facts = preview.facts({ options, model, tokenizer, data: records, ...rendered })
+  const test = yield* all(rendered.test)
+  return { options, connection, directory, model, tokenizer, facts, ...rendered, test } satisfies Run
 })
 
 /** Shows what a run would be, without a service. */
@@ -118,8 +127,9 @@ const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferr
   const finishing = output
     .note(options.format, "\nStopping: the steps under way are finished and saved. Ctrl-C again stops at once.")
     .pipe(Effect.andThen(Deferred.succeed(stop, undefined)), Effect.provideService(Io.Io, io))
+  const writeFacts = files.write(`${run.directory}/data.json`, `${JSON.stringify(run.facts, undefined, 2)}\n`)
   let hasBegun = false
-  const source: Supervised.Source<Dataset.DatasetError | CliError, Io.Io> = {
+  const source: Supervised.Source<Dataset.DatasetError | CliError, Io.Io | FileSystem.FileSystem | Path.Path> = {
     ...batches,
     at: (step) =>
       Effect.suspend(() => {
@@ -127,7 +137,7 @@ const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferr
         hasBegun = true
         const begin = Effect.andThen(
           Effect.provideService(io.onInterrupt(finishing), Scope.Scope, scope),
-          announce(run, step)
+          Effect.andThen(announce(run, step), writeFacts)
         )
         return Effect.andThen(begin, batches.at(step))
       })
@@ -135,10 +145,27 @@ const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferr
   return source
 })
 
+/** The loss on what is held out, and samples. */
+const evaluationsOf = ({ options, prompts, settings, test, tokenizer }: Run): ReadonlyArray<Supervised.Evaluation> => {
+  const heldOutEvery = options.evalEvery === 0 ? settings.steps : options.evalEvery
+  return [
+    ...(test.length === 0 ? [] : [Supervised.heldOut(test, { every: heldOutEvery })]),
+    ...(options.sampleEvery === 0
+      ? []
+      : [
+          Supervised.samples({
+            prompts: prompts.prompts,
+            every: options.sampleEvery,
+            decode: (tokens) => tokenizer.decode(tokens, { skipSpecialTokens: true }),
+            sampling: prompts.stop === undefined ? {} : { stop: prompts.stop }
+          })
+        ])
+  ]
+}
+
 const supervise = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred<void>) {
-  const { connection, directory, model, options, settings, test } = run
+  const { connection, directory, model, options, settings } = run
   const path = yield* Path.Path
-  const every = options.evalEvery === 0 ? settings.steps : options.evalEvery
   return yield* Supervised.run({
     model: {
       base_model: model,
@@ -154,7 +181,7 @@ const supervise = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred
     learningRate: settings.learningRate,
     seed: options.seed,
     stop: Deferred.await(stop),
-    evaluations: test.length === 0 ? [] : [Supervised.heldOut(test, { every })],
+    evaluations: evaluationsOf(run),
     checkpoints: { every: options.saveEvery === 0 ? undefined : options.saveEvery, name: options.name },
     directory: { path: directory, resume: options.resume },
     renderer: run.renderer,

@@ -66,7 +66,8 @@ const longest = (values: Uint32Array): number => values.reduce((a, b) => Math.ma
 const tokensOfRun = ({ settings, train }: Plan): number =>
   Math.round((sum(train.lengths) / train.lengths.length) * settings.steps * settings.batchSize)
 
-const facts = (plan: Plan) => {
+/** The numbers of a plan, which the page of a run shows too. @internal */
+export const facts = (plan: Plan) => {
   const { data, model, options, renderer, settings, test, train } = plan
   const tokens = tokensOfRun(plan)
   const usd = Option.map(options.price, (price) =>

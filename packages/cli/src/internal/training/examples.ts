@@ -1,4 +1,5 @@
 /** Records as datums: rendered, cut to the longest length, and counted, before the first step. */
+import * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as Dataset from "@effect-tinker/cookbook/Dataset"
 import type * as Nll from "@effect-tinker/cookbook/Nll"
 import type * as Record from "@effect-tinker/cookbook/Record"
@@ -78,6 +79,22 @@ const chooseRenderer = Effect.fnUntraced(function* (
           () => "chat_template"
         )
   return yield* Renderer.make(name, tokenizer)
+})
+
+/** Prompts for samples: messages of a user, or texts if there is no renderer, and what ends a sample. @internal */
+export const promptsOf = Effect.fnUntraced(function* (
+  texts: ReadonlyArray<string>,
+  { renderer, tokenizer }: Pick<Rendering, "renderer" | "tokenizer">
+) {
+  const prompts = yield* Effect.forEach(texts, (text) =>
+    renderer === undefined
+      ? Effect.succeed({ text, tokens: tokenizer.encode(text) })
+      : Effect.map(renderer.generationPrompt([{ role: "user", content: text }]), (input) => ({
+          text,
+          tokens: Array.from(ModelInput.toTokens(input))
+        }))
+  )
+  return { prompts, stop: renderer?.stop }
 })
 
 const hasConversations = ({ formats }: Data): boolean =>

@@ -31,6 +31,8 @@ export interface Options extends Global, connect.Options {
   readonly saveEvery: number
   readonly name: string
   readonly output: Option.Option<string>
+  readonly sampleEvery: number
+  readonly samplePrompt: ReadonlyArray<string>
   readonly price: Option.Option<number>
   readonly dryRun: boolean
   readonly resume: boolean
@@ -60,6 +62,10 @@ export const validate = Effect.fnUntraced(function* (options: Options) {
   yield* atLeast("warm-up", options.warmUp, 0)
   yield* atLeast("eval-every", options.evalEvery, 0)
   yield* atLeast("save-every", options.saveEvery, 0)
+  yield* atLeast("sample-every", options.sampleEvery, 0)
+  if (options.sampleEvery > 0 !== options.samplePrompt.length > 0) {
+    return yield* new UsageError({ reason: "--sample-every needs --sample-prompt, and the other way round" })
+  }
   if (Option.isSome(options.maxLength)) yield* atLeast("max-length", options.maxLength.value, 2)
   if (Option.isSome(options.price)) yield* atLeast("price", options.price.value, 0, false)
   if (Option.isSome(options.learningRate)) yield* atLeast("learning-rate", options.learningRate.value, 0, false)

@@ -9,6 +9,7 @@ import { run, start } from "../../utils/tinker.ts"
 interface Line {
   readonly step: number
   readonly batch: number
+  readonly prompt?: string
   readonly train_mean_nll?: number
 }
 
@@ -30,12 +31,8 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
   it.scoped("writes metrics, a plot and checkpoints, and starts no second run in the same directory", () =>
     Effect.gen(function* () {
       const cwd = yield* dataDirectory
-      const { code, stderr, stdout } = yield* tinker(
-        ["train", "data.jsonl", "--batch-size", "6", "--save-every", "4", "-l", "0.1"],
-        {
-          cwd
-        }
-      )
+      const settings = "--batch-size 6 --save-every 4 -l 0.1 --sample-every 8 --sample-prompt".split(" ")
+      const { code, stderr, stdout } = yield* tinker(["train", "data.jsonl", ...settings, "say 3"], { cwd })
       assert.strictEqual(code, 0, stderr)
       // without a terminal: one line, and no progress
       assert.match(stderr, /^Training \S+ on the service: 18 examples, 2 held out, 9 steps of 6\n$/)
@@ -53,6 +50,12 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
         /^<svg [\s\S]*<polyline[\s\S]*<\/svg>\n$/
       )
 
+      assert.deepStrictEqual(
+        linesOf(cwd, "samples.jsonl").map(({ prompt, step }) => [step, prompt]),
+        [0, 8, 9].map((step) => [step, "say 3"])
+      )
+      const facts = JSON.parse(readFileSync(join(cwd, "tinker-data", "data.json"), "utf8"))
+      assert.deepInclude(facts, { examples: 18, held_out: 2, truncated: 0, formats: facts.formats })
       const again = yield* tinker(["train", "data.jsonl"], { cwd })
       assert.strictEqual(again.code, 1)
       assert.include(again.stderr, "warn: no learning rate is known for effect-tinker/test")
