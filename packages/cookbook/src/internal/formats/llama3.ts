@@ -5,7 +5,7 @@
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import type { Format } from "./assemble.ts"
 import { textOf } from "./turns.ts"
-import { plain, specialToken } from "./vocabulary.ts"
+import { makeEncoder, specialToken } from "./vocabulary.ts"
 
 /** The token that ends a turn. @internal */
 export const endOfTurn = "<|eot_id|>"
@@ -15,7 +15,7 @@ export const make = (name: string, tokenizer: Tokenizer.Service): Format => {
   const [bos, start, end, eot] = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", endOfTurn].map(
     (token) => specialToken(name, tokenizer, token)
   ) as [number, number, number, number]
-  const encode = (text: string) => plain(tokenizer, text)
+  const encode = makeEncoder(tokenizer)
   const header = (role: string) => [start, ...encode(role), end, ...encode("\n\n")]
   return {
     name,

@@ -3,7 +3,7 @@ import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import type * as Message from "../../Message.ts"
 import type { Format, Rendered } from "./assemble.ts"
 import { type Part, printJson, refuse, textOf, type Turn } from "./turns.ts"
-import { plain, specialToken } from "./vocabulary.ts"
+import { makeEncoder, specialToken } from "./vocabulary.ts"
 
 /** @internal */
 export interface Options {
@@ -129,7 +129,7 @@ const checkUser = (renderer: string, turns: ReadonlyArray<Turn>): void => {
 export const make = (name: string, tokenizer: Tokenizer.Service, options: Options): Format => {
   const start = specialToken(name, tokenizer, "<|im_start|>")
   const end = specialToken(name, tokenizer, endOfTurn)
-  const encode = (text: string) => plain(tokenizer, text)
+  const encode = makeEncoder(tokenizer)
   const header = (i: number, role: string) => [...(i === 0 ? [] : encode("\n")), start, ...encode(`${role}\n`)]
   // the template puts the results of one turn into one message of the user
   const renderResult = (turns: ReadonlyArray<Turn>, i: number): Rendered => ({

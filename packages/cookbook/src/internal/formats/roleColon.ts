@@ -2,7 +2,7 @@
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import type { Format } from "./assemble.ts"
 import { textOf } from "./turns.ts"
-import { plain } from "./vocabulary.ts"
+import { makeEncoder } from "./vocabulary.ts"
 
 /** What ends a response: the header of the user's next message. @internal */
 export const stop = "\n\nUser:"
@@ -11,7 +11,7 @@ const header = (role: string): string => `${role.slice(0, 1).toUpperCase()}${rol
 
 /** @internal */
 export const make = (name: string, tokenizer: Tokenizer.Service): Format => {
-  const encode = (text: string) => plain(tokenizer, text)
+  const encode = makeEncoder(tokenizer)
   return {
     name,
     tools: false,

@@ -6,6 +6,27 @@ import { refuse } from "./turns.ts"
 export const plain = (tokenizer: Tokenizer.Service, text: string): ReadonlyArray<number> =>
   text === "" ? [] : tokenizer.encode(text, { addSpecialTokens: false, splitSpecialTokens: true })
 
+/** How many texts keep their tokens. */
+const most = 256
+
+/**
+ * `plain`, which keeps the tokens of the last texts: where a format rewrites history, the messages of a conversation are
+ * encoded again for each of its examples.
+ *
+ * @internal
+ */
+export const makeEncoder = (tokenizer: Tokenizer.Service): ((text: string) => ReadonlyArray<number>) => {
+  const known = new Map<string, ReadonlyArray<number>>()
+  return (text) => {
+    const found = known.get(text)
+    if (found !== undefined) return found
+    const tokens = plain(tokenizer, text)
+    known.set(text, tokens)
+    if (known.size > most) known.delete(known.keys().next().value!)
+    return tokens
+  }
+}
+
 /** @throws RendererError when the tokenizer has no such token. @internal */
 export const specialToken = (renderer: string, tokenizer: Tokenizer.Service, token: string): number => {
   const id = tokenizer.tokenToId(token)
