@@ -123,6 +123,20 @@ describe("Batches", () => {
     )
   )
 
+  it.effect("by tokens are the same if several are made at once, also of epochs that take a while to shuffle", () =>
+    Effect.gen(function* () {
+      const lengths = new Uint32Array(120_000).fill(1)
+      const make = Batches.byTokens(Array.from(lengths.keys()), lengths, { tokens: 1000, seed: 1 })
+      const steps = [240, 241, 359, 360]
+      const together = yield* Effect.flatMap(make, ({ at }) => Effect.forEach(steps, at, { concurrency: "unbounded" }))
+      const apart = yield* Effect.flatMap(make, ({ at }) => Effect.forEach(steps, at))
+      assert.deepStrictEqual(
+        together.map((batch) => batch.slice(0, 3)),
+        apart.map((batch) => batch.slice(0, 3))
+      )
+    })
+  )
+
   it.effect("by tokens name an item that fits into no batch", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Batches.byTokens(["a", "b"], [3, 13], { tokens: 12 }))

@@ -98,7 +98,8 @@ export const byTokens = (lengths: ArrayLike<number>, budget: Budget, order: Orde
       while (firsts[firsts.length - 1]! <= step) {
         const epoch = firsts.length - 1
         const { starts } = yield* hold(epoch)
-        firsts.push(firsts[epoch]! + starts.length - 1)
+        // another fiber may have looked at this epoch meanwhile
+        firsts[epoch + 1] = firsts[epoch]! + starts.length - 1
       }
       return firsts.findLastIndex((start) => start <= step)
     })
