@@ -190,6 +190,15 @@ describe("Batches", () => {
     })
   )
 
+  it.effect("that are made ahead may be read by several fibers at once", () =>
+    Effect.gen(function* () {
+      const slow = Dataset.map(Dataset.fromArray(items), "slow", (item) => Effect.as(Effect.yieldNow(), item))
+      const ahead = yield* Batches.prefetch(Batches.make(slow, { size: 1 }), 2)
+      const read = yield* Effect.forEach([0, 1, 2], ahead.at, { concurrency: "unbounded" })
+      assert.deepStrictEqual(read, [[0], [1], [2]])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("are made ahead in the background, each once, until the scope ends", () =>
     Effect.gen(function* () {
       const made: Array<number> = []

@@ -22,7 +22,8 @@ export const prefetch = Effect.fnUntraced(function* <A, E, R>(
     })
   const dropOthers = (step: number) =>
     Effect.forEach(Array.from(fibers), ([other, fiber]) => {
-      if (other >= step && other <= step + ahead) return Effect.void
+      // a caller may still wait for one of the steps before
+      if (Math.abs(other - step) <= ahead) return Effect.void
       fibers.delete(other)
       return Fiber.interrupt(fiber)
     })
