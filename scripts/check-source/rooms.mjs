@@ -187,7 +187,7 @@ export const allowedRooms = {
   testing: {
     effect: [],
     engine: [],
-    simulator: [],
+    simulator: ["effect", "TestEngine", "TestServer"],
     util: [],
     hub: ["effect", "util"],
     network: ["effect", "Fault", "Weather"],

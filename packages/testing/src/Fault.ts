@@ -71,6 +71,8 @@ export type Action =
     }
   /** the session of the request ends before the request reaches the service */
   | { readonly _tag: "EndSession" }
+  /** the process of the service ends while it handles the request, or shortly after, and another one starts */
+  | { readonly _tag: "Kill"; readonly after: Duration.Duration; readonly down: Duration.Duration }
 
 /**
  * A fault: which requests, and what happens to them. Each simulator has its own count of requests.
@@ -153,6 +155,24 @@ export interface Selection {
   readonly pause: (state: NonNullable<Future.TryAgain["queue_state"]>, reason?: string, hold?: DurationInput) => Fault
   /** The session ends, as if its heartbeats had been lost. */
   readonly endSession: Fault
+  /**
+   * The process of the service ends as by SIGKILL, `after` the request was sent. All requests in flight lose their
+   * connection. Another process starts when the service was `down` so long; it has what the first one acknowledged.
+   */
+  readonly kill: (options?: KillOptions) => Fault
+}
+
+/**
+ * When a process of the service ends, and when the next one starts.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KillOptions {
+  /** at once */
+  readonly after?: DurationInput | undefined
+  /** 1 second */
+  readonly down?: DurationInput | undefined
 }
 
 type Draft = Omit<Fault, "action">
@@ -195,7 +215,9 @@ const select = (draft: Draft): Selection => {
     garble: complete({ _tag: "Garble" }),
     expire: complete(respond(false, 410, { body: { detail: "the result is no longer held" } })),
     pause: (state, reason, hold = "20 seconds") => complete({ _tag: "Pause", state, reason, hold: toDuration(hold) }),
-    endSession: complete({ _tag: "EndSession" })
+    endSession: complete({ _tag: "EndSession" }),
+    kill: ({ after = 0, down = "1 second" } = {}) =>
+      complete({ _tag: "Kill", after: toDuration(after), down: toDuration(down) })
   }
 }
 

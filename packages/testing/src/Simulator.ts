@@ -30,7 +30,8 @@ import * as network from "./internal/network/network.ts"
 import * as weathers from "./internal/network/weather.ts"
 import { describeApplied } from "./internal/simulator/applied.ts"
 import { Cycles } from "./internal/simulator/cycles.ts"
-import type { DurationInput } from "./internal/util/duration.ts"
+import * as mortalServer from "./internal/simulator/mortalServer.ts"
+import { type DurationInput, toDuration } from "./internal/util/duration.ts"
 import type * as TestEngine from "./TestEngine.ts"
 import * as TestServer from "./TestServer.ts"
 import * as Weather from "./Weather.ts"
@@ -55,7 +56,12 @@ export interface Options {
   readonly server?: TinkerServer.Options | undefined
   /** options of the engine; an operation that `before` fails takes no effect */
   readonly engine?: Pick<TestEngine.Options, "models" | "vocabularySize" | "before"> | undefined
-  /** where checkpoints are stored; in memory by default */
+  /**
+   * How long a commit of the service's records takes, 20 milliseconds, if there are faults that end its process: what is
+   * not committed then is lost
+   */
+  readonly commitDelay?: DurationInput | undefined
+  /** where checkpoints are stored; in memory by default, and always if there are faults that end the service's process */
   readonly checkpoints?: Layer.Layer<CheckpointStore.CheckpointStore, never, Store.Store> | undefined
   /** whether `applied` and `deliveries` are recorded; true */
   readonly record?: boolean | undefined
@@ -118,6 +124,11 @@ export interface Simulator {
   readonly live: TestEngine.TestEngine["live"]
   /** Ends all faults and latency. */
   readonly calm: Effect.Effect<void>
+  /**
+   * Ends the process of the service as by SIGKILL, and starts another one when it was down so long. Only where there are
+   * faults that do so: otherwise it has no effect.
+   */
+  readonly kill: (down: DurationInput) => Effect.Effect<void>
 }
 
 /**
@@ -136,11 +147,12 @@ export const make = (options: Options = {}): Effect.Effect<Simulator, never, Sco
     const applied: Array<Applied> = []
     const deliveries: Array<Delivery> = []
 
-    const server = yield* makeServer(options, start, (operation) => {
+    const server = yield* makeServer(options, start, scope, (operation) => {
       if (record) applied.push(operation)
     })
     const net = yield* network.make({
       inner: server.client,
+      kill: server.kill,
       faults: new FaultPlan(faults, random, weathers.make(weather, random)),
       latency: [Duration.toMillis(weather.latency[0]), Duration.toMillis(weather.latency[1])],
       random,
@@ -155,28 +167,48 @@ export const make = (options: Options = {}): Effect.Effect<Simulator, never, Sco
       applied: Effect.sync(() => applied.slice()),
       deliveries: Effect.sync(() => deliveries.map((delivery) => ({ ...delivery }))),
       inFlight: Effect.sync(net.inFlight),
-      live: server.engine.live,
-      calm: Effect.sync(net.calm)
+      live: server.live,
+      calm: Effect.sync(net.calm),
+      kill: (down) => net.unsupervised(server.kill(toDuration(down)))
     }
   })
 
-/** The service, whose engine waits for cycles and reports what it applies. */
-const makeServer = (options: Options, start: number, record: (applied: Applied) => void) => {
-  const cycles = new Cycles(start, Duration.toMillis(options.cycle ?? 0))
-  return TestServer.make({
-    ...options.server,
-    checkpoints: options.checkpoints,
-    engine: {
-      ...options.engine,
-      record: false,
-      before: (operation) =>
-        cycles.await(operation).pipe(
-          Effect.flatMap(() => options.engine?.before?.(operation) ?? Effect.void),
-          Effect.flatMap(() => describeApplied(operation, start)),
-          Effect.map((applied) => {
-            if (applied !== undefined) record(applied)
-          })
-        )
+/** Whether there are faults that end the process of the service. */
+const hasKills = ({ faults = [], weather }: Options): boolean =>
+  (weather?.kinds.kill ?? 0) > 0 || faults.some(({ action }) => action._tag === "Kill")
+
+const makeServer = (options: Options, start: number, scope: Scope.Scope, record: (applied: Applied) => void) =>
+  Effect.gen(function* () {
+    const cycles = new Cycles(start, Duration.toMillis(options.cycle ?? 0))
+    const server = (ifAlive: Effect.Effect<void>) => serverOptions(options, cycles, start, ifAlive, record)
+    if (hasKills(options)) {
+      return yield* mortalServer.make({ server, commitDelay: toDuration(options.commitDelay ?? 20), scope })
     }
+    const { client, engine } = yield* TestServer.make(server(Effect.void))
+    return { client, live: engine.live, kill: () => Effect.void }
   })
-}
+
+/** The engine waits for cycles, and reports what it applies. */
+const serverOptions = (
+  options: Options,
+  cycles: Cycles,
+  start: number,
+  ifAlive: Effect.Effect<void>,
+  record: (applied: Applied) => void
+): TestServer.Options => ({
+  ...options.server,
+  checkpoints: options.checkpoints,
+  engine: {
+    ...options.engine,
+    record: false,
+    before: (operation) =>
+      cycles.await(operation).pipe(
+        Effect.andThen(ifAlive),
+        Effect.flatMap(() => options.engine?.before?.(operation) ?? Effect.void),
+        Effect.flatMap(() => describeApplied(operation, start)),
+        Effect.map((applied) => {
+          if (applied !== undefined) record(applied)
+        })
+      )
+  }
+})

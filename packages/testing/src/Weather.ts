@@ -8,7 +8,8 @@ import type { DurationInput } from "./internal/util/duration.ts"
 /**
  * `serverError` is a 5xx, before or after the service handled the request. `burst` is a 5xx to all requests of the next
  * seconds. `tooMany` is a 429, `timeout` a 408, `emptyBadRequest` a 400 without a body. `refusal` is a 401, 403, 413 or 422
- * to an operation of a model, which the service does not get to see. The others are named as in `Fault`.
+ * to an operation of a model, which the service does not get to see. `kill` ends the process of the service, in the midst
+ * of what it does. The others are named as in `Fault`.
  *
  * @since 0.1.0
  * @category models
@@ -31,6 +32,7 @@ export type Kind =
   | "expire"
   | "pause"
   | "endSession"
+  | "kill"
 
 /**
  * @since 0.1.0

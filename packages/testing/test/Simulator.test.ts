@@ -176,3 +176,49 @@ describe("Simulator", () => {
     })
   )
 })
+
+describe("the end of the service's process", () => {
+  it.effect("loses what is not saved, which the client is told, and the next process has the rest", () =>
+    Effect.gen(function* () {
+      const kill = Fault.on("optim_step").nth(4).kill({ down: "5 seconds" })
+      const { applied, left, value } = yield* run({ faults: [kill] }, (training) =>
+        Effect.gen(function* () {
+          yield* steps(2)(training)
+          const { path } = yield* Effect.flatMap(training.saveState("second"), Fiber.join)
+          yield* steps(1)(training)
+          const error = yield* Effect.flip(steps(1)(training))
+          return { path, error, modelId: training.modelId }
+        })
+      )
+      const { error, modelId, path } = value
+      assert.strictEqual(error._tag, "ModelLost")
+      assert.deepInclude(error, { modelId, lastSaved: path, stepsLost: 1 })
+      assert.deepStrictEqual(left, { fibers: [], timers: 0 })
+      // the process ended before the last step was committed or ran
+      assert.deepStrictEqual(order(applied).slice(0, 8), [
+        ...threeSteps.slice(0, 5),
+        "5 SaveWeights",
+        "6 ForwardBackward",
+        "7 OptimStep"
+      ])
+    })
+  )
+
+  it.effect("makes requests in flight fail, also polls, and refuses connections until the next process runs", () =>
+    Effect.gen(function* () {
+      const faults = [Fault.on("retrieve_future").nth(2).kill({ after: "1 second", down: "1 hour" })]
+      const { deliveries } = yield* run({ cycle: "10 seconds", faults }, (training, simulator) =>
+        Effect.gen(function* () {
+          const stepping = yield* Effect.fork(Effect.exit(steps(1)(training)))
+          yield* Effect.sleep("30 minutes")
+          const refused = yield* Effect.flip(simulator.client.get("http://service.test/api/v1/healthz"))
+          assert.include(String(refused), "the service does not run")
+          yield* Effect.sleep("31 minutes")
+          assert.strictEqual((yield* simulator.client.get("http://service.test/api/v1/healthz")).status, 200)
+          yield* Fiber.interrupt(stepping)
+        }).pipe(Effect.orDie)
+      )
+      assert.isAbove(deliveries.filter(({ outcome }) => outcome === "failed").length, 1)
+    })
+  )
+})

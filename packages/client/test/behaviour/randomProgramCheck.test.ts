@@ -64,12 +64,12 @@ const problemsOf = (make: () => (send: Send) => Send, seeds: number, enough: num
     const found: Array<string> = []
     for (let seed = 0; seed < seeds && found.length < enough; seed++) {
       const fault = make()
-      const { problems } = yield* check(seed, (http) =>
+      const between = (http: HttpClient.HttpClient) =>
         HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
           Effect.flatMap((request) => fault((request) => http.execute(request))(request)),
           Effect.succeed
         )
-      )
+      const { problems } = yield* check(seed, { between })
       found.push(...problems)
     }
     return found

@@ -12,6 +12,8 @@ export interface Submitted {
   readonly tag: number
   readonly datums: number
   readonly changesTraining: boolean
+  /** the training state that is saved or loaded */
+  readonly path?: string | undefined
   /** how many requests it was split into; 0 if it was not submitted */
   requests: number
   /** none if the caller was interrupted before the submission; they change when others leave some unused */
@@ -24,6 +26,8 @@ export interface Submitted {
 /** The operations of one model, in the order of their submission. */
 export interface ModelLog {
   readonly modelId: string
+  /** the training state that the model was made from */
+  readonly origin?: string | undefined
   readonly submitted: Array<Submitted>
 }
 

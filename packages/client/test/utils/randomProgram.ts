@@ -12,6 +12,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import { Cause, Clock, Effect, Exit, Layer, Logger, LogLevel, Redacted } from "effect"
 import { PCGRandom } from "effect/Utils"
 import * as limits from "../../src/internal/limits/sessionLimits.ts"
+import * as acknowledged from "./acknowledged.ts"
 import { checkModel, type EngineFailure, errorOf, type ModelLog } from "./appliedOperations.ts"
 import { checkSteps } from "./appliedSteps.ts"
 import { trainingProgram } from "./randomTraining.ts"
@@ -20,7 +21,7 @@ import { over } from "./services.ts"
 const vocabularySize = 16
 
 /** Derives the service, the network and the programs from a seed. */
-const plan = (seed: number) => {
+const plan = (seed: number, isMortal: boolean) => {
   const chance = new PCGRandom(seed)
   const oneOf = <A>(values: ReadonlyArray<A>): A => values[chance.integer(values.length)]!
   const weather = oneOf([Weather.fair, Weather.badDay, Weather.badDay, Weather.badDay, Weather.disaster])
@@ -50,7 +51,10 @@ const plan = (seed: number) => {
     // spans are slow, and few seeds need them
     traced: chance.integer(8) === 0,
     // how many of the engine's passes and steps fail, of 100
-    engineFailures: oneOf([0, 0, 5, 30])
+    engineFailures: oneOf([0, 0, 5, 30]),
+    // how often the process of the service ends, in relation to other faults
+    kills: isMortal ? oneOf([3, 10, 30]) : 0,
+    commitDelay: isMortal ? oneOf([1, 20, 500]) : 0
   }
 }
 
@@ -107,6 +111,8 @@ export interface Verdict {
   readonly millis: number
   readonly requests: number
   readonly faults: number
+  /** how often the process of the service ended */
+  readonly kills: number
   readonly applied: number
   /** number of errors that programs received, by tag */
   readonly errors: { readonly [tag: string]: number }
@@ -121,6 +127,7 @@ interface Run {
   /** number of errors by tag */
   readonly errors: Record<string, number>
   readonly sessions: Array<Session.Service>
+  readonly ledger: acknowledged.Ledger
   /** what failed in the engine */
   readonly failures: Array<EngineFailure>
 }
@@ -164,10 +171,14 @@ const runClient = (run: Run, http: HttpClient.HttpClient) =>
 const runClients = (run: Run, between: (http: HttpClient.HttpClient) => HttpClient.HttpClient) =>
   Effect.gen(function* () {
     const { problems, seed } = run
-    const { cycle, server, services, weather } = run.plan
+    const { chance, commitDelay, cycle, kills, server, services, weather } = run.plan
     const simulator = yield* Simulator.make({
       seed,
-      weather,
+      weather:
+        kills === 0
+          ? weather
+          : { ...weather, rate: Math.max(weather.rate, 0.05), kinds: { ...weather.kinds, kill: kills } },
+      commitDelay,
       cycle,
       server: server as never,
       engine: { vocabularySize, before: engineFailures(run) }
@@ -175,8 +186,15 @@ const runClients = (run: Run, between: (http: HttpClient.HttpClient) => HttpClie
     const client = runClient(run, between(simulator.client))
     const left = yield* Simulation.counting((alive) =>
       Effect.gen(function* () {
-        const exits = yield* Effect.all(
-          Array.from({ length: services }, () => client),
+        const books = kills === 0 ? Effect.void : acknowledged.keepBooks(simulator.client, chance, run.ledger)
+        const [exits] = yield* Effect.all(
+          [
+            Effect.all(
+              Array.from({ length: services }, () => client),
+              { concurrency: "unbounded" }
+            ),
+            books
+          ],
           { concurrency: "unbounded" }
         )
         for (const exit of exits) {
@@ -193,12 +211,30 @@ const runClients = (run: Run, between: (http: HttpClient.HttpClient) => HttpClie
     for (const fiber of left.fibers) problems.push(`left by a client: ${fiber}`)
     for (const session of run.sessions) problems.push(...unreleasedLimits(session))
     if (left.inFlight > 0) problems.push(`${left.inFlight} requests of clients are still in flight`)
-    return {
-      applied: yield* simulator.applied,
-      deliveries: yield* simulator.deliveries,
-      millis: yield* Clock.currentTimeMillis
-    }
+    const applied = yield* simulator.applied
+    const deliveries = yield* simulator.deliveries
+    const millis = yield* Clock.currentTimeMillis
+    if (kills > 0) problems.push(...(yield* afterDeath(run, simulator, applied, millis)))
+    return { applied, deliveries, millis }
   }).pipe(Effect.scoped)
+
+/** What was acknowledged, and is not there after the process of the service has ended once more. */
+const afterDeath = (
+  { ledger, logs, sessions }: Run,
+  simulator: Simulator.Simulator,
+  applied: ReadonlyArray<Simulator.Applied>,
+  millis: number
+) =>
+  Effect.gen(function* () {
+    for (const { sessionId } of sessions) ledger.sessions.add(sessionId)
+    yield* simulator.calm
+    // one that is down starts again within that time
+    yield* Effect.sleep("1 minute")
+    yield* simulator.kill("1 second")
+    // it commits the sessions that it serves on, one after another
+    yield* Effect.sleep("2 minutes")
+    return yield* acknowledged.checkAcknowledged(simulator.client, ledger, logs, applied, millis)
+  })
 
 /** The most virtual time that the programs may take with the faults that they met. */
 const allowedMillis = ({ errors, logs, plan }: Run, deliveries: ReadonlyArray<Simulator.Delivery>): number => {
@@ -213,13 +249,30 @@ const allowedMillis = ({ errors, logs, plan }: Run, deliveries: ReadonlyArray<Si
   )
 }
 
-/** Runs the programs of a seed and checks them. `between` wraps the client's transport. */
+/** How the programs of a seed run. */
+export interface Options {
+  /** wraps the client's transport */
+  readonly between?: (http: HttpClient.HttpClient) => HttpClient.HttpClient
+  /** whether the process of the service ends now and then, and another one starts */
+  readonly isMortal?: boolean
+}
+
+/** Runs the programs of a seed and checks them. */
 export const check = (
   seed: number,
-  between: (http: HttpClient.HttpClient) => HttpClient.HttpClient = (http) => http
+  { between = (http) => http, isMortal = false }: Options = {}
 ): Effect.Effect<Verdict> =>
   Effect.gen(function* () {
-    const run: Run = { seed, plan: plan(seed), logs: [], problems: [], errors: {}, sessions: [], failures: [] }
+    const run: Run = {
+      seed,
+      plan: plan(seed, isMortal),
+      logs: [],
+      problems: [],
+      errors: {},
+      sessions: [],
+      failures: [],
+      ledger: acknowledged.makeLedger()
+    }
     const { errors, logs, problems } = run
     const report = yield* Simulation.run(runClients(run, between), {
       seed,
@@ -231,11 +284,15 @@ export const check = (
     if (report.left.timers > 0) problems.push(`${report.left.timers} timers are left`)
     if (Exit.isFailure(report.exit)) {
       problems.push(`the simulation failed: ${Cause.pretty(report.exit.cause)}`)
-      return { seed, problems, millis: report.millis, requests: 0, faults: 0, applied: 0, errors }
+      return { seed, problems, millis: report.millis, requests: 0, faults: 0, kills: 0, applied: 0, errors }
     }
     const { applied, deliveries, millis } = report.exit.value
     for (const log of logs) {
-      const found = [...checkModel(log, applied, run.failures), ...checkSteps(log, applied)]
+      const found = [
+        ...checkModel(log, applied, run.failures),
+        ...checkSteps(log, applied),
+        ...acknowledged.checkLost(log, applied)
+      ]
       problems.push(...found.map((problem) => `${log.modelId.slice(-9)}: ${problem}`))
       for (const { exit } of log.submitted) {
         const error = exit === undefined ? undefined : errorOf(exit)
@@ -250,10 +307,12 @@ export const check = (
       millis,
       requests: deliveries.length,
       faults: deliveries.filter((delivery) => delivery.fault !== undefined).length,
+      kills: deliveries.filter(({ fault }) => fault === "Kill").length,
       applied: applied.length,
       errors
     }
   })
 
 /** The command that replays a seed. */
-export const replay = (seed: number) => `npm run simulate -- --seeds 1 --from ${seed}`
+export const replay = (seed: number, isMortal = false) =>
+  `npm run simulate -- --seeds 1 --from ${seed}${isMortal ? " --kills" : ""}`

@@ -39,14 +39,16 @@ const submit = (
   kind: string,
   changesTraining: boolean,
   datums: number,
-  make: (tag: number) => Effect.Effect<Future, unknown>
+  make: (tag: number) => Effect.Effect<Future, unknown>,
+  pathOf: (tag: number) => string | undefined = () => undefined
 ) =>
   Effect.suspend(() => {
     const submitted: Submitted = {
       kind,
-      tag: program.nextTag++,
+      tag: program.nextTag,
       datums,
       changesTraining,
+      path: pathOf(program.nextTag++),
       requests: 0,
       seqIds: () => [],
       exit: undefined,
@@ -125,7 +127,15 @@ const lastPending = ({ pending }: Program) => pending[pending.length - 1]!
 
 const saveState = (program: Program) =>
   Effect.gen(function* () {
-    yield* submit(program, "SaveWeights", false, 0, (tag) => program.training.saveState(`state-${tag}`))
+    const { training } = program
+    yield* submit(
+      program,
+      "SaveWeights",
+      false,
+      0,
+      (tag) => training.saveState(`state-${tag}`),
+      (tag) => `tinker://${training.modelId}/weights/state-${tag}`
+    )
     const exit = yield* settle(program.log, lastPending(program))
     if (Exit.isSuccess(exit)) program.paths.push((exit.value as { readonly path: string }).path)
   })
@@ -134,7 +144,14 @@ const loadState = (program: Program) =>
   Effect.suspend(() =>
     program.paths.length === 0
       ? Effect.void
-      : submit(program, "LoadWeights", true, 0, () => program.training.loadStateWithOptimizer(program.paths[0]!))
+      : submit(
+          program,
+          "LoadWeights",
+          true,
+          0,
+          () => program.training.loadStateWithOptimizer(program.paths[0]!),
+          () => program.paths[0]
+        )
   )
 
 /** A caller that is interrupted before, during or after its submission. */
@@ -262,6 +279,29 @@ const checkOutputs = ({ pending, problems }: Program) => {
   }
 }
 
+/** Goes on from the state that was last saved, if the model was lost with the process of the service. */
+const goOn = (service: ServiceClient.Service, { chance, log, problems }: Program, models: Array<ModelLog>) =>
+  Effect.gen(function* () {
+    const lost = log.submitted
+      .map(({ exit }) => (exit === undefined ? undefined : errorOf(exit)))
+      .find((error) => error?._tag === "ModelLost")
+    if (lost?._tag !== "ModelLost" || lost.lastSaved === undefined) return
+    const origin = lost.lastSaved
+    const made = yield* Effect.either(service.createTrainingClientFromStateWithOptimizer(origin))
+    if (made._tag === "Left") {
+      const { _tag } = made.left
+      if (_tag === "NotFound" || _tag === "BadRequest")
+        problems.push(`cannot go on from ${origin}: ${String(made.left)}`)
+      return
+    }
+    const training = made.right
+    const next: ModelLog = { modelId: training.modelId, origin, submitted: [] }
+    models.push(next)
+    const program: Program = { training, chance, log: next, problems, pending: [], paths: [], nextTag: 1 }
+    yield* step(program)
+    yield* settleAll(program)
+  })
+
 /** Trains one model with a number of random operations. */
 export const trainingProgram = (
   service: ServiceClient.Service,
@@ -282,4 +322,5 @@ export const trainingProgram = (
     yield* settleAll(program)
     yield* finalStep(program)
     checkOutputs(program)
+    yield* goOn(service, program, models)
   })

@@ -4,6 +4,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -32,6 +33,8 @@ export interface Delivery {
 export interface Options {
   /** the service */
   readonly inner: HttpClient.HttpClient
+  /** ends its process, and starts another one after a while */
+  readonly kill: (down: Duration.Duration) => Effect.Effect<void>
   readonly faults: FaultPlan
   /** the shortest and the longest, in milliseconds each way */
   readonly latency: readonly [number, number]
@@ -48,6 +51,8 @@ export interface Network {
   readonly inFlight: () => number
   /** from now on there are no faults and no latency */
   readonly calm: () => void
+  /** runs an effect whose fibers are those of the service */
+  readonly unsupervised: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
 interface State extends Options {
@@ -77,7 +82,8 @@ export const make = (options: Options): Effect.Effect<Network> =>
       inFlight: () => state.inFlight,
       calm: () => {
         state.isCalm = true
-      }
+      },
+      unsupervised
     }
   })
 
@@ -159,6 +165,8 @@ const act = (state: State, request: Request, endpoint: string, action: Fault.Act
       return endpoint === "retrieve_future" ? pause(request, action) : normal
     case "EndSession":
       return Effect.flatMap(endSession(state, request), () => normal)
+    case "Kill":
+      return Effect.flatMap(killLater(state, action), () => normal)
   }
 }
 
@@ -185,6 +193,12 @@ const pause = (request: Request, { hold, reason, state }: Extract<Fault.Action, 
   })
   return Effect.delay(respond(request, { status: 200, headers: { "content-type": "application/json" }, body }), hold)
 }
+
+/** Ends the process of the service, in the background. */
+const killLater = (
+  { kill, scope, unsupervised }: State,
+  { after, down }: Extract<Fault.Action, { readonly _tag: "Kill" }>
+) => unsupervised(Effect.asVoid(Effect.forkIn(Effect.delay(kill(down), after), scope)))
 
 /** Ends the session as the service would: what the service then does in the background is not the client's. */
 const endSession = ({ inner, unsupervised }: State, request: Request): Effect.Effect<void> => {

@@ -81,6 +81,11 @@ const drawFault = (
       return isPoll ? Fault.any.expire : undefined
     case "pause":
       return isPoll ? drawPause(random) : undefined
+    case "kill":
+      return Fault.any.kill({
+        after: Duration.millis(random.integer(600)),
+        down: Duration.millis(1 + random.integer(20_000))
+      })
     default:
       return Fault.any[kind]
   }
