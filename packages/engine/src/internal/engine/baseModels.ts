@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor } from "../executors/executor.ts"
+import * as batches from "../generation/batch.ts"
 import * as mergedWeights from "../lora/mergedWeights.ts"
 import * as budget from "../model/budget.ts"
 import * as loaded from "../model/loaded.ts"
@@ -47,7 +48,8 @@ const loadModel = (
       serverError(`the base model ${name} cannot be loaded: ${cause.message}`, cause)
     )
     const model = yield* loaded.load(name, directory, weights, executor, options)
-    return { model, mergedWeights: mergedWeights.make(model, maxIdleAdapters) }
+    const forget = (weights: loaded.StoredWeights) => batches.of(model).forget(weights)
+    return { model, mergedWeights: mergedWeights.make(model, maxIdleAdapters, forget) }
   })
 
 interface Options extends budget.Options {

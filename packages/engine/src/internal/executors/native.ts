@@ -147,10 +147,12 @@ const build = (context: Context, program: Program): Effect.Effect<Compiled, Engi
     return { session: await context.runtime.InferenceSession.create(model, context.sessionOptions), shapes }
   })
 
-/** A shape with the sizes in the place of their markers. */
+/** A shape with the sizes in the place of their markers. A size may itself be the marker of another one. */
 const substitute = (shape: ReadonlyArray<number>, markers: ReadonlyArray<Marker>): ReadonlyArray<number> =>
-  shape.map((size) =>
-    markers.reduce((rest, { marker, size }) => (rest % marker === 0 ? (rest / marker) * size : rest), size)
+  shape.map((marked) =>
+    markers
+      .filter(({ marker }) => marked % marker === 0)
+      .reduce((product, { marker, size }) => (product / marker) * size, marked)
   )
 
 const executableOf = (context: Context, program: Program, { session, shapes }: Compiled): Executable => {

@@ -113,12 +113,17 @@ const mergeAdapter = (
     return { adapter, merged, weights: all, bytes: budget.bytesPerValue * values, users: 0 }
   })
 
+/** Is told of weights that are released. */
+type OnRelease = (weights: StoredWeights) => void
+
 /** The entries, least recently used first. */
 class Entries {
   private entries: ReadonlyArray<Entry> = []
   private readonly maxIdle: number
-  constructor(maxIdle: number) {
+  private readonly onRelease: OnRelease
+  constructor(maxIdle: number, onRelease: OnRelease) {
     this.maxIdle = maxIdle
+    this.onRelease = onRelease
   }
 
   find(adapter: Engine.Adapter): Entry | undefined {
@@ -140,7 +145,9 @@ class Entries {
 
   evict(predicate: (entry: Entry) => boolean): void {
     for (const entry of this.entries) {
-      if (predicate(entry)) for (const tensor of entry.merged) tensor.release()
+      if (!predicate(entry)) continue
+      for (const tensor of entry.merged) tensor.release()
+      this.onRelease(entry.weights)
     }
     this.entries = this.entries.filter((entry) => !predicate(entry))
   }
@@ -173,8 +180,8 @@ const acquire = (
   })
 
 /** Keeps up to `maxIdle` merged models that are not in use. @internal */
-export const make = (model: LoadedModel, maxIdle: number): MergedWeights => {
-  const entries = new Entries(maxIdle)
+export const make = (model: LoadedModel, maxIdle: number, onRelease: OnRelease = () => undefined): MergedWeights => {
+  const entries = new Entries(maxIdle, onRelease)
   const memory = memoryOf(model, entries)
   return {
     use: (adapter, f) =>

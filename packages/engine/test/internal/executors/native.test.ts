@@ -65,7 +65,10 @@ describe.skipIf(!fixtures.isNativeAvailable)("The native executor", () => {
           extend(model, { rows: 1, length: 16, capacity: 1 }),
           extend(model, { rows: 1, length: 16, capacity: 64 }),
           extend(model, { rows: 4, length: 1, capacity: 64 }),
-          extend(model, { rows: 1, length: 1, capacity: 64 })
+          extend(model, { rows: 1, length: 1, capacity: 64 }),
+          // sizes that are markers of programs of symbolic sizes
+          extend(model, { rows: 31, length: 1, capacity: 29 }),
+          extend(model, { rows: 1, length: 31, capacity: 37 })
         ]
         for (const program of programs) yield* assertAgreement(program, makeInputs(program, model.vocab_size))
       }

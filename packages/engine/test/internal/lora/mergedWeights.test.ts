@@ -4,6 +4,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as sampleMemory from "../../../src/internal/generation/sampleMemory.ts"
+import * as batches from "../../../src/internal/generation/batch.ts"
+import type { StoredWeights } from "../../../src/internal/model/loaded.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
 import * as layouts from "../../../src/internal/lora/layout.ts"
 import * as mergedWeights from "../../../src/internal/lora/mergedWeights.ts"
@@ -63,6 +65,25 @@ describe("Merged weights", () => {
         fixtures.assertNear(sequences[0]!.logprobs!, expected.logprobs!, "logprobs", 1e-5)
       }
       yield* Effect.forEach(adapters, merged.evict, { discard: true })
+    })
+  )
+
+  it.scoped("are reported when they are released, so that what was read with them is forgotten", () =>
+    Effect.gen(function* () {
+      const base = yield* fixtures.loadQwen()
+      const released: Array<StoredWeights> = []
+      const merged = mergedWeights.make(base, 1, (weights) => {
+        released.push(weights)
+        batches.of(base).forget(weights)
+      })
+      const adapter = fixtures.makeAdapter(fixtures.peftArrays(fixtures.qwen.lora), fixtures.qwen.rank)
+      const used = yield* merged.use(adapter, (weights) =>
+        Effect.as(sampler.sample(base, weights, sampleRequest()), weights)
+      )
+      assert.isAbove(batches.of(base).prefixes.bytes, 0)
+      yield* merged.evict(adapter)
+      assert.deepStrictEqual(released, [used])
+      assert.strictEqual(batches.of(base).prefixes.bytes, 0)
     })
   )
 
