@@ -1,11 +1,12 @@
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import type * as QueueState from "@effect-tinker/client/QueueState"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import { withWarnings } from "@effect-tinker/testing/Logs"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
+import { Chunk, Effect, Either, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
 import { failureOf } from "../utils/exits.ts"
 import { range } from "../utils/range.ts"
 import { connect, json, scripted, ways } from "../utils/services.ts"
@@ -25,6 +26,12 @@ const statesDuring = <A, E, R>(queue: QueueState.Observable, effect: Effect.Effe
     yield* Fiber.interrupt(fiber)
     return { value, states }
   })
+
+const sampled = {
+  type: "sample" as const,
+  prompt_cache_hit_tokens: 0,
+  sequences: [{ stop_reason: "stop" as const, tokens: Int32Array.of(7), logprobs: Float32Array.of(-0.5) }]
+}
 
 const times = (count: number, step: ScriptedHttpClient.Step, last: ScriptedHttpClient.Step) => [
   ...range(count).map(() => step),
@@ -135,6 +142,31 @@ describe.each(ways)("samples over %s", (way) => {
       assert.strictEqual(lines.length, 2, lines.join("\n"))
       assert.match(lines[0]!, /^retrying after a failure: sample: .*CUDA out of memory/)
       assert.match(lines[1]!, /^Sampling from sampler is waiting: .*CUDA out of memory/)
+    })
+  )
+
+  it.scoped("of which one was throttled again and again leave no state behind once it is accepted", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+        "/asample": times(6, errorResponse(429, { "retry-after": "1" }), json({ request_id: "Sample" })),
+        // in the form in which the first poll brings it
+        "/retrieve_future": ScriptedHttpClient.bytes(Either.getOrThrow(ProtobufCodec.encodeSampleResponse(sampled)), {
+          headers: { "content-type": ProtobufCodec.contentType }
+        })
+      })
+      const { lines, value } = yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const sampling = yield* service.createSamplingClient({ base_model: "base" })
+        const sample = yield* Effect.fork(sampling.sample(prompt, { sampling_params: { max_tokens: 1 } }))
+        yield* TestClock.adjust("5 seconds")
+        const during = yield* sampling.queueState.current
+        yield* TestClock.adjust("10 seconds")
+        yield* Fiber.join(sample)
+        return [during.state, (yield* sampling.queueState.current).state]
+      }).pipe(Effect.provide(connect(http, { way })), withWarnings)
+      assert.deepStrictEqual(value, ["retrying", "active"])
+      assert.strictEqual(lines.length, 2, lines.join("\n"))
     })
   )
 

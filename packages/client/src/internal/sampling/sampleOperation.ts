@@ -259,11 +259,12 @@ export class SampleOperation implements CallHandler {
       if (!error.isRetryable && error._tag !== "DecodeError") return Effect.fail(error)
       return failingFirst(error, () => this.attemptWithRoom()).pipe(
         retryUnreadable((error) => this.reportRetry(error)),
-        RetryPolicy.apply(this.settings.policy, (error) => this.reportRetry(error)),
-        Effect.tap(() => this.retriesEnded),
-        Effect.onInterrupt(() => this.retriesEnded)
+        RetryPolicy.apply(this.settings.policy, (error) => this.reportRetry(error))
       )
-    })
+    }).pipe(
+      Effect.tap(() => this.retriesEnded),
+      Effect.onInterrupt(() => this.retriesEnded)
+    )
   }
 
   /** Resubmits the sample, as a new request, if its result has expired or it could not be submitted. */
