@@ -11,7 +11,7 @@ const shortLength = 48
 const cacheSize = 20_000
 
 /** How many merges a step does. */
-const mergesOfStep = 5000
+const mergesOfStep = 3000
 
 /** How many characters of a long word a step looks at. */
 const symbolsOfStep = 10_000

@@ -15,7 +15,7 @@ export interface Parts {
 }
 
 /** How many characters of words are encoded between ticks. */
-const charactersOfTick = 8_000
+const charactersOfTick = 4_000
 
 /** What decides about special tokens in a text. @internal */
 export interface Options {
