@@ -172,6 +172,7 @@ describe("a supervised run with a directory", () => {
       const whole = yield* Supervised.run({ ...options, evaluations })
       const stop = yield* Deferred.make<void>()
       const batches: Supervised.Source = {
+        fingerprint: options.batches.fingerprint,
         at: (step) =>
           Effect.tap(options.batches.at(step), () => (step === 3 ? Deferred.succeed(stop, undefined) : Effect.void))
       }

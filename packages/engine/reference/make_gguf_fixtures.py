@@ -73,7 +73,9 @@ writer.add_tokenizer_model("gpt2")
 writer.add_tokenizer_pre("gpt-2")
 writer.add_token_list(tokens)
 writer.add_token_types([3 if i in added else 1 for i in range(len(tokens))])
-writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]] or ["a b"])
+merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
+if merges:
+    writer.add_token_merges(merges)
 writer.add_eos_token_id(2)
 writer.add_chat_template((source / "chat_template.jinja").read_text())
 names = {

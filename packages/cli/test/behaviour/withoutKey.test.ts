@@ -12,8 +12,9 @@ describe("tinker", () => {
     () =>
       Effect.gen(function* () {
         const cwd = yield* directory
-        const record = JSON.stringify({ prompt: "walk ->", completion: " walked\n" })
-        writeFileSync(join(cwd, "data.jsonl"), `${record}\n`.repeat(12))
+        const verbs = ["walk", "talk", "play", "jump", "cook", "pull", "push", "wash", "look", "help", "call", "work"]
+        const records = verbs.map((verb) => JSON.stringify({ prompt: `${verb} ->`, completion: ` ${verb}ed\n` }))
+        writeFileSync(join(cwd, "data.jsonl"), `${records.join("\n")}\n`)
         const args = ["-f", "json", "train", "data.jsonl", "--steps", "6", "--batch-size", "8"]
         const trained = yield* run(args, { cwd, local: true })
         assert.strictEqual(trained.code, 0, trained.stderr)

@@ -1,8 +1,8 @@
 /** Reads the header of a GGUF file: its metadata, and where its tensors are. */
-import { gguf } from "@huggingface/gguf"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { parse as parseWithLibrary } from "#gguf"
 import { TokenizerError } from "../tokenizer/model.ts"
 
 /** A tensor of the file. @internal */
@@ -42,9 +42,7 @@ const rangesOf =
   }
 
 const parse = async (beginning: Uint8Array<ArrayBuffer>, total: number): Promise<Header> => {
-  const { metadata, tensorDataOffset, tensorInfos } = await gguf("http://file.invalid/model.gguf", {
-    fetch: rangesOf(beginning, total)
-  })
+  const { metadata, tensorDataOffset, tensorInfos } = await parseWithLibrary(rangesOf(beginning, total))
   // the library reads zeros behind the end of a file
   if (Number(tensorDataOffset) > total) throw new RangeError("the file ends within its header")
   return {

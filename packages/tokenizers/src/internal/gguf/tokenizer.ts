@@ -116,7 +116,7 @@ const problemsOf = (metadata: Metadata): ReadonlyArray<string> => {
       ? []
       : [`tokenizer.ggml.pre is ${String(pre)}: supported are ${Object.keys(kinds).join(", ")}`]),
     ...list("tokenizer.ggml.tokens"),
-    ...list("tokenizer.ggml.merges")
+    ...(metadata["tokenizer.ggml.merges"] === undefined ? [] : list("tokenizer.ggml.merges"))
   ]
 }
 
@@ -149,7 +149,8 @@ export const toSource = (metadata: Metadata): Either.Either<Source, string> => {
         byte_fallback: false,
         ignore_merges: ignoresMerges === true,
         vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-        merges: metadata["tokenizer.ggml.merges"]
+        // a vocabulary of bytes alone has none
+        merges: metadata["tokenizer.ggml.merges"] ?? []
       }
     }
   })
