@@ -59,7 +59,8 @@ describe("a backup", () => {
             yield* Effect.sleep(10).pipe(Effect.repeat({ until: () => saved.size >= 5 }))
             const before = new Set(saved)
             const copied = yield* Embedded.backup(live, copy)
-            assert.isAtLeast(copied.checkpoints, 5)
+            // The training may remove one of the five before they are copied.
+            assert.isAtLeast(copied.checkpoints, 4)
             assert.isAbove(copied.bytes, 0)
             yield* Fiber.interrupt(training)
             for (const path of before) if (!saved.has(path)) before.delete(path)
