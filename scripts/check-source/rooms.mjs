@@ -209,6 +209,7 @@ export const allowedRooms = {
     report: ["effect"],
     metrics: ["effect"],
     run: ["effect", "metrics"],
+    trajectories: [],
     supervised: ["metrics", "Cost", "LearningRate", "Metrics", "Nll", "RunDirectory"],
     records: ["effect", "Message", "Record"],
     parquet: ["effect", "bytes"],

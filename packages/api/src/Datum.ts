@@ -8,11 +8,13 @@
 import * as Either from "effect/Either"
 import * as problems from "./internal/datum/problem.ts"
 import type { Datum, Problem, Span } from "./internal/datum/schema.ts"
+import * as segments from "./internal/datum/segments.ts"
 import type * as LossFn from "./LossFn.ts"
 import * as ModelInput from "./ModelInput.ts"
 import * as TensorData from "./TensorData.ts"
 
 export * from "./internal/datum/schema.ts"
+export type { SampledSegment, Segment } from "./internal/datum/segments.ts"
 
 /**
  * A datum that has the inputs of a loss function. For a loss function that this version does not know, any datum.
@@ -112,6 +114,74 @@ export const fromPromptCompletion = (prompt: ArrayLike<number>, completion: Arra
     loss_fn_inputs: { target_tokens: tokens.subarray(1), weights }
   })
 }
+
+/**
+ * A datum for `importance_sampling`, `ppo`, `cispo` and `dro`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Policy = For<"importance_sampling">
+
+/**
+ * A datum from what a model was given and what it sampled, in order: one prompt and its answer, or many turns. Positions
+ * whose target was given have the logprob and the advantage 0. If each sampled part has its `sequence_id`, and the last
+ * part is sampled, the datum has the provenance of its tokens.
+ *
+ * @throws RangeError when logprobs or advantages are not finite or not as many as their tokens, a length is not known, or
+ * fewer than two tokens are given; the message names the path.
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromSegments = (parts: ReadonlyArray<segments.Segment>): Policy => {
+  const { advantages, chunks, logprobs, spans, tokens } = segments.join(parts)
+  if (tokens.length < 2) throw new RangeError("a datum needs two tokens or more: one to read and one to predict")
+  const datum = make({
+    model_input: segments.withoutLast(chunks),
+    loss_fn_inputs: {
+      target_tokens: tokens.subarray(1),
+      logprobs: logprobs.subarray(1),
+      advantages: advantages.subarray(1)
+    }
+  })
+  return spans === undefined
+    ? datum
+    : withProvenance(datum, {
+        model_input: segments.cutSpans(spans, "last"),
+        loss_fn_inputs: segments.cutSpans(spans, "first")
+      })
+}
+
+/**
+ * Which targets of `fromSegments` were sampled: 1 at those, 0 at those that were given. It is the `sequence_ratio_mask` of
+ * `gspo`, and what to measure over.
+ *
+ * @throws RangeError as `fromSegments`.
+ * @since 0.1.0
+ * @category getters
+ */
+export const sampledMask = (parts: ReadonlyArray<segments.Segment>): Float32Array =>
+  segments.join(parts).mask.subarray(1)
+
+/**
+ * A datum from a prompt and one sequence that was sampled from it.
+ *
+ * ```ts
+ * const { sequences } = yield* sampling.sample(prompt, { num_samples: 8 })
+ * const data = (yield* Sampling.withLogprobs(sequences)).map((sequence, i) =>
+ *   Datum.fromSampled(prompt, sequence, advantages[i]!)
+ * )
+ * ```
+ *
+ * @throws RangeError as `fromSegments`.
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromSampled = (
+  prompt: ModelInput.ModelInput | ArrayLike<number>,
+  sequence: Pick<segments.SampledSegment, "tokens" | "logprobs" | "sequence_id">,
+  advantages: number | ArrayLike<number>
+): Policy => fromSegments([prompt, { ...sequence, advantages }])
 
 /**
  * The datum with the provenance of its tokens.

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as arbitraries from "./internal/arbitraries/tensors.ts"
 import { nullish, nullishWithDefault, withDefault } from "./internal/schemas/optional.ts"
@@ -201,6 +202,51 @@ export const SampledSequence = Schema.Struct({
  * @category models
  */
 export type SampledSequence = typeof SampledSequence.Type
+
+/**
+ * A sampled sequence with the logprob of each of its tokens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ScoredSequence = SampledSequence & { readonly logprobs: Float32Array }
+
+/**
+ * A service returned sequences without the logprob of each token.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class LogprobsMissing extends Schema.TaggedError<LogprobsMissing>("@effect-tinker/api/Sampling/LogprobsMissing")(
+  "LogprobsMissing",
+  { path: Schema.String, reason: Schema.String }
+) {
+  override get message(): string {
+    return `${this.path} ${this.reason}: train on samples of a service that returns logprobs`
+  }
+}
+
+/**
+ * The sequences, with logprobs in their type: one that is finite for each token of each, or the path to what is missing.
+ *
+ * @since 0.1.0
+ * @category validation
+ */
+export const withLogprobs = (
+  sequences: ReadonlyArray<SampledSequence>
+): Either.Either<ReadonlyArray<ScoredSequence>, LogprobsMissing> => {
+  for (const [i, { logprobs, tokens }] of sequences.entries()) {
+    const path = `sequences[${i}].logprobs`
+    if (logprobs === undefined) return Either.left(new LogprobsMissing({ path, reason: "is missing" }))
+    if (logprobs.length !== tokens.length) {
+      const reason = `has the length ${logprobs.length}, its tokens ${tokens.length}`
+      return Either.left(new LogprobsMissing({ path, reason }))
+    }
+    const bad = logprobs.findIndex((value) => !Number.isFinite(value))
+    if (bad >= 0) return Either.left(new LogprobsMissing({ path: `${path}[${bad}]`, reason: "is not a finite number" }))
+  }
+  return Either.right(sequences as ReadonlyArray<ScoredSequence>)
+}
 
 /**
  * Tokens drawn from the model's distribution at each prompt position except the first: token ids (int64) and their

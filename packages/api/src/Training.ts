@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Datum from "./Datum.ts"
@@ -100,6 +101,35 @@ export const lossSum = (
       lossFn
     )
   )
+
+/**
+ * The logprobs of the targets of each datum, in order, or the path to what the output lacks.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const logprobsOf = (
+  output: Pick<ForwardBackwardOutput, "loss_fn_outputs">,
+  data: ReadonlyArray<Datum.Datum>
+): Either.Either<ReadonlyArray<Float32Array>, Datum.Problem> => {
+  const { loss_fn_outputs } = output
+  if (loss_fn_outputs.length !== data.length) {
+    const reason = `has ${loss_fn_outputs.length} entries for ${data.length} datums`
+    return Either.left({ path: "loss_fn_outputs", reason })
+  }
+  const all: Array<Float32Array> = []
+  for (const [i, { loss_fn_inputs }] of data.entries()) {
+    const path = `loss_fn_outputs[${i}].logprobs`
+    const logprobs = loss_fn_outputs[i]!.logprobs
+    const length = loss_fn_inputs["target_tokens"]?.data.length
+    if (logprobs?.dtype !== "float32") return Either.left({ path, reason: "is missing" })
+    if (logprobs.data.length !== length) {
+      return Either.left({ path, reason: `has ${logprobs.data.length} values for ${length} targets` })
+    }
+    all.push(logprobs.data)
+  }
+  return Either.right(all)
+}
 
 const positive = Schema.Finite.pipe(Schema.greaterThan(0))
 const decay = Schema.Finite.pipe(Schema.greaterThanOrEqualTo(0), Schema.lessThan(1))

@@ -3,6 +3,7 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
 
 const supervised = Datum.make({
   model_input: [1, 2, 3],
@@ -16,6 +17,80 @@ describe("Datum", () => {
     assert.deepStrictEqual(datum.loss_fn_inputs.target_tokens.data, Int32Array.of(2, 3, 4))
     assert.deepStrictEqual(datum.loss_fn_inputs.weights.data, Float32Array.of(0, 1, 1))
     assert.throws(() => Datum.fromPromptCompletion([1], []), RangeError)
+  })
+
+  it("puts a sampled sequence behind its prompt: sampled targets have logprobs and advantages, given ones 0", () => {
+    const sequence = { tokens: Int32Array.of(3, 4), logprobs: Float32Array.of(-0.5, -0.25), sequence_id: "s" }
+    const datum = Datum.fromSampled([1, 2], sequence, 2)
+    assert.deepStrictEqual(ModelInput.toTokens(datum.model_input), Int32Array.of(1, 2, 3))
+    assert.deepStrictEqual(datum.loss_fn_inputs.target_tokens.data, Int32Array.of(2, 3, 4))
+    assert.deepStrictEqual(datum.loss_fn_inputs.logprobs.data, Float32Array.of(0, -0.5, -0.25))
+    assert.deepStrictEqual(datum.loss_fn_inputs.advantages.data, Float32Array.of(0, 2, 2))
+    assert.deepStrictEqual(datum.model_input_spans, [
+      { type: "prompt", sequence_id: "s", offset: 0, length: 2 },
+      { type: "sampled", sequence_id: "s", offset: 0, length: 1 }
+    ])
+    assert.deepStrictEqual(datum.loss_fn_input_spans, [
+      { type: "prompt", sequence_id: "s", offset: 1, length: 1 },
+      { type: "sampled", sequence_id: "s", offset: 0, length: 2 }
+    ])
+    assert.isUndefined(Datum.problem(datum, "importance_sampling"))
+  })
+
+  it("keeps the parts of many turns at their places, images included", () => {
+    const image = ModelInput.image({ data: Uint8Array.of(1), format: "png", expected_tokens: 2 })
+    const parts = [
+      ModelInput.make(ModelInput.text([1]), image),
+      { tokens: [5, 6], logprobs: [-1, -2], advantages: [0.5, -0.5] },
+      [7],
+      { tokens: [8], logprobs: [-3], advantages: 1 }
+    ]
+    const { loss_fn_inputs, model_input, model_input_spans } = Datum.fromSegments(parts)
+    assert.deepStrictEqual(loss_fn_inputs.target_tokens.data, Int32Array.of(0, 0, 5, 6, 7, 8))
+    assert.deepStrictEqual(loss_fn_inputs.logprobs.data, Float32Array.of(0, 0, -1, -2, 0, -3))
+    assert.deepStrictEqual(loss_fn_inputs.advantages.data, Float32Array.of(0, 0, 0.5, -0.5, 0, 1))
+    assert.deepStrictEqual(Datum.sampledMask(parts), Float32Array.of(0, 0, 1, 1, 0, 1))
+    assert.deepStrictEqual(model_input.chunks, [ModelInput.text([1]), image, ModelInput.text([5, 6, 7])])
+    // not every sampled part has its id
+    assert.isUndefined(model_input_spans)
+  })
+
+  it.prop(
+    "shifts every position of any segments by one, with spans that cover them",
+    [
+      fc.array(
+        fc.record({
+          sampled: fc.boolean(),
+          tokens: fc.array(fc.nat(99), { maxLength: 4 })
+        }),
+        { minLength: 1, maxLength: 5 }
+      )
+    ],
+    ([parts]) => {
+      const all = parts.flatMap(({ tokens }) => tokens)
+      fc.pre(all.length >= 2)
+      const segments = parts.map(({ sampled, tokens }, i): Datum.Segment =>
+        sampled
+          ? { tokens, logprobs: tokens.map((t) => -t), advantages: tokens.map((t) => t + 1), sequence_id: `s${i}` }
+          : tokens
+      )
+      const flags = parts.flatMap(({ sampled, tokens }) => tokens.map(() => sampled))
+      const { loss_fn_inputs, model_input, model_input_spans } = Datum.fromSegments(segments)
+      assert.deepStrictEqual(Array.from(ModelInput.toTokens(model_input)), all.slice(0, -1))
+      assert.deepStrictEqual(TensorData.toNumbers(loss_fn_inputs.target_tokens), all.slice(1))
+      const expected = all.map((token, i) => (flags[i] === true ? token + 1 : 0)).slice(1)
+      assert.deepStrictEqual(TensorData.toNumbers(loss_fn_inputs.advantages), expected)
+      assert.deepStrictEqual(Array.from(Datum.sampledMask(segments), Boolean), flags.slice(1))
+      assert.strictEqual(model_input_spans !== undefined, flags.at(-1))
+    }
+  )
+
+  it("says which part of the segments is wrong", () => {
+    const part = { tokens: [3], logprobs: [-1], advantages: 1 }
+    assert.throws(() => Datum.fromSegments([[1], { ...part, logprobs: [] }]), "segments[1].logprobs has the length 0")
+    assert.throws(() => Datum.fromSegments([[1], { ...part, logprobs: [NaN] }]), "segments[1].logprobs[0] is NaN")
+    assert.throws(() => Datum.fromSegments([[1], { ...part, advantages: [1, 2] }]), "segments[1].advantages has the")
+    assert.throws(() => Datum.fromSegments([[], part]), "two tokens or more")
   })
 
   it("converts targets to integers and all other inputs to floats", () => {
