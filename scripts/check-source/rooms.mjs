@@ -219,7 +219,9 @@ export const allowedRooms = {
     responses: ["formats", "Message"],
     order: ["effect", "bytes", "records", "dataset"],
     templates: ["formats", "Message"],
-    renderers: ["formats", "responses", "templates"]
+    renderers: ["formats", "responses", "templates"],
+    environments: ["effect", "formats", "trajectories", "Message"],
+    rollouts: ["effect", "order", "trajectories", "environments"]
   },
   cli: {
     effect: [],
