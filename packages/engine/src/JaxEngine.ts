@@ -1,5 +1,5 @@
 /**
- * An `Engine` that trains and samples: decoders of the Llama and Qwen3 families with LoRA adapters, on the CPU. jax-js
+ * An `Engine` that trains and samples: decoders of the Llama family and its relatives with LoRA adapters, on the CPU. jax-js
  * traces and differentiates the model; ONNX Runtime or WebAssembly runs it.
  *
  * ```ts

@@ -1,8 +1,8 @@
 /**
  * Models in the format of Hugging Face: a directory with `config.json`, safetensors weights in one file or in shards,
  * and a tokenizer; or a GGUF file, which has all of this, in the formats F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1,
- * Q4_K, Q5_K and Q6_K. Decoders of the Llama and Qwen3 families are supported. A model that the engine cannot run
- * faithfully is rejected with the reason.
+ * Q4_K, Q5_K and Q6_K. Decoders of the families Llama, Mistral, Qwen2, Qwen3, SmolLM3, Phi-3 and Gemma 3 are supported. A
+ * model that the engine cannot run faithfully is rejected with every reason.
  *
  * @since 0.1.0
  */

@@ -38,22 +38,45 @@ const reasonFor = (name: string, changes: Record<string, string | Uint8Array | u
     return error.reason
   })
 
+/** Changes that make the configuration that of another family. */
+const family = (model_type: string, architecture: string) => (change: object) => ({
+  model_type,
+  architectures: [architecture],
+  ...change
+})
+const llama = family("llama", "LlamaForCausalLM")
+const smollm3 = family("smollm3", "SmolLM3ForCausalLM")
+const gemma = (change: object) =>
+  family("gemma3_text", "Gemma3ForCausalLM")({ sliding_window: 64, rope_parameters: undefined, ...change })
+const phi = (scaling: object) =>
+  family("phi3", "Phi3ForCausalLM")({ rope_scaling: { type: "su", ...scaling }, sliding_window: null })
+
 describe("parseConfig", () => {
   it("rejects models that the engine cannot run faithfully, with the reason", () => {
     const cases: ReadonlyArray<readonly [unknown, string]> = [
       [null, "is not an object"],
       [[], "is not an object"],
-      [{}, "the architecture is null of model_type null: supported are LlamaForCausalLM and Qwen3ForCausalLM"],
+      [{}, "the architecture is null of model_type null: supported are LlamaForCausalLM, MistralForCausalLM"],
       [{ model_type: "gpt2", architectures: ["GPT2LMHeadModel"] }, `the architecture is ["GPT2LMHeadModel"]`],
-      [{ architectures: ["Qwen3MoeForCausalLM"] }, "supported are LlamaForCausalLM and Qwen3ForCausalLM"],
+      [{ architectures: ["Qwen3MoeForCausalLM"] }, `the architecture is ["Qwen3MoeForCausalLM"]`],
       [{ hidden_act: "gelu" }, `the activation is "gelu": only silu is supported`],
-      [{ attention_bias: true }, "attention_bias is true: biases are not supported"],
+      [{ attention_bias: true }, "attention_bias is true: biases are supported in Qwen2 alone"],
       [{ mlp_bias: true }, "mlp_bias is true"],
-      [{ sliding_window: 128, use_sliding_window: true }, "sliding_window is 128: only full attention is supported"],
-      [{ sliding_window: 128, use_sliding_window: undefined }, "sliding_window is 128"],
-      [{ layer_types: ["full_attention", "sliding_attention"] }, `layer_types has "sliding_attention"`],
-      [{ rope_parameters: { rope_type: "yarn", factor: 4 } }, `the rope scaling is "yarn"`],
-      [{ rope_scaling: { type: "dynamic", factor: 2 } }, `the rope scaling is "dynamic"`],
+      [
+        llama({ sliding_window: 128, use_sliding_window: undefined }),
+        "sliding_window is 128: Llama has full attention"
+      ],
+      [{ layer_types: ["full_attention", "chunked_attention"] }, `layer_types has "chunked_attention"`],
+      [{ layer_types: ["full_attention"] }, "layer_types must have 2 entries"],
+      [{ layer_types: ["full_attention", "sliding_attention"] }, "sliding_window is undefined: it must be"],
+      [{ num_hidden_layers: 1e6 }, "num_hidden_layers is 1000000: at most 1024 are supported"],
+      [{ rope_parameters: { rope_type: "yarn", factor: -4 } }, "factor is -4: it must be a positive number"],
+      [{ rope_scaling: { type: "ntk", factor: 2 } }, `the rope scaling is "ntk"`],
+      [phi({ short_factor: [1, 2] }), "short_factor must be a list of 8 positive numbers"],
+      [smollm3({ no_rope_layers: [1, 2] }), "no_rope_layers must have 1 or 0 for each of the 2 layers"],
+      [gemma({ final_logit_softcapping: 30 }), "final_logit_softcapping is 30: it is not supported"],
+      [gemma({ use_bidirectional_attention: true }), "only causal attention is supported"],
+      [gemma({ hidden_activation: "gelu" }), `the activation is "gelu": only gelu_pytorch_tanh is supported`],
       [{ rope_scaling: { type: "linear" } }, "factor is undefined"],
       [{ rope_scaling: { rope_type: "llama3", low_freq_factor: 4, high_freq_factor: 1 } }, "high_freq_factor"],
       [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor is 0.5"],
@@ -84,6 +107,26 @@ describe("parseConfig", () => {
     assert.deepStrictEqual(rope({ ...old, rope_scaling: linear }), { theta: 5e5, scaling: linear })
     const current = { rope_parameters: { rope_theta: 1e6, rope_type: "linear", factor: 2 } }
     assert.deepStrictEqual(rope(current), { theta: 1e6, scaling: linear })
+  })
+
+  it("reads what families take for fields that are left out", () => {
+    const parse = (change: object) => Either.getOrThrow(ModelDirectory.parseConfig({ ...config, ...change }))
+    const withNull = parse(family("mistral", "MistralForCausalLM")({ sliding_window: null }))
+    assert.strictEqual(withNull.sliding_window, undefined)
+    const { sliding_window: _, ...withoutWindow } = config
+    const change = { ...family("mistral", "MistralForCausalLM")({}), max_position_embeddings: 8192 }
+    const old = Either.getOrThrow(ModelDirectory.parseConfig({ ...withoutWindow, ...change }))
+    assert.strictEqual(old.sliding_window, 4096)
+    assert.isTrue(old.layers.every(({ isSliding }) => isSliding))
+  })
+
+  it("has no window where the context is not longer, or where the layers do not have it", () => {
+    const parse = (change: object) =>
+      Either.getOrThrow(ModelDirectory.parseConfig({ ...config, layer_types: undefined, ...change }))
+    assert.strictEqual(parse({ sliding_window: 128, use_sliding_window: true }).sliding_window, undefined)
+    const window = { sliding_window: 128, use_sliding_window: true, max_window_layers: 1 }
+    assert.deepStrictEqual(parse(window).layers.map(({ isSliding }) => isSliding), [false, true]) // prettier-ignore
+    assert.strictEqual(parse({ ...window, sliding_window: 1e6 }).sliding_window, undefined)
   })
 
   it("accepts a sliding window that is switched off, and computes a missing head_dim", () => {

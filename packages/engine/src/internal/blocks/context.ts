@@ -12,7 +12,9 @@ import {
   type LayerPart,
   weightInputs
 } from "../programs/layerBlock.ts"
+import { inputNames, type RopeRows } from "../model/rope.ts"
 import type { BlockedSequence } from "./sequence.ts"
+import * as sequences from "./sequence.ts"
 
 /** The programs of the layers. All layers share them. */
 interface LayerPrograms {
@@ -28,10 +30,8 @@ export interface BlockContext {
   readonly weights: Inputs
   readonly adapter: AdapterShape
   readonly sequence: BlockedSequence
-  /** (positions, head_dim) */
-  readonly cos: Float32Array
-  /** (positions, head_dim) */
-  readonly sin: Float32Array
+  /** cosines and sines, (positions, head_dim) */
+  readonly ropes: RopeRows
   /** how many times the layers are run: twice with a backward pass */
   readonly passes: 1 | 2
 }
@@ -59,6 +59,27 @@ export const forwardPrograms = (context: BlockContext): Effect.Effect<LayerProgr
 /** @internal */
 export const gradientPrograms = (context: BlockContext): Effect.Effect<LayerPrograms, Engine.EngineError> =>
   compileLayer(context, layerBlockGradient, attentionPairGradient)
+
+/** Where a layer differs from others: what its positions see, and its cosines and sines (positions, head_dim). @internal */
+export interface LayerContext extends BlockContext {
+  readonly cos: Float32Array
+  readonly sin: Float32Array
+}
+
+/** @internal */
+export const atLayer = (context: BlockContext, layer: number): LayerContext => {
+  const { model, ropes, sequence } = context
+  const { isSliding, rope } = model.config.layers[layer]!
+  // without a rotary embedding, heads are turned by an angle of 0
+  const size = sequences.positionsOf(sequence) * model.config.head_dim
+  const names = inputNames(rope === "none" ? "global" : rope)
+  return {
+    ...context,
+    sequence: isSliding ? sequences.withWindow(sequence, model.config.sliding_window!) : sequence,
+    cos: rope === "none" ? new Float32Array(size).fill(1) : ropes[names.cos]!,
+    sin: rope === "none" ? new Float32Array(size) : ropes[names.sin]!
+  }
+}
 
 /** The name that an input of the programs has in a layer. */
 const nameIn = (layer: number, input: string): string => input.replace("model.layers.0.", `model.layers.${layer}.`)

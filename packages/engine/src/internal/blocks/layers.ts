@@ -4,12 +4,20 @@ import * as Effect from "effect/Effect"
 import type { Executable } from "../executors/executor.ts"
 import { gradientInput } from "../programs/layerBlock.ts"
 import * as attention from "./attention.ts"
-import { adapterNames, type BlockContext, forwardPrograms, gradientPrograms, layerWeights } from "./context.ts"
+import {
+  adapterNames,
+  atLayer,
+  type BlockContext,
+  forwardPrograms,
+  gradientPrograms,
+  type LayerContext,
+  layerWeights
+} from "./context.ts"
 import * as sequences from "./sequence.ts"
 
 /** Projects the input of a layer (positions, hidden_size) to queries, keys and values. */
 const project = (
-  context: BlockContext,
+  context: LayerContext,
   before: Executable,
   layer: number,
   x: Float32Array,
@@ -59,9 +67,10 @@ export const forward = (
     const attended = attention.makeAttended(context)
     const queries = attention.makeQueries(context)
     for (let layer = 0; layer < context.model.config.num_layers; layer++) {
+      const own = atLayer(context, layer)
       const projected = { ...attention.makeKeys(context), queries }
-      yield* project(context, before, layer, x, projected)
-      yield* attention.attend(context, pair, projected, attended)
+      yield* project(own, before, layer, x, projected)
+      yield* attention.attend(own, pair, projected, attended)
       yield* finish(context, after, layer, x, attended.output, x)
       keep(projected.keys, projected.values)
     }
@@ -91,10 +100,11 @@ export const forwardKeeping = (
     const layers: Array<LayerActivations> = []
     let input = x
     for (let layer = 0; layer < context.model.config.num_layers; layer++) {
+      const own = atLayer(context, layer)
       const attended = attention.makeAttended(context)
       const output = new Float32Array(x.length)
-      yield* project(context, before, layer, input, projected)
-      yield* attention.attend(context, pair, projected, attended)
+      yield* project(own, before, layer, input, projected)
+      yield* attention.attend(own, pair, projected, attended)
       yield* finish(context, after, layer, input, attended.output, output)
       layers.push({ x: input, attended })
       input = output
@@ -131,7 +141,7 @@ const finishGradient = (
 
 /** Adds the gradient of the part before attention to `gradient`. */
 const projectGradient = (
-  context: BlockContext,
+  context: LayerContext,
   before: Executable,
   layer: number,
   { x }: LayerActivations,
@@ -172,17 +182,18 @@ export const backward = (
     const projectedGradient = attention.makeProjected(context)
     const attendedGradient = attention.makeQueries(context)
     for (let layer = context.model.config.num_layers - 1; layer >= 0; layer--) {
+      const own = atLayer(context, layer)
       const kept = activations.layers[layer]!
       yield* finishGradient(context, gradients.after, layer, kept, gradient, attendedGradient, add)
-      yield* project(context, before, layer, kept.x, projected)
+      yield* project(own, before, layer, kept.x, projected)
       yield* attention.attendGradient(
-        context,
+        own,
         gradients.pair,
         projected,
         kept.attended,
         attendedGradient,
         projectedGradient
       )
-      yield* projectGradient(context, gradients.before, layer, kept, projectedGradient, gradient, add)
+      yield* projectGradient(own, gradients.before, layer, kept, projectedGradient, gradient, add)
     }
   })

@@ -32,6 +32,12 @@ export const make = (size: number, spans: ReadonlyArray<Span>): BlockedSequence 
   return { size, count, first, columns: Float32Array.from({ length: size }, (_, column) => column) }
 }
 
+/** The same sequence, in which a position sees so many positions of its text, itself included. @internal */
+export const withWindow = (sequence: BlockedSequence, window: number): BlockedSequence => ({
+  ...sequence,
+  first: sequence.first.map((first, position) => Math.max(first, position - window + 1))
+})
+
 /** How many positions there are, padding included. @internal */
 export const positionsOf = ({ count, size }: BlockedSequence): number => size * count
 

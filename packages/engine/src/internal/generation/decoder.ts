@@ -28,6 +28,8 @@ interface Buffers {
   readonly cache: kvCache.KvCache
   /** (rows, capacity) */
   readonly mask: Float32Array
+  /** the mask of layers with a window, if there are any */
+  readonly slidingMask: Float32Array | undefined
   /** the embedded tokens (rows, hidden_size) */
   readonly x: Float32Array
   /** the output of the last layer (rows, hidden_size) */
@@ -39,10 +41,12 @@ interface Buffers {
 }
 
 const makeBuffers = (model: LoadedModel, rows: number, capacity: number): Buffers => {
-  const { head_dim, hidden_size, num_kv_heads, num_layers, vocab_size } = model.config
+  const { head_dim, hidden_size, num_kv_heads, num_layers, sliding_window, vocab_size } = model.config
+  const makeMask = () => new Float32Array(rows * capacity).fill(maskedScore)
   return {
     cache: model.kvCaches.acquire(model.config, rows, capacity),
-    mask: new Float32Array(rows * capacity).fill(maskedScore),
+    mask: makeMask(),
+    slidingMask: sliding_window === undefined ? undefined : makeMask(),
     x: new Float32Array(rows * hidden_size),
     hidden: new Float32Array(rows * hidden_size),
     keysAndValues: Array.from({ length: 2 * num_layers }, () => new Float32Array(rows * num_kv_heads * head_dim)),
@@ -112,9 +116,14 @@ export class Decoder<R extends Row> {
     this.buffers = undefined
   }
 
-  private setMask({ cache: { capacity }, mask }: Buffers, row: number, length: number): void {
-    mask.fill(0, row * capacity, row * capacity + length)
-    mask.fill(maskedScore, row * capacity + length, (row + 1) * capacity)
+  /** Lets the next token of a row see the `length` cached ones, or the last of them where there is a window. */
+  private setMask({ cache: { capacity }, mask, slidingMask }: Buffers, row: number, length: number): void {
+    const start = row * capacity
+    mask.fill(0, start, start + length)
+    mask.fill(maskedScore, start + length, start + capacity)
+    if (slidingMask === undefined) return
+    const first = Math.max(0, length - this.model.config.sliding_window! + 1)
+    slidingMask.fill(maskedScore, start, start + capacity).fill(0, start + first, start + Math.max(first, length))
   }
 
   /** Buffers for so many rows and positions, with the present rows. They grow by steps. */
@@ -160,6 +169,7 @@ export class Decoder<R extends Row> {
         kvCache.write(config, buffers.cache, { row: i, position: row.length }, keysAndValues, i, 1)
         buffers.mask[i * capacity + row.length] = 0
         row.length += 1
+        if (buffers.slidingMask !== undefined) this.setMask(buffers, i, row.length)
       })
       const head = yield* executor.compile(headLogits(config, count, model.deterministic))
       const names = ["model.norm.weight", architecture.unembedding(config)]
@@ -168,7 +178,7 @@ export class Decoder<R extends Row> {
     })
   }
 
-  private stepInputs({ cache, mask, x }: Buffers, count: number): Record<string, TensorValues> {
+  private stepInputs({ cache, mask, slidingMask, x }: Buffers, count: number): Record<string, TensorValues> {
     const { model, rows } = this
     const tokens = rows.map(({ sequence }, row) => [row, sequence.tokens[sequence.tokens.length - 1]!] as const)
     embedTokens(model, tokens, x)
@@ -178,6 +188,7 @@ export class Decoder<R extends Row> {
       x: x.subarray(0, count * model.config.hidden_size),
       mask: mask.subarray(0, count * cache.capacity),
       causal,
+      ...(slidingMask && { "mask.sliding": slidingMask.subarray(0, count * cache.capacity), "causal.sliding": causal }),
       ...rope.rowsAt(model.rope, positions),
       ...Object.fromEntries(cache.keys.map((keys, layer) => [keysInput(layer), first(keys)])),
       ...Object.fromEntries(cache.values.map((values, layer) => [valuesInput(layer), first(values)]))

@@ -5,6 +5,7 @@ import type { BlockContext } from "../blocks/context.ts"
 import * as head from "../blocks/head.ts"
 import * as layers from "../blocks/layers.ts"
 import * as sequences from "../blocks/sequence.ts"
+import type { Inputs } from "../executors/executor.ts"
 import { causalMask, maskedScore } from "../model/attentionMask.ts"
 import * as kvCache from "../model/kvCache.ts"
 import { embedTokens, type LoadedModel, type StoredWeights } from "../model/loaded.ts"
@@ -67,8 +68,21 @@ export const begin = (
   return { model, weights, tokens, cache, reused, hidden, position: reused }
 }
 
-/** What a chunk attends to: nothing, in the form of one masked position, or the cached positions. */
-const cachedInputs = ({ cache, model: { config }, position }: Reading) => {
+/** The masks of layers with a window, for the chunk of `length` positions from `position` on. */
+const slidingMasks = (window: number, position: number, length: number, capacity: number): Inputs => {
+  const mask = new Float32Array(length * capacity).fill(maskedScore)
+  for (let i = 0; i < length; i++) {
+    const first = Math.max(0, position + i - window + 1)
+    mask.fill(0, i * capacity + first, i * capacity + Math.max(first, position))
+  }
+  return {
+    "mask.sliding": mask,
+    "causal.sliding": causalMask(1, length, [{ row: 0, column: 0, length }], window)
+  }
+}
+
+/** What a chunk of `length` positions attends to: nothing, in the form of one masked position, or the cached ones. */
+const cachedInputs = ({ cache, model: { config }, position }: Reading, length: number) => {
   const capacity = position === 0 ? 1 : cache.capacity
   const mask = new Float32Array(capacity).fill(maskedScore).fill(0, 0, position)
   const nothing = new Float32Array(config.num_kv_heads * config.head_dim)
@@ -77,6 +91,7 @@ const cachedInputs = ({ cache, model: { config }, position }: Reading) => {
     capacity,
     inputs: {
       mask,
+      ...(config.sliding_window === undefined ? {} : slidingMasks(config.sliding_window, position, length, capacity)),
       ...Object.fromEntries(cache.keys.map((keys, layer) => [keysInput(layer), of(keys)])),
       ...Object.fromEntries(cache.values.map((values, layer) => [valuesInput(layer), of(values)]))
     }
@@ -87,7 +102,7 @@ const cachedInputs = ({ cache, model: { config }, position }: Reading) => {
 const headContext = ({ model, weights }: Reading, size: number, positions: number): BlockContext => {
   const nothing = new Float32Array(0)
   const sequence = sequences.make(size, [{ start: 0, length: positions }])
-  return { model, weights, adapter: noAdapter, sequence, cos: nothing, sin: nothing, passes: 1 }
+  return { model, weights, adapter: noAdapter, sequence, ropes: { cos: nothing, sin: nothing }, passes: 1 }
 }
 
 const finish = (reading: Reading, last: Float32Array): Effect.Effect<ReadPrompt, Engine.EngineError> =>
@@ -124,7 +139,7 @@ export const readChunk = (reading: Reading): Effect.Effect<ReadPrompt | undefine
     const { config, executor } = model
     const chunk = tokens.subarray(position, position + chunkSize)
     const length = chunkLength(chunk.length)
-    const { capacity, inputs } = cachedInputs(reading)
+    const { capacity, inputs } = cachedInputs(reading, length)
     const { run } = yield* executor.compile(extend(config, { rows: 1, length, capacity }))
     const [x, ...keysAndValues] = yield* run({
       ...weights,
@@ -154,8 +169,8 @@ export const readLong = (
   Effect.gen(function* () {
     const size = Math.min(model.blocks.size, promptShape(tokens.length, wantsAllLogits).length)
     const sequence = sequences.make(size, [{ start: 0, length: tokens.length }])
-    const { cos, sin, x } = promptInputs(model, tokens, 0, sequences.positionsOf(sequence))
-    const context: BlockContext = { model, weights, adapter: noAdapter, sequence, cos, sin, passes: 1 }
+    const { x, ...ropes } = promptInputs(model, tokens, 0, sequences.positionsOf(sequence))
+    const context: BlockContext = { model, weights, adapter: noAdapter, sequence, ropes, passes: 1 }
     const keysAndValues: Array<Float32Array> = []
     yield* layers.forward(context, x, (keys, values) => keysAndValues.push(keys, values))
     const cache = kvCache.make(model.config, 1, nextPowerOfTwo(tokens.length, smallestCapacity))

@@ -25,11 +25,20 @@ const layerLinears = (config: ModelConfig, layer: number): ReadonlyArray<Linear>
     in: inputs,
     part: "mlp"
   })
+  const [queries, keys] = [num_heads * head_dim, num_kv_heads * head_dim]
+  if (config.fused_projections) {
+    return [
+      attention("qkv_proj", queries + 2 * keys, hidden_size),
+      attention("o_proj", hidden_size, queries),
+      mlp("gate_up_proj", 2 * intermediate_size, hidden_size),
+      mlp("down_proj", hidden_size, intermediate_size)
+    ]
+  }
   return [
-    attention("q_proj", num_heads * head_dim, hidden_size),
-    attention("k_proj", num_kv_heads * head_dim, hidden_size),
-    attention("v_proj", num_kv_heads * head_dim, hidden_size),
-    attention("o_proj", hidden_size, num_heads * head_dim),
+    attention("q_proj", queries, hidden_size),
+    attention("k_proj", keys, hidden_size),
+    attention("v_proj", keys, hidden_size),
+    attention("o_proj", hidden_size, queries),
     mlp("gate_proj", intermediate_size, hidden_size),
     mlp("up_proj", intermediate_size, hidden_size),
     mlp("down_proj", hidden_size, intermediate_size)
@@ -50,6 +59,12 @@ const layerNorms = (config: ModelConfig, layer: number): ReadonlyArray<readonly 
   return [
     [`${prefix}.input_layernorm.weight`, config.hidden_size],
     [`${prefix}.post_attention_layernorm.weight`, config.hidden_size],
+    ...(config.post_norms
+      ? ([
+          [`${prefix}.pre_feedforward_layernorm.weight`, config.hidden_size],
+          [`${prefix}.post_feedforward_layernorm.weight`, config.hidden_size]
+        ] as const)
+      : []),
     ...(config.qk_norm
       ? ([
           [`${prefix}.self_attn.q_norm.weight`, config.head_dim],
@@ -64,6 +79,14 @@ export const norms = (config: ModelConfig): ReadonlyArray<readonly [name: string
   ["model.norm.weight", config.hidden_size],
   ...layerIndices(config).flatMap((layer) => layerNorms(config, layer))
 ]
+
+/** All biases, with their lengths. @internal */
+export const biases = (config: ModelConfig): ReadonlyArray<readonly [name: string, length: number]> =>
+  config.qkv_bias
+    ? linears(config)
+        .filter(({ name }) => /\.[qkv]_proj$/.test(name))
+        .map(({ name, out }) => [`${name}.bias`, out] as const)
+    : []
 
 /** The name of the embedding. @internal */
 export const embedding = "model.embed_tokens.weight"
@@ -80,7 +103,7 @@ export const expectedWeights = (
   config: ModelConfig
 ): ReadonlyArray<readonly [name: string, shape: ReadonlyArray<number>]> => [
   [embedding, [config.vocab_size, config.hidden_size]],
-  ...norms(config).map(([name, length]) => [name, [length]] as const),
+  ...[...norms(config), ...biases(config)].map(([name, length]) => [name, [length]] as const),
   ...linears(config)
     .filter(({ part }) => part !== "unembed" || !config.tie_word_embeddings)
     .map((linear) => [`${linear.name}.weight`, [linear.out, linear.in]] as const)

@@ -2,6 +2,7 @@
 import { lax, numpy as np } from "@jax-js/jax"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import type { Traced } from "../executors/executor.ts"
+import { maskInput } from "./attentionMask.ts"
 
 /**
  * Computes attention outputs (N, num_heads, head_dim) from queries (N, num_heads, head_dim) and from keys and values
@@ -12,16 +13,18 @@ import type { Traced } from "../executors/executor.ts"
 export type Attend = (layer: number, queries: Traced, keys: Traced, values: Traced) => Traced
 
 /**
- * Attention within `rows` rows of `length` positions each. The mask (rows, length, length) is added to the scores.
+ * Attention within `rows` rows of `length` positions each. The masks (rows, length, length) of all positions, and of the
+ * last ones where layers have a window, are added to the scores.
  *
  * @internal
  */
 export const attendWithinRows =
-  (config: ModelConfig, rows: number, length: number, mask: Traced): Attend =>
-  (_layer, q, k, v) => {
+  (config: ModelConfig, rows: number, length: number, masks: { readonly [name: string]: Traced }): Attend =>
+  (layer, q, k, v) => {
     const { head_dim: hd, num_heads: h, num_kv_heads: kv } = config
+    const mask = masks[maskInput(config.layers[layer]!)]!
     const queries = q
-      .mul(1 / Math.sqrt(hd))
+      .mul(config.query_scale)
       .reshape([rows, length, kv, h / kv, hd])
       .transpose([0, 2, 3, 1, 4])
     const keys = k.reshape([rows, length, kv, hd]).transpose([0, 2, 3, 1]).reshape([rows, kv, 1, hd, length])
@@ -42,6 +45,8 @@ interface CacheInputs {
   readonly mask: Traced
   /** (length, length), added to the scores of the new positions */
   readonly causal: Traced
+  /** the same where a layer has a window: (rows, length, capacity), since each position sees others; (length, length) */
+  readonly sliding: { readonly mask: Traced; readonly causal: Traced } | undefined
   /** the keys (rows, num_kv_heads, capacity, head_dim) of a layer */
   readonly keys: (layer: number) => Traced
   /** the values (rows, num_kv_heads, capacity, head_dim) of a layer */
@@ -66,8 +71,9 @@ export const attendToCache =
   (layer, q, k, v) => {
     const { head_dim: hd, num_heads: h, num_kv_heads: kv } = config
     const perKey = h / kv
+    const sliding = config.layers[layer]!.isSliding ? cache.sliding : undefined
     const queries = q
-      .mul(1 / Math.sqrt(hd))
+      .mul(config.query_scale)
       .reshape([rows, length, kv, perKey, hd])
       .transpose([0, 2, 3, 1, 4])
       .reshape([rows, kv, perKey * length, hd])
@@ -75,11 +81,16 @@ export const attendToCache =
     const newScores = np
       .matmul(queries.ref, byHead(k).transpose([0, 1, 3, 2]))
       .reshape([rows, kv, perKey, length, length])
-      .add(cache.causal.ref.reshape([1, 1, 1, length, length]))
+      .add((sliding ?? cache).causal.ref.reshape([1, 1, 1, length, length]))
       .reshape([rows, kv, perKey * length, length])
-    const scores = np
-      .matmul(queries, cache.keys(layer).ref.transpose([0, 1, 3, 2]))
-      .add(cache.mask.ref.reshape([rows, 1, 1, capacity]))
+    const cachedScores = np.matmul(queries, cache.keys(layer).ref.transpose([0, 1, 3, 2]))
+    const scores =
+      sliding === undefined
+        ? cachedScores.add(cache.mask.ref.reshape([rows, 1, 1, capacity]))
+        : cachedScores
+            .reshape([rows, kv, perKey, length, capacity])
+            .add(sliding.mask.ref.reshape([rows, 1, 1, length, capacity]))
+            .reshape([rows, kv, perKey * length, capacity])
     const largest = (x: Traced) => x.max(-1, { keepdims: true })
     const max = np.maximum(largest(scores.ref), largest(newScores.ref))
     const weights = np.exp(scores.sub(max.ref))

@@ -85,9 +85,15 @@ const tensorsProblem = (tensors: Tensors, config: ModelConfig): string | undefin
       return `has ${name} in the shape [${tensor.shape.join(", ")}], but config.json asks for [${shape.join(", ")}]`
     }
   }
-  const bias = Object.keys(tensors).find((name) => name.endsWith(".bias"))
-  return bias === undefined ? undefined : `has ${bias}: biases are not supported`
+  const known = new Set(architecture.biases(config).map(([name]) => name))
+  const bias = Object.keys(tensors).find((name) => name.endsWith(".bias") && !known.has(name))
+  return bias === undefined ? undefined : `has ${bias}: such biases are not supported`
 }
+
+const shift = ({ data, shape }: SafeTensors.Tensor, offset: number): SafeTensors.Tensor => ({
+  shape,
+  data: data.map((value) => value + offset)
+})
 
 /**
  * Reads the weights of a model, from `model.safetensors` or from the shards that `model.safetensors.index.json` names.
@@ -108,5 +114,8 @@ export const readWeights = (
     const tensors: Tensors = Object.assign({}, ...shards)
     const problem = tensorsProblem(tensors, config)
     if (problem !== undefined) return yield* Effect.fail(new FileProblem(directory, problem))
-    return Object.fromEntries(architecture.expectedWeights(config).map(([name]) => [name, tensors[name]!]))
+    const norms = config.norm_offset === 0 ? [] : architecture.norms(config)
+    const shifted = norms.map(([name]) => [name, shift(tensors[name]!, config.norm_offset)] as const)
+    const expected = architecture.expectedWeights(config).map(([name]) => [name, tensors[name]!] as const)
+    return Object.fromEntries([...expected, ...shifted])
   })

@@ -65,10 +65,12 @@ export const embedTokens = (
   tokens: ReadonlyArray<readonly [row: number, token: number]>,
   out: Float32Array
 ): void => {
-  const { hidden_size } = model.config
+  const { embedding_scale: scale, hidden_size } = model.config
   const table = model.weights[architecture.embedding]!.data
   for (const [row, token] of tokens) {
     out.set(table.subarray(token * hidden_size, (token + 1) * hidden_size), row * hidden_size)
+    if (scale === 1) continue
+    for (let i = row * hidden_size; i < (row + 1) * hidden_size; i++) out[i] = out[i]! * scale
   }
 }
 

@@ -3,7 +3,7 @@ import type { Jaxpr } from "@jax-js/jax"
 import { add, compare, mul, nary, scalar, unary } from "./emit/elementwise.ts"
 import { expandTensor } from "./emit/layout.ts"
 import { dot } from "./emit/matmul.ts"
-import { flip, reshape } from "./emit/movement.ts"
+import { flip, pad, reshape, shrink } from "./emit/movement.ts"
 import { reduce } from "./emit/reduce.ts"
 import { Graph, type Marker } from "./graph.ts"
 import { broadcastTo, dtypeOf, fullView, insertAxes, transpose, type View } from "./view.ts"
@@ -50,6 +50,10 @@ const lowerEquation = (graph: Graph, { params, primitive }: Equation, inputs: Re
       return reshape(graph, x, params["shape"] as Array<number>)
     case "flip":
       return flip(graph, x, params["axis"] as Array<number>)
+    case "shrink":
+      return shrink(graph, x, params["slice"] as Array<[number, number]>)
+    case "pad":
+      return pad(graph, x, params["width"] as Array<[number, number]>)
     case "broadcast":
       return insertAxes(x, params["shape"] as Array<number>, params["axis"] as Array<number>)
     default:

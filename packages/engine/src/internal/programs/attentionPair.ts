@@ -33,7 +33,7 @@ const byPosition = (x: Traced): Traced => {
 
 /** Scaled queries (num_kv_heads, heads per key, block, head_dim). */
 const scaledQueries = (config: ModelConfig, inputs: TracedInputs): Traced =>
-  byKeyHead(config, inputs["queries"]!.ref.mul(1 / Math.sqrt(config.head_dim)))
+  byKeyHead(config, inputs["queries"]!.ref.mul(config.query_scale))
 
 /** The scores (num_kv_heads, heads per key, block, block) with `maskedScore` added to those of keys that a query does not see. */
 const scoresOf = (inputs: TracedInputs, queries: Traced, keys: Traced): Traced => {
@@ -111,7 +111,7 @@ export const attentionPairGradient = (config: ModelConfig, block: number): Progr
     const weightsGradient = np.matmul(gradient.ref, values.transpose([0, 1, 3, 2]))
     const mean = gradient.mul(output).sum(-1, { keepdims: true })
     const scoresGradient = weights.mul(weightsGradient.sub(mean))
-    const queriesGradient = np.matmul(scoresGradient.ref, keys).mul(1 / Math.sqrt(config.head_dim))
+    const queriesGradient = np.matmul(scoresGradient.ref, keys).mul(config.query_scale)
     const keysGradient = np.matmul(scoresGradient.transpose([0, 1, 3, 2]), queries)
     disposeAll(inputs)
     const sumPerKey = (x: Traced) => byPosition(x.sum(1, { keepdims: true }))

@@ -5,7 +5,7 @@ import * as architecture from "../model/architecture.ts"
 import { type Attend, attendToCache } from "../model/attention.ts"
 import { afterLayers, baseProjection } from "../model/transformer.ts"
 import { manyRows, markersFor, rowsClass } from "./families.ts"
-import { baseWeightSpecs, disposeAll, float32, type InputSpecs, programKey } from "./inputs.ts"
+import { baseWeightSpecs, disposeAll, float32, type InputSpecs, programKey, ropeSpecs } from "./inputs.ts"
 
 /** `length` new tokens in each of `rows` sequences, of which up to `capacity` tokens are cached. @internal */
 export interface ExtendShape {
@@ -50,10 +50,12 @@ const extendOf = (config: ModelConfig, shape: ExtendShape, key: string): Program
     inputs: {
       ...layerWeightSpecs(config),
       x: float32(rows * length, config.hidden_size),
-      cos: float32(rows * length, 1, config.head_dim),
-      sin: float32(rows * length, 1, config.head_dim),
+      ...ropeSpecs(config, rows * length),
       mask: float32(rows, capacity),
       causal: float32(length, length),
+      ...(config.sliding_window === undefined
+        ? {}
+        : { "mask.sliding": float32(rows, length, capacity), "causal.sliding": float32(length, length) }),
       ...cacheSpecs(config, shape)
     },
     trace: (inputs) => {
@@ -61,6 +63,10 @@ const extendOf = (config: ModelConfig, shape: ExtendShape, key: string): Program
       const attend = attendToCache(config, shape, {
         mask: inputs["mask"]!,
         causal: inputs["causal"]!,
+        sliding:
+          config.sliding_window === undefined
+            ? undefined
+            : { mask: inputs["mask.sliding"]!, causal: inputs["causal.sliding"]! },
         keys: (layer) => inputs[keysInput(layer)]!,
         values: (layer) => inputs[valuesInput(layer)]!
       })
@@ -77,7 +83,7 @@ const extendOf = (config: ModelConfig, shape: ExtendShape, key: string): Program
  *
  * Inputs besides the weights of the layers: `x` (N, hidden_size); `cos` and `sin` (N, 1, head_dim) of the new positions;
  * `mask` (rows, capacity), added to the scores of cached positions; `causal` (length, length), added to those of the new
- * ones; and for each layer the cached keys and values (rows, num_kv_heads, capacity, head_dim).
+ * ones; `mask.sliding` (rows, length, capacity) and `causal.sliding` if layers have a window; and for each layer the cached keys and values (rows, num_kv_heads, capacity, head_dim).
  *
  * Outputs: the output of the last layer (N, hidden_size); then for each layer the new keys and values (N, num_kv_heads,
  * head_dim). The cache is not returned, since outputs are copied. With `deterministic`, the bits of a row

@@ -13,6 +13,7 @@ import {
   type InputSpecs,
   int32,
   programKey,
+  ropeSpecs,
   splitInputs
 } from "./inputs.ts"
 import { lossGradInputs, scoreTargets, surrogateLoss, type TargetScores } from "./targets.ts"
@@ -32,7 +33,7 @@ const forwardPass = (
   adapter: TracedInputs
 ): TargetScores => {
   const project = loraProjection(config, inputs, adapter)
-  const attend = attendWithinRows(config, rows, length, inputs["mask"]!)
+  const attend = attendWithinRows(config, rows, length, inputs)
   const hidden = hiddenStates(config, inputs, inputs["x"]!.ref, project, attend)
   return scoreTargets(config, inputs, project(hidden, "lm_head"), targets)
 }
@@ -51,9 +52,9 @@ const inputSpecs = (config: ModelConfig, { length, rows, targets }: Shape, backw
   return {
     ...baseWeightSpecs(config),
     x: float32(n, config.hidden_size),
-    cos: float32(n, 1, config.head_dim),
-    sin: float32(n, 1, config.head_dim),
+    ...ropeSpecs(config, n),
     mask: float32(rows, length, length),
+    ...(config.sliding_window === undefined ? {} : { "mask.sliding": float32(rows, length, length) }),
     token_ids: int32(config.vocab_size),
     targets: int32(n, targets),
     scaling: float32(),
@@ -65,7 +66,7 @@ const inputSpecs = (config: ModelConfig, { length, rows, targets }: Shape, backw
  * The program of `forward` and, with `backward`, of `forwardBackward`. N is `rows * length`.
  *
  * Inputs besides the weights and the matrices of the adapter: `x` (N, hidden_size), the embedded tokens; `cos` and
- * `sin` (N, 1, head_dim); `mask` (rows, length, length); `token_ids` (vocab_size), 0, 1, 2 …; `targets` (N, targets);
+ * `sin` (N, 1, head_dim); `mask` (rows, length, length), and `mask.sliding` if layers have a window; `token_ids` (vocab_size), 0, 1, 2 …; `targets` (N, targets);
  * `scaling`, alpha over rank; and for `backward` the `lossGradInputs` (N, targets).
  *
  * Outputs: the `TargetScores`, with logprob = shifted - log(sumExp); for `backward`, then the gradients of the adapter,

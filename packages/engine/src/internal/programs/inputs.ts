@@ -2,6 +2,7 @@
 import type { ModelConfig } from "../../ModelConfig.ts"
 import type { TensorSpec } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
+import { inputNames } from "../model/rope.ts"
 import type { TracedInputs } from "../model/transformer.ts"
 
 /** @internal */
@@ -37,11 +38,33 @@ export const splitInputs = (
 /** The weights of the base model. Embeddings are looked up outside of programs. @internal */
 export const baseWeightSpecs = (config: ModelConfig): InputSpecs => {
   const specs: Record<string, TensorSpec> = {}
-  for (const [name, length] of architecture.norms(config)) specs[name] = float32(length)
+  const vectors = [...architecture.norms(config), ...architecture.biases(config)]
+  for (const [name, length] of vectors) specs[name] = float32(length)
   for (const linear of architecture.linears(config)) {
     specs[architecture.weightName(config, linear)] = float32(linear.out, linear.in)
   }
   return specs
+}
+
+/** What families compute in their own ways. */
+const traits = (config: ModelConfig): string => {
+  const { activation, fused_projections, layers, post_norms, qkv_bias, query_scale } = config
+  const kinds = layers.map(({ isSliding, rope }) => `${isSliding ? "s" : "f"}${rope[0]}`).join("")
+  return [
+    qkv_bias ? "b" : "",
+    fused_projections ? "f" : "",
+    post_norms ? "p" : "",
+    activation,
+    query_scale,
+    kinds
+  ].join()
+}
+
+/** The cosines and sines of `n` positions. @internal */
+export const ropeSpecs = ({ head_dim, local_rope }: ModelConfig, n: number): InputSpecs => {
+  const ropes = local_rope === undefined ? (["global"] as const) : (["global", "local"] as const)
+  const names = ropes.flatMap((rope) => Object.values(inputNames(rope)))
+  return Object.fromEntries(names.map((name) => [name, float32(n, 1, head_dim)]))
 }
 
 /** The key of a program: equal keys must mean equal programs. @internal */
@@ -49,7 +72,7 @@ export const programKey = (kind: string, config: ModelConfig, ...rest: ReadonlyA
   const { head_dim, hidden_size, intermediate_size, num_heads, num_kv_heads, num_layers, vocab_size } = config
   const dimensions = [num_layers, hidden_size, intermediate_size, num_heads, num_kv_heads, head_dim, vocab_size]
   const variant = `${config.qk_norm ? "n" : ""}${config.tie_word_embeddings ? "t" : ""}${config.rms_norm_eps}`
-  return [kind, dimensions.join("x"), variant, ...rest].join(" ")
+  return [kind, dimensions.join("x"), `${variant},${traits(config)}`, ...rest].join(" ")
 }
 
 /** Drops the references to inputs that a trace still holds. @internal */

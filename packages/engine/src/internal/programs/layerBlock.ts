@@ -1,13 +1,14 @@
 /**
  * The programs of one layer on a block of positions: the parts before and after attention, and their gradients.
  *
- * All layers share them: their inputs have the names of layer 0, and the caller gives the weights of another layer by
- * these names. The gradients compute their part of the forward pass again, so that it need not be kept.
+ * All layers share them: their inputs have the names of layer 0, and the caller gives the weights of another layer, and
+ * its cosines and sines, by these names. The gradients compute their part of the forward pass again, so that it need not be kept.
  */
 import { vjp } from "@jax-js/jax"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import type { Program, TensorSpec, Traced } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
+import { inputNames } from "../model/rope.ts"
 import { afterAttention, attentionInputs, loraProjection, type TracedInputs } from "../model/transformer.ts"
 import { adapterSpecs, disposeAll, float32, type InputSpecs, programKey, splitInputs } from "./inputs.ts"
 
@@ -23,7 +24,7 @@ export interface AdapterShape {
 /** @internal */
 export const noAdapter: AdapterShape = { rank: 0, parts: [] }
 
-const isAfter = (name: string): boolean => /o_proj|post_attention_layernorm|mlp/.test(name)
+const isAfter = (name: string): boolean => /o_proj|post_attention_layernorm|feedforward_layernorm|mlp/.test(name)
 
 const isIn = (part: LayerPart, name: string): boolean =>
   name.startsWith("model.layers.0.") && isAfter(name) === (part === "after")
@@ -34,7 +35,8 @@ const linearsOf = (config: ModelConfig, part: LayerPart): ReadonlyArray<architec
 /** The names of the weights of a part of a layer, as inputs of its programs. @internal */
 export const weightInputs = (config: ModelConfig, part: LayerPart): InputSpecs => {
   const specs: Record<string, TensorSpec> = {}
-  for (const [name, length] of architecture.norms(config)) if (isIn(part, name)) specs[name] = float32(length)
+  const vectors = [...architecture.norms(config), ...architecture.biases(config)]
+  for (const [name, length] of vectors) if (isIn(part, name)) specs[name] = float32(length)
   for (const linear of linearsOf(config, part)) specs[`${linear.name}.weight`] = float32(linear.out, linear.in)
   return specs
 }
@@ -70,7 +72,7 @@ const tracePart = (config: ModelConfig, part: LayerPart, inputs: TracedInputs): 
   const project = loraProjection(config, inputs, inputs)
   const x = inputs["x"]!.ref
   if (part === "after") return [afterAttention(config, inputs, 0, x, inputs["attended"]!.ref, project)]
-  const { keys, queries, values } = attentionInputs(config, inputs, 0, x, project)
+  const { keys, queries, values } = attentionInputs(config, inputs, 0, x, project, inputNames("global"))
   return [queries, keys, values]
 }
 

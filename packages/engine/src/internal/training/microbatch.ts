@@ -1,6 +1,5 @@
 /** The inputs and outputs of one run of the training program, on one microbatch. */
 import type * as TensorData from "@effect-tinker/api/TensorData"
-import type { TensorValues } from "../executors/executor.ts"
 import { embedTokens, type LoadedModel } from "../model/loaded.ts"
 import * as rope from "../model/rope.ts"
 import { lossGradInputs } from "../programs/targets.ts"
@@ -33,10 +32,9 @@ export const lossGradValues = (
 
 /** Values of all positions, in the order of rows. @internal */
 export interface MicrobatchInputs {
-  readonly [name: string]: TensorValues
   readonly x: Float32Array
-  readonly cos: Float32Array
-  readonly sin: Float32Array
+  readonly targets: Int32Array
+  readonly ropes: rope.RopeRows
 }
 
 /** The inputs of a run besides the weights, the adapter, the attention mask and the derivative of the loss. @internal */
@@ -62,11 +60,7 @@ export const inputs = (
   }
   const x = new Float32Array(n * model.config.hidden_size)
   embedTokens(model, placedTokens, x)
-  return {
-    x,
-    ...rope.rowsAt(model.rope, positions),
-    targets: targetTokens
-  }
+  return { x, targets: targetTokens, ropes: rope.rowsAt(model.rope, positions) }
 }
 
 /**

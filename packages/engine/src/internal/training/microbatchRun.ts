@@ -7,6 +7,7 @@ import * as layers from "../blocks/layers.ts"
 import * as sequences from "../blocks/sequence.ts"
 import type { Inputs, TensorValues } from "../executors/executor.ts"
 import * as memory from "../model/memory.ts"
+import { mapRows } from "../model/rope.ts"
 import * as programs from "../programs/forwardBackward.ts"
 import type { AdapterState } from "./adapterState.ts"
 import type { MicrobatchInputs } from "./microbatch.ts"
@@ -44,8 +45,13 @@ const runWhole = (run: MicrobatchRun, backward: Backward | undefined): Effect.Ef
     const shape = { rows: microbatch.rows, length: microbatch.length, targets }
     const program = programs.forwardBackward(model.config, layout.linears, layout.rank, shape, backward !== undefined)
     const executable = yield* model.executor.compile(program)
-    const mask = packing.attentionMask(microbatch, lengths)
-    const outputs = yield* executable.run({ ...weights, ...inputs, ...backward?.lossGrads, mask })
+    const { ropes, ...values } = inputs
+    const { sliding_window } = model.config
+    const masks = {
+      mask: packing.attentionMask(microbatch, lengths),
+      ...(sliding_window && { "mask.sliding": packing.attentionMask(microbatch, lengths, sliding_window) })
+    }
+    const outputs = yield* executable.run({ ...weights, ...values, ...ropes, ...backward?.lossGrads, ...masks })
     const [shifted, sumExp, ...gradients] = outputs
     gradients.forEach((gradient, i) => backward?.addGradient(layout.matrices[i]!.offset, gradient))
     return { shifted: shifted!, sumExp: sumExp! }
@@ -68,8 +74,7 @@ const contextOf = (run: MicrobatchRun, passes: 1 | 2): BlockContext => {
     weights,
     adapter: { rank: state.layout.rank, parts: [...new Set(state.layout.linears.map(({ part }) => part))] },
     sequence,
-    cos: shorten(run, sequence, inputs.cos),
-    sin: shorten(run, sequence, inputs.sin),
+    ropes: mapRows(inputs.ropes, (values) => shorten(run, sequence, values)),
     passes
   }
 }
@@ -96,7 +101,7 @@ const runInBlocks = (run: MicrobatchRun, backward: Backward | undefined): Effect
     const context = contextOf(run, backward === undefined ? 1 : 2)
     const add = addByName(run, backward)
     const of = <A extends TensorValues>(values: A): A => shorten(run, context.sequence, values)
-    const all = { targets: run.inputs["targets"]!, ...backward?.lossGrads }
+    const all = { targets: run.inputs.targets, ...backward?.lossGrads }
     const targets: head.Targets = {
       perPosition: run.targets,
       inputs: Object.fromEntries(Object.entries(all).map(([name, values]) => [name, of(values)]))

@@ -71,10 +71,20 @@ export const pack = (lengths: ReadonlyArray<number>, maxTokens: number): Readonl
   return microbatches
 }
 
-/** The attention mask (rows, length, length) of a microbatch: positions attend within their own sequence. @internal */
-export const attentionMask = ({ length, placements, rows }: Microbatch, lengths: ReadonlyArray<number>): Float32Array =>
+/**
+ * The attention mask (rows, length, length) of a microbatch: positions attend within their own sequence, and with a
+ * `window` to so many positions of it.
+ *
+ * @internal
+ */
+export const attentionMask = (
+  { length, placements, rows }: Microbatch,
+  lengths: ReadonlyArray<number>,
+  window?: number
+): Float32Array =>
   causalMask(
     rows,
     length,
-    placements.map(({ column, index, row }) => ({ row, column, length: lengths[index]! }))
+    placements.map(({ column, index, row }) => ({ row, column, length: lengths[index]! })),
+    window
   )

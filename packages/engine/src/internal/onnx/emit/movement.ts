@@ -1,7 +1,7 @@
-/** Emits flips and reshapes. */
+/** Emits flips, parts, paddings and reshapes. */
 import { range, sizeOf } from "../../util/shape.ts"
 import type { Graph } from "../graph.ts"
-import type { View } from "../view.ts"
+import { broadcastTo, fullView, type View } from "../view.ts"
 import { contiguousView, reshapeTensor } from "./layout.ts"
 
 /** Reverses a view along axes. @internal */
@@ -14,6 +14,43 @@ export const flip = (graph: Graph, view: View, axes: ReadonlyArray<number>): Vie
     tensor = graph.node("Gather", [tensor, graph.intList(indices)], { axis })
   }
   return { ...view, tensor }
+}
+
+/** Keeps a part of some axes. @internal */
+export const shrink = (
+  graph: Graph,
+  view: View,
+  slices: ReadonlyArray<readonly [start: number, end: number]>
+): View => {
+  const shape = slices.map(([start, end]) => end - start)
+  const cut = range(shape.length).filter((i) => view.axes[i]! >= 0 && shape[i] !== view.shape[i])
+  if (cut.length === 0) return { ...view, shape }
+  const axes = cut.map((i) => view.axes[i]!)
+  const bounds = (end: 0 | 1) => graph.intList(cut.map((i) => slices[i]![end]))
+  const sizes = new Map(cut.map((i) => [view.axes[i]!, shape[i]!]))
+  return {
+    ...view,
+    tensor: graph.node("Slice", [view.tensor, bounds(0), bounds(1), graph.intList(axes)]),
+    tensorShape: view.tensorShape.map((size, axis) => sizes.get(axis) ?? size),
+    shape,
+    axes: view.axes.map((axis, i) => (shape[i] === 1 ? -1 : axis))
+  }
+}
+
+/** Puts zeros before and behind some axes. @internal */
+export const pad = (
+  graph: Graph,
+  view: View,
+  widths: ReadonlyArray<readonly [before: number, after: number]>
+): View => {
+  const shape = view.shape.map((size, i) => size + widths[i]![0] + widths[i]![1])
+  const padded = range(shape.length).filter((i) => shape[i] !== view.shape[i])
+  if (padded.length === 0) return view
+  if (view.isZero) return broadcastTo({ ...fullView(graph.scalar(view.dtype, 0), view.dtype, []), isZero: true }, shape)
+  const { tensor, tensorShape } = contiguousView(graph, view, padded)
+  const pads = ([0, 1] as const).flatMap((end) => widths.map((width) => width[end]))
+  const sizes = tensorShape.map((size, i) => (padded.includes(i) ? shape[i]! : size))
+  return { ...fullView(graph.node("Pad", [tensor, graph.intList(pads)]), view.dtype, sizes), shape }
 }
 
 /** Axes of a shape that together become axes of another shape: both have the same number of elements. */
