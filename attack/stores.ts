@@ -38,8 +38,8 @@ const secondService = async (): Promise<string> => {
 /** Runs of `tinker train` beside a service, on its directory: neither loses a save. */
 const sideBySide = async (): Promise<string> => {
   const directory = makeDirectory()
-  const line = JSON.stringify({ prompt: "a", completion: "b" })
-  writeFileSync(join(directory, "data.jsonl"), `${line}\n`.repeat(20))
+  const lines = Array.from({ length: 20 }, (_, i) => JSON.stringify({ prompt: `a${i}`, completion: "b" }))
+  writeFileSync(join(directory, "data.jsonl"), lines.join("\n"))
   const acknowledged = await withService(
     async (service) => {
       const model_id = await service.model(await service.session())

@@ -154,6 +154,7 @@ export const allowedRooms = {
     queries: ["util", "auth", "checkpoints", "records", "work", "sampling", "models", "CheckpointStore", "Store"],
     commands: ["effect", "util", "auth", "checkpoints", "work", "queries", "Engine", "Store"],
     service: [
+      "effect",
       "util",
       "checkpoints",
       "records",

@@ -8,7 +8,9 @@ import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import * as client from "../utils/client.ts"
@@ -18,6 +20,8 @@ import { collect } from "../utils/garbage.ts"
 const collectGarbage = Effect.promise(() => new Promise((resolve) => setImmediate(resolve))).pipe(
   Effect.andThen(Effect.sync(collect))
 )
+
+class RequestValue extends Context.Tag("test/RequestValue")<RequestValue, object>() {}
 
 describe("the service", () => {
   it.scoped("retains the latest delivered results, and all undelivered ones", () =>
@@ -128,6 +132,30 @@ describe("the service", () => {
         yield* collectGarbage
         // the last ones may still be referenced from a stack
         assert.isAtMost(inputs.filter((value) => value.deref() !== undefined).length, 3)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("retains nothing of the requests that create and end sessions", () =>
+    Effect.gen(function* () {
+      const requests: Array<WeakRef<object>> = []
+      const { layer } = yield* client.start({}, { record: false })
+      /** Runs a request in a fiber of its own, as a server of HTTP does, with a value that only it has. */
+      const request = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.suspend(() => {
+          const value = { large: "x".repeat(1000) }
+          requests.push(new WeakRef(value))
+          return Effect.forkDaemon(Effect.provideService(effect, RequestValue, value))
+        }).pipe(Effect.flatMap(Fiber.await), Effect.flatten)
+      yield* Effect.gen(function* () {
+        for (let n = 0; n < 10; n++) {
+          const session = yield* request(client.createSession)
+          const finished = client.post(`/sessions/${session}/finish`, { reason: { type: "success" } })
+          if (n > 4) assert.strictEqual(yield* request(client.statusOf(finished)), 204)
+        }
+        yield* collectGarbage
+        // the last ones may still be referenced from a stack
+        assert.isAtMost(requests.filter((value) => value.deref() !== undefined).length, 3)
       }).pipe(Effect.provide(layer))
     })
   )

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 
 /** A deferred that is made outside of an effect. @internal */
@@ -27,6 +28,23 @@ export const closeApart = (scope: Scope.CloseableScope): Effect.Effect<void> =>
   Effect.flatMap(Effect.forkDaemon(Scope.close(scope, Exit.void)), (fiber) =>
     // joining it would inherit its fiber refs
     Effect.flatten(Fiber.await(fiber))
+  )
+
+/** Starts an effect in a fiber that ends with the service at the latest. @internal */
+export type ForkApart = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<Fiber.RuntimeFiber<A, E>>
+
+/**
+ * Starts fibers with the refs of the current fiber, not with those of the fiber that asks for one. What outlives a request
+ * is started so: a fiber that a request forks keeps the request, its response and its spans for as long as it runs.
+ *
+ * @internal
+ */
+export const makeForkApart = (scope: Scope.Scope): Effect.Effect<ForkApart> =>
+  Effect.map(
+    Effect.runtime<never>(),
+    (runtime): ForkApart =>
+      (effect) =>
+        Effect.sync(() => Runtime.runFork(runtime)(effect, { scope }))
   )
 
 /** Runs effects one after another. @internal */

@@ -5,6 +5,7 @@ import * as CheckpointStore from "../../CheckpointStore.ts"
 import * as Engine from "../../Engine.ts"
 import * as Store from "../../Store.ts"
 import * as quotas from "../checkpoints/quota.ts"
+import { makeForkApart } from "../effect/runtime.ts"
 import { Models } from "../models/models.ts"
 import type { ServiceState } from "../queries/serviceState.ts"
 import * as auditLog from "../records/auditLog.ts"
@@ -26,6 +27,7 @@ export type Parts = ServiceState & { readonly environment: Environment }
 const makeEnvironment = Effect.fnUntraced(function* (settings: Settings) {
   const records = yield* Store.Store
   const engine = yield* Engine.Engine
+  const scope = yield* Effect.scope
   const environment: Environment = {
     engine,
     ...(yield* quotas.make(yield* CheckpointStore.CheckpointStore, settings.quota)),
@@ -42,7 +44,8 @@ const makeEnvironment = Effect.fnUntraced(function* (settings: Settings) {
       batchPerUser: engine.batch
     }),
     admission: new Admission(),
-    scope: yield* Effect.scope
+    scope,
+    forkApart: yield* makeForkApart(scope)
   }
   return environment
 })

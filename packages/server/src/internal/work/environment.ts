@@ -7,6 +7,7 @@ import type { Quota } from "../checkpoints/quota.ts"
 import type * as auditLog from "../records/auditLog.ts"
 import type * as usageLog from "../records/usageLog.ts"
 import type * as users from "../records/users.ts"
+import type { ForkApart } from "../effect/runtime.ts"
 import type { Turns } from "../turns/turns.ts"
 import * as responses from "../util/responses.ts"
 import type { Admission } from "./drain.ts"
@@ -31,6 +32,8 @@ export interface Environment {
   readonly admission: Admission
   /** open as long as the service runs */
   readonly scope: Scope.Scope
+  /** starts what outlives the request that asks for it, in `scope` */
+  readonly forkApart: ForkApart
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`

@@ -211,7 +211,7 @@ export class Sessions {
       const session = yield* makeSession(environment, row, live)
       const { scope } = session
       const expire = Effect.orDie(expireWhenIdle(environment, session, timeout))
-      const expiry = yield* Effect.forkIn(Effect.interruptible(expire), environment.scope)
+      const expiry = yield* environment.forkApart(expire)
       const release = Effect.sync(() => environment.futures.releaseAll(session.load))
       yield* Scope.addFinalizer(scope, interruptInBackground(expiry))
       yield* Scope.addFinalizer(scope, releaseLater(environment, release))
@@ -315,8 +315,8 @@ const stopAdmitting = ({ id, queues }: LiveSession): Effect.Effect<void> =>
   })
 
 /** Releases what a session held a while after its end, when its client no longer fetches results. */
-const releaseLater = ({ scope, settings }: Environment, release: Effect.Effect<void>): Effect.Effect<void> =>
-  release.pipe(Effect.delay(settings.endedRetention), Effect.interruptible, Effect.forkIn(scope), Effect.asVoid)
+const releaseLater = ({ forkApart, settings }: Environment, release: Effect.Effect<void>): Effect.Effect<void> =>
+  release.pipe(Effect.delay(settings.endedRetention), forkApart, Effect.asVoid)
 
 /** Ends a session that was not used for `timeout` milliseconds and has no operations. */
 const expireWhenIdle = (
