@@ -31,6 +31,7 @@ const flag = nullish(Schema.Boolean)
  *   session (`sample_use_retrieve_futures`) instead of one by one.
  * - `custom_loss_server_side`: whether uploaded losses run on the service.
  * - `create_model_via_load_weights`: whether a load may create the model, on servers before SDK 0.26.
+ * - `sample_streams`: whether samples can be read while they are sampled (`SampleLine`). Ours alone; others ignore it.
  *
  * @since 0.1.0
  * @category schemas
@@ -54,6 +55,7 @@ export const ClientConfigResponse = Schema.Struct({
   sample_join_sampling_session: flag,
   custom_loss_server_side: flag,
   create_model_via_load_weights: flag,
+  sample_streams: flag,
   use_pyqwest_transport: flag
 })
 
@@ -86,7 +88,8 @@ export const clientDefaults = {
   sample_use_retrieve_futures: false,
   sample_join_sampling_session: false,
   custom_loss_server_side: false,
-  create_model_via_load_weights: false
+  create_model_via_load_weights: false,
+  sample_streams: false
 } as const satisfies ClientConfigResponse
 
 /**

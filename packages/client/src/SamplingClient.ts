@@ -15,12 +15,21 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { withCaller } from "./internal/effect/runtime.ts"
 import { createSession } from "./internal/sampling/createSession.ts"
 import * as maxTokens from "./internal/sampling/maxTokens.ts"
-import { type ClientOptions, invalid, type SampleOptions } from "./internal/sampling/options.ts"
+import {
+  checkOptions,
+  type ClientOptions,
+  invalid,
+  readSamplingParams,
+  type SampleOptions
+} from "./internal/sampling/options.ts"
 import { SampleOperation, type SampleSettings } from "./internal/sampling/sampleOperation.ts"
 import { type MakeOptions, makeSampler, makeSettings } from "./internal/sampling/sampler.ts"
+import * as sampleStream from "./internal/sampling/sampleStream.ts"
+import type { Delta, StreamOptions } from "./internal/sampling/streamOptions.ts"
 import { instrumentDetached, type OperationRecord } from "./internal/telemetry/instrument.ts"
 import * as QueueState from "./QueueState.ts"
 import type * as Session from "./Session.ts"
@@ -42,6 +51,17 @@ export interface SamplingClient {
     prompt: ModelInput.ModelInput,
     options?: SampleOptions
   ) => Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError>
+  /**
+   * Samples one sequence, and brings its tokens as they are sampled. `SampleStream.text` adds their text. A stream that is
+   * not read to its end ends the sample.
+   *
+   * A service of this project streams. Any other is asked for a few tokens at a time, with the prompt and the tokens so far
+   * as the next prompt: each request costs its whole prompt, and with a `seed` the sequence is not that of `sample`.
+   */
+  readonly stream: (
+    prompt: ModelInput.ModelInput,
+    options?: StreamOptions
+  ) => Stream.Stream<Delta, TinkerError.TinkerError>
   /** The logprob of each token of the prompt given those before it, float32 `[prompt length]`; `NaN` for the first. */
   readonly computeLogprobs: (prompt: ModelInput.ModelInput) => Effect.Effect<Float32Array, TinkerError.TinkerError>
   /** The name of the base model. */
@@ -95,6 +115,26 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
       ? sampleAs(method, prompt, given)
       : Effect.flatMap(context, (length) => sampleAs(method, prompt, maxTokens.withMaxTokens(given, prompt, length)))
 
+  const streamFrom = (prompt: ModelInput.ModelInput, { tokensPerRequest = 16, ...given }: StreamOptions) =>
+    Effect.gen(function* () {
+      if (!(Number.isInteger(tokensPerRequest) && tokensPerRequest > 0)) {
+        return yield* invalid("stream", "tokensPerRequest", `is ${tokensPerRequest}: give a whole number above 0`)
+      }
+      const options = maxTokens.isGiven(given) ? given : maxTokens.withMaxTokens(given, prompt, yield* context)
+      const problem = checkOptions(prompt, options)
+      if (problem !== undefined) return yield* problem
+      yield* readSamplingParams(options.sampling_params)
+      const start = {
+        sample: (prompt: ModelInput.ModelInput, options: SampleOptions) => sample("sample", prompt, options)
+      }
+      return sampleStream.stream(sampler, session.clientConfig.sample_streams, {
+        ...start,
+        prompt,
+        options,
+        tokensPerRequest
+      })
+    })
+
   const baseModel = (method: string) =>
     Effect.map(
       client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } }),
@@ -103,6 +143,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
   return {
     samplingSessionId,
     sample: (prompt, options = {}) => sample("sample", prompt, options),
+    stream: (prompt, options = {}) => Stream.unwrap(streamFrom(prompt, options)),
     computeLogprobs: (prompt) =>
       Effect.flatMap(
         sampleAs("computeLogprobs", prompt, { sampling_params: { max_tokens: 1 }, prompt_logprobs: true }),

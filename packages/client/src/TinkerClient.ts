@@ -32,6 +32,7 @@ import * as paymentPause from "./internal/transport/paymentPause.ts"
 import { decodeText } from "./internal/transport/readResponse.ts"
 import { prepare } from "./internal/transport/request.ts"
 import { send } from "./internal/transport/retries.ts"
+import { stream, type StreamedResponse } from "./internal/sampling/streamedResponse.ts"
 import type { Transport } from "./internal/transport/transport.ts"
 import { uuid } from "./internal/util/uuid.ts"
 import { version } from "./internal/util/version.ts"
@@ -48,6 +49,8 @@ export {
   type Params,
   type RawResponse
 } from "./internal/transport/callOptions.ts"
+
+export type { StreamedResponse } from "./internal/sampling/streamedResponse.ts"
 
 /**
  * @since 0.1.0
@@ -81,6 +84,12 @@ export interface Service {
     payload: HttpApiEndpoint.HttpApiEndpoint.Payload<E>,
     options?: CallOptions & Params<E>
   ) => Effect.Effect<RawResponse, TinkerError.TinkerError>
+  /** As `call`, for a response that is read while it arrives. One attempt, without retries. */
+  readonly stream: <E extends HttpApiEndpoint.HttpApiEndpoint.Any>(
+    endpoint: E,
+    payload: HttpApiEndpoint.HttpApiEndpoint.Payload<E>,
+    options?: CallOptions & Params<E>
+  ) => Effect.Effect<StreamedResponse, TinkerError.TinkerError>
   /**
    * As `call`, with callbacks in place of an effect, for operations of which thousands are in flight. `caller` is the
    * fiber of the operation. The handler may be called before `start` returns, with `onRest`. A release aborts the
@@ -147,7 +156,8 @@ const makeFlags = (call: Service["call"]): Effect.Effect<CachedFlags> =>
 export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | HttpClient.HttpClient | Scope.Scope> =
   Effect.gen(function* () {
     const config = yield* TinkerConfig.TinkerConfig
-    const exchange = exchangeOf(yield* HttpClient.HttpClient, headers.secretNames(config), yield* proxyHint.make)
+    const sender = { http: yield* HttpClient.HttpClient, secretNames: headers.secretNames(config) }
+    const exchange = exchangeOf(sender.http, sender.secretNames, yield* proxyHint.make)
     const scope = yield* Effect.scope
     const base = new URL(config.baseUrl)
     const call: Service["call"] = (endpoint, payload, options = {}) =>
@@ -198,6 +208,8 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       call,
       request: (endpoint, payload, options = {}) =>
         transportCall.request(transport, endpoint as never, payload, options as never),
+      stream: (endpoint, payload, options = {}) =>
+        stream(transport, sender, endpoint as never, payload, options as never),
       start: (endpoint, payload, options, caller, handler) =>
         transportCall.start(transport, endpoint as never, payload, options as never, caller, handler)
     }

@@ -170,6 +170,41 @@ layer(NodeWorkerEngine.layer({ ...options, maxTokensPerRun: 16 }), { excludeTest
       })
     )
 
+    it.scoped("tells each token of a sample as it is sampled", () =>
+      Effect.gen(function* () {
+        const engine = yield* Engine.Engine
+        const sampler = yield* engine.createSampler({ base_model: name, adapter: undefined })
+        const told: Array<Engine.SampledToken> = []
+        const options = {
+          ...sampleOptions,
+          topk_sample_logprobs: 2,
+          onToken: (token: Engine.SampledToken) => void told.push(token)
+        }
+        const { sequences } = yield* sampler.sample(options)
+        const ofSequence = (index: number) => told.filter((token) => token.index === index)
+        sequences.forEach(({ logprobs, stop_reason, tokens, topk_logprobs }, index) => {
+          const own = ofSequence(index)
+          assert.deepStrictEqual(
+            own.map(({ token }) => token),
+            Array.from(tokens)
+          )
+          assert.deepStrictEqual(
+            Array.from(own, ({ logprob }) => Math.fround(logprob)),
+            Array.from(logprobs!)
+          )
+          assert.deepStrictEqual(
+            own.map(({ topk }) => topk ?? null),
+            topk_logprobs
+          )
+          assert.deepStrictEqual(
+            own.map((token) => token.stop_reason).filter((reason) => reason !== undefined),
+            [stop_reason]
+          )
+        })
+        assert.isAbove(new Set(told.slice(0, 3).map(({ index }) => index)).size, 1, "sequences grow together")
+      })
+    )
+
     it.scoped("releases models and samplers when their scopes close", () =>
       Effect.gen(function* () {
         const engine = yield* Engine.Engine

@@ -18,7 +18,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as targetScores from "./internal/sampling/targetScores.ts"
 import * as together from "./internal/turns/together.ts"
+import type { Demand } from "./internal/turns/demand.ts"
+import type { SampledToken } from "./internal/sampling/sampledToken.ts"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
+
+export type { Demand } from "./internal/turns/demand.ts"
+export type { SampledToken } from "./internal/sampling/sampledToken.ts"
 
 /**
  * An operation failed. `category` is `user` if the request has to change; `reason` is the message that the client gets.
@@ -144,6 +149,11 @@ export interface SampleOptions {
   readonly target_prompt_logprobs?: TensorData.TensorData | undefined
   /** how many tokens to draw at each prompt position but the first, at the request's temperature; none, if absent */
   readonly prompt_alt_tokens_k?: number | undefined
+  /**
+   * Is told each token as soon as it is sampled. An engine may leave it out, for some tokens or for all: what it did not
+   * tell is taken from the response. It must not throw, and costs the engine's time.
+   */
+  readonly onToken?: ((sampled: SampledToken) => void) | undefined
 }
 
 /**
@@ -237,28 +247,6 @@ export const yieldTurn = (tokens: number): Effect.Effect<void> =>
  * @category turns
  */
 export const yieldTurns: (parts: TurnParts) => Effect.Effect<void> = together.yieldTurns
-
-/**
- * The size of a pass, with the tokens of each datum and the targets of each, or of a sample request, with its longest end.
- *
- * @since 0.1.0
- * @category models
- */
-export type Demand =
-  | {
-      readonly _tag: "Pass"
-      readonly base_model: string
-      readonly lora_config: Model.LoraConfig
-      readonly sequences: ReadonlyArray<{ readonly tokens: number; readonly targets: number }>
-      readonly backward: boolean
-    }
-  | {
-      readonly _tag: "Sample"
-      readonly base_model: string
-      readonly prompt_tokens: number
-      readonly max_tokens: number
-      readonly scores_prompt: boolean
-    }
 
 /**
  * @since 0.1.0

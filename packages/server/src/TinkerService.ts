@@ -21,6 +21,7 @@ import * as levels from "./internal/queries/levels.ts"
 import * as queries from "./internal/queries/queries.ts"
 import { retrieveCompletions } from "./internal/sampling/sampleCompletions.ts"
 import { submitSample } from "./internal/sampling/sampleRequests.ts"
+import { streamSample } from "./internal/sampling/sampleStreams.ts"
 import { createSamplingSession, joinSamplingSession } from "./internal/sampling/samplingSessions.ts"
 import type { Held, Service } from "./internal/service/model.ts"
 import * as services from "./internal/service/parts.ts"
@@ -59,6 +60,11 @@ export type {
    * @category models
    */
   Retrieved,
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  SampleEvent,
   /**
    * @since 0.1.0
    * @category models
@@ -151,7 +157,8 @@ const samplingEndpoints = (parts: Parts) => {
         createSamplingSession(samplers, session, request)
       ),
     joinSamplingSession: (id) => joinSamplingSession(samplers, id),
-    sample: (request) => Effect.map(submitSample(samplers, request), toEnvelope)
+    sample: (request) => Effect.map(submitSample(samplers, request), toEnvelope),
+    streamSample: (request) => streamSample(samplers, request)
   } satisfies Partial<Service>
 }
 

@@ -24,7 +24,10 @@ describe("TinkerServer", () => {
       const layer = yield* startWith({ clientConfig: { fwdbwd_max_chunk_len: 3 } }, { models: ["a/b", "c"] })
       yield* Effect.gen(function* () {
         assert.deepStrictEqual((yield* get("/healthz")).body, { status: "ok" })
-        assert.deepStrictEqual(yield* ok(post("/client/config", { sdk_version: "x" })), { fwdbwd_max_chunk_len: 3 })
+        assert.deepStrictEqual(yield* ok(post("/client/config", { sdk_version: "x" })), {
+          fwdbwd_max_chunk_len: 3,
+          sample_streams: true
+        })
         const { supported_models } = (yield* get("/get_server_capabilities")).body
         assert.deepStrictEqual(
           supported_models.map((model: { model_name: string }) => model.model_name),

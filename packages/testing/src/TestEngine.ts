@@ -8,6 +8,7 @@
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { DurationInput } from "./internal/util/duration.ts"
 import { losses } from "./internal/engine/bigram.ts"
 import { makeModel } from "./internal/engine/model.ts"
 import { sample } from "./internal/engine/sampler.ts"
@@ -81,6 +82,11 @@ export interface Options {
   readonly scoring?: ReadonlyArray<Engine.ScoringOption> | undefined
   /** runs before each operation, and may delay it or fail in its place */
   readonly before?: ((operation: Operation) => Effect.Effect<void, Engine.EngineError>) | undefined
+  /**
+   * How long each token of a sample takes, if its request wants to know tokens as they are sampled. By default samples take no
+   * time, and their tokens are known at the end.
+   */
+  readonly pace?: DurationInput | undefined
   /** whether `operations` are recorded; true */
   readonly record?: boolean | undefined
 }
@@ -192,10 +198,12 @@ const createSampler = Effect.fnUntraced(function* (
   yield* checkBaseModel(state, base_model)
   yield* begin(state, "createSampler", target, { base_model, adapter })
   yield* countLive(state, "samplers")
+  const { pace } = state.options
+  const pause = pace === undefined ? undefined : Effect.sleep(pace)
   const table = adapter === undefined ? vocabulary.emptyTable() : yield* vocabulary.tableOf(adapter)
   const sampler: Engine.EngineSampler = {
     sample: (options) =>
-      Effect.flatMap(begin(state, "sample", target, options), () => sample(vocabulary, table, options))
+      Effect.flatMap(begin(state, "sample", target, options), () => sample(vocabulary, table, options, pause))
   }
   return sampler
 })

@@ -4,7 +4,7 @@ import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as session from "../sampling/session.ts"
-import * as stream from "../sampling/stream.ts"
+import * as generation from "../sampling/generation.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
 
@@ -19,13 +19,12 @@ const respond = Effect.fnUntraced(function* (
   messages: ReadonlyArray<Tokenizer.Message>
 ) {
   const prompt = yield* tokenizer.encodeChat(messages, { addGenerationPrompt: true })
-  const generation = session.generationOptions(options)
-  if (isStreaming) return yield* stream.stream(sampling, tokenizer, prompt, generation, session.write)
+  const chosen = session.generationOptions(options)
+  if (isStreaming) return yield* generation.stream(sampling, tokenizer, prompt, chosen, session.write)
   const { sequences } = yield* sampling.sample(ModelInput.fromTokens(prompt), {
-    sampling_params: stream.params(generation, options.maxTokens, generation.seed)
+    sampling_params: generation.params(chosen)
   })
-  const whole = tokenizer.decode(sequences[0]?.tokens ?? [], { skipSpecialTokens: true })
-  const text = stream.beforeStop(options.stop, whole)
+  const text = generation.textOf(tokenizer, options.stop, sequences[0]?.tokens ?? [])
   if (options.format === "table") yield* session.write(text)
   return text
 })

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { UsageError } from "../errors/cliError.ts"
 import * as session from "../sampling/session.ts"
-import * as stream from "../sampling/stream.ts"
+import * as generation from "../sampling/generation.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
 
@@ -42,18 +42,18 @@ export const sample = (options: Options) =>
     const prompt = options.chat
       ? yield* tokenizer.encodeChat([{ role: "user", content: text }], { addGenerationPrompt: true })
       : tokenizer.encode(text)
-    const generation = session.generationOptions(options)
+    const chosen = session.generationOptions(options)
     if (isStreaming && options.num === 1) {
-      yield* stream.stream(sampling, tokenizer, prompt, generation, session.write)
+      yield* generation.stream(sampling, tokenizer, prompt, chosen, session.write)
       yield* session.write("\n")
       return
     }
     const { sequences } = yield* sampling.sample(ModelInput.fromTokens(prompt), {
       num_samples: options.num,
-      sampling_params: stream.params(generation, options.maxTokens, generation.seed)
+      sampling_params: generation.params(chosen)
     })
     const samples = sequences.map(({ stop_reason, tokens }) => ({
-      text: stream.beforeStop(options.stop, tokenizer.decode(tokens, { skipSpecialTokens: true })),
+      text: generation.textOf(tokenizer, options.stop, tokens),
       stop_reason,
       tokens: Array.from(tokens)
     }))

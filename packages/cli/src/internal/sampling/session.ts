@@ -9,7 +9,7 @@ import { CliError, UsageError } from "../errors/cliError.ts"
 import * as connect from "../service/connect.ts"
 import { clean } from "../text/clean.ts"
 import * as Io from "../terminal/io.ts"
-import type * as stream from "./stream.ts"
+import type * as generation from "./generation.ts"
 
 /** @internal */
 export interface Options extends Global, connect.Options {
@@ -35,7 +35,7 @@ export interface Session {
 }
 
 /** @internal */
-export const generationOptions = (options: Options): stream.Options => ({
+export const generationOptions = (options: Options): generation.Options => ({
   maxTokens: options.maxTokens,
   temperature: options.temperature,
   topP: options.topP,

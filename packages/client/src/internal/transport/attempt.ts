@@ -13,8 +13,8 @@ import type { Transport } from "./transport.ts"
 
 type Response = Effect.Effect<RawResponse, TinkerError.TinkerError>
 
-/** The request with the headers of this attempt. */
-const withAttemptHeaders = (pending: PendingRequest, key: Redacted.Redacted | undefined): PreparedRequest => {
+/** The request with the headers of this attempt. @internal */
+export const withAttemptHeaders = (pending: PendingRequest, key: Redacted.Redacted | undefined): PreparedRequest => {
   const { body, common, headers, isForeign, method, origin, path } = pending.template
   const retries = String(pending.attempts++)
   return {

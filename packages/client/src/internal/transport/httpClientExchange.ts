@@ -18,7 +18,8 @@ import { type BufferedResponse, type Exchange, type PreparedRequest, type Respon
 import { type BodyTooLarge, readBounded } from "../util/boundedBody.ts"
 import type { Releasable } from "../util/releasable.ts"
 
-type SendError = HttpClientError.HttpClientError | BodyTooLarge
+/** @internal */
+export type SendError = HttpClientError.HttpClientError | BodyTooLarge
 
 /** @internal */
 export const toClientRequest = ({
@@ -49,7 +50,8 @@ export const toBuffered = (
     body
   }))
 
-const toFailure = (error: SendError): Failure => {
+/** @internal */
+export const toFailure = (error: SendError): Failure => {
   if (error._tag === "BodyTooLarge") return { reason: "TooLarge", limit: error.limit }
   return error._tag === "RequestError" && error.reason === "InvalidUrl"
     ? { reason: "InvalidUrl" }

@@ -16,8 +16,16 @@ import * as sequences from "./sequence.ts"
 import * as stopCondition from "./stopCondition.ts"
 
 /** Sequence `i` has a stream of random numbers that depends only on a hash of the seed and `i`. */
-const makeSequences = (seed: number, count: number): ReadonlyArray<sequences.Sequence> =>
-  Array.from({ length: count }, (_, i) => sequences.make(random.streamKey(seed, `sample ${i}`)))
+const makeSequences = (
+  seed: number,
+  { num_samples, onToken }: Engine.SampleOptions
+): ReadonlyArray<sequences.Sequence> =>
+  Array.from({ length: num_samples }, (_, index) =>
+    sequences.make(
+      random.streamKey(seed, `sample ${index}`),
+      onToken === undefined ? undefined : (sampled) => onToken({ index, ...sampled })
+    )
+  )
 
 const toResponse = (
   sampled: ReadonlyArray<sequences.Sequence>,
@@ -43,7 +51,7 @@ export const sample = (
   memory: budget.Memory = budget.beside(model)
 ): Effect.Effect<Sampling.SampleResponse, Engine.EngineError> =>
   Effect.gen(function* () {
-    const { num_samples, sampling_params: params, topk_sample_logprobs: topCount = 0 } = request
+    const { sampling_params: params, topk_sample_logprobs: topCount = 0 } = request
     const { maxTokens, tokens } = yield* prompts.fromRequest(model, request)
     const isEnd = yield* stopCondition.make(model, params.stop)
     const seed = params.seed ?? (yield* Random.nextIntBetween(0, 2 ** 31))
@@ -61,7 +69,7 @@ export const sample = (
     const isInBlocks = isLong(model, tokens.length - (model.deterministic ? 0 : known), wantsAllLogits)
     const prompt = isInBlocks ? yield* readLong(model, weights, tokens, wantsAllLogits) : undefined
     if (prompt !== undefined && !model.deterministic) batch.prefixes.add(weights, prompt)
-    const all = makeSequences(seed, num_samples)
+    const all = makeSequences(seed, request)
     const needs = tokens.length + maxTokens
     const read = yield* batch.run({ weights, tokens, wantsAllLogits, sequences: all, options, prompt, needs })
     return toResponse(all, yield* promptScores.score(model, read, request, seed), read.reused)

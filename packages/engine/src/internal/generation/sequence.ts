@@ -1,4 +1,5 @@
 /** A sequence in generation, and how it is extended by a token. */
+import type * as Engine from "@effect-tinker/server/Engine"
 import * as distribution from "./distribution.ts"
 import type { StopCondition } from "./stopCondition.ts"
 
@@ -11,6 +12,8 @@ export interface Sequence {
   /** the most likely tokens in the place of each token, if requested */
   readonly topLogprobs: Array<ReadonlyArray<readonly [token: number, logprob: number]>>
   stop_reason: "stop" | "length"
+  /** is told each token of the sequence, where the request wants that */
+  readonly onToken?: ((sampled: Omit<Engine.SampledToken, "index">) => void) | undefined
 }
 
 /** What all sequences of a request share. @internal */
@@ -23,8 +26,9 @@ export interface SequenceOptions {
 }
 
 /** @internal */
-export const make = (key: number): Sequence => ({
+export const make = (key: number, onToken?: Sequence["onToken"]): Sequence => ({
   key,
+  onToken,
   tokens: [],
   logprobs: [],
   topLogprobs: [],
@@ -47,9 +51,14 @@ export const extend = (
   sequence.tokens.push(token)
   sequence.logprobs.push(logprob)
   if (topCount > 0) sequence.topLogprobs.push(distribution.topTokens(distribution.logprobs(logits), topCount))
-  if (isEnd(sequence.tokens)) {
-    sequence.stop_reason = "stop"
-    return false
-  }
-  return sequence.tokens.length < maxTokens
+  const isStopped = isEnd(sequence.tokens)
+  if (isStopped) sequence.stop_reason = "stop"
+  const goesOn = !isStopped && sequence.tokens.length < maxTokens
+  sequence.onToken?.({
+    token,
+    logprob,
+    topk: sequence.topLogprobs.at(-1),
+    stop_reason: goesOn ? undefined : sequence.stop_reason
+  })
+  return goesOn
 }

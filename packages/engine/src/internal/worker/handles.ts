@@ -59,8 +59,12 @@ const find = <K extends string>(
     : Effect.fail(serverError("the model or sampler has been released", undefined))
 }
 
-/** Performs a call. @internal */
-export const perform = (handles: Handles, call: protocol.Call): Effect.Effect<unknown, Engine.EngineError> => {
+/** Performs a call. `onToken` is told the tokens of a sample that streams. @internal */
+export const perform = (
+  handles: Handles,
+  call: protocol.Call,
+  onToken: Engine.SampleOptions["onToken"]
+): Effect.Effect<unknown, Engine.EngineError> => {
   switch (call.method) {
     case "createModel":
       return create(handles, call.handle, handles.engine.createModel(call))
@@ -83,6 +87,8 @@ export const perform = (handles: Handles, call: protocol.Call): Effect.Effect<un
         model.load(call.adapter, call.optimizer)
       )
     case "sample":
-      return Effect.flatMap(find(handles, call.handle, call.method), (sampler) => sampler.sample(call.options))
+      return Effect.flatMap(find(handles, call.handle, call.method), (sampler) =>
+        sampler.sample(call.streams ? { ...call.options, onToken } : call.options)
+      )
   }
 }

@@ -23,7 +23,9 @@ export interface Thread {
   readonly isLost: () => boolean
   /** An interruption waits until the call has ended in the thread. */
   readonly call: <M extends protocol.Method>(
-    call: protocol.Call<M>
+    call: protocol.Call<M>,
+    /** for a sample that streams */
+    onToken?: Engine.SampleOptions["onToken"]
   ) => Effect.Effect<protocol.Results[M], Engine.EngineError>
 }
 
@@ -70,6 +72,7 @@ interface Signals {
 interface Pending {
   readonly resume: (result: Result) => void
   readonly turn: Engine.Turn
+  readonly onToken?: Engine.SampleOptions["onToken"]
 }
 
 /** The worker and the calls that wait for its responses. */
@@ -128,6 +131,8 @@ class Connection {
         return completeUnsafe(this.signals.ready, Effect.fail(decodeFailure(response.error)))
       case "Log":
         return this.signals.log(response.level, response.message)
+      case "Sampled":
+        return this.tell(response.id, response.tokens)
       case "Yield":
         return this.yieldTurns(response.id, response.parts)
       case "Closed":
@@ -144,6 +149,12 @@ class Connection {
     this.pending.delete(id)
     this.unrefIfIdle()
     pending?.resume(result)
+  }
+
+  /** Tells a call its tokens, unless it was interrupted. */
+  private tell(id: number, tokens: ReadonlyArray<Engine.SampledToken>): void {
+    const onToken = this.pending.get(id)?.onToken
+    if (onToken !== undefined) for (const token of tokens) onToken(token)
   }
 
   /** Waits for the next turn of calls, and then lets them continue. */
@@ -169,15 +180,15 @@ class Connection {
     for (const { resume } of pending) resume(Effect.fail(error))
   }
 
-  call(call: protocol.Call): Result {
-    return Effect.flatMap(Engine.CurrentTurn, (turn) => this.callInTurn(call, turn))
+  call(call: protocol.Call, onToken: Engine.SampleOptions["onToken"]): Result {
+    return Effect.flatMap(Engine.CurrentTurn, (turn) => this.callInTurn(call, turn, onToken))
   }
 
-  private callInTurn(call: protocol.Call, turn: Engine.Turn): Result {
+  private callInTurn(call: protocol.Call, turn: Engine.Turn, onToken: Engine.SampleOptions["onToken"]): Result {
     return Effect.async((resume) => {
       if (this.state !== "running") return resume(Effect.fail(this.endedError()))
       const id = (this.lastId += 1)
-      this.pending.set(id, { resume, turn })
+      this.pending.set(id, { resume, turn, onToken })
       try {
         this.send({ _tag: "Call", id, call })
       } catch (cause) {
@@ -193,7 +204,7 @@ class Connection {
     return Effect.async<void>((resume) => {
       const pending = this.pending.get(id)
       if (pending === undefined) return resume(Effect.void)
-      this.pending.set(id, { ...pending, resume: () => resume(Effect.void) })
+      this.pending.set(id, { turn: pending.turn, resume: () => resume(Effect.void) })
       this.send({ _tag: "Interrupt", id })
     })
   }
@@ -228,6 +239,6 @@ export const start = (options: JaxEngine.Options): Effect.Effect<Thread, StartEr
     return {
       offer: yield* Deferred.await(ready),
       isLost: () => connection.isLost(),
-      call: ((call: protocol.Call) => connection.call(call)) as Thread["call"]
+      call: ((call: protocol.Call, onToken) => connection.call(call, onToken)) as Thread["call"]
     }
   })

@@ -41,6 +41,19 @@ const toResponse = (id: number, exit: Exit.Exit<unknown, Engine.EngineError>): p
 const respond = (id: number, exit: Exit.Exit<unknown, Engine.EngineError>): void =>
   post(toResponse(id, exit), Exit.isSuccess(exit) ? buffersOf(exit.value) : [])
 
+/** Sends the tokens of a call, those of one step together. */
+const sendTokens = (id: number): Engine.SampleOptions["onToken"] => {
+  let tokens: Array<Engine.SampledToken> = []
+  return (sampled) => {
+    tokens.push(sampled)
+    if (tokens.length > 1) return
+    queueMicrotask(() => {
+      post({ _tag: "Sampled", id, tokens })
+      tokens = []
+    })
+  }
+}
+
 /** Serves calls until a message asks to close. */
 const serve = Effect.gen(function* () {
   const engine = yield* JaxEngine.make(workerData as JaxEngine.Options)
@@ -53,7 +66,9 @@ const serve = Effect.gen(function* () {
     switch (request._tag) {
       case "Call": {
         const { call, id } = request
-        const performed = Effect.provideService(handles.perform(objects, call), Engine.CurrentTurn, turns.of(id))
+        const performed = handles
+          .perform(objects, call, sendTokens(id))
+          .pipe(Effect.provideService(Engine.CurrentTurn, turns.of(id)))
         calls.fork(
           id,
           Effect.onExit(performed, (exit) => Effect.sync(() => respond(id, exit)))

@@ -36,7 +36,13 @@ interface Calls {
     readonly adapter: Engine.Adapter
     readonly optimizer: Engine.OptimizerState | undefined
   }
-  readonly sample: { readonly handle: number; readonly options: Engine.SampleOptions }
+  readonly sample: {
+    readonly handle: number
+    /** without `onToken`, which cannot be copied */
+    readonly options: Engine.SampleOptions
+    /** whether the thread sends tokens as they are sampled */
+    readonly streams: boolean
+  }
 }
 
 /** The result of each method. @internal */
@@ -83,6 +89,8 @@ export type Response =
       /** by the ids of the calls */
       readonly parts: ReadonlyArray<readonly [call: number, tokens: number]>
     }
+  /** tokens that a call has just sampled */
+  | { readonly _tag: "Sampled"; readonly id: number; readonly tokens: ReadonlyArray<Engine.SampledToken> }
   | { readonly _tag: "Log"; readonly level: string; readonly message: string }
   | { readonly _tag: "Closed" }
 

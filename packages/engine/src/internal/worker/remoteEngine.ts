@@ -40,11 +40,11 @@ const createModel = (
     return model
   })
 
-const sample = (thread: Thread, handle: number, options: Engine.SampleOptions) =>
+const sample = (thread: Thread, handle: number, { onToken, ...options }: Engine.SampleOptions) =>
   Effect.gen(function* () {
     const seed = options.sampling_params.seed ?? (yield* drawSeed)
-    const sampling_params = { ...options.sampling_params, seed }
-    return yield* thread.call({ method: "sample", handle, options: { ...options, sampling_params } })
+    const seeded = { ...options, sampling_params: { ...options.sampling_params, seed } }
+    return yield* thread.call({ method: "sample", handle, options: seeded, streams: onToken !== undefined }, onToken)
   })
 
 const createSampler = (

@@ -6,7 +6,9 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
-import { bodyBytes } from "./byteStreams.ts"
+import * as Stream from "effect/Stream"
+import { bodyBytes, collectBytes } from "./byteStreams.ts"
+import * as eventStreams from "./eventStreams.ts"
 import * as httpErrors from "./httpErrors.ts"
 import { Message } from "./message.ts"
 
@@ -45,15 +47,39 @@ class ClientResponse extends Message<HttpClientError.ResponseError> implements H
   }
 }
 
+/** A response whose body the client reads as it comes. */
+class StreamedResponse extends ClientResponse {
+  private readonly body: Stream.Stream<Uint8Array, unknown>
+
+  constructor(
+    request: HttpClientRequest.HttpClientRequest,
+    source: HttpServerResponse.HttpServerResponse,
+    body: Stream.Stream<Uint8Array, unknown>
+  ) {
+    super(request, source, new Uint8Array(0))
+    this.body = body
+  }
+
+  override get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
+    return Stream.mapError(this.body, (cause) => this.unreadable(cause))
+  }
+  override get text(): Effect.Effect<string, HttpClientError.ResponseError> {
+    return Effect.map(collectBytes(this.stream), (bytes) => new TextDecoder().decode(bytes))
+  }
+}
+
 /** Converts the response that a server sends. @internal */
 export const fromServerResponse = (
   request: HttpClientRequest.HttpClientRequest,
   response: HttpServerResponse.HttpServerResponse
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.RequestError> =>
-  bodyBytes(response.body).pipe(
-    Effect.mapBoth({
-      onFailure: (problem) => httpErrors.responseBody(request, problem),
-      // the response to a HEAD request has no body
-      onSuccess: (bytes) => new ClientResponse(request, response, request.method === "HEAD" ? new Uint8Array(0) : bytes)
-    })
-  )
+  response.body._tag === "Stream" && eventStreams.isEventStream(response)
+    ? Effect.succeed(new StreamedResponse(request, response, response.body.stream))
+    : bodyBytes(response.body).pipe(
+        Effect.mapBoth({
+          onFailure: (problem) => httpErrors.responseBody(request, problem),
+          // the response to a HEAD request has no body
+          onSuccess: (bytes) =>
+            new ClientResponse(request, response, request.method === "HEAD" ? new Uint8Array(0) : bytes)
+        })
+      )

@@ -25,8 +25,8 @@ import { findSampler } from "./samplingSessions.ts"
 import { scoresPrompt, scoringProblem } from "./scoring.ts"
 import type { Source } from "./sources.ts"
 
-/** A sample request on its way into the engine. */
-interface SampleSubmission {
+/** A sample request on its way into the engine. @internal */
+export interface SampleSubmission {
   readonly record: SamplerRecord
   /** absent for requests that name a base model or a path */
   readonly seqId: number | undefined
@@ -38,27 +38,35 @@ interface SampleSubmission {
   readonly clock: Clock.Clock
 }
 
-/** Samples in the background. A request that is repeated under its `seq_id` gets the receipt of the first. @internal */
-export const submitSample = Effect.fnUntraced(function* (
+/** Finds what a request samples from, and whose it is. @internal */
+export const toSubmission = Effect.fnUntraced(function* (
   samplers: Samplers,
   request: Sampling.SampleRequest
-): Effect.fn.Return<futures.Receipt, responses.OperationRejection> {
+): Effect.fn.Return<SampleSubmission, responses.OperationRejection> {
   const record = yield* findSampler(samplers, request)
   const { session } = record
   const seqId = request.sampling_session_id === undefined ? undefined : request.seq_id
   if (seqId !== undefined && seqId < 0) return yield* responses.badRequest(`seq_id is ${seqId}, which is below 0`)
-  const hash = fingerprint.of({ ...request, seq_id: undefined })
   if (session !== undefined) yield* session.touch
-  const submission: SampleSubmission = {
+  return {
     record,
     seqId,
     request,
-    fingerprint: hash,
+    fingerprint: fingerprint.of({ ...request, seq_id: undefined }),
     bytes: size.of(request),
     load: session?.load ?? samplers.loadOf(yield* currentUser.CurrentUser),
     parent: yield* outcomes.currentParentSpan,
     clock: yield* Effect.clock
   }
+})
+
+/** Samples in the background. A request that is repeated under its `seq_id` gets the receipt of the first. @internal */
+export const submitSample = Effect.fnUntraced(function* (
+  samplers: Samplers,
+  request: Sampling.SampleRequest
+): Effect.fn.Return<futures.Receipt, responses.OperationRejection> {
+  const submission = yield* toSubmission(samplers, request)
+  const { fingerprint: hash, record, seqId } = submission
   return yield* Effect.suspend((): Effect.Effect<futures.Receipt, responses.OperationRejection> => {
     const before = seqId === undefined ? undefined : record.requests.get(seqId)
     if (before !== undefined) {
@@ -70,8 +78,8 @@ export const submitSample = Effect.fnUntraced(function* (
   }).pipe(Effect.uninterruptible)
 })
 
-/** Why a request is not admitted. */
-const reject = (
+/** Why a request is not admitted. @internal */
+export const reject = (
   { environment }: Samplers,
   { bytes, load, record, request }: SampleSubmission
 ): responses.OperationRejection | undefined => {
@@ -131,7 +139,7 @@ const start = (samplers: Samplers, submission: SampleSubmission): Effect.Effect<
     "Sample",
     parent,
     { sampling_session_id: record.id, seq_id: seqId },
-    sampleInEngine(samplers, submission, entry)
+    Effect.map(sampleInEngine(samplers, submission, entry), sampleResult)
   )
   const complete = (outcome: outcomes.Outcome) =>
     Effect.flatMap(futures.complete(entry, outcome), () => addCompletion(record, seqId, receipt.id, outcome))
@@ -146,7 +154,8 @@ const start = (samplers: Samplers, submission: SampleSubmission): Effect.Effect<
   )
 }
 
-const addFuture = (
+/** @internal */
+export const addFuture = (
   samplers: Samplers,
   { bytes, clock, load, record, request, seqId }: SampleSubmission
 ): futures.Entry => {
@@ -172,12 +181,13 @@ const addFuture = (
   return entry
 }
 
-/** Samples in its turn, and records the tokens in the usage log. */
-const sampleInEngine = (
+/** Samples in its turn, and records the tokens in the usage log. @internal */
+export const sampleInEngine = (
   samplers: Samplers,
   submission: SampleSubmission,
-  entry: futures.Entry
-): Effect.Effect<outcomes.Done, outcomes.Failure> => {
+  entry: futures.Entry,
+  onToken?: Engine.SampleOptions["onToken"]
+): Effect.Effect<Sampling.SampleResponse, outcomes.Failure> => {
   const { clock, load, record, request } = submission
   const { engine, turns } = samplers.environment
   const prompt = fairModel.lengthOf(request.prompt)
@@ -191,11 +201,12 @@ const sampleInEngine = (
     },
     ...fairModel.sampleCosts(prompt, request.num_samples, request.sampling_params.max_tokens ?? limit - prompt)
   }
-  const sampled = Effect.flatMap(samplers.engineSampler(record), (sampler) => sampler.sample(toSampleOptions(request)))
+  const sampled = Effect.flatMap(samplers.engineSampler(record), (sampler) =>
+    sampler.sample(onToken === undefined ? toSampleOptions(request) : { ...toSampleOptions(request), onToken })
+  )
   return turns.run(claim, Effect.scoped(sampled)).pipe(
     Effect.tap((response) => recordUsage(samplers, record, load, prompt, response)),
-    Effect.tap((response) => recordStability(samplers, submission, entry, response)),
-    Effect.map(sampleResult)
+    Effect.tap((response) => recordStability(samplers, submission, entry, response))
   )
 }
 

@@ -6,9 +6,11 @@ import type * as Session from "@effect-tinker/api/Session"
 import type * as Training from "@effect-tinker/api/Training"
 import type * as Weights from "@effect-tinker/api/Weights"
 import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type * as commands from "../commands/commands.ts"
 import type * as levels from "../queries/levels.ts"
 import type * as queries from "../queries/queries.ts"
+import type { SampleEvent } from "../sampling/tokenBuffer.ts"
 import type { DurationInput } from "../util/duration.ts"
 import type * as responses from "../util/responses.ts"
 
@@ -19,6 +21,14 @@ export type {
    */
   Levels
 } from "../queries/levels.ts"
+
+export type {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  SampleEvent
+} from "../sampling/tokenBuffer.ts"
 
 /**
  * What a poll for a result finds. Results of forward passes and samples come as protobuf if requested, all others as JSON.
@@ -101,6 +111,16 @@ export interface Service {
     request: Sampling.CreateSamplingSessionRequest
   ) => Effect.Effect<string, RequestRejection>
   readonly sample: (request: Sampling.SampleRequest) => Submitted
+  /**
+   * Samples while the stream runs, and brings what was sampled since the reader last took something. When the stream
+   * ends early, so does the sample.
+   */
+  readonly streamSample: (
+    request: Sampling.SampleRequest
+  ) => Effect.Effect<
+    Stream.Stream<ReadonlyArray<SampleEvent>, { readonly error: string; readonly category: Future.Category }>,
+    RequestRejection
+  >
   readonly retrieve: (
     request: typeof Future.RetrieveFutureRequest.Type,
     format?: "json" | "protobuf"

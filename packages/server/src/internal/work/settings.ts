@@ -39,7 +39,7 @@ export interface Options {
   readonly quota?: number | undefined
   /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
   readonly strictLoad?: boolean | undefined
-  /** the client configuration that the service returns; empty */
+  /** the client configuration that the service returns, beside `sample_streams` */
   readonly clientConfig?: Session.ClientConfigResponse | undefined
 }
 
@@ -84,5 +84,5 @@ export const make = (options: Options): Settings => ({
   maxSamplers: options.maxSamplers ?? 10_000,
   maxSamplerBytes: options.maxSamplerBytes ?? 4 * 1024 * 1024 * 1024,
   strictLoad: options.strictLoad ?? false,
-  clientConfig: options.clientConfig ?? {}
+  clientConfig: { sample_streams: true, ...options.clientConfig }
 })

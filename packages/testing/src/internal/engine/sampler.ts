@@ -26,11 +26,38 @@ const promptScores = (table: bigram.Table, prompt: Int32Array, options: Engine.S
   }
 }
 
+/** Tells the tokens in the order in which a model samples them, with a pause before each position. */
+const tell = (
+  { onToken }: Engine.SampleOptions,
+  pause: Effect.Effect<void>,
+  { sequences }: Pick<Sampling.SampleResponse, "sequences">
+): Effect.Effect<void> => {
+  if (onToken === undefined) return Effect.void
+  const length = Math.max(...sequences.map(({ tokens }) => tokens.length))
+  const tellAt = (position: number) =>
+    sequences.forEach(({ logprobs, stop_reason, tokens, topk_logprobs }, index) => {
+      if (position >= tokens.length) return
+      onToken({
+        index,
+        token: tokens[position]!,
+        logprob: logprobs![position]!,
+        topk: topk_logprobs?.[position] ?? undefined,
+        stop_reason: position < tokens.length - 1 ? undefined : stop_reason === "stop" ? "stop" : "length"
+      })
+    })
+  return Effect.forEach(
+    Array.from({ length }, (_, position) => position),
+    (position) => Effect.andThen(pause, () => tellAt(position)),
+    { discard: true }
+  )
+}
+
 /** @internal */
 export const sample = Effect.fnUntraced(function* (
   vocabulary: Vocabulary,
   table: bigram.Table,
-  options: Engine.SampleOptions
+  options: Engine.SampleOptions,
+  pause: Effect.Effect<void> | undefined
 ): Effect.fn.Return<Sampling.SampleResponse, Engine.EngineError> {
   const prompt = yield* vocabulary.checkInput(options.prompt, "prompt")
   const { target_prompt_logprobs: targets, topk_sample_logprobs = 0 } = options
@@ -42,7 +69,7 @@ export const sample = Effect.fnUntraced(function* (
   const room = Math.max(maxContextLength - prompt.length, Object.keys(scores).length > 0 ? 1 : 0)
   const count = max_tokens ?? room
   if (count > room) yield* checkLength(prompt.length + count, "the prompt with the tokens to sample")
-  return {
+  const response = {
     sequences: Array.from({ length: options.num_samples }, (_, index) =>
       bigram.sample(table, prompt, options.sampling_params, count, bigram.streamSeed(seed, index), topk_sample_logprobs)
     ),
@@ -50,4 +77,6 @@ export const sample = Effect.fnUntraced(function* (
     prompt_cache_hit_tokens: 0,
     type: "sample" as const
   }
+  if (pause !== undefined) yield* tell(options, pause, response)
+  return response
 })

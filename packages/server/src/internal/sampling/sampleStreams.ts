@@ -1,0 +1,81 @@
+/** Samples whose tokens are read while they are sampled. Whoever stops reading ends the sample, and frees its place. */
+import type * as Sampling from "@effect-tinker/api/Sampling"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { interruptInBackground } from "../effect/runtime.ts"
+import * as responses from "../util/responses.ts"
+import * as outcomes from "../work/outcomes.ts"
+import { addFuture, reject, sampleInEngine, type SampleSubmission, toSubmission } from "./sampleRequests.ts"
+import type { Samplers } from "./samplers.ts"
+import { type SampleEvent, TokenBuffer } from "./tokenBuffer.ts"
+
+/** What was sampled since the reader last took something. @internal */
+export type SampleStream = Stream.Stream<ReadonlyArray<SampleEvent>, outcomes.Failed>
+
+const toFailed = (error: outcomes.Failure): outcomes.Failed =>
+  outcomes.failed(error.message, outcomes.categoryOf(error))
+
+/** Starts a sample that ends with the scope. It counts as an operation of its user until then. */
+const start = (
+  samplers: Samplers,
+  submission: SampleSubmission
+): Effect.Effect<TokenBuffer, responses.OperationRejection, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { futures } = samplers.environment
+    const rejection = reject(samplers, submission)
+    if (rejection !== undefined) return yield* rejection
+    const buffer = new TokenBuffer()
+    const entry = addFuture(samplers, { ...submission, seqId: undefined })
+    const { id } = entry.receipt
+    yield* Effect.addFinalizer((exit) =>
+      Effect.map(
+        futures.complete(entry, outcomes.failed(Exit.isSuccess(exit) ? "it was streamed" : "the reader left", "user")),
+        () => futures.release(id)
+      )
+    )
+    const { clock: _, parent, record } = submission
+    const sampled = sampleInEngine(samplers, submission, entry, (token) => buffer.add(token)).pipe(
+      Effect.withSpan("tinker.server.Sample", {
+        attributes: { sampling_session_id: record.id },
+        ...(Option.isSome(parent) ? { parent: parent.value } : { root: true })
+      }),
+      Effect.onExit((exit) => Effect.sync(() => buffer.end(exit)))
+    )
+    const fiber = yield* Effect.forkScoped(Effect.interruptible(sampled))
+    entry.cancel = interruptInBackground(fiber)
+    return buffer
+  }).pipe(Effect.uninterruptible)
+
+/**
+ * Admits a request, and returns the stream of its tokens, which samples when it is run. A client that resumes nothing needs
+ * no `seq_id`, and none is deduplicated.
+ *
+ * @internal
+ */
+export const streamSample = (
+  samplers: Samplers,
+  request: Sampling.SampleRequest
+): Effect.Effect<SampleStream, responses.OperationRejection> =>
+  Effect.gen(function* () {
+    if (request.record_stability_info === true) {
+      return yield* responses.badRequest("record_stability_info: samples that are streamed are not recorded")
+    }
+    const submission = yield* toSubmission(samplers, request)
+    const rejection = reject(samplers, submission)
+    if (rejection !== undefined) return yield* rejection
+    return Stream.unwrapScoped(
+      Effect.map(
+        Effect.mapError(start(samplers, submission), ({ detail }) => outcomes.failed(detail, "user")),
+        ({ take }) =>
+          Stream.repeatEffectOption(
+            Effect.matchEffect(take, {
+              onFailure: (error) => Effect.fail(Option.some(toFailed(error))),
+              onSuccess: (events) => (events === undefined ? Effect.fail(Option.none()) : Effect.succeed(events))
+            })
+          )
+      )
+    )
+  })
