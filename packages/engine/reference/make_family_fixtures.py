@@ -8,7 +8,7 @@ file NAME.json in the form of tiny-qwen3.json (see make_fixtures.py), with one c
     prompt, prompt_logprobs   200 tokens, and the logprob of each but the first
     greedy                    the 24 most likely tokens behind the first 20 of the prompt
 
-A variant is another config.json for the same weights, with the logprobs of the prompt.
+A variant is another config.json for the same weights, with the logprobs of the prompt; "gguf" is what a GGUF file can state.
 """
 
 import base64
@@ -36,7 +36,9 @@ families = {
         "window": dict(use_sliding_window=True, sliding_window=16, max_window_layers=1),
         "yarn": dict(rope_scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64)),
     }),
-    "smollm3": (transformers.SmolLM3ForCausalLM, dict(no_rope_layers=[1, 0, 1], no_rope_layer_interval=2, rope_theta=5e4), {}),
+    "smollm3": (transformers.SmolLM3ForCausalLM, dict(num_hidden_layers=4, no_rope_layers=[1, 0, 1, 0], rope_theta=5e4), {
+        "gguf": dict(no_rope_layers=None),
+    }),
     "phi3": (transformers.Phi3ForCausalLM, dict(sliding_window=20, num_key_value_heads=1, rope_theta=1e4), {
         "longrope": dict(
             sliding_window=None, max_position_embeddings=1024, original_max_position_embeddings=256,
@@ -47,7 +49,7 @@ families = {
         model_type="gemma3_text", sliding_window=9, head_dim=16, query_pre_attn_scalar=24, num_key_value_heads=1,
         hidden_activation="gelu_pytorch_tanh", tie_word_embeddings=True, sliding_window_pattern=2, rope_theta=1e6,
         rope_local_base_freq=1e4, rope_scaling=dict(rope_type="linear", factor=8.0),
-    ), {}),
+    ), {"gguf": dict(sliding_window_pattern=6, query_pre_attn_scalar=16)}),
 }  # fmt: skip
 
 
@@ -80,7 +82,7 @@ for index, (name, (kind, own, variants)) in enumerate(families.items()):
     model = build(kind, config)
     with torch.no_grad():
         for key, value in model.named_parameters():
-            spread = 0.3 if value.ndim == 1 else 0.2 if "embed" in key else 1.2 / value.shape[1] ** 0.5
+            spread = 0.3 if value.ndim == 1 else 0.2 if "embed" in key else value.shape[1] ** -0.5
             center = 1 if "norm" in key and name != "gemma3" else 0
             value.copy_((center + spread * torch.randn_like(value)).bfloat16().float())
     state = {key: value.bfloat16() for key, value in model.state_dict().items()}
@@ -114,7 +116,7 @@ for index, (name, (kind, own, variants)) in enumerate(families.items()):
     with torch.no_grad():
         for key, value in adapted.named_parameters():
             if "lora_" in key:
-                value.copy_((0.1 if "lora_B" in key else value.shape[1] ** -0.5) * torch.randn_like(value))
+                value.copy_((0.02 if "lora_B" in key else value.shape[1] ** -0.5) * torch.randn_like(value))
     saved = [key for key in get_peft_model_state_dict(adapted, save_embedding_layers=False) if ".lora_" in key]
     names = {key.removeprefix("base_model.model.").split(".lora_")[0] for key in saved}
     parameters = {key.replace(".default", ""): value for key, value in adapted.named_parameters()}

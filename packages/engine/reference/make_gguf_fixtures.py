@@ -1,4 +1,5 @@
-"""Writes test/fixtures/gguf: blocks of each format with their values by the gguf package, and tiny-llama as a GGUF file.
+"""Writes test/fixtures/gguf: blocks of each format with their values by the gguf package, tiny-llama as a GGUF file, and
+models of test/fixtures/families as GGUF files of their architectures, with the tokens of tiny-llama.
 
 python3 -m venv venv && venv/bin/pip install gguf ml_dtypes safetensors && venv/bin/python make_gguf_fixtures.py
 """
@@ -45,44 +46,7 @@ for name in types:
 (out / "blocks.json").write_text(json.dumps(blocks, indent=1) + "\n")
 
 source = root / "tiny-llama"
-config = json.loads((source / "config.json").read_text())
-tensors = {}
-for file in sorted(source.glob("*.safetensors")):
-    tensors.update(load_file(file))
-heads, kv = config["num_attention_heads"], config["num_key_value_heads"]
-writer = gguf.GGUFWriter(out / "tiny-llama.gguf", "llama")
-writer.add_embedding_length(config["hidden_size"])
-writer.add_feed_forward_length(config["intermediate_size"])
-writer.add_block_count(config["num_hidden_layers"])
-writer.add_head_count(heads)
-writer.add_head_count_kv(kv)
-writer.add_key_length(config.get("head_dim", config["hidden_size"] // heads))
-writer.add_context_length(config["max_position_embeddings"])
-writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-writer.add_vocab_size(config["vocab_size"])
-writer.add_rope_freq_base(config.get("rope_theta", config.get("rope_parameters", {}).get("rope_theta", 10000.0)))
 tokenizer = json.loads((source / "tokenizer.json").read_text())
-vocab = sorted(tokenizer["model"]["vocab"].items(), key=lambda item: item[1])
-added = {token["id"]: token["content"] for token in tokenizer["added_tokens"]}
-tokens = [None] * config["vocab_size"]
-for text, index in vocab:
-    tokens[index] = text
-for index, text in added.items():
-    tokens[index] = text
-writer.add_tokenizer_model("gpt2")
-writer.add_tokenizer_pre("gpt-2")
-writer.add_token_list(tokens)
-writer.add_token_types([3 if i in added else 1 for i in range(len(tokens))])
-merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
-if merges:
-    writer.add_token_merges(merges)
-writer.add_eos_token_id(2)
-writer.add_chat_template((source / "chat_template.jinja").read_text())
-names = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
-}  # fmt: skip
 
 
 def in_pairs(weight, count):
@@ -90,25 +54,120 @@ def in_pairs(weight, count):
     return weight.reshape(count, 2, weight.shape[0] // count // 2, weight.shape[1]).swapaxes(1, 2).reshape(weight.shape)
 
 
-for name, weight in tensors.items():
-    weight = weight.astype(np.float32)
-    if name == "model.embed_tokens.weight":
-        target = "token_embd.weight"
-    elif name == "model.norm.weight":
-        target = "output_norm.weight"
-    elif name == "lm_head.weight":
-        target = "output.weight"
-    else:
-        _, _, layer, rest = name.split(".", 3)
-        part = rest.removesuffix(".weight")
-        target = f"blk.{layer}.{names[part]}.weight"
-        if part == "self_attn.q_proj":
-            weight = in_pairs(weight, heads)
-        if part == "self_attn.k_proj":
-            weight = in_pairs(weight, kv)
-    writer.add_tensor(target, np.ascontiguousarray(weight))
-writer.write_header_to_file()
-writer.write_kv_data_to_file()
-writer.write_tensors_to_file()
-writer.close()
+def load(directory):
+    config = json.loads((directory / "config.json").read_text())
+    tensors = {}
+    for file in sorted(directory.glob("*.safetensors")):
+        tensors.update(load_file(file))
+    return config, {name: weight.astype(np.float32) for name, weight in tensors.items()}
+
+
+def start(path, architecture, config):
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_key_length(config.get("head_dim", config["hidden_size"] // config["num_attention_heads"]))
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_layer_norm_rms_eps(config.get("rms_norm_eps", 1e-5 if architecture == "phi3" else 1e-6))
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_rope_freq_base(config.get("rope_theta", config.get("rope_parameters", {}).get("rope_theta", 10000.0)))
+    return writer
+
+
+def add_tokenizer(writer, count):
+    tokens = [None] * len(tokenizer["model"]["vocab"])
+    added = {token["id"]: token["content"] for token in tokenizer["added_tokens"]}
+    tokens += [None] * (max([*added, len(tokens) - 1]) + 1 - len(tokens))
+    for text, index in [*tokenizer["model"]["vocab"].items(), *((text, index) for index, text in added.items())]:
+        tokens[index] = text
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens[:count])
+    writer.add_token_types([3 if i in added else 1 for i in range(count)])
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
+    if merges:
+        writer.add_token_merges(merges)
+    writer.add_eos_token_id(2)
+    writer.add_chat_template((source / "chat_template.jinja").read_text())
+
+
+names = {
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+    "self_attn.qkv_proj": "attn_qkv", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.gate_up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+}  # fmt: skip
+gemma = {
+    "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm",
+}  # fmt: skip
+
+
+def add_tensors(writer, config, tensors, paired, as_bfloat16):
+    is_gemma = config["model_type"].startswith("gemma3")
+    own = {**names, **(gemma if is_gemma else {})}
+    for name, weight in tensors.items():
+        if is_gemma and "norm" in name:
+            weight = weight + 1
+        if name == "model.embed_tokens.weight":
+            target = "token_embd.weight"
+        elif name == "model.norm.weight":
+            target = "output_norm.weight"
+        elif name == "lm_head.weight":
+            target = "output.weight"
+        else:
+            _, _, layer, rest = name.split(".", 3)
+            part, kind = rest.rsplit(".", 1)
+            target = f"blk.{layer}.{own[part]}.{kind}"
+            if paired and part == "self_attn.q_proj":
+                weight = in_pairs(weight, config["num_attention_heads"])
+            if paired and part == "self_attn.k_proj":
+                weight = in_pairs(weight, config["num_key_value_heads"])
+        if as_bfloat16 and weight.ndim == 2:
+            kind = gguf.GGMLQuantizationType.BF16
+            writer.add_tensor(target, gguf.quants.quantize(np.ascontiguousarray(weight), kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(target, np.ascontiguousarray(weight, np.float32))
+
+
+def finish(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+config, tensors = load(source)
+writer = start(out / "tiny-llama.gguf", "llama", config)
+add_tokenizer(writer, config["vocab_size"])
+add_tensors(writer, config, tensors, True, False)
+finish(writer)
+
+# the files of families; Mistral as the Llama that its converter makes of it, with the factors of Llama 3 besides
+for name, architecture in (("qwen2", "qwen2"), ("smollm3", "smollm3"), ("phi3", "phi3"), ("gemma3", "gemma3"), ("mistral", "llama")):
+    config, tensors = load(root / "families" / name)
+    if name == "phi3":
+        config |= json.loads((root / "families" / "phi3.json").read_text())["variants"]["longrope"]["config"]
+    writer = start(out / f"{name}.gguf", architecture, config)
+    if name == "phi3":
+        original, factors = config["original_max_position_embeddings"], config["rope_scaling"]
+        writer.add_rope_scaling_orig_ctx_len(original)
+        writer.add_rope_scaling_attn_factors(np.sqrt(1 + np.log(config["max_position_embeddings"] / original) / np.log(original)))
+        writer.add_tensor("rope_factors_short.weight", np.array(factors["short_factor"], np.float32))
+        writer.add_tensor("rope_factors_long.weight", np.array(factors["long_factor"], np.float32))
+    if name == "gemma3":
+        writer.add_sliding_window(config["sliding_window"])
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(config["rope_scaling"]["factor"])
+    if name == "mistral":
+        frequencies = config["rope_theta"] ** -(np.arange(0, config["head_dim"], 2) / config["head_dim"])
+        # factor 8, low 1, high 4, original context 512
+        ramp = np.clip((512 * frequencies / (2 * np.pi) - 1) / 3, 0, 1)
+        writer.add_tensor("rope_freqs.weight", (1 / (ramp + (1 - ramp) / 8)).astype(np.float32))
+    add_tokenizer(writer, config["vocab_size"])
+    add_tensors(writer, config, tensors, architecture in ("llama", "smollm3"), True)
+    finish(writer)
+    print(name, (out / f"{name}.gguf").stat().st_size)
 print({name: len(block["values"]) for name, block in blocks.items()}, (out / "tiny-llama.gguf").stat().st_size)

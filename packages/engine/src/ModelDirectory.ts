@@ -96,7 +96,8 @@ const readTokenizer = (directory: string) =>
 /** Reads a GGUF file except for its weights. The error has every reason why the engine cannot run the model. */
 const openGguf = Effect.fnUntraced(function* (path: string) {
   const header = yield* Effect.mapError(Gguf.readHeader(path), toError)
-  const parsed = gguf.parse(header)
+  const factors = yield* Effect.mapError(gguf.readRopeFactors(path, header), toError)
+  const parsed = gguf.parse(header, factors)
   const tokenizer = yield* Effect.either(Gguf.tokenizerOf(path, header.metadata))
   const reasons = [
     ...(Either.isLeft(parsed) ? [parsed.left] : []),

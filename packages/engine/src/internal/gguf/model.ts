@@ -13,10 +13,21 @@ import { bytesOf, dequantize, formats } from "./dequantize.ts"
 
 type TensorInfo = Gguf.Header["tensors"][number]
 
-/** The architectures by their names in the metadata. */
-const architectures: { readonly [name: string]: readonly [modelType: string, architecture: string] } = {
-  llama: ["llama", "LlamaForCausalLM"],
-  qwen3: ["qwen3", "Qwen3ForCausalLM"]
+/** What an architecture of GGUF is in the form of Hugging Face. */
+interface Architecture {
+  readonly model_type: string
+  readonly kind: string
+  /** whether rows of q and k lie in pairs, as the rotary embedding of llama.cpp reads them, and not in halves */
+  readonly isPaired?: boolean
+}
+
+const architectures: { readonly [name: string]: Architecture } = {
+  llama: { model_type: "llama", kind: "LlamaForCausalLM", isPaired: true },
+  qwen2: { model_type: "qwen2", kind: "Qwen2ForCausalLM" },
+  qwen3: { model_type: "qwen3", kind: "Qwen3ForCausalLM" },
+  smollm3: { model_type: "smollm3", kind: "SmolLM3ForCausalLM", isPaired: true },
+  phi3: { model_type: "phi3", kind: "Phi3ForCausalLM" },
+  gemma3: { model_type: "gemma3_text", kind: "Gemma3ForCausalLM" }
 }
 
 /** The names of a layer's tensors. */
@@ -24,14 +35,18 @@ const layerTensors: { readonly [name: string]: string } = {
   "self_attn.q_proj": "attn_q",
   "self_attn.k_proj": "attn_k",
   "self_attn.v_proj": "attn_v",
+  "self_attn.qkv_proj": "attn_qkv",
   "self_attn.o_proj": "attn_output",
   "self_attn.q_norm": "attn_q_norm",
   "self_attn.k_norm": "attn_k_norm",
   "mlp.gate_proj": "ffn_gate",
   "mlp.up_proj": "ffn_up",
+  "mlp.gate_up_proj": "ffn_up",
   "mlp.down_proj": "ffn_down",
   input_layernorm: "attn_norm",
-  post_attention_layernorm: "ffn_norm"
+  post_attention_layernorm: "ffn_norm",
+  pre_feedforward_layernorm: "ffn_norm",
+  post_feedforward_layernorm: "post_ffw_norm"
 }
 
 const otherTensors: { readonly [name: string]: string } = {
@@ -41,21 +56,79 @@ const otherTensors: { readonly [name: string]: string } = {
 }
 
 /** The name of a weight in the file. */
-const tensorName = (weight: string): string => {
-  const [, layer, name] = /^model\.layers\.(\d+)\.(.+)\.weight$/.exec(weight) ?? []
-  return layer === undefined ? otherTensors[weight]! : `blk.${layer}.${layerTensors[name!]!}.weight`
+const tensorName = (weight: string, model: ModelConfig): string => {
+  const [, layer, name, kind] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(weight) ?? []
+  if (layer === undefined) return otherTensors[weight]!
+  const isPostNorm = model.post_norms && name === "post_attention_layernorm"
+  return `blk.${layer}.${isPostNorm ? "post_attention_norm" : layerTensors[name!]!}.${kind}`
 }
+
+/** The tensors with a factor for each pair of a head's values, by which frequencies of the rotary embedding are divided. */
+const factorTensors = ["rope_freqs.weight", "rope_factors_short.weight"]
+
+/** Tensors that are known, but are no weights. */
+const otherKnown = [...factorTensors, "rope_factors_long.weight"]
 
 /** A number that the file has in single precision, as it was written before. */
 const decimal = (value: unknown): unknown => (typeof value === "number" ? Number(value.toPrecision(7)) : value)
 
+/** The scaling of the rotary embedding, in the form of a `config.json`. */
+const ropeScaling = (
+  value: (key: string) => unknown,
+  factors: ReadonlyArray<number> | undefined,
+  context: unknown
+): object | null => {
+  const type = value("rope.scaling.type") ?? "none"
+  const attention = value("rope.scaling.attn_factor")
+  const original = value("rope.scaling.original_context_length")
+  if (factors !== undefined) {
+    return {
+      rope_type: "longrope",
+      short_factor: factors,
+      // the file states it where a longer context changes attention
+      attention_factor: attention ?? 1,
+      original_max_position_embeddings: original ?? context
+    }
+  }
+  if (type === "none") return null
+  const factor = value("rope.scaling.factor")
+  return {
+    rope_type: type,
+    factor,
+    ...(type === "yarn" && {
+      original_max_position_embeddings: original,
+      beta_fast: value("rope.scaling.yarn_beta_fast"),
+      beta_slow: value("rope.scaling.yarn_beta_slow"),
+      ...(typeof attention === "number" && { attention_factor: attention * (1 + 0.1 * Math.log(Number(factor))) })
+    })
+  }
+}
+
+/** What files of Gemma 3 leave to the program that reads them. */
+const gemma3 = (value: (key: string) => unknown): object => {
+  const [layers, size, heads] = ["block_count", "embedding_length", "attention.head_count"].map((key) =>
+    Number(value(key))
+  )
+  return {
+    // the largest model, of 62 layers, has a scale of its own
+    query_pre_attn_scalar: layers === 62 ? size! / heads! : value("attention.key_length"),
+    sliding_window_pattern: value("attention.sliding_window_pattern"),
+    rope_local_base_freq: decimal(value("rope.freq_base_swa")) ?? 1e4,
+    final_logit_softcapping: value("final_logit_softcapping"),
+    attn_logit_softcapping: value("attn_logit_softcapping")
+  }
+}
+
 /** The metadata in the form of a `config.json`. */
-const toConfigJson = ({ metadata, tensors }: Gguf.Header): object => {
+const toConfigJson = ({ metadata, tensors }: Gguf.Header, factors: ReadonlyArray<number> | undefined): object => {
   const name = String(metadata["general.architecture"])
-  const [model_type, kind] = architectures[name] ?? [name, name]
+  const { kind, model_type } = architectures[name] ?? { model_type: name, kind: name }
   const value = (key: string) => metadata[`${name}.${key}`]
   const tokens = metadata["tokenizer.ggml.tokens"]
-  const scaling = value("rope.scaling.type")
+  const width = value("attention.key_length")
+  const head = Number(width ?? Number(value("embedding_length")) / Number(value("attention.head_count")))
+  const turned = value("rope.dimension_count")
+  const context = value("context_length")
   return {
     model_type,
     architectures: [kind],
@@ -64,15 +137,17 @@ const toConfigJson = ({ metadata, tensors }: Gguf.Header): object => {
     num_hidden_layers: value("block_count"),
     num_attention_heads: value("attention.head_count"),
     num_key_value_heads: value("attention.head_count_kv"),
-    head_dim: value("attention.key_length"),
-    max_position_embeddings: value("context_length"),
+    // a head has the size of the model by its number of heads, where the file does not say
+    ...(width === undefined ? {} : { head_dim: width }),
+    max_position_embeddings: context,
     rms_norm_eps: decimal(value("attention.layer_norm_rms_epsilon")),
     vocab_size: value("vocab_size") ?? (Array.isArray(tokens) ? tokens.length : undefined),
-    sliding_window: value("attention.sliding_window"),
+    sliding_window: value("attention.sliding_window") ?? null,
     tie_word_embeddings: !tensors.some((tensor) => tensor.name === "output.weight"),
     rope_theta: decimal(value("rope.freq_base")),
-    rope_scaling:
-      scaling === undefined || scaling === "none" ? null : { rope_type: scaling, factor: value("rope.scaling.factor") }
+    ...(typeof turned === "number" && { partial_rotary_factor: turned / head }),
+    rope_scaling: ropeScaling(value, factors, context),
+    ...(name === "gemma3" && gemma3(value))
   }
 }
 
@@ -104,10 +179,11 @@ const mostProblems = 5
 const tensorProblems = (header: Gguf.Header, model: ModelConfig): ReadonlyArray<string> => {
   const byName = new Map(header.tensors.map((info) => [info.name, info]))
   const problems = architecture.expectedWeights(model).flatMap(([weight, shape]) => {
-    const name = tensorName(weight)
+    const name = tensorName(weight, model)
     return tensorProblem(byName.get(name), name, shape, header.bytes) ?? []
   })
-  const known = new Set(architecture.expectedWeights(model).map(([weight]) => tensorName(weight)))
+  const weights = architecture.expectedWeights(model).map(([weight]) => tensorName(weight, model))
+  const known = new Set([...weights, ...otherKnown])
   const others = header.tensors.filter(({ name }) => !known.has(name)).map(({ name }) => name)
   const unknown =
     others.length === 0 ? [] : [`has tensors that would not be used: ${others.slice(0, mostProblems).join(", ")}`]
@@ -115,9 +191,17 @@ const tensorProblems = (header: Gguf.Header, model: ModelConfig): ReadonlyArray<
   return [...unknown, ...problems.slice(0, mostProblems), ...rest]
 }
 
-/** The configuration. On the left is every reason why the engine cannot run the model. @internal */
-export const parse = (header: Gguf.Header): Either.Either<ModelConfig, string> =>
-  Either.flatMap(config.parse(toConfigJson(header)), (model) => {
+/**
+ * The configuration, with the factors of the rotary embedding that the file has. On the left is every reason why the
+ * engine cannot run the model.
+ *
+ * @internal
+ */
+export const parse = (
+  header: Gguf.Header,
+  factors: ReadonlyArray<number> | undefined
+): Either.Either<ModelConfig, string> =>
+  Either.flatMap(config.parse(toConfigJson(header, factors)), (model) => {
     const problems = tensorProblems(header, model)
     return problems.length === 0 ? Either.right(model) : Either.left(problems.join("; "))
   })
@@ -141,7 +225,8 @@ const inHalves = (values: Float32Array, heads: number, columns: number): Float32
 }
 
 const headsOf = (weight: string, model: ModelConfig): number | undefined => {
-  if (model.model_type !== "llama") return undefined
+  const { isPaired } = Object.values(architectures).find(({ model_type }) => model_type === model.model_type) ?? {}
+  if (isPaired !== true) return undefined
   if (weight.endsWith("q_proj.weight")) return model.num_heads
   return weight.endsWith("k_proj.weight") ? model.num_kv_heads : undefined
 }
@@ -159,6 +244,29 @@ const readBytes = (file: FileSystem.File, offset: number, bytes: number) =>
     return out
   })
 
+/** The longest list of factors: heads are at most four times as wide as those of any model. */
+const mostFactors = 1024
+
+/** Reads the factors of the rotary embedding, if the file has them. @internal */
+export const readRopeFactors = (path: string, header: Gguf.Header) =>
+  Effect.gen(function* () {
+    const info = header.tensors.find(({ name }) => factorTensors.includes(name))
+    if (info === undefined) return undefined
+    const [count = 0] = info.shape
+    const format = formats.get(info.type)
+    if (info.shape.length !== 1 || count > mostFactors || format?.name !== "F32") {
+      return yield* Effect.fail({ path, reason: `has ${info.name}, which is not a list of numbers in the format F32` })
+    }
+    const fs = yield* FileSystem.FileSystem
+    const file = yield* Effect.mapError(fs.open(path), (cause) => ({ path, reason: "cannot be read", cause }))
+    const bytes = yield* Effect.mapError(readBytes(file, info.offset, 4 * count), (cause) => ({
+      path,
+      reason: "cannot be read",
+      cause
+    }))
+    return Array.from(dequantize(format, bytes, count))
+  }).pipe(Effect.scoped)
+
 /** Reads the weights, converted to float32. The header was parsed before. @internal */
 export const readWeights = (path: string, header: Gguf.Header, model: ModelConfig) =>
   Effect.gen(function* () {
@@ -167,7 +275,7 @@ export const readWeights = (path: string, header: Gguf.Header, model: ModelConfi
     const byName = new Map(header.tensors.map((info) => [info.name, info]))
     const weights: Record<string, SafeTensors.Tensor> = {}
     for (const [weight, shape] of architecture.expectedWeights(model)) {
-      const info = byName.get(tensorName(weight))!
+      const info = byName.get(tensorName(weight, model))!
       const format = formats.get(info.type)!
       const bytes = yield* readBytes(file, info.offset, bytesOf(format, sizeOf(shape))!)
       const values = dequantize(format, bytes, sizeOf(shape))

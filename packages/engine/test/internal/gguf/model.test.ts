@@ -73,6 +73,48 @@ describe("A GGUF file", () => {
   )
 })
 
+interface Family {
+  readonly prompt: ReadonlyArray<number>
+  readonly prompt_logprobs: fixtures.Tensor
+  readonly variants: Record<string, { readonly prompt_logprobs: fixtures.Tensor }>
+}
+
+const promptLogprobs = (path: string, prompt: ReadonlyArray<number>) =>
+  Effect.gen(function* () {
+    const base = yield* fixtures.load(path)
+    const scores = yield* sampler.sample(base, base.stored, sampleRequest({ prompt, prompt_logprobs: true }))
+    return scores.prompt_logprobs!.slice(1) as Float32Array
+  })
+
+describe("A GGUF file of another architecture", () => {
+  for (const [name, variant] of [["qwen2"], ["smollm3", "gguf"], ["phi3", "longrope"], ["gemma3", "gguf"]] as const) {
+    it.scoped(`gives the logprobs of transformers: ${name}`, () =>
+      Effect.gen(function* () {
+        const fixture = fixtures.read<Family>(`families/${name}.json`)
+        const { prompt_logprobs } = variant === undefined ? fixture : fixture.variants[variant]!
+        const own = yield* promptLogprobs(fixtures.path(`gguf/${name}.gguf`), fixture.prompt)
+        fixtures.assertNear(own, fixtures.decodeTensor(prompt_logprobs))
+      })
+    )
+  }
+
+  it.scoped("has its own factors of the rotary embedding, as Llama 3 has", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const config = fixtures.read<object>("families/mistral/config.json")
+      const kind = { model_type: "llama", architectures: ["LlamaForCausalLM"], sliding_window: null }
+      const bounds = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 512 }
+      const rope_scaling = { rope_type: "llama3", factor: 8, ...bounds }
+      yield* fs.writeFileString(`${directory}/config.json`, JSON.stringify({ ...config, ...kind, rope_scaling }))
+      yield* fs.copyFile(fixtures.path("families/mistral/model.safetensors"), `${directory}/model.safetensors`)
+      const { prompt } = fixtures.read<Family>("families/mistral.json")
+      const expected = yield* promptLogprobs(directory, prompt)
+      fixtures.assertNear(yield* promptLogprobs(fixtures.path("gguf/mistral.gguf"), prompt), expected, "", 1e-5)
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})
+
 describe("A model that cannot be run", () => {
   it.scoped("does not take the others along, but fails alone with its reasons", () =>
     Effect.gen(function* () {
