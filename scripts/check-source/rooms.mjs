@@ -138,6 +138,7 @@ export const allowedRooms = {
     turns: ["Engine"],
     work: ["effect", "util", "auth", "checkpoints", "records", "turns", "CheckpointStore", "Engine", "Store"],
     endpoints: ["util", "auth", "monitoring", "http", "transfers", "TinkerService"],
+    openai: ["effect", "monitoring", "http", "TextFormats", "TinkerService"],
     sampling: ["effect", "util", "auth", "checkpoints", "turns", "work", "Engine", "Store"],
     models: [
       "effect",
@@ -221,6 +222,7 @@ export const allowedRooms = {
     responses: ["formats", "Message"],
     order: ["effect", "bytes", "records", "dataset"],
     templates: ["formats", "Message"],
+    chat: ["formats", "Message"],
     renderers: ["formats", "responses", "templates"],
     environments: ["effect", "formats", "trajectories", "Message"],
     rollouts: ["effect", "order", "trajectories", "environments"]

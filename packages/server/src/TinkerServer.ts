@@ -21,6 +21,7 @@ import * as endpoints from "./internal/endpoints/endpoints.ts"
 import * as largeJson from "./internal/http/body/largeJson.ts"
 import * as bodyLimits from "./internal/http/body/limits.ts"
 import * as middleware from "./internal/http/middleware.ts"
+import * as openAi from "./internal/openai/routes.ts"
 import type { DurationInput } from "./internal/util/duration.ts"
 import type * as Store from "./Store.ts"
 import * as TinkerService from "./TinkerService.ts"
@@ -42,6 +43,11 @@ export interface HandlerOptions {
    * default no tokens are issued.
    */
   readonly tokenLifetime?: DurationInput | undefined
+  /**
+   * Serves the OpenAI protocol at `/v1`, `/oai/api/v1` and `/conversations/<key>/v1`, with these formats for texts and
+   * conversations. Its clients send their key as `Authorization: Bearer`. By default it is not served.
+   */
+  readonly openAi?: OpenAi | undefined
   /** largest size in bytes of a body that is compressed with zstd; 64 MiB by default */
   readonly maxCompressedSize?: number | undefined
   /** largest size in bytes of such a body after decompression; 256 MiB by default */
@@ -49,6 +55,24 @@ export interface HandlerOptions {
   /** largest sizes of bodies, after decompression; a larger body gets 413 while it arrives */
   readonly bodyLimits?: BodyLimits | undefined
 }
+
+/**
+ * What the OpenAI protocol needs: the formats of the models. `onCompletion` is told each completion, with its tokens and
+ * logprobs, before the client has read the last of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OpenAi extends openAi.Options {}
+
+/**
+ * A completion that was answered: its request and response with all tokens and logprobs, what was read in each sequence, and
+ * the key of its conversation.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Completion extends openAi.Completion {}
 
 /**
  * Largest sizes of request bodies in bytes. Parsing JSON blocks the event loop; clients send large passes as protobuf.
@@ -104,7 +128,8 @@ export const layerHandlers = (
   options: HandlerOptions = {}
 ): Layer.Layer<HttpApi.Api, never, TinkerService.TinkerService> => {
   const keys = options.apiKeys ?? []
-  return Layer.merge(endpoints.layer(keys), layerMiddleware(options)).pipe(
+  const protocol = options.openAi === undefined ? Layer.empty : openAi.layer(options.openAi)
+  return Layer.mergeAll(endpoints.layer(keys), layerMiddleware(options), protocol).pipe(
     Layer.provide(apiKeys.layer(keys, options.tokenLifetime))
   )
 }

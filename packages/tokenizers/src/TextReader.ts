@@ -108,44 +108,60 @@ const firstStop = (text: string, stop: ReadonlyArray<string>): number => {
 }
 
 /**
+ * Ends a text before its first stop sequence, piece by piece: the reader of a text that is no longer in tokens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StopReader {
+  readonly push: (text: string) => string
+  readonly end: () => string
+  readonly isStopped: () => boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeStop = ({ stop: given = [] }: Options = {}): StopReader => {
+  const stop = given.filter((sequence) => sequence !== "")
+  let held = ""
+  let isStopped = false
+  return {
+    push: (piece) => {
+      if (isStopped) return ""
+      const text = held + piece
+      const at = firstStop(text, stop)
+      isStopped = at >= 0
+      const end = isStopped ? at : text.length - heldBack(text, stop)
+      held = isStopped ? "" : text.slice(end)
+      return text.slice(0, end)
+    },
+    end: () => {
+      const rest = held
+      held = ""
+      return rest
+    },
+    isStopped: () => isStopped
+  }
+}
+
+/**
  * A reader for one response. `decode` is the tokenizer's.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (
-  decode: (tokens: ReadonlyArray<number>) => string,
-  { stop: given = [] }: Options = {}
-): TextReader => {
-  const stop = given.filter((sequence) => sequence !== "")
+export const make = (decode: (tokens: ReadonlyArray<number>) => string, options: Options = {}): TextReader => {
   const decoder = new Decoder(decode)
-  let held = ""
-  let isStopped = false
-  const read = (piece: string): string => {
-    const text = held + piece
-    const at = firstStop(text, stop)
-    if (at >= 0) {
-      isStopped = true
-      held = ""
-      return text.slice(0, at)
-    }
-    const end = text.length - heldBack(text, stop)
-    held = text.slice(end)
-    return text.slice(0, end)
-  }
+  const reader = makeStop(options)
   return {
     push: (tokens) => {
       let text = ""
-      for (const token of tokens) if (!isStopped) text += read(decoder.push(token))
+      for (const token of tokens) if (!reader.isStopped()) text += reader.push(decoder.push(token))
       return text
     },
-    end: () => {
-      if (isStopped) return ""
-      const text = read(decoder.end())
-      const rest = isStopped ? "" : held
-      held = ""
-      return text + rest
-    },
-    isStopped: () => isStopped
+    end: () => (reader.isStopped() ? "" : reader.push(decoder.end()) + reader.end()),
+    isStopped: reader.isStopped
   }
 }

@@ -3,12 +3,15 @@
  * Runs the embedded service behind plain promises. This module is not part of the bundle, so it may import another copy
  * of a library than its caller, and no Effect may cross the boundary.
  */
+import * as ChatFormats from "@effect-tinker/cookbook/ChatFormats"
 import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as Store from "@effect-tinker/server/Store"
+import type * as TextFormats from "@effect-tinker/server/TextFormats"
+import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -75,8 +78,22 @@ const layerStore = ({ checkpoints, database }: Options) =>
         )
       )
 
+/** The formats of the models for the OpenAI protocol, from the tokenizers in their directories. */
+const formatsOf = ({ models }: Options) =>
+  ChatFormats.make({
+    tokenizerOf: (name) => {
+      const known = models.find((model) => model.name === name)
+      const directory = known === undefined ? ModelDirectory.nano : Effect.succeed(known.directory)
+      return Effect.provide(Effect.flatMap(directory, Tokenizer.fromDirectory), NodeContext.layer)
+    }
+  })
+
 const layerOf = (options: Options) =>
+  Layer.unwrapEffect(Effect.map(formatsOf(options), (formats) => layerWith(options, formats)))
+
+const layerWith = (options: Options, formats: TextFormats.Service) =>
   NodeServer.layer({
+    openAi: { formats },
     host: options.host,
     port: options.port,
     allowOrigins: options.allowOrigins,

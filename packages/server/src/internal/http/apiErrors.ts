@@ -8,8 +8,8 @@ import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 import { FieldError } from "./body/fields.ts"
 
-/** Statuses of the contract's error responses, by tag. */
-const statuses: { readonly [tag: string]: number } = {
+/** Statuses of the contract's error responses, by tag. @internal */
+export const statuses: { readonly [tag: string]: number } = {
   BadRequestResponse: 400,
   UnauthorizedResponse: 401,
   PaymentRequiredResponse: 402,

@@ -34,6 +34,9 @@ export const toResponse = (options: {
   readonly headers?: { readonly [name: string]: string } | undefined
 }): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.stream(
-    Stream.map(withKeepAlive(options.text, options.keepAlive), (text) => utf8.encode(text)),
+    // the head of a response leaves with the first part of its body
+    Stream.concat(Stream.succeed(options.keepAlive), withKeepAlive(options.text, options.keepAlive)).pipe(
+      Stream.map((text) => utf8.encode(text))
+    ),
     { contentType: options.contentType, headers: { ...options.headers, "cache-control": "no-store", [header]: "no" } }
   )

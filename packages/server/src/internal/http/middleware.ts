@@ -14,6 +14,7 @@ import * as refusedSeqIds from "../util/refusedSeqIds.ts"
 import * as apiErrors from "./apiErrors.ts"
 import * as bodies from "./bodies.ts"
 import { CurrentLease } from "./body/budget.ts"
+import * as openAiPaths from "./openai/paths.ts"
 import * as openPaths from "./openPaths.ts"
 import * as signedPaths from "./signedPaths.ts"
 
@@ -95,7 +96,7 @@ const withRetryHints = (response: Response): Response => {
 const authenticate = (keys: apiKeys.Service, request: Request): Effect.Effect<currentUser.User | undefined> =>
   signedPaths.isDownload(request) || signedPaths.isUpload(request) || openPaths.isReadiness(request)
     ? Effect.succeed(currentUser.everyone)
-    : keys.identify(request.headers["x-api-key"])
+    : keys.identify(openAiPaths.credentialOf(request))
 
 /** Runs the handler with the sequence numbers that the request names as rejected. */
 const withRefusedSeqIds = (app: HttpApp.Default, { headers }: Request): HttpApp.Default => {
@@ -129,12 +130,13 @@ export const make =
         const record = yield* requests.RequestRecord
         return yield* authenticate(dependencies.keys, request).pipe(
           Effect.flatMap((user) => {
-            if (user === undefined) return Effect.succeed(unauthorized(request.headers["x-api-key"]))
+            if (user === undefined) return Effect.succeed(unauthorized(openAiPaths.credentialOf(request)))
             record.user = currentUser.ownerName(user.id)
             return Effect.provideService(handleAs(dependencies, app, request), currentUser.CurrentUser, user)
           }),
           // what fails outside of the handlers
-          Effect.catchAllCause((cause) => toErrorResponse(dependencies, request, cause))
+          Effect.catchAllCause((cause) => toErrorResponse(dependencies, request, cause)),
+          Effect.map((response) => openAiPaths.withErrorForm(request, response))
         )
       })
     )

@@ -13,6 +13,13 @@ const others: ReadonlyArray<readonly [method: string, path: string, name: string
   ["GET", "/metrics", "metrics"],
   ["GET", "/api/v1/downloads/traces/:session", "downloadTrace"],
   ["GET", "/api/v1/downloads/:run/:kind/:name/:file", "downloadFile"],
+  ["GET", "/v1/models", "openAiModels"],
+  ["POST", "/v1/completions", "openAiCompletions"],
+  ["POST", "/v1/chat/completions", "openAiChat"],
+  ["POST", "/oai/api/v1/completions", "openAiCompletions"],
+  ["POST", "/oai/api/v1/chat/completions", "openAiChat"],
+  ["POST", "/conversations/:conversation/v1/completions", "openAiCompletions"],
+  ["POST", "/conversations/:conversation/v1/chat/completions", "openAiChat"],
   ["PUT", "/api/v1/uploads/:id/:file", "uploadFile"]
 ]
 

@@ -1,0 +1,211 @@
+/** The routes of the OpenAI protocol, beside those of the contract. */
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as OpenAi from "@effect-tinker/api/OpenAi"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as TextFormats from "../../TextFormats.ts"
+import * as TinkerService from "../../TinkerService.ts"
+import * as openAiPaths from "../http/openai/paths.ts"
+import * as requests from "../monitoring/requests.ts"
+import { answer, type Job, type Sampled } from "./answer.ts"
+import { chatForm, completionForm } from "./choices.ts"
+import { fromRejection, invalid, OpenAiError, toResponse } from "./errors.ts"
+import * as request from "./request.ts"
+
+/** A completion that was answered. @internal */
+export interface Completion extends Sampled {
+  readonly id: string
+  /** of the base model */
+  readonly base_model: string
+  /** the key of its conversation, if the client gave one */
+  readonly conversation: string | undefined
+}
+
+/** @internal */
+export interface Options {
+  readonly formats: TextFormats.Service
+  /** is told each completion before its response ends */
+  readonly onCompletion?: ((completion: Completion) => Effect.Effect<void>) | undefined
+}
+
+interface Dependencies extends Options {
+  readonly tinker: TinkerService.Service
+}
+
+const unknownModel = (model: string) =>
+  new OpenAiError({
+    status: 404,
+    message: `there is no model ${JSON.stringify(model.slice(0, 200))}: give a base model, the tinker:// path of a checkpoint, or both with a semicolon between`,
+    param: "model",
+    code: "model_not_found"
+  })
+
+/** The base model of a request's model. */
+const baseModelOf = ({ tinker }: Dependencies, model: string): Effect.Effect<string, OpenAiError> => {
+  const { base_model, model_path } = request.sourceOf(model)
+  const offered = tinker.capabilities.supported_models.map(({ model_name }) => model_name)
+  if (base_model !== undefined) return offered.includes(base_model) ? Effect.succeed(base_model) : unknownModel(model)
+  return Effect.matchEffect(tinker.catalog.weightsInfo(model_path!), {
+    onFailure: (rejection) => (rejection._tag === "NotFoundResponse" ? unknownModel(model) : fromRejection(rejection)),
+    onSuccess: (info) => Effect.succeed(info.base_model)
+  })
+}
+
+const formatOf = ({ formats }: Dependencies, baseModel: string) =>
+  Effect.mapError(formats.forModel(baseModel), ({ detail }) => invalid("model", `${baseModel}: ${detail}`))
+
+const keyOf = ({
+  headers,
+  url
+}: HttpServerRequest.HttpServerRequest): Effect.Effect<string | undefined, OpenAiError> => {
+  const key = headers[OpenAi.conversationHeader] ?? openAiPaths.conversationOf(url)
+  return key === undefined || /^[\w.:~-]{1,256}$/.test(key)
+    ? Effect.succeed(key)
+    : invalid(OpenAi.conversationHeader, `${OpenAi.conversationHeader}: give 1 to 256 letters, digits, or any of _.:~-`)
+}
+
+type Base = Omit<Job, "form" | "samples" | "reader" | "warnings">
+
+const baseOf = (
+  { onCompletion }: Dependencies,
+  body: OpenAi.CompletionRequest | OpenAi.ChatRequest,
+  base_model: string,
+  received: HttpServerRequest.HttpServerRequest
+): Effect.Effect<Base & { readonly id: string }, OpenAiError> =>
+  Effect.gen(function* () {
+    const { id } = yield* requests.RequestRecord
+    const conversation = yield* keyOf(received)
+    return {
+      id,
+      model: body.model,
+      created: Math.floor((yield* Clock.currentTimeMillis) / 1000),
+      isStream: body.stream === true,
+      includesUsage: body.stream_options?.include_usage === true,
+      ignored: request.ignoredOf(body),
+      onSampled: (sampled) =>
+        onCompletion === undefined ? Effect.void : onCompletion({ ...sampled, id, base_model, conversation })
+    }
+  })
+
+const completions = (dependencies: Dependencies, received: HttpServerRequest.HttpServerRequest) =>
+  Effect.gen(function* () {
+    const body = yield* request.decodeBody(OpenAi.CompletionRequest, received)
+    const problem = request.unsupported(body)
+    if (problem !== undefined) return yield* problem
+    const baseModel = yield* baseModelOf(dependencies, body.model)
+    const format = yield* formatOf(dependencies, baseModel)
+    const { id, ...base } = yield* baseOf(dependencies, body, baseModel, received)
+    const prompts = yield* request.promptsOf(body, format.encode)
+    const stop = request.stopsOf(body)
+    const settings = {
+      source: request.sourceOf(body.model),
+      stop,
+      // as the protocol says
+      maxTokens: body.max_tokens ?? 16,
+      topLogprobs: body.logprobs ?? 0
+    }
+    return yield* answer(dependencies.tinker, {
+      ...base,
+      form: completionForm(id, format.decode, body.logprobs),
+      samples: prompts.map((prompt) => request.toSampleRequest(body, prompt, settings)),
+      reader: () => format.reader(stop),
+      warnings: []
+    })
+  })
+
+/** The tools that are rendered, and what the client should know of them. */
+const toolsOf = ({
+  tool_choice: choice,
+  tools = []
+}: OpenAi.ChatRequest): Effect.Effect<
+  { readonly tools: ReadonlyArray<TextFormats.Tool>; readonly warnings: ReadonlyArray<string> },
+  OpenAiError
+> => {
+  if (choice === undefined || choice === "auto") return Effect.succeed({ tools, warnings: [] })
+  if (choice === "none") return Effect.succeed({ tools: [], warnings: [] })
+  const warnings = ["tool_choice is rendered, and not enforced: the model may answer without a call"]
+  if (choice === "required") {
+    return tools.length === 0
+      ? invalid("tool_choice", "tool_choice: is required, but there are no tools")
+      : Effect.succeed({ tools, warnings })
+  }
+  const named = tools.filter((tool) => tool.function.name === choice.function.name)
+  return named.length === 0
+    ? invalid("tool_choice.function.name", "tool_choice.function.name: there is no such tool")
+    : Effect.succeed({ tools: named, warnings })
+}
+
+const chat = (dependencies: Dependencies, received: HttpServerRequest.HttpServerRequest) =>
+  Effect.gen(function* () {
+    const body = yield* request.decodeBody(OpenAi.ChatRequest, received)
+    const problem = request.unsupported(body)
+    if (problem !== undefined) return yield* problem
+    const baseModel = yield* baseModelOf(dependencies, body.model)
+    const format = yield* formatOf(dependencies, baseModel)
+    const { id, ...base } = yield* baseOf(dependencies, body, baseModel, received)
+    const { tools, warnings } = yield* toolsOf(body)
+    const prompt = yield* Effect.mapError(format.chat.prompt(body.messages, tools), ({ message, path }) =>
+      invalid(path, message)
+    )
+    if (ModelInput.length(prompt) === 0) return yield* invalid("messages", "messages: their prompt is empty")
+    const stop = request.stopsOf(body)
+    const settings = {
+      source: request.sourceOf(body.model),
+      stop: [...format.chat.stop, ...stop],
+      maxTokens: body.max_completion_tokens ?? body.max_tokens,
+      topLogprobs: body.top_logprobs ?? 0
+    }
+    return yield* answer(dependencies.tinker, {
+      ...base,
+      form: chatForm(id, format.decode, body.logprobs === true ? (body.top_logprobs ?? 0) : undefined),
+      samples: [request.toSampleRequest(body, prompt, settings)],
+      reader: () => format.chat.reader(stop),
+      warnings
+    })
+  })
+
+const toModel = (id: string) => ({ id, object: "model", created: 0, owned_by: "effect-tinker" })
+
+const models = ({ tinker }: Dependencies): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.succeed(
+    HttpServerResponse.unsafeJson({
+      object: "list",
+      data: tinker.capabilities.supported_models.flatMap(({ model_name }) =>
+        model_name === undefined ? [] : [toModel(model_name)]
+      )
+    })
+  )
+
+const model = (dependencies: Dependencies, { url }: HttpServerRequest.HttpServerRequest) =>
+  Effect.suspend(() => {
+    const id = openAiPaths.modelOf(url)
+    return Effect.as(baseModelOf(dependencies, id), HttpServerResponse.unsafeJson(toModel(id)))
+  })
+
+type Handler = (
+  dependencies: Dependencies,
+  request: HttpServerRequest.HttpServerRequest
+) => Effect.Effect<HttpServerResponse.HttpServerResponse, OpenAiError>
+
+/** @internal */
+export const layer = (options: Options): Layer.Layer<never, never, TinkerService.TinkerService> =>
+  HttpApiBuilder.Router.use((router) =>
+    Effect.gen(function* () {
+      const dependencies = { ...options, tinker: yield* TinkerService.TinkerService }
+      const respond = (handler: Handler): HttpApp.Default =>
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, (received) =>
+          Effect.catchAll(handler(dependencies, received), (error) => Effect.succeed(toResponse(error)))
+        )
+      for (const prefix of openAiPaths.prefixes) {
+        yield* router.get(`${prefix}/models`, respond(models))
+        yield* router.get(`${prefix}/models/*`, respond(model))
+        yield* router.post(`${prefix}/completions`, respond(completions))
+        yield* router.post(`${prefix}/chat/completions`, respond(chat))
+      }
+    })
+  )
