@@ -95,8 +95,10 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
   const sampler = makeSampler(options, queueState)
   const settingsOf = makeSettings(session.clientConfig, options)
   const context = yield* maxTokens.contextLength(client, samplingSessionId, options.base_model)
-  const abandon = ({ requestId }: OperationRecord) =>
-    requestId === undefined ? Effect.void : session.cancelSample(requestId)
+  const abandon = ({ requestId, submitted }: OperationRecord) => {
+    const abandoned = requestId === undefined ? submitted?.resend : Effect.succeed(requestId)
+    return abandoned === undefined ? Effect.void : session.cancelSample(abandoned)
+  }
 
   const sampleAs = (method: SampleSettings["method"], prompt: ModelInput.ModelInput, given: SampleOptions) =>
     withCaller((caller): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> => {

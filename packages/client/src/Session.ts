@@ -38,8 +38,11 @@ export interface Service {
   readonly sessionLost: Effect.Effect<never, TinkerError.SessionLost>
   /** the scope of the session's background fibers */
   readonly scope: Scope.Scope
-  /** Cancels a sample in the background, if the service supports that (`sample_cancel_enabled`). */
-  readonly cancelSample: (request_id: string) => Effect.Effect<void>
+  /**
+   * Cancels a sample in the background, if the service supports that (`sample_cancel_enabled`). The argument returns its
+   * request id.
+   */
+  readonly cancelSample: (requestId: Effect.Effect<string, TinkerError.TinkerError>) => Effect.Effect<void>
   /** Notes a model of the session. Where the service cannot finish sessions, it is unloaded when the session closes. */
   readonly noteModel: (model_id: string) => Effect.Effect<void>
   /** numbers the models of the session from 0 */

@@ -19,6 +19,7 @@ import type { CallHandler, CallOptions } from "../transport/callOptions.ts"
 import { type DurationInput, millis } from "../util/duration.ts"
 import { type SampleInput, sampleRequest, withSequenceIds } from "./sampleRequest.ts"
 import type { RetryReport } from "../telemetry/retryReport.ts"
+import { cancellation } from "../session/policies.ts"
 import { failingFirst, jittered, retryUnreadable } from "../util/backoff.ts"
 
 const backpressureHeaders = { "x-tinker-sampling-backpressure": "1" }
@@ -147,6 +148,17 @@ export class SampleOperation implements CallHandler {
   private beginSubmission() {
     this.seqId = this.sampler.nextSeqId++
     this.submittedMillis = this.now
+    this.record.requestId = undefined
+    this.record.submitted = this
+  }
+
+  /** The service may have the submission of an abandoned sample whose response did not arrive. */
+  get resend(): Effect.Effect<string, TinkerError.TinkerError> {
+    const { method } = this.settings
+    return Effect.map(
+      this.sampler.client.call(TinkerApi.asample, this.request, { method, policy: cancellation }),
+      ({ request_id }) => request_id
+    )
   }
 
   private afterSubmission(first: Submitted, resubmissions: number): Sampled {

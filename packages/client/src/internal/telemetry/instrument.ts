@@ -1,4 +1,5 @@
 /** Spans and metrics of operations, from the call of each to its end. */
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -25,6 +26,8 @@ export class OperationRecord {
   retries = 0
   bytes = 0
   requestId: string | undefined = undefined
+  /** what submits it once more, under the same number, for its request id if the response to the submission was lost */
+  submitted: { readonly resend: Effect.Effect<string, TinkerError.TinkerError> } | undefined = undefined
   // released at the end of the operation, however it ends
   /** its permit to be in flight */
   place: Releasable | undefined = undefined

@@ -118,6 +118,29 @@ describe.each(ways)("completed futures over %s", (way) => {
         return (yield* bodies(http, "/cancel_future")).map(({ request_id }) => request_id)
       }).pipe(Effect.scoped)
 
+    it.effect("are cancelled if the response to their submission has not arrived", () =>
+      Effect.gen(function* () {
+        const http = yield* scripted.make({
+          "/client/dynamic_config": json({ sample_cancel_enabled: true }),
+          "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+          "/asample": [ScriptedHttpClient.after("1 hour", json({ request_id: "late" })), json({ request_id: "first" })],
+          "/cancel_future": ScriptedHttpClient.empty()
+        })
+        yield* Effect.gen(function* () {
+          const service = yield* ServiceClient.ServiceClient
+          const sampling = yield* service.createSamplingClient({ base_model: "base" })
+          const fiber = yield* Effect.fork(sampling.sample(prompt))
+          yield* TestClock.adjust("1 second")
+          yield* Fiber.interrupt(fiber)
+          yield* TestClock.adjust("1 second")
+        }).pipe(Effect.scoped, Effect.provide(connect(http, { way })))
+        const [first, again] = yield* bodies(http, "/asample")
+        // under the same number, so that the service does not start another
+        assert.deepStrictEqual(again, first)
+        assert.deepStrictEqual(yield* bodies(http, "/cancel_future"), [{ request_id: "first" }])
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("are cancelled if the service supports it", () =>
       Effect.gen(function* () {
         assert.deepStrictEqual((yield* abandon(true)).sort(), ["sampler:0", "sampler:1", "sampler:2"])

@@ -9,7 +9,8 @@ import * as responses from "../util/responses.ts"
 export const client = HttpApiBuilder.group(TinkerApi, "client", (handlers) =>
   Effect.map(ApiKeys, ({ token }) =>
     handlers
-      .handle("clientDynamicConfig", () => Effect.succeed({}))
+      // clients then cancel the samples that nobody waits for any more
+      .handle("clientDynamicConfig", () => Effect.succeed({ sample_cancel_enabled: true }))
       .handle("authToken", () =>
         Effect.flatMap(token, (jwt) =>
           jwt === undefined

@@ -92,6 +92,9 @@ export interface Entry {
   readonly result: Deferred.Deferred<outcomes.Outcome>
   /** keeps the session of the operation alive */
   readonly touch: Effect.Effect<void>
+  /** how many polls for the result have begun, and how many wait now */
+  polls?: number
+  waiting?: number
   /** interrupts the operation; absent if it cannot be cancelled */
   cancel?: Effect.Effect<void>
   /** waits until the records of the operation are committed: until then its result must not be delivered */
@@ -241,6 +244,14 @@ export class Futures {
   /** Evicts the result of a completed future. */
   release(id: string): void {
     if (this.completed.has(id)) this.evict(id)
+  }
+
+  /** Cancels an operation that nobody waits for. A poll for it that comes later gets 410, so that it is submitted again. */
+  abandon(entry: Entry): Effect.Effect<void> {
+    return Effect.andThen(
+      Effect.suspend(() => entry.cancel ?? Effect.void),
+      Effect.sync(() => this.release(entry.receipt.id))
+    )
   }
 
   /** Evicts the results of a session. */

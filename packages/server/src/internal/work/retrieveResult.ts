@@ -26,7 +26,7 @@ export const retrieveResult = Effect.fnUntraced(function* (
     Effect.flatMap(missingRequest(environment, request_id, rejection), (missing) => missing)
   )
   yield* entry.touch
-  const waited = yield* futures.awaitOutcome(entry, settings.longPoll)
+  const waited = yield* noticingHangUp(environment, entry, futures.awaitOutcome(entry, settings.longPoll))
   if (Option.isNone(waited)) {
     const state = entry.state?.() ?? { queue_state: "active" as const }
     return { _tag: "TryAgain", body: { type: "try_again", request_id, ...state } }
@@ -37,6 +37,40 @@ export const retrieveResult = Effect.fnUntraced(function* (
   futures.markDelivered(entry, 0)
   return outcome
 })
+
+/**
+ * Waits, and cancels a sample if the client hangs up meanwhile and does not poll again within `hangUpGrace`. A connection
+ * may break under a client that still waits, so that its next poll must come in time.
+ */
+const noticingHangUp = <A>(
+  { futures, scope, settings }: Environment,
+  entry: futures.Entry,
+  wait: Effect.Effect<A>
+): Effect.Effect<A> => {
+  if (entry.cancel === undefined) return wait
+  return Effect.suspend(() => {
+    const poll = (entry.polls = (entry.polls ?? 0) + 1)
+    entry.waiting = (entry.waiting ?? 0) + 1
+    const isAbandoned = () => entry.waiting === 0 && entry.polls === poll
+    const cancelLater = Effect.forkIn(
+      Effect.interruptible(
+        Effect.andThen(
+          Effect.sleep(settings.hangUpGrace),
+          Effect.suspend(() => (isAbandoned() ? futures.abandon(entry) : Effect.void))
+        )
+      ),
+      scope
+    )
+    return wait.pipe(
+      Effect.onInterrupt(() => cancelLater),
+      Effect.ensuring(
+        Effect.sync(() => {
+          entry.waiting!--
+        })
+      )
+    )
+  })
+}
 
 /** The encoded result, or only its size if it is large and the client allows that. */
 const deliver = (

@@ -7,6 +7,8 @@ import { type DurationInput, toDuration } from "../util/duration.ts"
 export interface Options {
   /** how long a poll waits for a result before the response is "try again"; 20 seconds */
   readonly longPoll?: DurationInput | undefined
+  /** how long after a client hung up in a poll for a sample it may poll again, before the sample is cancelled; 30 seconds */
+  readonly hangUpGrace?: DurationInput | undefined
   /** how long operations wait for a missing `seq_id` before them until they fail; 60 seconds */
   readonly gapTimeout?: DurationInput | undefined
   /** a session ends when it has had no request for this long; 5 minutes */
@@ -47,6 +49,7 @@ export interface Options {
 export interface Settings {
   readonly quota: number | undefined
   readonly longPoll: Duration.Duration
+  readonly hangUpGrace: Duration.Duration
   readonly gapTimeout: Duration.Duration
   readonly sessionTimeout: Duration.Duration
   readonly resultRetention: Duration.Duration
@@ -69,6 +72,7 @@ export interface Settings {
 export const make = (options: Options): Settings => ({
   quota: options.quota,
   longPoll: toDuration(options.longPoll ?? "20 seconds"),
+  hangUpGrace: toDuration(options.hangUpGrace ?? "30 seconds"),
   gapTimeout: toDuration(options.gapTimeout ?? "60 seconds"),
   sessionTimeout: toDuration(options.sessionTimeout ?? "5 minutes"),
   resultRetention: toDuration(options.resultRetention ?? "1 hour"),

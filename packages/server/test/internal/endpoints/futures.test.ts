@@ -48,6 +48,52 @@ describe("the endpoints of the group futures", () => {
     })
   )
 
+  it.scoped("tell clients to cancel the samples that they abandon", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      const config = yield* ok(post("/client/dynamic_config", { sdk_version: "1" })).pipe(Effect.provide(layer))
+      assert.isTrue(config.sample_cancel_enabled)
+    })
+  )
+
+  it.scoped("cancel a sample after its client hung up, unless it polls again", () =>
+    Effect.gen(function* () {
+      const ended: Array<number> = []
+      const { layer } = yield* client.start(
+        { hangUpGrace: "30 seconds" },
+        {
+          before: ({ index, name }) =>
+            name === "sample"
+              ? Effect.onInterrupt(Effect.sleep("1 hour"), () => Effect.sync(() => void ended.push(index)))
+              : Effect.void
+        }
+      )
+      yield* Effect.gen(function* () {
+        const sampling_session_id = yield* createSampler(yield* createSession)
+        const submit = (seqId: number) =>
+          Effect.map(
+            ok(post("/asample", client.sampleRequest(sampling_session_id, seqId))),
+            ({ request_id }) => request_id as string
+          )
+        const [left, kept] = [yield* submit(1), yield* submit(2)]
+        const hangUp = (id: string) =>
+          Effect.gen(function* () {
+            const poll = yield* Effect.fork(client.poll(id))
+            yield* TestClock.adjust("1 second")
+            yield* Fiber.interrupt(poll)
+          })
+        yield* Effect.all([hangUp(left), hangUp(kept)])
+        yield* TestClock.adjust("10 seconds")
+        const again = yield* Effect.fork(client.poll(kept))
+        yield* TestClock.adjust("30 seconds")
+        assert.strictEqual(ended.length, 1)
+        assert.strictEqual((yield* ok(Fiber.join(again))).type, "try_again")
+        // so that a client which waits after all submits it again
+        assert.strictEqual(yield* statusOf(client.poll(left)), 410)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
   it.scoped("cancel samples, and reject the cancellation of unknown requests", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start({}, { before: () => Effect.sleep("1 hour") })
