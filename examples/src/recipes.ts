@@ -21,8 +21,9 @@ import { chat } from "./recipes/chat.ts"
 import { pastTense } from "./recipes/past-tense.ts"
 import type { Outcome, Recipe } from "./recipes/recipe.ts"
 import { resume } from "./recipes/resume.ts"
+import { copy } from "./recipes/rl-copy.ts"
 
-const recipes: ReadonlyArray<Recipe> = [chat, pastTense, resume]
+const recipes: ReadonlyArray<Recipe> = [chat, pastTense, resume, copy]
 
 const data = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))
 

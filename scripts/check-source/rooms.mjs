@@ -225,7 +225,19 @@ export const allowedRooms = {
     chat: ["formats", "Message"],
     renderers: ["formats", "responses", "templates"],
     environments: ["effect", "formats", "trajectories", "Message"],
-    rollouts: ["effect", "order", "trajectories", "environments"]
+    rollouts: ["effect", "order", "trajectories", "environments"],
+    rl: [
+      "metrics",
+      "supervised",
+      "trajectories",
+      "environments",
+      "rollouts",
+      "Advantages",
+      "Kl",
+      "LearningRate",
+      "Metrics",
+      "RunDirectory"
+    ]
   },
   cli: {
     effect: [],

@@ -3,7 +3,6 @@ import * as Pipeline from "@effect-tinker/client/Pipeline"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Metrics from "../../Metrics.ts"
@@ -12,6 +11,7 @@ import type * as RunDirectory from "../../RunDirectory.ts"
 import type { Row } from "../metrics/row.ts"
 import * as limits from "./limits.ts"
 import { InvalidRun, type Options, validate } from "./options.ts"
+import { recordSaved } from "./record.ts"
 import * as rows from "./rows.ts"
 import * as starting from "./start.ts"
 import * as submit from "./submit.ts"
@@ -83,31 +83,16 @@ const log = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, row: Row, window:
   yield* run.metrics.log(whole, spans)
 })
 
-/** Records a checkpoint that was saved, and deletes the rolling one that it replaces. */
+/** Records a checkpoint that was saved. */
 const record = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, saved: submit.Saved, batch: number) {
-  const { options, state } = run
-  if (Exit.isFailure(saved.state)) {
-    return yield* Effect.logWarning(`the rolling checkpoint ${saved.name} was not saved`, saved.state.cause)
-  }
-  const before = state.checkpoint
-  const checkpoint: RunDirectory.Checkpoint = {
-    name: saved.name,
+  const { directory, options, state } = run
+  const place = { directory, before: state.checkpoint, remove: options.checkpoints?.rolling?.remove }
+  state.checkpoint = yield* recordSaved(place, saved, {
     batch,
     epoch: rows.epochOf(batch, options.batches.stepsPerEpoch),
-    ...(saved.kind === "final" ? { final: true } : {}),
-    ...(saved.kind === "rolling" ? { rolling: true } : {}),
-    state_path: saved.state.value,
-    ...(saved.sampler === undefined ? {} : { sampler_path: saved.sampler }),
     elapsed_tokens: state.tokens,
     elapsed_seconds: yield* limits.secondsOf(state.limits)
-  }
-  state.checkpoint = checkpoint
-  if (run.directory !== undefined) yield* run.directory.record(checkpoint)
-  const remove = options.checkpoints?.rolling?.remove
-  if (before?.rolling !== true || before.state_path === undefined || remove === undefined) return
-  yield* Effect.catchAll(remove(before.state_path), (error) =>
-    Effect.logWarning(`the rolling checkpoint ${before.name} was not deleted: ${error.message}`)
-  )
+  })
 })
 
 /** Writes the row of a step, then the record of its checkpoint. */

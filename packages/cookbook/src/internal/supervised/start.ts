@@ -23,27 +23,35 @@ type Json = RunDirectory.Config[string]
 const withoutUndefined = (value: { readonly [name: string]: unknown }): RunDirectory.Config =>
   JSON.parse(JSON.stringify(value)) as { readonly [name: string]: Json }
 
-/** What must be equal for a run to resume. */
-const configOf = <E, R>({ batches, model, ...options }: Options<E, R>): RunDirectory.Config => {
-  const { user_metadata: _, ...adapter } = model
-  return withoutUndefined({
-    ...adapter,
-    steps: options.steps,
-    learning_rate: options.learningRate,
-    adam: options.adam ?? {},
-    seed: options.seed ?? 0,
-    early_stop: options.earlyStop,
-    renderer: options.renderer,
-    data: batches.fingerprint
-  })
+/** What of a model must be equal for a run to resume. @internal */
+export const adapterOf = ({ user_metadata: _, ...adapter }: Options["model"]) => adapter
+
+const configOf = <E, R>({ batches, model, ...options }: Options<E, R>): StartOptions["config"] => ({
+  ...adapterOf(model),
+  steps: options.steps,
+  learning_rate: options.learningRate,
+  adam: options.adam ?? {},
+  seed: options.seed ?? 0,
+  early_stop: options.earlyStop,
+  renderer: options.renderer,
+  data: batches.fingerprint
+})
+
+/** What a run is started from. @internal */
+export interface StartOptions {
+  readonly model: Options["model"]
+  readonly directory: Options["directory"]
+  readonly threads: number | undefined
+  /** what must be equal for a run to resume */
+  readonly config: { readonly [name: string]: unknown }
 }
 
-const openDirectory = <E, R>(options: Options<E, R>) =>
+const openDirectory = (options: StartOptions) =>
   options.directory === undefined
     ? Effect.succeed(undefined)
     : RunDirectory.open({
         ...options.directory,
-        config: configOf(options),
+        config: withoutUndefined(options.config),
         environment: withoutUndefined({ threads: options.threads })
       })
 
@@ -78,13 +86,16 @@ const create = Effect.fnUntraced(function* ({ weights, ...model }: Options["mode
       })
 })
 
+/** Starts or resumes a run of any kind. @internal */
+export const open = Effect.fnUntraced(function* (options: StartOptions) {
+  const directory = yield* openDirectory(options)
+  const resumed = yield* resume(directory?.resumable ?? [], options.model.user_metadata)
+  const training = resumed?.training ?? (yield* create(options.model))
+  const checkpoint = resumed?.checkpoint
+  const rows = directory === undefined ? [] : yield* directory.startAt(checkpoint?.batch ?? 0)
+  return { training, directory, checkpoint, rows } satisfies Started
+})
+
 /** @internal */
 export const start = <E, R>(options: Options<E, R>) =>
-  Effect.gen(function* () {
-    const directory = yield* openDirectory(options)
-    const resumed = yield* resume(directory?.resumable ?? [], options.model.user_metadata)
-    const training = resumed?.training ?? (yield* create(options.model))
-    const checkpoint = resumed?.checkpoint
-    const rows = directory === undefined ? [] : yield* directory.startAt(checkpoint?.batch ?? 0)
-    return { training, directory, checkpoint, rows } satisfies Started
-  })
+  open({ model: options.model, directory: options.directory, threads: options.threads, config: configOf(options) })

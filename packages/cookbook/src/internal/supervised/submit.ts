@@ -99,9 +99,9 @@ export const submitSaves = Effect.fnUntraced(function* (
 /** The name of the checkpoint that holds so many steps. @internal */
 export const checkpointName = (steps: number): string => String(steps).padStart(6, "0")
 
-/** Submits the saves that are due behind a step; the final one is saved when the run ends. */
-const submitDueSaves = <E, R>(
-  { checkpoints: { every, rolling, ttlSeconds = weekSeconds } = {}, steps }: Options<E, R>,
+/** Submits the saves that are due behind a step; the final one is saved when the run ends. @internal */
+export const submitDueSaves = (
+  { checkpoints: { every, rolling, ttlSeconds = weekSeconds } = {}, steps }: Pick<Options, "checkpoints" | "steps">,
   training: TrainingClient.TrainingClient,
   step: number
 ) => {

@@ -1,0 +1,75 @@
+/** Short words of random letters, and the share of them that a model answers rightly: what recipes of rewards share. */
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
+import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
+import * as Env from "@effect-tinker/cookbook/Env"
+import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
+import type * as Metrics from "@effect-tinker/cookbook/Metrics"
+import type * as Rl from "@effect-tinker/cookbook/Rl"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+
+export interface Task {
+  readonly prompt: string
+  readonly answer: string
+}
+
+const alphabet = "abcdefghijklmnopqrstuvwxyz"
+
+const word = Effect.map(Effect.replicateEffect(Random.nextIntBetween(0, alphabet.length), 3), (letters) =>
+  letters.map((i) => alphabet[i]!).join("")
+)
+
+/** So many words with what is to be written behind each. Random numbers of a name are equal in each run. */
+export const tasks = (name: string, count: number, answerOf: (word: string) => string) =>
+  Effect.replicateEffect(word, count).pipe(
+    Effect.map((words) => words.map((word): Task => ({ prompt: `${word} ->`, answer: ` ${answerOf(word)}` }))),
+    Effect.withRandom(Random.make(name))
+  )
+
+/** The share of answers, sampled at the temperature 1, that are exact. */
+export const sampledExactly = Effect.fnUntraced(function* (
+  sampling: SamplingClient.SamplingClient,
+  held: ReadonlyArray<Task>,
+  samples = 4
+) {
+  const base = yield* BaseModel.BaseModel
+  const right = yield* Effect.forEach(
+    held,
+    ({ answer, prompt }, i) =>
+      Effect.map(
+        sampling.sample(ModelInput.fromTokens(base.encode(prompt)), {
+          num_samples: samples,
+          sampling_params: { max_tokens: 16, temperature: 1, stop: "\n", seed: 1000 + i }
+        }),
+        ({ sequences }) => sequences.filter(({ tokens }) => base.decode(tokens) === `${answer}\n`).length / samples
+      ),
+    { concurrency: "unbounded" }
+  )
+  return right.reduce((sum, value) => sum + value, 0) / held.length
+})
+
+/** Problems whose answer must be exact, 16 answers each. */
+export const problems = (base: BaseModel.Service, all: ReadonlyArray<Task>) =>
+  all.map(({ answer, prompt }) =>
+    Env.problem({
+      prompt: base.encode(prompt),
+      stop: "\n",
+      size: 16,
+      decode: base.decode,
+      formPenalty: 0,
+      grade: ({ ended, text }) => (ended && text === answer ? 1 : 0)
+    })
+  )
+
+/** The settings that all recipes of rewards share: 16 problems a step, a token sum, groups without spread dropped. */
+export const settings = {
+  learningRate: LearningRate.constant(2e-3),
+  rollouts: { sampling: { max_tokens: 16, temperature: 1 } },
+  checkpoints: { final: false },
+  agreement: 1e-4
+} satisfies Partial<Rl.Options>
+
+/** The largest |k1| of sampler against trainer, which a recipe asserts. */
+export const divergence = (rows: ReadonlyArray<Metrics.Row>): number =>
+  Math.max(...rows.map((row) => Math.abs(Number(row["optim/kl_sample_train_v1"] ?? 0))))

@@ -1,0 +1,183 @@
+/** What a run of reinforcement learning is given, and its validation. */
+import type * as LossFn from "@effect-tinker/api/LossFn"
+import type * as Training from "@effect-tinker/api/Training"
+import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
+import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
+import * as Effect from "effect/Effect"
+import type * as Advantages from "../../Advantages.ts"
+import type * as LearningRate from "../../LearningRate.ts"
+import type * as RunDirectory from "../../RunDirectory.ts"
+import type { EnvGroup } from "../environments/model.ts"
+import type * as rollouts from "../rollouts/model.ts"
+import { type Checkpoints, InvalidRun, type Model } from "../supervised/options.ts"
+import type { Example } from "../trajectories/model.ts"
+
+/**
+ * Groups of environments by step. Those of a step depend on the step alone, and may take random numbers from Effect's
+ * `Random`, which is seeded by the step. Steps without groups end the run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Source<E = never, R = never> {
+  readonly at: (step: number) => Effect.Effect<ReadonlyArray<EnvGroup<E, R>>, E, R>
+  /** tells these groups, in this order, from any other; a run is not resumed with another */
+  readonly fingerprint?: string | undefined
+}
+
+/**
+ * What follows a policy gradient: a loss of the service and its parameters.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Loss {
+  readonly name: "importance_sampling" | "ppo" | "cispo" | "dro" | "gspo" | "stable_reinforce"
+  readonly config?: LossFn.Config | undefined
+}
+
+/**
+ * Changes the advantages of a step's data by token, such as by what a teacher thinks of each. It returns what to add to the
+ * advantages of each example, one number a target, and values for the row.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Shaping<E = never, R = never> = (examples: ReadonlyArray<Example>) => Effect.Effect<
+  {
+    readonly added: ReadonlyArray<ArrayLike<number>>
+    readonly metrics?: { readonly [name: string]: number } | undefined
+  },
+  E,
+  R
+>
+
+/**
+ * Something that is measured before a step: before the first, then before every `every`-th, and behind the last one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Evaluation<E = never, R = never> {
+  readonly every: number
+  readonly run: (context: {
+    readonly step: number
+    readonly training: TrainingClient.TrainingClient
+    /** samples from the weights that the step starts with */
+    readonly sampling: SamplingClient.SamplingClient
+  }) => Effect.Effect<{ readonly [name: string]: number | undefined }, E, R>
+}
+
+/**
+ * Stops the run with `AlarmRaised` when a metric leaves its bounds, such as `optim/entropy` or `optim/kl_sample_train_v1`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Alarm {
+  readonly metric: string
+  readonly above?: number | undefined
+  readonly below?: number | undefined
+}
+
+/**
+ * Draws the policy to a reference: `coefficient · (mean of d - d)` is added to the advantage of each token, where `d` is its
+ * logprob when sampled minus that of the reference.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KlPenalty {
+  readonly coefficient: number
+  /** the `tinker://` path of sampler weights; the weights with which the run began by default, also when it resumes */
+  readonly reference?: string | undefined
+}
+
+/**
+ * How sampling and training take turns.
+ *
+ * - `synchronous`: each step samples from the weights of the step before it. With `minibatches` above 1, the pass of each
+ *   part of the groups is submitted as soon as its groups are there; advantages are then taken by part.
+ * - `strict`: groups are trained in their order, so that none is trained with weights more than `maxLag` steps newer than
+ *   those that sampled it. A slow group holds the others up.
+ * - `oldest_first`: groups are trained when they end, those of the oldest weights first. Nothing waits for a slow group and
+ *   nothing is dropped, so that its lag has no bound. At most `(maxLag + 1)` steps' groups are begun and not trained.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Mode =
+  | { readonly mode: "synchronous"; readonly minibatches?: number | undefined }
+  | { readonly mode: "strict" | "oldest_first"; readonly maxLag: number }
+
+/** @internal */
+export interface Options<E = never, R = never> {
+  readonly model: Model
+  readonly groups: Source<E, R>
+  readonly steps: number
+  readonly learningRate: LearningRate.Schedule
+  readonly adam?: Omit<typeof Training.AdamParams.Encoded, "learning_rate"> | undefined
+  readonly loss?: Loss | undefined
+  readonly advantages?: Advantages.Estimator | undefined
+  readonly constantGroups?: "drop" | "keep" | undefined
+  readonly substeps?: number | undefined
+  readonly rollouts?: rollouts.Options | undefined
+  readonly loop?: Mode | undefined
+  readonly shaping?: ReadonlyArray<Shaping<E, R>> | undefined
+  readonly kl?: KlPenalty | undefined
+  readonly postKl?: boolean | undefined
+  readonly agreement?: number | undefined
+  readonly alarms?: ReadonlyArray<Alarm> | undefined
+  readonly seed?: number | undefined
+  readonly evaluations?: ReadonlyArray<Evaluation<E, R>> | undefined
+  readonly decode?: ((tokens: ArrayLike<number>) => string) | undefined
+  readonly checkpoints?: Checkpoints | undefined
+  readonly directory?: Pick<RunDirectory.Options, "path" | "resume"> | undefined
+  readonly threads?: number | undefined
+}
+
+const isCount = (value: number | undefined, least: number): boolean =>
+  value === undefined || (Number.isSafeInteger(value) && value >= least)
+
+/** The first option with a value that no run can have. */
+const problemOf = <E, R>(options: Options<E, R>): InvalidRun | undefined => {
+  const { checkpoints = {}, evaluations = [], learningRate, loop = { mode: "synchronous" } } = options
+  const count = "must be a whole number of 1 or more"
+  const minibatches = loop.mode === "synchronous" ? loop.minibatches : undefined
+  const checks: ReadonlyArray<readonly [isValid: boolean, path: string, reason: string]> = [
+    [isCount(options.steps, 1), "steps", count],
+    [isCount(options.substeps, 1), "substeps", count],
+    [isCount(minibatches, 1), "loop.minibatches", count],
+    [
+      (minibatches ?? 1) === 1 || (options.substeps ?? 1) === 1,
+      "substeps",
+      "cannot be combined with minibatches: both divide a step"
+    ],
+    [loop.mode === "synchronous" || isCount(loop.maxLag, 0), "loop.maxLag", "must be a whole number of 0 or more"],
+    [evaluations.every(({ every }) => isCount(every, 1)), "evaluations.every", count],
+    [isCount(checkpoints.every, 1), "checkpoints.every", count],
+    [isCount(checkpoints.rolling?.every, 1), "checkpoints.rolling.every", count],
+    [Number.isSafeInteger(options.seed ?? 0), "seed", "must be a whole number below 2^53"],
+    [
+      Number.isFinite(learningRate.peak) && learningRate.peak >= 0,
+      "learningRate.peak",
+      "must be a number of 0 or more"
+    ],
+    [
+      options.kl === undefined || (Number.isFinite(options.kl.coefficient) && options.kl.coefficient >= 0),
+      "kl.coefficient",
+      "must be a number of 0 or more"
+    ],
+    [
+      options.loss?.name !== "stable_reinforce" || options.rollouts?.recordStabilityInfo === true,
+      "rollouts.recordStabilityInfo",
+      "must be true for the loss stable_reinforce"
+    ]
+  ]
+  const failed = checks.find(([isValid]) => !isValid)
+  return failed === undefined ? undefined : new InvalidRun({ path: failed[1], reason: failed[2] })
+}
+
+/** @internal */
+export const validate = <E, R>(options: Options<E, R>): Effect.Effect<void, InvalidRun> =>
+  Effect.suspend(() => problemOf(options) ?? Effect.void)

@@ -1,0 +1,130 @@
+/** The synchronous loop, and what all loops begin and end with. */
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Metrics from "../../Metrics.ts"
+import type * as RunDirectory from "../../RunDirectory.ts"
+import { adapterOf, open } from "../supervised/start.ts"
+import { submitSaves } from "../supervised/submit.ts"
+import { collectStep, groupsAt } from "./collect.ts"
+import { klShaping } from "./data.ts"
+import { type Options, type Shaping, validate } from "./options.ts"
+import type { Run, State } from "./state.ts"
+import { evaluate, log, record, trainStep } from "./step.ts"
+
+/** What must be equal for a run to resume. */
+const configOf = <E, R>(options: Options<E, R>) => ({
+  ...adapterOf(options.model),
+  kind: "reinforcement learning",
+  steps: options.steps,
+  learning_rate: options.learningRate,
+  adam: options.adam ?? {},
+  seed: options.seed ?? 0,
+  loss: options.loss ?? { name: "importance_sampling" },
+  substeps: options.substeps ?? 1,
+  constant_groups: options.constantGroups ?? "drop",
+  loop: options.loop ?? { mode: "synchronous" },
+  rollouts: options.rollouts ?? {},
+  kl: options.kl,
+  data: options.groups.fingerprint
+})
+
+const numberOf = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0)
+
+/** The weights that a penalty draws to: those that are given, those of the checkpoint, or those of the start. */
+const referenceOf = Effect.fnUntraced(function* (
+  kl: NonNullable<Options["kl"]>,
+  training: TrainingClient.TrainingClient,
+  checkpoint: RunDirectory.Checkpoint | undefined
+) {
+  const known = kl.reference ?? checkpoint?.["reference_path"]
+  if (typeof known === "string") return known
+  const { path } = yield* Effect.flatMap(training.saveWeightsForSampler("reference"), Fiber.join)
+  return path
+})
+
+/** The shapings of a run, that of its penalty first, and the path of the reference. */
+const shapingOf = Effect.fnUntraced(function* <E, R>(
+  { kl, shaping = [] }: Options<E, R>,
+  training: TrainingClient.TrainingClient,
+  checkpoint: RunDirectory.Checkpoint | undefined
+) {
+  if (kl === undefined) return { shaping, recorded: {} }
+  const path = yield* referenceOf(kl, training, checkpoint)
+  const service = yield* ServiceClient.ServiceClient
+  const client = yield* service.createSamplingClient({ model_path: path })
+  const penalty: Shaping<E | TinkerError.TinkerError, R> = klShaping(client, kl.coefficient)
+  return { shaping: [penalty, ...shaping], recorded: { reference_path: path } }
+})
+
+const start = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
+  const metrics = yield* Metrics.Metrics
+  const { checkpoint, directory, rows, training } = yield* open({
+    model: options.model,
+    directory: options.directory,
+    threads: options.threads,
+    config: configOf(options)
+  })
+  const finished = checkpoint?.batch ?? 0
+  const { recorded, shaping } = yield* shapingOf(options, training, checkpoint)
+  const now = yield* Clock.currentTimeMillis
+  const state: State = {
+    rows: rows.slice(),
+    finished,
+    tokens: numberOf(checkpoint?.elapsed_tokens),
+    earlierSeconds: numberOf(checkpoint?.elapsed_seconds),
+    startMillis: now,
+    lastMillis: now,
+    agreed: false,
+    policy: { sampling: yield* training.saveWeightsAndGetSamplingClient(), version: finished },
+    checkpoint
+  }
+  const run: Run<E, R> = { options, metrics, training, directory, shaping, recorded, state }
+  return run
+})
+
+/** Steps that sample from the weights of the step before. */
+const synchronous = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, minibatches: number) {
+  const { options, state } = run
+  while (state.finished < options.steps) {
+    const window = yield* Metrics.window
+    const groups = yield* window.record(groupsAt(options, state.finished))
+    if (groups.length === 0) return
+    yield* Effect.scoped(
+      Effect.flatMap(collectStep(run, groups, minibatches), (parts) => trainStep(run, window, parts))
+    ).pipe(window.record)
+  }
+})
+
+const evaluateAtEnd = Effect.fnUntraced(function* <E, R>(run: Run<E, R>) {
+  if ((run.options.evaluations ?? []).length === 0) return {}
+  const window = yield* Metrics.window
+  const values = yield* window.record(evaluate(run, run.state.finished, true))
+  yield* log(run, { ...values, step: run.state.finished }, window)
+  return values
+})
+
+/** Saves what the run has at its end, if no checkpoint has it yet. */
+const saveAtEnd = Effect.fnUntraced(function* <E, R>(run: Run<E, R>) {
+  const { final = true, name = "final" } = run.options.checkpoints ?? {}
+  const { checkpoint, finished } = run.state
+  if (!final || (checkpoint?.batch === finished && checkpoint.final === true)) return
+  yield* record(run, yield* Effect.flatten(submitSaves(run.training, "final", name, undefined)))
+})
+
+/** @internal */
+export const run = <E, R>(options: Options<E, R>) =>
+  Effect.gen(function* () {
+    yield* validate(options)
+    const current = yield* start(options)
+    const from = current.state.finished
+    const { loop = { mode: "synchronous" } } = options
+    yield* loop.mode === "synchronous" ? synchronous(current, loop.minibatches ?? 1) : Effect.die("later")
+    const evaluated = yield* evaluateAtEnd(current)
+    yield* saveAtEnd(current)
+    const { checkpoint, finished, policy, rows } = current.state
+    return { training: current.training, sampling: policy.sampling, from, steps: finished, rows, evaluated, checkpoint }
+  }).pipe(Effect.withSpan("Rl.run"))

@@ -1,0 +1,42 @@
+/** Records checkpoints in the directory of a run. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as RunDirectory from "../../RunDirectory.ts"
+import type { Checkpoints } from "./options.ts"
+import type { Saved } from "./submit.ts"
+
+/**
+ * Records a checkpoint that was saved, and deletes the rolling one that it replaces. Succeeds with the newest checkpoint: a
+ * rolling one that was not saved is a warning.
+ *
+ * @internal
+ */
+export const recordSaved = Effect.fnUntraced(function* (
+  run: {
+    readonly directory: RunDirectory.RunDirectory | undefined
+    readonly before: RunDirectory.Checkpoint | undefined
+    readonly remove: NonNullable<Checkpoints["rolling"]>["remove"]
+  },
+  saved: Saved,
+  fields: Omit<RunDirectory.Checkpoint, "name">
+) {
+  const { before, remove } = run
+  if (Exit.isFailure(saved.state)) {
+    yield* Effect.logWarning(`the rolling checkpoint ${saved.name} was not saved`, saved.state.cause)
+    return before
+  }
+  const checkpoint: RunDirectory.Checkpoint = {
+    name: saved.name,
+    ...fields,
+    ...(saved.kind === "final" ? { final: true } : {}),
+    ...(saved.kind === "rolling" ? { rolling: true } : {}),
+    state_path: saved.state.value,
+    ...(saved.sampler === undefined ? {} : { sampler_path: saved.sampler })
+  }
+  if (run.directory !== undefined) yield* run.directory.record(checkpoint)
+  if (before?.rolling !== true || before.state_path === undefined || remove === undefined) return checkpoint
+  yield* Effect.catchAll(remove(before.state_path), (error) =>
+    Effect.logWarning(`the rolling checkpoint ${before.name} was not deleted: ${error.message}`)
+  )
+  return checkpoint
+})
