@@ -1,6 +1,6 @@
 /**
  * Public modules say since when they exist and in which category each export belongs, and `src/index.ts` exports every
- * one of them as a namespace, except those that need Node.
+ * one of them as a namespace, except those that need Node or an optional peer.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -54,11 +54,16 @@ const modulesOf = ({ sources }) =>
       .sort(([a], [b]) => (a < b ? -1 : 1))
   )
 
+/** Modules that need an optional peer of their package. */
+const needsPeer = new Set(["TinkerLanguageModel"])
+
 /** Checks `src/index.ts`, or writes it. */
 const checkIndex = (report, found, write) => {
   const modules = modulesOf(found)
-  // one that needs Node is imported by its own path, or the whole package would need Node
-  const portable = [...modules].filter(([, path]) => !needsNode(path)).map(([module]) => module)
+  // one that needs Node, or a peer that users may lack, is imported by its own path, or the whole package would need it
+  const portable = [...modules]
+    .filter(([module, path]) => !needsNode(path) && !needsPeer.has(module))
+    .map(([module]) => module)
   const index = join(found.directory, "src", "index.ts")
   const text = existsSync(index) ? readFileSync(index, "utf8") : ""
   const exported = [...text.matchAll(/^export \* as (\w+) from "\.\/\1\.ts"$/gm)].map(([, module]) => module)

@@ -223,6 +223,7 @@ export const allowedRooms = {
     order: ["effect", "bytes", "records", "dataset"],
     templates: ["formats", "Message"],
     chat: ["formats", "Message"],
+    languageModel: ["formats", "Message"],
     renderers: ["formats", "responses", "templates"],
     environments: ["effect", "formats", "trajectories", "Message"],
     rollouts: ["effect", "order", "trajectories", "environments"],

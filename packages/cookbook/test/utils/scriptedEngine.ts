@@ -1,5 +1,7 @@
 /** A service that speaks the OpenAI protocol, over an engine whose model says what a function of the prompt says. */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as ChatFormats from "@effect-tinker/cookbook/ChatFormats"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
@@ -12,6 +14,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 
 export const baseModel = "test/scripted"
 
@@ -106,4 +109,15 @@ export const listen = (
       url: yield* Effect.provide(NodeServer.baseUrl, context),
       service: Context.get(context, TinkerService.TinkerService)
     }
+  })
+
+/** A sampling client of such a service. */
+export const samplerOf = (options: Parameters<typeof listen>[0]) =>
+  Effect.gen(function* () {
+    const { url } = yield* listen(options)
+    const client = ServiceClient.layer({ apiKey: Redacted.make("tml-key"), baseUrl: url }).pipe(
+      Layer.provide(NodeHttpClient.layer)
+    )
+    const service = Context.get(yield* Layer.build(client), ServiceClient.ServiceClient)
+    return yield* service.createSamplingClient({ base_model: baseModel })
   })
