@@ -22,8 +22,11 @@ import { pastTense } from "./recipes/past-tense.ts"
 import type { Outcome, Recipe } from "./recipes/recipe.ts"
 import { resume } from "./recipes/resume.ts"
 import { copy } from "./recipes/rl-copy.ts"
+import { length } from "./recipes/rl-length.ts"
+import { rlPastTense } from "./recipes/rl-past-tense.ts"
+import { reverse } from "./recipes/rl-reverse.ts"
 
-const recipes: ReadonlyArray<Recipe> = [chat, pastTense, resume, copy]
+const recipes: ReadonlyArray<Recipe> = [chat, pastTense, resume, copy, length, rlPastTense, reverse]
 
 const data = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))
 

@@ -1,11 +1,14 @@
 /** Short words of random letters, and the share of them that a model answers rightly: what recipes of rewards share. */
+import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
+import * as Batches from "@effect-tinker/cookbook/Batches"
 import * as Env from "@effect-tinker/cookbook/Env"
 import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
 import type * as Metrics from "@effect-tinker/cookbook/Metrics"
 import type * as Rl from "@effect-tinker/cookbook/Rl"
+import * as Supervised from "@effect-tinker/cookbook/Supervised"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 
@@ -61,6 +64,22 @@ export const problems = (base: BaseModel.Service, all: ReadonlyArray<Task>) =>
       grade: ({ ended, text }) => (ended && text === answer ? 1 : 0)
     })
   )
+
+/** A model that was shown some answers first: reward needs something to reward. Succeeds with the path of its state. */
+export const warmUp = Effect.fnUntraced(function* (shown: ReadonlyArray<Task>, steps: number, learningRate: number) {
+  const base = yield* BaseModel.BaseModel
+  const examples = shown.map(({ answer, prompt }) =>
+    Datum.fromPromptCompletion(base.encode(prompt), base.encode(`${answer}\n`))
+  )
+  const { checkpoint } = yield* Supervised.run({
+    model: { base_model: base.name, rank: 16, seed: 0 },
+    batches: Batches.make(examples, { size: 16, seed: 0 }),
+    steps,
+    learningRate: LearningRate.linear(learningRate),
+    checkpoints: { name: "warm" }
+  })
+  return { base_model: base.name, weights: checkpoint!.state_path!, sampler: checkpoint!.sampler_path! }
+})
 
 /** The settings that all recipes of rewards share: 16 problems a step, a token sum, groups without spread dropped. */
 export const settings = {
