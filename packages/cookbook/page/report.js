@@ -59,8 +59,10 @@
 
   const facts = () => {
     const { columns, step } = run.table
-    const last = step.at(-1)
-    const progress = lastOf(columns.progress)
+    // the last row may have nothing but what was measured behind the last step
+    const at = columns[names.loss]?.findLastIndex((value) => value !== null) ?? -1
+    const last = at < 0 ? step.at(-1) : step[at]
+    const progress = at < 0 ? lastOf(columns.progress) : columns.progress?.[at]
     const steps = progress > 0 ? Math.max(last + 1, Math.round((last + 1) / progress)) : undefined
     const list = [
       ["steps", last === undefined ? "none yet" : `${number(last + 1)}${steps ? ` of ${number(steps)}` : ""}`]
@@ -396,7 +398,17 @@
         element(
           "table",
           {},
-          element("thead", {}, element("tr", {}, ...keys.map((key) => element("th", {}, key)))),
+          element(
+            "thead",
+            {},
+            element(
+              "tr",
+              {},
+              ...keys.map((key) =>
+                element("th", { class: value.some((item) => typeof item[key] === "number") ? "number" : "text" }, key)
+              )
+            )
+          ),
           element(
             "tbody",
             {},
@@ -440,6 +452,113 @@
       )
     )
 
+  const plain = (values) =>
+    element(
+      "dl",
+      { class: "facts" },
+      ...values.map(([label, value]) =>
+        element(
+          "div",
+          {},
+          element("dt", {}, label),
+          element("dd", {}, typeof value === "number" ? number(value) : String(value))
+        )
+      )
+    )
+
+  /** The facts of a `data.json` as `DataReport` makes it. */
+  const dataFacts = ({ examples, heldOut, lengths, overlap, training, files }) => {
+    const share = lengths && lengths.tokens > 0 ? ` (${Math.round((lengths.trained / lengths.tokens) * 100)} %)` : ""
+    return [
+      ["training records", training],
+      ["held out", heldOut],
+      ["left out: same as held out", overlap],
+      ["duplicates", sumOf(files.map(({ duplicates }) => duplicates))],
+      ["not valid, left out", sumOf(files.map(({ bad }) => bad))],
+      ...(examples
+        ? [
+            ["truncated", examples.truncated],
+            ["too long, skipped", examples.skipped],
+            ["nothing to train", examples.untrained],
+            ["emptied by truncation", examples.emptied]
+          ]
+        : []),
+      ...(lengths
+        ? [
+            ["datums", lengths.datums],
+            ["tokens", lengths.tokens],
+            ["tokens trained", `${number(lengths.trained)}${share}`],
+            ["sum of weights", lengths.weight],
+            ["tokens of a datum", `${number(lengths.min)} to ${number(lengths.max)}`],
+            ["median, 95 % below", `${number(lengths.median)}, ${number(lengths.p95)}`]
+          ]
+        : [])
+    ]
+  }
+
+  let histogram
+
+  /** Bars: how many datums have up to so many tokens. */
+  const drawHistogram = (bars) => {
+    histogram?.destroy()
+    const box = byId("histogram")
+    const width = Math.max(200, box.clientWidth - 24)
+    histogram = new uPlot(
+      {
+        width,
+        height: 200,
+        cursor: { drag: { x: false, y: false } },
+        scales: { x: { time: false, range: [-0.7, bars.length - 0.3] }, y: { range: (_, __, max) => [0, max * 1.1] } },
+        axes: [
+          axis({
+            splits: bars.map((_, i) => i).filter((i) => i % Math.ceil((bars.length * 52) / width) === 0),
+            values: (_, at) => at.map((i) => `≤ ${bars[i].upTo}`)
+          }),
+          axis({ size: 62 })
+        ],
+        series: [
+          { label: "tokens", value: (_, i) => (bars[i] ? `up to ${number(bars[i].upTo)}` : "–") },
+          {
+            label: "datums",
+            stroke: color(0),
+            fill: `color-mix(in srgb, ${color(0)} 45%, transparent)`,
+            paths: uPlot.paths.bars({ size: [0.8, 60] }),
+            points: { show: false },
+            value: (_, value) => number(value)
+          }
+        ]
+      },
+      [bars.map((_, i) => i), bars.map(({ datums }) => datums)],
+      box
+    )
+  }
+
+  /** A file as a row of short texts and numbers. */
+  const fileRow = ({ errors, formats, ...rest }) => ({
+    ...rest,
+    formats: Object.entries(formats ?? {})
+      .map(([name, count]) => `${number(count)} ${name}`)
+      .join(", "),
+    ...(errors?.length > 0 ? { errors: errors.join("; ") } : {})
+  })
+
+  const isDataReport = (data) => data !== null && Array.isArray(data.files) && typeof data.training === "number"
+
+  const showData = () => {
+    const { data } = run
+    if (!isDataReport(data)) return byId("data").replaceChildren(valueOf(data))
+    const bars = data.lengths?.histogram ?? []
+    byId("data").replaceChildren(
+      plain(dataFacts(data)),
+      ...(bars.length === 0
+        ? []
+        : [element("div", { class: "panel chart", id: "histogram" }, element("h3", {}, "lengths of datums (tokens)"))]),
+      element("h3", {}, "files"),
+      valueOf(data.files.map(fileRow))
+    )
+    if (bars.length > 0) drawHistogram(bars)
+  }
+
   const sections = {
     curves: {
       title: "Curves",
@@ -452,7 +571,7 @@
     steps: { title: "Steps", has: () => run.table.step.length > 0, show: showSteps },
     samples: { title: "Samples", has: () => run.samples.length > 0, show: showSamples },
     timings: { title: "Timings", has: () => run.timings.length > 0, show: showTimings },
-    data: { title: "Data", has: () => run.data !== null, show: () => byId("data").replaceChildren(valueOf(run.data)) },
+    data: { title: "Data", has: () => run.data !== null, show: showData },
     checkpoints: {
       title: "Checkpoints",
       has: () => run.checkpoints.length > 0,
@@ -504,7 +623,11 @@
     }
   }
 
-  const redraw = () => run !== undefined && showCharts()
+  const redraw = () => {
+    if (run === undefined) return
+    showCharts()
+    if (run.data !== null) showData()
+  }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw)
   let width = window.innerWidth
   window.addEventListener("resize", () => {

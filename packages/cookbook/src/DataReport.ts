@@ -26,6 +26,8 @@ export interface Lengths {
   readonly median: number
   readonly p95: number
   readonly max: number
+  /** how many datums have up to so many tokens, and more than the entry before; the bounds are powers of 2 */
+  readonly histogram: ReadonlyArray<{ readonly upTo: number; readonly datums: number }>
 }
 
 /**
@@ -62,6 +64,24 @@ export interface Collector {
 const quantile = (sorted: Uint32Array, fraction: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))] ?? 0
 
+/** Counts of lengths between powers of 2, from the one of the shortest to that of the longest. */
+const histogramOf = (sorted: Uint32Array): Lengths["histogram"] => {
+  const found: Array<{ readonly upTo: number; datums: number }> = []
+  for (const length of sorted) {
+    const last = found.at(-1)
+    if (last !== undefined && length <= last.upTo) {
+      last.datums++
+      continue
+    }
+    for (let upTo = last === undefined ? 2 ** Math.ceil(Math.log2(Math.max(1, length))) : last.upTo * 2; ; upTo *= 2) {
+      const isHere = length <= upTo
+      found.push({ upTo, datums: isHere ? 1 : 0 })
+      if (isHere) break
+    }
+  }
+  return found
+}
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -96,7 +116,8 @@ export const collector = (): Collector => {
         min: sorted[0] ?? 0,
         median: quantile(sorted, 0.5),
         p95: quantile(sorted, 0.95),
-        max: sorted[sorted.length - 1] ?? 0
+        max: sorted[sorted.length - 1] ?? 0,
+        histogram: histogramOf(sorted)
       }
     }
   }

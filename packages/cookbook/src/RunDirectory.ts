@@ -4,6 +4,7 @@
  * | file | one line is |
  * |---|---|
  * | `config.json` | (the whole file) what the run is: `writer`, then what must be equal to resume it, and `environment`, what should be |
+ * | `data.json` | (the whole file) what is known of the data, as a `DataReport` |
  * | `metrics.jsonl` | a row: `step`, counted from 0, and numbers by name |
  * | `timing_spans.jsonl` | `{"step", "spans": [{"name", "duration", "wall_start", "wall_end"}]}`, in seconds, since 1970 |
  * | `samples.jsonl` | what the model wrote: `step`, the steps that it had done; `prompt`; `text` |
@@ -19,6 +20,7 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import type * as Effect from "effect/Effect"
+import type * as DataReport from "./DataReport.ts"
 import type { Row, Sink } from "./internal/metrics/row.ts"
 import type * as errors from "./internal/run/errors.ts"
 import * as open_ from "./internal/run/open.ts"
@@ -47,6 +49,8 @@ export interface Options {
   readonly config: Config
   /** what should be equal for equal results; a difference is a warning */
   readonly environment?: Config | undefined
+  /** what is known of the data */
+  readonly data?: DataReport.DataReport | undefined
 }
 
 /**

@@ -36,6 +36,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as Cost from "./Cost.ts"
+import type * as DataReport from "./DataReport.ts"
 import type * as supervised from "./internal/supervised/options.ts"
 import type { StopReason } from "./internal/supervised/limits.ts"
 import * as loop from "./internal/supervised/run.ts"
@@ -86,6 +87,8 @@ export interface Options<E = never, R = never> {
   readonly checkpoints?: supervised.Checkpoints | undefined
   /** where the run is recorded, and resumes from; none by default */
   readonly directory?: Pick<RunDirectory.Options, "path" | "resume"> | undefined
+  /** what is known of the data; the directory of the run keeps it, and the page of the run shows it */
+  readonly data?: DataReport.DataReport | undefined
   /** the name of what rendered the data; stored with the run, which does not resume with another */
   readonly renderer?: string | undefined
   /** threads that the engine of the service computes with, where known; a run that resumes with others warns */

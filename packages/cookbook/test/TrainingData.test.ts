@@ -66,7 +66,11 @@ describe("TrainingData", () => {
           min: 4,
           median: 5,
           p95: 6,
-          max: 6
+          max: 6,
+          histogram: [
+            { upTo: 4, datums: 3 },
+            { upTo: 8, datums: 4 }
+          ]
         })
         const batches = yield* Batches.byTokens(datums, training.tokens, { tokens: 12, seed: 0 })
         assert.isAbove((yield* batches.at(3)).length, 0)

@@ -2,11 +2,11 @@
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Batches from "@effect-tinker/cookbook/Batches"
 import type * as Dataset from "@effect-tinker/cookbook/Dataset"
+import type * as DataReport from "@effect-tinker/cookbook/DataReport"
 import type * as Nll from "@effect-tinker/cookbook/Nll"
 import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as Supervised from "@effect-tinker/cookbook/Supervised"
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
-import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,6 @@ import * as preview from "../training/dryRun.ts"
 import * as examples from "../training/examples.ts"
 import * as trainOptions from "../training/options.ts"
 import * as report from "../training/report.ts"
-import * as files from "../util/files.ts"
 
 /** A run that is ready to start. */
 interface Run {
@@ -35,8 +34,7 @@ interface Run {
   readonly test: ReadonlyArray<Nll.Example>
   readonly tokenizer: Tokenizer.Service
   readonly prompts: Effect.Effect.Success<ReturnType<typeof examples.promptsOf>>
-  /** what the page of the run shows of its data */
-  readonly facts: unknown
+  readonly report: DataReport.DataReport
 }
 
 const directoryOf = Effect.fnUntraced(function* ({ file, output }: trainOptions.Options) {
@@ -97,9 +95,9 @@ const prepare = Effect.fnUntraced(function* (options: trainOptions.Options, reco
   const tokenizer = yield* connect.tokenizerOf(connection, options, model)
   const longest = yield* connect.contextLength(connection, model)
   const rendered = yield* render(options, records, model, tokenizer, longest)
-  const facts = preview.facts({ options, model, tokenizer, data: records, ...rendered })
+  const report = preview.reportOf({ data: records, ...rendered })
   const test = yield* all(rendered.test)
-  return { options, connection, directory, model, tokenizer, facts, ...rendered, test } satisfies Run
+  return { options, connection, directory, model, tokenizer, report, ...rendered, test } satisfies Run
 })
 
 /** Shows what a run would be, without a service. */
@@ -127,9 +125,8 @@ const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferr
   const finishing = output
     .note(options.format, "\nStopping: the steps under way are finished and saved. Ctrl-C again stops at once.")
     .pipe(Effect.andThen(Deferred.succeed(stop, undefined)), Effect.provideService(Io.Io, io))
-  const writeFacts = files.write(`${run.directory}/data.json`, `${JSON.stringify(run.facts, undefined, 2)}\n`)
   let hasBegun = false
-  const source: Supervised.Source<Dataset.DatasetError | CliError, Io.Io | FileSystem.FileSystem | Path.Path> = {
+  const source: Supervised.Source<Dataset.DatasetError, Io.Io> = {
     ...batches,
     at: (step) =>
       Effect.suspend(() => {
@@ -137,7 +134,7 @@ const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferr
         hasBegun = true
         const begin = Effect.andThen(
           Effect.provideService(io.onInterrupt(finishing), Scope.Scope, scope),
-          Effect.andThen(announce(run, step), writeFacts)
+          announce(run, step)
         )
         return Effect.andThen(begin, batches.at(step))
       })
@@ -185,6 +182,7 @@ const supervise = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred
     checkpoints: { every: options.saveEvery === 0 ? undefined : options.saveEvery, name: options.name },
     directory: { path: directory, resume: options.resume },
     renderer: run.renderer,
+    data: run.report,
     prices: Option.getOrUndefined(
       Option.map(options.price, (train) => ({ train, sample: 0, prefill: 0, cached_prefill: 0 }))
     ),
@@ -217,7 +215,6 @@ export const train = (options: trainOptions.Options) =>
     yield* report.print(
       {
         format: options.format,
-        file: options.file,
         directory: run.directory,
         model: run.model,
         examples: run.train.examples.size,

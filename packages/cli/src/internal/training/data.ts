@@ -14,9 +14,8 @@ export type Records = Dataset.Dataset<Record.Record, Dataset.DatasetError>
 export interface Data {
   readonly train: Records
   readonly test: Records
-  /** how many records are of each format, by its name */
-  readonly formats: { readonly [format: string]: number }
-  readonly duplicates: number
+  /** what was found in each file */
+  readonly summaries: ReadonlyArray<Dataset.Summary>
   /** records that are not trained on, since they are the same as one that is held out */
   readonly overlap: number
 }
@@ -74,10 +73,6 @@ export const open = Effect.fnUntraced(function* (options: {
     Effect.map(Dataset.open(file, { mixed: true }), (dataset) => ({ dataset, weight }))
   )
   const summaries = opened.flatMap(({ dataset }) => dataset.summaries)
-  const formats: { [format: string]: number } = {}
-  for (const summary of summaries) {
-    for (const [name, count] of Object.entries(summary.formats)) formats[name] = (formats[name] ?? 0) + count
-  }
   const size = opened.reduce((sum, { dataset }) => sum + dataset.size, 0)
   if (size === 0) return yield* new CliError({ title: `${options.file} holds no records` })
   const count = Math.min(maxHeldOut, Math.floor(size * options.heldOut))
@@ -89,8 +84,7 @@ export const open = Effect.fnUntraced(function* (options: {
   const data: Data = {
     train: split.train.length === 1 ? split.train[0]!.dataset : Dataset.mix(split.train, { repeat: true }),
     test: firstOf(split.heldOut),
-    formats,
-    duplicates: summaries.reduce((sum, { duplicates }) => sum + duplicates, 0),
+    summaries,
     overlap: split.overlap
   }
   return data

@@ -1,5 +1,6 @@
 /** What `tinker train --dry-run` shows: the first examples, with what is trained, and what the run would take. */
 import * as Cost from "@effect-tinker/cookbook/Cost"
+import * as DataReport from "@effect-tinker/cookbook/DataReport"
 import type * as Nll from "@effect-tinker/cookbook/Nll"
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Effect from "effect/Effect"
@@ -58,17 +59,23 @@ const describe = (example: Nll.Example, tokenizer: Tokenizer.Service, color: boo
   return `${text.join("")}${isCut ? "…" : ""}`
 }
 
-const sum = (values: Uint32Array): number => values.reduce((a, b) => a + b, 0)
-
-const longest = (values: Uint32Array): number => values.reduce((a, b) => Math.max(a, b), 0)
-
 /** The tokens of all steps, from the mean length of an example. */
-const tokensOfRun = ({ settings, train }: Plan): number =>
-  Math.round((sum(train.lengths) / train.lengths.length) * settings.steps * settings.batchSize)
+const tokensOfRun = ({ settings, train: { lengths } }: Plan): number =>
+  Math.round((lengths.tokens / lengths.datums) * settings.steps * settings.batchSize)
 
-/** The numbers of a plan, which the page of a run shows too. @internal */
-export const facts = (plan: Plan) => {
-  const { data, model, options, renderer, settings, test, train } = plan
+/** What is known of the data, which the page of a run shows too. @internal */
+export const reportOf = ({ data, test, train }: Pick<Plan, "data" | "test" | "train">): DataReport.DataReport =>
+  DataReport.make({
+    files: data.summaries,
+    training: data.train.size,
+    heldOut: test.examples.size,
+    overlap: data.overlap,
+    examples: train.counts,
+    lengths: train.lengths
+  })
+
+const facts = (plan: Plan) => {
+  const { model, options, renderer, settings } = plan
   const tokens = tokensOfRun(plan)
   const usd = Option.map(options.price, (price) =>
     Cost.usd({ trained: tokens }, { train: price, sample: 0, prefill: 0, cached_prefill: 0 })
@@ -76,15 +83,7 @@ export const facts = (plan: Plan) => {
   return {
     base_model: model,
     renderer: renderer ?? null,
-    formats: data.formats,
-    examples: train.examples.size,
-    held_out: test.examples.size,
-    truncated: train.counts.truncated,
-    skipped: train.counts.skipped,
-    untrained: train.counts.untrained,
-    duplicates: data.duplicates,
-    overlap: data.overlap,
-    longest_example: longest(train.lengths),
+    data: reportOf(plan),
     steps: settings.steps,
     batch_size: settings.batchSize,
     tokens,
@@ -103,7 +102,6 @@ export const print = Effect.fnUntraced(function* (plan: Plan) {
       yield* io.out(`── example ${i + 1}\n${text}\n\n`)
     }
   }
-  const counts = Object.entries(found.formats).map(([format, count]) => `${count} ${format}`)
   yield* output.print(options.format, {
     json: found,
     table: {
@@ -111,14 +109,9 @@ export const print = Effect.fnUntraced(function* (plan: Plan) {
       rows: [
         ["Base Model", found.base_model],
         ["Renderer", found.renderer ?? "none: there are no conversations"],
-        ["Records", counts.join(", ")],
-        ["Examples", `${found.examples}, and ${found.held_out} held out`],
-        ["Truncated", String(found.truncated)],
-        ["Skipped", `${found.skipped} too long, ${found.untrained} with nothing to train`],
-        ["Duplicates", `${found.duplicates}, and ${found.overlap} left out for a record that is held out`],
-        ["Longest", `${found.longest_example} tokens`],
+        ...DataReport.rows(found.data),
         ["Steps", `${found.steps} of ${found.batch_size}`],
-        ["Tokens", String(found.tokens)],
+        ["Tokens of all steps", String(found.tokens)],
         ["Cost", found.cost_usd === null ? "not known: give --price" : `$${found.cost_usd.toFixed(4)}`]
       ]
     }

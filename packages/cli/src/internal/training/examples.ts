@@ -1,5 +1,6 @@
 /** Records as datums: rendered, cut to the longest length, and counted, before the first step. */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import type * as DataReport from "@effect-tinker/cookbook/DataReport"
 import type * as Dataset from "@effect-tinker/cookbook/Dataset"
 import type * as Nll from "@effect-tinker/cookbook/Nll"
 import type * as Record from "@effect-tinker/cookbook/Record"
@@ -28,8 +29,7 @@ export type Examples = Dataset.Dataset<Nll.Example, Dataset.DatasetError>
 export interface Prepared {
   readonly examples: Examples
   readonly counts: SupervisedExample.Counts
-  /** the number of tokens of each example */
-  readonly lengths: Uint32Array
+  readonly lengths: DataReport.Lengths
 }
 
 /** The datums of a record. Each token counts alike. */
@@ -60,7 +60,7 @@ export const prepare = (
   return TrainingData.make(records, name, (record) => datumsOf(record, rendering), { mayBeEmpty: true }).pipe(
     Effect.mapBoth({
       onFailure: withAdvice,
-      onSuccess: ({ counts, datums, tokens }) => ({ examples: datums, counts, lengths: tokens })
+      onSuccess: ({ counts, datums, lengths }) => ({ examples: datums, counts, lengths })
     })
   )
 }
@@ -97,8 +97,10 @@ export const promptsOf = Effect.fnUntraced(function* (
   return { prompts, stop: renderer?.stop }
 })
 
-const hasConversations = ({ formats }: Data): boolean =>
-  ["messages", "openai", "sharegpt", "alpaca"].some((format) => (formats[format] ?? 0) > 0)
+const hasConversations = ({ summaries }: Data): boolean =>
+  ["messages", "openai", "sharegpt", "alpaca"].some((format) =>
+    summaries.some(({ formats }) => (formats[format] ?? 0) > 0)
+  )
 
 /** The renderer for conversations; none if there are none, and none is named. @internal */
 export const rendererFor = (model: string, tokenizer: Tokenizer.Service, data: Data, named: string | undefined) =>

@@ -1,5 +1,6 @@
 /** What `tinker train` shows: a table while it trains, and the result. */
 import * as Metrics from "@effect-tinker/cookbook/Metrics"
+import * as NodeReport from "@effect-tinker/cookbook/NodeReport"
 import * as Plot from "@effect-tinker/cookbook/Plot"
 import type * as Supervised from "@effect-tinker/cookbook/Supervised"
 import * as Path from "@effect/platform/Path"
@@ -8,12 +9,10 @@ import * as Layer from "effect/Layer"
 import * as runtime from "../effect/runtime.ts"
 import * as Io from "../terminal/io.ts"
 import * as output from "../terminal/output.ts"
-import * as files from "../util/files.ts"
 
 /** What the result is about. */
 interface Subject {
   readonly format: output.Format
-  readonly file: string
   readonly directory: string
   readonly model: string
   readonly examples: number
@@ -39,28 +38,21 @@ const numberOf = (value: unknown): Value => (typeof value === "number" ? value :
 
 const text = (value: Value) => (value === undefined ? "not known" : value.toFixed(4))
 
-/** Writes the plot of the loss to a file, and to the terminal. */
-const plot = Effect.fnUntraced(function* (
-  { directory, file, format, model }: Subject,
-  losses: ReadonlyArray<Value>,
-  target: string
-) {
+/** Shows the curve of the loss on a terminal. */
+const plot = Effect.fnUntraced(function* (format: output.Format, losses: ReadonlyArray<Value>) {
+  if (format !== "table") return
   const io = yield* Io.Io
-  const path = yield* Path.Path
   // a plot omits what is not a number
-  const y = losses.map((loss) => loss ?? Number.NaN)
-  const curve: Plot.Series = { name: "loss per token", x: losses.map((_, i) => i + 1), y }
-  const title = `${path.basename(file)} on ${model}`
-  yield* files.write(
-    path.join(directory, target),
-    Plot.svg([curve], { title, xLabel: "step", yLabel: "loss per token" })
-  )
-  if (format === "table") {
-    yield* io.out(`${Plot.terminal(curve, { columns: Math.min(io.columns ?? 72, 72), xLabel: "step" })}\n\n`)
-  }
+  const curve = { x: losses.map((_, i) => i + 1), y: losses.map((loss) => loss ?? Number.NaN) }
+  const text = Plot.terminal(curve, { columns: Math.min(io.columns ?? 72, 72), xLabel: "step" })
+  if (text !== "") yield* io.out(`Loss\n${text}\n\n`)
 })
 
-const plotFile = "loss.svg"
+/** Writes the page of the run. The run has ended well, so that a page that cannot be written is no failure of it. */
+const writePage = (directory: string) =>
+  Effect.catchAll(NodeReport.write(directory), ({ message }) =>
+    Effect.as(Effect.logWarning(`there is no page of the run: ${message}`), undefined)
+  )
 
 /** Prints the result of a run. @internal */
 export const print = Effect.fnUntraced(function* (subject: Subject, result: Supervised.Result) {
@@ -68,14 +60,14 @@ export const print = Effect.fnUntraced(function* (subject: Subject, result: Supe
   const losses = result.rows.flatMap((row) =>
     row["train_mean_nll"] === undefined ? [] : [numberOf(row["train_mean_nll"])]
   )
-  yield* plot(subject, losses, plotFile)
+  yield* plot(subject.format, losses)
+  const page = yield* writePage(subject.directory)
   const { directory, examples, format, heldOut, model } = subject
   const [first, last] = [losses[0], losses.at(-1)]
   const before = numberOf(result.rows.find((row) => "test/nll" in row)?.["test/nll"])
   const after = numberOf(result.evaluated["test/nll"])
   const { sampler_path, state_path } = result.checkpoint ?? {}
   const metrics = path.join(directory, "metrics.jsonl")
-  const plotPath = path.join(directory, plotFile)
   yield* output.print(format, {
     json: {
       base_model: model,
@@ -90,7 +82,7 @@ export const print = Effect.fnUntraced(function* (subject: Subject, result: Supe
       state_path,
       sampler_path,
       metrics,
-      plot: plotPath
+      report: page ?? null
     },
     table: {
       columns: ["Property", "Value"],
@@ -103,7 +95,7 @@ export const print = Effect.fnUntraced(function* (subject: Subject, result: Supe
         ["State", state_path ?? ""],
         ["Weights", sampler_path ?? ""],
         ["Metrics", metrics],
-        ["Plot", plotPath]
+        ["Report", page ?? ""]
       ]
     }
   })

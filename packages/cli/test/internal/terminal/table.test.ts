@@ -52,7 +52,7 @@ describe("a table", () => {
     for (const columns of [100, 80, 60, 30]) {
       assert.include(table.render(withPath, { columns, color: false }), path, String(columns))
     }
-    const file = { columns: ["A", "B"], rows: [["x", `./tinker-data/${"d".repeat(40)}/loss.svg`]] }
+    const file = { columns: ["A", "B"], rows: [["x", `./tinker-data/${"d".repeat(40)}/report.html`]] }
     assert.include(table.render(file, { columns: 40, color: false }), file.rows[0]![1]!)
   })
 

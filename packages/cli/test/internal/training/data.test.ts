@@ -28,7 +28,10 @@ describe("the records of a training run", () => {
       const none = yield* open({ "data.jsonl": lines(5) }, { heldOut: 0.1 })
       assert.deepStrictEqual([none.train.size, none.test.size], [5, 0])
       const twice = yield* open({ "data.jsonl": `${lines(20)}\n${lines(20)}` })
-      assert.deepStrictEqual([twice.test.size, twice.overlap, twice.duplicates, twice.train.size], [4, 4, 20, 32])
+      assert.deepStrictEqual(
+        [twice.test.size, twice.overlap, twice.summaries[0]!.duplicates, twice.train.size],
+        [4, 4, 20, 32]
+      )
     })
   )
 

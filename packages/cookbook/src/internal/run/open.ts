@@ -3,6 +3,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as DataReport from "../../DataReport.ts"
 import { MetricsError, type Row, type Sink } from "../metrics/row.ts"
 import { RunDirectoryError, RunExists, RunMismatch } from "./errors.ts"
 import * as lines from "./lines.ts"
@@ -18,11 +19,13 @@ interface Options {
   readonly resume?: boolean | undefined
   readonly config: Config
   readonly environment?: Config | undefined
+  readonly data?: DataReport.DataReport | undefined
 }
 
 interface Files {
   readonly directory: string
   readonly config: string
+  readonly data: string
   readonly metrics: string
   readonly spans: string
   readonly samples: string
@@ -46,6 +49,7 @@ const AnyObject = Schema.parseJson(Schema.Record({ key: Schema.String, value: Sc
 const filesOf = (path: Path.Path, directory: string): Files => ({
   directory,
   config: path.join(directory, "config.json"),
+  data: path.join(directory, "data.json"),
   metrics: path.join(directory, "metrics.jsonl"),
   spans: path.join(directory, "timing_spans.jsonl"),
   samples: path.join(directory, "samples.jsonl"),
@@ -139,6 +143,8 @@ const cut = Effect.fnUntraced(function* (files: Files, found: Found, step: numbe
   return (rows?.values ?? []).filter(isBefore) as ReadonlyArray<Row>
 })
 
+const indented = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`
+
 /** Writes `config.json`; that of another program is kept aside. */
 const writeConfig = Effect.fnUntraced(function* (files: Files, found: Found, options: Options, step: number) {
   if (isOurs(found.config)) return
@@ -146,7 +152,7 @@ const writeConfig = Effect.fnUntraced(function* (files: Files, found: Found, opt
     yield* lines.keepAside(files.config, `${files.config}.pre_resume_${stepName(step)}`)
   }
   const config = { writer, ...options.config, environment: options.environment ?? {} }
-  yield* lines.replace(files.config, `${JSON.stringify(config, undefined, 2)}\n`)
+  yield* lines.replace(files.config, indented(config))
 })
 
 const sinkOf =
@@ -185,6 +191,7 @@ export const open = Effect.fn("RunDirectory.open")(function* (options: Options) 
         )
         const rows = yield* cut(files, found, step)
         yield* writeConfig(files, found, options, step)
+        if (options.data !== undefined) yield* lines.replace(files.data, indented(options.data))
         return rows
       }).pipe(Effect.provideService(FileSystem.FileSystem, fs)),
     sink: sinkOf(files, fs),

@@ -6,6 +6,7 @@ import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Cost from "../../Cost.ts"
+import type * as DataReport from "../../DataReport.ts"
 import type * as LearningRate from "../../LearningRate.ts"
 import type * as Nll from "../../Nll.ts"
 import type * as RunDirectory from "../../RunDirectory.ts"
@@ -168,6 +169,7 @@ export interface Options<E = never, R = never> {
   readonly decoder?: Nll.Decoder | undefined
   readonly checkpoints?: Checkpoints | undefined
   readonly directory?: Pick<RunDirectory.Options, "path" | "resume"> | undefined
+  readonly data?: DataReport.DataReport | undefined
   readonly renderer?: string | undefined
   readonly threads?: number | undefined
 }

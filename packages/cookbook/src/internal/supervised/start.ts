@@ -42,6 +42,7 @@ export interface StartOptions {
   readonly model: Options["model"]
   readonly directory: Options["directory"]
   readonly threads: number | undefined
+  readonly data?: Options["data"]
   /** what must be equal for a run to resume */
   readonly config: { readonly [name: string]: unknown }
 }
@@ -51,6 +52,7 @@ const openDirectory = (options: StartOptions) =>
     ? Effect.succeed(undefined)
     : RunDirectory.open({
         ...options.directory,
+        data: options.data,
         config: withoutUndefined(options.config),
         environment: withoutUndefined({ threads: options.threads })
       })
@@ -98,4 +100,10 @@ export const open = Effect.fnUntraced(function* (options: StartOptions) {
 
 /** @internal */
 export const start = <E, R>(options: Options<E, R>) =>
-  open({ model: options.model, directory: options.directory, threads: options.threads, config: configOf(options) })
+  open({
+    model: options.model,
+    directory: options.directory,
+    threads: options.threads,
+    data: options.data,
+    config: configOf(options)
+  })
