@@ -177,7 +177,7 @@ export const allowedRooms = {
     executors: ["effect", "util", "onnx"],
     families: ["ModelConfig"],
     model: ["util", "executors", "families", "ModelConfig", "ModelDirectory"],
-    gguf: ["util", "model", "ModelConfig"],
+    gguf: ["util", "onnx", "model", "ModelConfig"],
     lora: ["util", "executors", "model", "ModelConfig"],
     programs: ["executors", "model", "ModelConfig"],
     machine: [],

@@ -170,4 +170,35 @@ for name, architecture in (("qwen2", "qwen2"), ("smollm3", "smollm3"), ("phi3", 
     add_tensors(writer, config, tensors, architecture in ("llama", "smollm3"), True)
     finish(writer)
     print(name, (out / f"{name}.gguf").stat().st_size)
+# a Llama with its matrices in few bits, in all formats of blocks of 32
+config = dict(
+    model_type="llama", hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    max_position_embeddings=256, vocab_size=96,
+)  # fmt: skip
+writer = start(out / "few-bits.gguf", "llama", config)
+add_tokenizer(writer, config["vocab_size"])
+layer_types = {
+    "attn_q": "Q8_0", "attn_k": "Q4_0", "attn_v": "Q4_1", "attn_output": "Q5_0", "ffn_gate": "Q4_1", "ffn_up": "Q5_1", "ffn_down": "Q8_0",
+}  # fmt: skip
+layer_shapes = {
+    "attn_q": (64, 64), "attn_k": (32, 64), "attn_v": (32, 64), "attn_output": (64, 64), "ffn_gate": (96, 64), "ffn_up": (96, 64),
+    "ffn_down": (64, 96),
+}  # fmt: skip
+
+
+def add_random(name, shape, kind, spread):
+    kind = gguf.GGMLQuantizationType[kind]
+    values = (random.standard_normal(shape) * spread).astype(np.float32)
+    writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+
+
+add_random("token_embd.weight", (96, 64), "Q8_0", 0.3)
+for layer in range(2):
+    for name, shape in layer_shapes.items():
+        add_random(f"blk.{layer}.{name}.weight", shape, layer_types[name], shape[1] ** -0.5)
+    for name in ("attn_norm", "ffn_norm"):
+        writer.add_tensor(f"blk.{layer}.{name}.weight", (1 + 0.2 * random.standard_normal(64)).astype(np.float32))
+writer.add_tensor("output_norm.weight", (1 + 0.2 * random.standard_normal(64)).astype(np.float32))
+finish(writer)
+
 print({name: len(block["values"]) for name, block in blocks.items()}, (out / "tiny-llama.gguf").stat().st_size)

@@ -47,6 +47,7 @@ import type * as Scope from "effect/Scope"
 import * as baseModels from "./internal/engine/baseModels.ts"
 import * as engine from "./internal/engine/engine.ts"
 import * as executors from "./internal/executors/choose.ts"
+import { userError } from "./internal/util/errors.ts"
 import * as ModelDirectory from "./ModelDirectory.ts"
 
 /**
@@ -107,6 +108,13 @@ export interface Options {
    * probabilities may differ. It costs speed where few sequences are sampled at a time.
    */
   readonly deterministic?: boolean | undefined
+  /**
+   * Whether samples of a base model are computed with the weights as its GGUF file has them, in 4 or 8 bits, with
+   * activations rounded to 8 bits: two to three times as fast, and about as exact as llama.cpp. Training, prompts and
+   * checkpoints are computed in float32 all the same, so that logprobs of samples differ from those of training, which
+   * reinforcement learning must know. By default false. Only `native` does it, and not with `deterministic`.
+   */
+  readonly quantizedSampling?: boolean | undefined
   /** the number of threads of `native`, by default 1; results with other numbers are equal up to rounding */
   readonly threads?: number | undefined
 }
@@ -131,6 +139,9 @@ export const make = (
   FileSystem.FileSystem | Path.Path | Scope.Scope
 > =>
   Effect.gen(function* () {
+    if (options.quantizedSampling === true && options.deterministic === true) {
+      return yield* userError("quantizedSampling and deterministic exclude each other: leave one of them out")
+    }
     const executor = yield* executors.make(options.executor ?? "auto", options.threads ?? defaultThreads)
     const given = options.models ?? []
     const shipped = given.some(({ name }) => name === nano)

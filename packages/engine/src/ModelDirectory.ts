@@ -157,6 +157,16 @@ export const weights = Effect.fn("ModelDirectory.weights")(function* (model: Mod
 })
 
 /**
+ * The matrices that a GGUF file has in 4 or 8 bits, by the names of their weights, for products of few rows.
+ *
+ * @internal
+ */
+export const quantizedWeights = Effect.fnUntraced(function* ({ config, gguf: header, path }: ModelDirectory) {
+  if (header === undefined) return undefined
+  return yield* Effect.mapError(gguf.readQuantized(path, header, config), toError)
+})
+
+/**
  * The name of the small model that ships with this package.
  *
  * @since 0.1.0

@@ -127,13 +127,16 @@ export const load = (
   directory: string,
   maxTokensPerRun?: number,
   choice: executors.Choice = defaultExecutor,
-  options: { readonly deterministic?: boolean } = {}
+  options: { readonly deterministic?: boolean; readonly quantizedSampling?: boolean } = {}
 ) =>
   Effect.gen(function* () {
     const executor = yield* executors.make(choice, 1)
     const model = yield* ModelDirectory.open(directory)
     const weights = yield* ModelDirectory.weights(model)
-    return yield* loaded.load("test", model, weights, executor, { maxTokensPerRun, memoryBudget: 2 ** 34, ...options })
+    const matrices = options.quantizedSampling === true ? yield* ModelDirectory.quantizedWeights(model) : undefined
+    const quantized = matrices && { key: "test", matrices }
+    const all = { maxTokensPerRun, memoryBudget: 2 ** 34, ...options }
+    return yield* loaded.load("test", model, weights, executor, all, quantized)
   }).pipe(Effect.provide(NodeContext.layer))
 
 /** The fixture of `tiny-qwen3`. */

@@ -37,6 +37,22 @@ interface Source {
   readonly tokenizer_id?: string | undefined
 }
 
+/** The weights in few bits, if samples are to be computed by them. */
+const readQuantized = (
+  name: string,
+  directory: ModelDirectory.ModelDirectory,
+  executor: Executor,
+  { quantizedSampling }: budget.Options
+) =>
+  quantizedSampling === true && executor.takesQuantized
+    ? ModelDirectory.quantizedWeights(directory).pipe(
+        Effect.mapBoth({
+          onSuccess: (matrices) => (matrices === undefined ? undefined : { key: `few-bits:${name}`, matrices }),
+          onFailure: (cause) => serverError(`the base model ${name} cannot be loaded: ${cause.message}`, cause)
+        })
+      )
+    : Effect.succeed(undefined)
+
 const loadModel = (
   name: string,
   directory: ModelDirectory.ModelDirectory,
@@ -47,7 +63,8 @@ const loadModel = (
     const weights = yield* Effect.mapError(ModelDirectory.weights(directory), (cause) =>
       serverError(`the base model ${name} cannot be loaded: ${cause.message}`, cause)
     )
-    const model = yield* loaded.load(name, directory, weights, executor, options)
+    const quantized = yield* readQuantized(name, directory, executor, options)
+    const model = yield* loaded.load(name, directory, weights, executor, options, quantized)
     const forget = (weights: loaded.StoredWeights) => batches.of(model).forget(weights)
     return { model, mergedWeights: mergedWeights.make(model, maxIdleAdapters, forget) }
   })
@@ -68,7 +85,7 @@ const openOne = (
     const opened = yield* ModelDirectory.open(directory)
     const load = Effect.provide(loadModel(name, opened, executor, options), context)
     return {
-      memory: budget.make(name, opened.config, executor, options),
+      memory: budget.make(name, opened.config, executor, options, opened.gguf !== undefined),
       info: {
         model_name: name,
         max_context_length: opened.config.max_context_length,

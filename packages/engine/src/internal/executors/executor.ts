@@ -2,6 +2,7 @@
 import type * as Engine from "@effect-tinker/server/Engine"
 import type { numpy } from "@jax-js/jax"
 import type * as Effect from "effect/Effect"
+import { quantizedBlock, type QuantizedMatrix } from "../onnx/quantized.ts"
 
 /**
  * An array of jax-js, or a tracer in place of one while a program is traced. Every use consumes a reference; `.ref`
@@ -26,6 +27,14 @@ export interface StoredTensor {
   readonly release: () => void
 }
 
+export { quantizedBlock }
+
+/** Quantized matrices by the names of the inputs that they replace. The key tells them from all others. @internal */
+export interface QuantizedWeights {
+  readonly key: string
+  readonly matrices: { readonly [name: string]: QuantizedMatrix }
+}
+
 /** Inputs of a run by name. @internal */
 export interface Inputs {
   readonly [name: string]: TensorValues | StoredTensor
@@ -41,6 +50,11 @@ export interface Program {
   readonly inputs: { readonly [name: string]: TensorSpec }
   /** must consume each of its inputs */
   readonly trace: (inputs: { readonly [name: string]: Traced }) => ReadonlyArray<Traced>
+  /**
+   * Matrices that an executor may hold in place of inputs, where products of few rows are then faster and less exact. The
+   * key of the program has theirs.
+   */
+  readonly quantized?: QuantizedWeights | undefined
   /** the programs from which it differs in some sizes alone: an executor may compile one for all of them */
   readonly family?: Family | undefined
 }
@@ -75,6 +89,8 @@ export interface Executable {
 /** Compiles and runs programs. The model is written once, against this interface. @internal */
 export interface Executor {
   readonly name: string
+  /** whether it holds the quantized matrices of programs; otherwise it takes their inputs */
+  readonly takesQuantized: boolean
   /** whether the programs of a family are compiled once; otherwise each new size takes time */
   readonly compilesFamilies: boolean
   /** Stores a tensor. The executor may keep `values` themselves, so the caller must not write to them. */

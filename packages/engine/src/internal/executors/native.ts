@@ -63,7 +63,8 @@ const lowerProgram = (program: Program, markers: ReadonlyArray<Marker>): lowerin
         throw new TypeError(`${program.key}: only constants of zeros can be lowered to ONNX`)
       }
     }
-    return lowering.lower(closed.jaxpr, closed.consts.length, Object.keys(program.inputs), typical)
+    const names = Object.keys(program.inputs)
+    return lowering.lower(closed.jaxpr, closed.consts.length, names, typical, program.quantized?.matrices)
   } finally {
     closed.dispose()
   }
@@ -143,8 +144,10 @@ const runSession = async (
 const build = (context: Context, program: Program): Effect.Effect<Compiled, Engine.EngineError> =>
   attempt(context, `compile ${program.key}`, async () => {
     const { generic, sizes } = program.family ?? { generic: program, sizes: [] }
-    const { model, outputs: shapes } = lowerProgram(generic, sizes)
-    return { session: await context.runtime.InferenceSession.create(model, context.sessionOptions), shapes }
+    const { external, model, outputs: shapes } = lowerProgram(generic, sizes)
+    const options = external.length === 0 ? {} : { externalData: external }
+    const session = await context.runtime.InferenceSession.create(model, { ...context.sessionOptions, ...options })
+    return { session, shapes }
   })
 
 /** A shape with the sizes in the place of their markers. A size may itself be the marker of another one. */
@@ -204,6 +207,7 @@ export const make = (threads: number): Effect.Effect<Executor, Engine.EngineErro
     yield* Effect.addFinalizer(() => close(context))
     return {
       name: "native",
+      takesQuantized: true,
       compilesFamilies: true,
       store: (values, shape) =>
         Effect.sync(() => {

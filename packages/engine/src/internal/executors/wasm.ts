@@ -95,6 +95,7 @@ export const make: Effect.Effect<Executor, Engine.EngineError, Scope.Scope> = Ef
   )
   return {
     name: device,
+    takesQuantized: false,
     compilesFamilies: false,
     store: (values, shape) =>
       Effect.try({

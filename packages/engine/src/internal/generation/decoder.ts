@@ -163,7 +163,10 @@ export class Decoder<R extends Row> {
       const part = (data: Float32Array) => data.subarray(0, (data.length / buffers.cache.rows) * count)
       const keysAndValues = buffers.keysAndValues.map(part)
       const [hidden, logits] = [part(buffers.hidden), part(buffers.logits)]
-      const body = yield* executor.compile(extend(config, { rows: count, length: 1, capacity }, model.deterministic))
+      // checkpoints have other weights
+      const quantized = weights === model.stored ? model.quantized : undefined
+      const shape = { rows: count, length: 1, capacity }
+      const body = yield* executor.compile(extend(config, shape, model.deterministic, quantized))
       yield* body.run({ ...weights, ...this.stepInputs(buffers, count) }, [hidden, ...keysAndValues])
       rows.forEach((row, i) => {
         kvCache.write(config, buffers.cache, { row: i, position: row.length }, keysAndValues, i, 1)
@@ -171,7 +174,7 @@ export class Decoder<R extends Row> {
         row.length += 1
         if (buffers.slidingMask !== undefined) this.setMask(buffers, i, row.length)
       })
-      const head = yield* executor.compile(headLogits(config, count, model.deterministic))
+      const head = yield* executor.compile(headLogits(config, count, model.deterministic, quantized))
       const names = ["model.norm.weight", architecture.unembedding(config)]
       yield* head.run({ ...Object.fromEntries(names.map((name) => [name, weights[name]!])), x: hidden }, [logits])
       return logits

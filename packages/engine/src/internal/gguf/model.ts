@@ -8,8 +8,10 @@ import * as Option from "effect/Option"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import * as architecture from "../model/architecture.ts"
 import * as config from "../model/config.ts"
+import type { QuantizedMatrix } from "../onnx/quantized.ts"
 import { isEqual, sizeOf } from "../util/shape.ts"
 import { bytesOf, dequantize, formats } from "./dequantize.ts"
+import { toMatrix } from "./quantized.ts"
 
 type TensorInfo = Gguf.Header["tensors"][number]
 
@@ -212,14 +214,25 @@ export const eosTokenIds = ({ metadata }: Gguf.Header): ReadonlyArray<number> =>
   return [...new Set(ids.filter((id): id is number => typeof id === "number"))]
 }
 
-/** Files of Llama models have the rows of each head in pairs, as their rotary embedding reads them; here they are in halves. */
-const inHalves = (values: Float32Array, heads: number, columns: number): Float32Array => {
+/**
+ * Where the file has a row of a matrix of several heads: files of Llama models have the rows of each head in pairs, as
+ * their rotary embedding reads them; here they are in halves.
+ */
+const sourceOfRow = (heads: number | undefined, rows: number): ((row: number) => number) => {
+  if (heads === undefined) return (row) => row
+  const size = rows / heads
+  return (row) => {
+    const within = row % size
+    return row - within + 2 * (within % (size / 2)) + Math.floor(within / (size / 2))
+  }
+}
+
+/** The rows of a matrix in another order. */
+const reorder = (values: Float32Array, columns: number, sourceOf: (row: number) => number): Float32Array => {
   const out = new Float32Array(values.length)
-  const half = values.length / columns / heads / 2
   for (let row = 0; row < values.length / columns; row++) {
-    const [head, within] = [Math.floor(row / (2 * half)), row % (2 * half)]
-    const target = head * 2 * half + (within % 2) * half + Math.floor(within / 2)
-    out.set(values.subarray(row * columns, (row + 1) * columns), target * columns)
+    const from = sourceOf(row) * columns
+    out.set(values.subarray(from, from + columns), row * columns)
   }
   return out
 }
@@ -243,6 +256,25 @@ const readBytes = (file: FileSystem.File, offset: number, bytes: number) =>
     }
     return out
   })
+
+/** Reads the matrices that the file has in few bits, as they are. The header was parsed before. @internal */
+export const readQuantized = (path: string, header: Gguf.Header, model: ModelConfig) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const file = yield* fs.open(path)
+    const byName = new Map(header.tensors.map((info) => [info.name, info]))
+    const matrices: Record<string, QuantizedMatrix> = {}
+    for (const [weight, shape] of architecture.expectedWeights(model)) {
+      const { offset, type } = byName.get(tensorName(weight, model))!
+      const bytes = yield* readBytes(file, offset, bytesOf(formats.get(type)!, sizeOf(shape))!)
+      const matrix = toMatrix(type, shape, bytes, sourceOfRow(headsOf(weight, model), shape[0]!))
+      if (matrix !== undefined) matrices[weight] = matrix
+    }
+    return matrices
+  }).pipe(
+    Effect.scoped,
+    Effect.mapError((cause) => ({ path, reason: "cannot be read", cause }))
+  )
 
 /** The longest list of factors: heads are at most four times as wide as those of any model. */
 const mostFactors = 1024
@@ -280,7 +312,8 @@ export const readWeights = (path: string, header: Gguf.Header, model: ModelConfi
       const bytes = yield* readBytes(file, info.offset, bytesOf(format, sizeOf(shape))!)
       const values = dequantize(format, bytes, sizeOf(shape))
       const heads = headsOf(weight, model)
-      weights[weight] = { shape, data: heads === undefined ? values : inHalves(values, heads, shape[1]!) }
+      const data = heads === undefined ? values : reorder(values, shape[1]!, sourceOfRow(heads, shape[0]!))
+      weights[weight] = { shape, data }
     }
     return weights
   }).pipe(

@@ -1,6 +1,6 @@
 /** Refuses requests that would take more memory than the process may use. */
 import type { ModelConfig } from "../../ModelConfig.ts"
-import type { Executor } from "../executors/executor.ts"
+import { type Executor, quantizedBlock } from "../executors/executor.ts"
 import { sizeOf } from "../util/shape.ts"
 import * as architecture from "./architecture.ts"
 import * as memory from "./memory.ts"
@@ -57,7 +57,11 @@ export interface Options {
   /** in bytes */
   readonly memoryBudget: number
   readonly deterministic?: boolean | undefined
+  readonly quantizedSampling?: boolean | undefined
 }
+
+/** Weights in 8 bits with their scales, once as they were read and once as they are packed for products. */
+const quantizedBytes = 2 * (1 + bytesPerValue / quantizedBlock)
 
 /** How many copies of stored weights there are: WebAssembly has one of its own. @internal */
 export const copiesOf = ({ name }: Executor): number => (name === "wasm" ? 2 : 1)
@@ -67,16 +71,18 @@ export const make = (
   name: string,
   config: ModelConfig,
   executor: Executor,
-  { deterministic, maxTokensPerRun, memoryBudget }: Options
+  { deterministic, maxTokensPerRun, memoryBudget, quantizedSampling }: Options,
+  hasFewBits: boolean
 ): ModelMemory => {
   const values = architecture.expectedWeights(config).reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
+  const keepsQuantized = quantizedSampling === true && hasFewBits && executor.takesQuantized
   return {
     name,
     config,
     maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
     blocks: memory.defaultBlocks,
     memoryBudget,
-    weightBytes: bytesPerValue * values * copiesOf(executor),
+    weightBytes: values * (bytesPerValue * copiesOf(executor) + (keepsQuantized ? quantizedBytes : 0)),
     deterministic: deterministic === true
   }
 }

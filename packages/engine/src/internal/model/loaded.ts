@@ -2,7 +2,7 @@
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as ModelDirectory from "../../ModelDirectory.ts"
-import type { Executor, StoredTensor } from "../executors/executor.ts"
+import type { Executor, QuantizedWeights, StoredTensor } from "../executors/executor.ts"
 import { userError } from "../util/errors.ts"
 import * as architecture from "./architecture.ts"
 import * as budget from "./budget.ts"
@@ -24,6 +24,8 @@ export interface LoadedModel extends budget.ModelMemory {
   /** the token ids 0, 1, 2 … `vocab_size - 1` */
   readonly tokenIds: StoredTensor
   readonly kvCaches: kvCache.Pool
+  /** the weights as their file has them, in few bits, if samples may be computed by these */
+  readonly quantized: QuantizedWeights | undefined
 }
 
 /** Stores the weights of a model with an executor. @internal */
@@ -32,7 +34,8 @@ export const load = (
   directory: ModelDirectory.ModelDirectory,
   weights: ModelDirectory.Weights,
   executor: Executor,
-  options: budget.Options
+  options: budget.Options,
+  quantized?: QuantizedWeights
 ): Effect.Effect<LoadedModel, Engine.EngineError> =>
   Effect.gen(function* () {
     const { config } = directory
@@ -44,14 +47,15 @@ export const load = (
     }
     const ids = Int32Array.from({ length: config.vocab_size }, (_, id) => id)
     return {
-      ...budget.make(name, config, executor, options),
+      ...budget.make(name, config, executor, options, quantized !== undefined),
       directory,
       weights,
       executor,
       stored,
       rope: rope.makeTables(config),
       tokenIds: yield* executor.store(ids, [config.vocab_size]),
-      kvCaches: kvCache.makePool()
+      kvCaches: kvCache.makePool(),
+      quantized
     }
   })
 

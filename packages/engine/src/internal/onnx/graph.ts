@@ -1,10 +1,12 @@
 /** Builds an ONNX graph. Equal constants and equal nodes are merged, and nodes that no output needs are dropped. */
 import type { Message } from "./protobuf.ts"
+import type { QuantizedMatrix } from "./quantized.ts"
 import {
   type Attributes,
   type Domain,
   type DType,
   encodeModel,
+  externalTensorProto,
   type Node,
   tensorProto,
   valueInfoProto
@@ -26,6 +28,12 @@ export interface Marker {
   readonly typical: number
 }
 
+/** Values of a constant that are not part of the model file. @internal */
+export interface External {
+  readonly path: string
+  readonly data: Uint8Array
+}
+
 /** A graph under construction. Tensors are identified by name. @internal */
 export class Graph {
   private readonly markers: ReadonlyArray<Marker>
@@ -34,14 +42,19 @@ export class Graph {
   private readonly inputs = new Map<string, Input>()
   private readonly outputs = new Map<string, Message>()
   private readonly constants = new Map<string, Constant>()
+  private readonly externals = new Map<string, External & { readonly message: Message }>()
   private readonly producers = new Map<string, Node>()
   private readonly replacements = new Map<string, string>()
   /** names by a key of the constant or node, to merge equal ones */
   private readonly known = new Map<string, string>()
   private count = 0
 
-  constructor(markers: ReadonlyArray<Marker> = []) {
+  /** matrices by the names of the tensors that stand for them */
+  readonly quantized: { readonly [name: string]: QuantizedMatrix }
+
+  constructor(markers: ReadonlyArray<Marker> = [], quantized: { readonly [name: string]: QuantizedMatrix } = {}) {
     this.markers = markers
+    this.quantized = quantized
   }
 
   private freshName(): string {
@@ -62,6 +75,18 @@ export class Graph {
   /** A scalar constant. */
   scalar(dtype: DType, value: number): string {
     return this.constant(dtype, [], [value])
+  }
+
+  /** A large constant, which the session gets beside the model file. */
+  external(name: string, dtype: DType, shape: ReadonlyArray<number>, values: Uint8Array | Float32Array): string {
+    const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+    this.externals.set(name, { path: name, data, message: externalTensorProto(name, dtype, shape) })
+    return name
+  }
+
+  /** The values of all large constants. */
+  get externalData(): ReadonlyArray<External> {
+    return Array.from(this.externals.values(), ({ data, path }) => ({ path, data }))
   }
 
   /** A constant list of int64, the form in which operators take shapes and axes. */
@@ -199,7 +224,9 @@ export class Graph {
     const used = new Set(nodes.flatMap(({ inputs }) => inputs))
     return encodeModel({
       nodes,
-      constants: [...this.constants].filter(([name]) => used.has(name)).map(([, { message }]) => message),
+      constants: [...this.constants, ...this.externals]
+        .filter(([name]) => used.has(name))
+        .map(([, { message }]) => message),
       inputs: [...this.inputs.values()].map(({ message }) => message),
       outputs: [...this.outputs.values()]
     })

@@ -5,7 +5,8 @@ import { expandTensor } from "./emit/layout.ts"
 import { dot } from "./emit/matmul.ts"
 import { flip, pad, reshape, shrink } from "./emit/movement.ts"
 import { reduce } from "./emit/reduce.ts"
-import { Graph, type Marker } from "./graph.ts"
+import { type External, Graph, type Marker } from "./graph.ts"
+import type { QuantizedMatrix } from "./quantized.ts"
 import { broadcastTo, dtypeOf, fullView, insertAxes, transpose, type View } from "./view.ts"
 
 type Equation = Jaxpr["eqns"][number]
@@ -84,11 +85,13 @@ export interface Lowered {
   readonly model: Uint8Array
   /** the shapes of the outputs, which are named `out0`, `out1` …; with markers */
   readonly outputs: ReadonlyArray<ReadonlyArray<number>>
+  /** constants beside the model */
+  readonly external: ReadonlyArray<External>
 }
 
 /**
  * Lowers a jaxpr. Its first `zeroConstants` inputs are constants of zeros; the model has the other inputs, by `names`.
- * Sizes with `markers` as factors may differ from run to run.
+ * Sizes with `markers` as factors may differ from run to run. Inputs with names in `quantized` become constants.
  *
  * @throws TypeError for primitives, comparisons, reductions and dtypes that the engine's programs do not use
  * @internal
@@ -97,17 +100,18 @@ export const lower = (
   jaxpr: Jaxpr,
   zeroConstants: number,
   names: ReadonlyArray<string>,
-  markers: ReadonlyArray<Marker> = []
+  markers: ReadonlyArray<Marker> = [],
+  quantized: { readonly [name: string]: QuantizedMatrix } = {}
 ): Lowered => {
-  const graph = new Graph(markers)
+  const graph = new Graph(markers, quantized)
   const inputs = jaxpr.inBinders.map(({ aval }, i): View => {
     const dtype = dtypeOf(aval.dtype)
     if (i < zeroConstants) return broadcastTo(scalar(graph, dtype, 0), aval.shape)
     const name = names[i - zeroConstants]!
-    graph.input(name, dtype, aval.shape)
+    if (!Object.hasOwn(quantized, name)) graph.input(name, dtype, aval.shape)
     return fullView(name, dtype, aval.shape)
   })
   const outputs = lowerJaxpr(graph, jaxpr, inputs)
   outputs.forEach((view, i) => graph.output(`out${i}`, expandTensor(graph, view), view.dtype, view.shape))
-  return { model: graph.finish(), outputs: outputs.map(({ shape }) => shape) }
+  return { model: graph.finish(), outputs: outputs.map(({ shape }) => shape), external: graph.externalData }
 }

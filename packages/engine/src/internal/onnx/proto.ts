@@ -3,10 +3,10 @@ import { sizeOf } from "../util/shape.ts"
 import { Message } from "./protobuf.ts"
 
 /** @internal */
-export type DType = "float32" | "int32" | "int64" | "bool"
+export type DType = "float32" | "int32" | "int64" | "bool" | "uint8"
 
 /** The numbers of TensorProto.DataType. */
-const dataTypes: { readonly [dtype in DType]: number } = { float32: 1, int32: 6, int64: 7, bool: 9 }
+const dataTypes: { readonly [dtype in DType]: number } = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 }
 
 /** The numbers of AttributeProto.AttributeType. */
 const attributeTypes = { float: 1, int: 2, ints: 7 }
@@ -51,7 +51,7 @@ export const valueInfoProto = (name: string, dtype: DType, shape: ReadonlyArray<
 }
 
 const littleEndianBytes = (dtype: DType, values: ReadonlyArray<number>, count: number): Uint8Array => {
-  const width = dtype === "int64" ? 8 : dtype === "bool" ? 1 : 4
+  const width = dtype === "int64" ? 8 : dtype === "bool" || dtype === "uint8" ? 1 : 4
   const bytes = new DataView(new ArrayBuffer(width * count))
   values.forEach((value, i) => {
     if (dtype === "float32") bytes.setFloat32(4 * i, value, true)
@@ -74,6 +74,15 @@ export const tensorProto = (
     .int(2, dataTypes[dtype])
     .string(8, name)
     .data(9, littleEndianBytes(dtype, values, sizeOf(shape)))
+
+/** A constant whose values the session gets in a file of its name. @internal */
+export const externalTensorProto = (name: string, dtype: DType, shape: ReadonlyArray<number>): Message =>
+  new Message()
+    .ints(1, shape)
+    .int(2, dataTypes[dtype])
+    .string(8, name)
+    .message(13, new Message().string(1, "location").string(2, name))
+    .int(14, 1)
 
 const nodeProto = ({ attributes, domain, inputs, op, outputs }: Node): Message => {
   const node = new Message()

@@ -1,6 +1,6 @@
 /** The program that reads more tokens of sequences, by the KV cache: a step of generation, or a chunk of a prompt. */
 import type { ModelConfig } from "../../ModelConfig.ts"
-import type { Program, TensorSpec, Traced } from "../executors/executor.ts"
+import type { Program, QuantizedWeights, TensorSpec, Traced } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
 import { type Attend, attendToCache } from "../model/attention.ts"
 import { afterLayers, baseProjection } from "../model/transformer.ts"
@@ -87,22 +87,32 @@ const extendOf = (config: ModelConfig, shape: ExtendShape, key: string): Program
  *
  * Outputs: the output of the last layer (N, hidden_size); then for each layer the new keys and values (N, num_kv_heads,
  * head_dim). The cache is not returned, since outputs are copied. With `deterministic`, the bits of a row
- * depend neither on the number of rows, from 2 on, nor on the capacity.
+ * depend neither on the number of rows, from 2 on, nor on the capacity. With `quantized`, executors that can keep these
+ * weights in few bits.
  *
  * @internal
  */
-export const extend = (config: ModelConfig, shape: ExtendShape, deterministic = false): Program => {
+export const extend = (
+  config: ModelConfig,
+  shape: ExtendShape,
+  deterministic = false,
+  quantized?: QuantizedWeights
+): Program => {
   const { capacity, length, rows } = shape
+  const rounds = deterministic || quantized !== undefined
   const [first, second] = markersFor(config)
   const isStep = length === 1
   const generic = isStep ? { rows: first, length, capacity: second } : { rows, length: first, capacity: second }
   const kind = isStep ? "step" : `chunk ${rows}`
+  const own = quantized === undefined ? [] : [quantized.key]
+  const genericKey = programKey("extend", config, kind, rowsClass(rows * length, rounds), ...own)
   return {
-    ...extendOf(config, shape, programKey("extend", config, rows, length, capacity)),
+    ...extendOf(config, shape, programKey("extend", config, rows, length, capacity, ...own)),
+    quantized,
     family: {
-      generic: extendOf(config, generic, programKey("extend", config, kind, rowsClass(rows * length, deterministic))),
+      generic: { ...extendOf(config, generic, genericKey), quantized },
       sizes: [
-        { marker: first, size: isStep ? rows : length, typical: deterministic ? manyRows : undefined },
+        { marker: first, size: isStep ? rows : length, typical: rounds ? manyRows : undefined },
         { marker: second, size: capacity }
       ]
     }

@@ -1,7 +1,7 @@
 /** The programs of the unembedding on a block of positions: logits, the scores of targets, and their gradient. */
 import { valueAndGrad } from "@jax-js/jax"
 import type { ModelConfig } from "../../ModelConfig.ts"
-import type { Program, Traced } from "../executors/executor.ts"
+import type { Program, QuantizedWeights, Traced } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
 import { baseProjection, finalNorm, loraProjection, type TracedInputs } from "../model/transformer.ts"
 import { manyRows, markersFor, rowsClass } from "./families.ts"
@@ -29,13 +29,22 @@ const weightSpecs = (config: ModelConfig): InputSpecs => ({
  *
  * @internal
  */
-export const headLogits = (config: ModelConfig, block: number, deterministic = false): Program => {
+export const headLogits = (
+  config: ModelConfig,
+  block: number,
+  deterministic = false,
+  quantized?: QuantizedWeights
+): Program => {
   const [marker] = markersFor(config)
+  const rounds = deterministic || quantized !== undefined
+  const own = quantized === undefined ? [] : [quantized.key]
+  const genericKey = programKey("head_logits", config, rowsClass(block, rounds), ...own)
   return {
-    ...headLogitsOf(config, block, programKey("head_logits", config, block)),
+    ...headLogitsOf(config, block, programKey("head_logits", config, block, ...own)),
+    quantized,
     family: {
-      generic: headLogitsOf(config, marker, programKey("head_logits", config, rowsClass(block, deterministic))),
-      sizes: [{ marker, size: block, typical: deterministic ? manyRows : undefined }]
+      generic: { ...headLogitsOf(config, marker, genericKey), quantized },
+      sizes: [{ marker, size: block, typical: rounds ? manyRows : undefined }]
     }
   }
 }

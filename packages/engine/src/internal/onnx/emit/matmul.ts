@@ -4,6 +4,7 @@ import type { Graph } from "../graph.ts"
 import { runtimeDomain } from "../proto.ts"
 import { broadcastShape, broadcastTo, storedAxes, transpose, type View } from "../view.ts"
 import { mul, scalar } from "./elementwise.ts"
+import { emitQuantized } from "./quantized.ts"
 import { permuteTensor, reshapeTensor } from "./layout.ts"
 import { reduce } from "./reduce.ts"
 
@@ -66,6 +67,14 @@ const isRepackingCostly = (graph: Graph, y: View, roles: Roles): boolean => {
 const matmul = (graph: Graph, x: View, y: View): View => {
   const roles = rolesOf(x, y)
   const { batch, last, xRows, yRows } = roles
+  for (const [matrix, other] of [
+    [y, x],
+    [x, y]
+  ] as const) {
+    const own = matrix === y ? roles : { ...roles, xRows: yRows, yRows: xRows }
+    const quantized = quantizedProduct(graph, other, matrix, own)
+    if (quantized !== undefined) return quantized
+  }
   if (batch.length > 0) return matrixProduct(graph, x, y, roles)
   const typical = (axes: ReadonlyArray<number>) => graph.typicalSize(sizeAlong(roles, axes))
   const flipped: Roles = { ...roles, xRows: yRows, yRows: xRows }
@@ -97,6 +106,30 @@ const operand = (graph: Graph, view: View, rows: ReadonlyArray<number>, roles: R
   const permuted = permuteTensor(graph, view, isTransposed ? order : [...batch, ...rows, last])
   const matrixShape = batch.length === 0 ? matrix : [sizeAlong(roles, batch), ...matrix]
   return { isTransposed, tensor: reshapeTensor(graph, permuted.tensor, permuted.shape, matrixShape) }
+}
+
+/** The product with a matrix that is kept in few bits, (out, in), if `y` is one. */
+const quantizedProduct = (graph: Graph, x: View, y: View, roles: Roles): View | undefined => {
+  const matrix = Object.hasOwn(graph.quantized, y.tensor) ? graph.quantized[y.tensor] : undefined
+  const { batch, last, shape, xRows, yRows } = roles
+  if (matrix === undefined) return undefined
+  if (batch.length > 0 || !isEqual(storedAxes(y), [...yRows, last]) || yRows.length !== 1) {
+    throw new TypeError(`cannot lower this use of the quantized matrix ${y.tensor}`)
+  }
+  const { columns, rows } = matrix
+  const permuted = permuteTensor(graph, x, [...xRows, last])
+  const flat = reshapeTensor(graph, permuted.tensor, permuted.shape, [sizeAlong(roles, xRows), columns])
+  const product = emitQuantized(graph, flat, sizeAlong(roles, xRows), y.tensor, matrix)
+  const order = [...xRows, ...yRows]
+  const tensorShape = order.map((i) => shape[i]!)
+  return {
+    tensor: reshapeTensor(graph, product, [sizeAlong(roles, xRows), rows], tensorShape),
+    dtype: x.dtype,
+    tensorShape,
+    shape: shape.slice(0, last),
+    axes: range(last).map((i) => order.indexOf(i)),
+    isZero: false
+  }
 }
 
 const matrixProduct = (graph: Graph, x: View, y: View, roles: Roles): View => {

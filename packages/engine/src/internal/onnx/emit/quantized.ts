@@ -1,0 +1,34 @@
+/** Emits products with matrices that are kept in 4 or 8 bits. */
+import type { Graph } from "../graph.ts"
+import { runtimeDomain } from "../proto.ts"
+import { quantizedBlock, type QuantizedMatrix } from "../quantized.ts"
+import { reshapeTensor } from "./layout.ts"
+
+/** Activations are rounded to 8 bits, block by block in each row: this is where the speed comes from. */
+const accuracyLevel = 4
+
+/**
+ * `x @ matrix.T` for `x` (count, columns). Minimums of blocks are multiplied by the sums of the blocks of `x`.
+ *
+ * @internal
+ */
+export const emitQuantized = (
+  graph: Graph,
+  x: string,
+  count: number,
+  name: string,
+  { bits, columns, mins, rows, scales, values }: QuantizedMatrix
+): string => {
+  const blocks = columns / quantizedBlock
+  const attributes = { K: columns, N: rows, bits, block_size: quantizedBlock, accuracy_level: accuracyLevel }
+  const data = graph.external(`${name}.values`, "uint8", [rows, blocks, (quantizedBlock * bits) / 8], values)
+  const factors = graph.external(`${name}.scales`, "float32", [rows * blocks], scales)
+  if (mins === undefined) return graph.node("MatMulNBits", [x, data, factors], attributes, runtimeDomain)
+  const zeroBytes = rows * Math.ceil((blocks * bits) / 8)
+  const zeros = graph.external(`${name}.zeros`, "uint8", [zeroBytes], new Uint8Array(zeroBytes))
+  const product = graph.node("MatMulNBits", [x, data, factors, zeros], attributes, runtimeDomain)
+  const parts = reshapeTensor(graph, x, [count, columns], [count, blocks, quantizedBlock])
+  const sums = graph.node("ReduceSum", [parts, graph.intList([2])], { keepdims: 0 })
+  const offsets = graph.external(`${name}.mins`, "float32", [rows, blocks], mins)
+  return graph.node("Gemm", [sums, offsets, product], { transA: 0, transB: 1 })
+}
