@@ -213,6 +213,7 @@ export const allowedRooms = {
     metrics: ["effect"],
     run: ["effect", "metrics", "DataReport"],
     trajectories: [],
+    capture: ["trajectories"],
     supervised: ["metrics", "Cost", "DataReport", "LearningRate", "Metrics", "Nll", "RunDirectory"],
     records: ["effect", "Message", "Record"],
     parquet: ["effect", "bytes"],

@@ -39,6 +39,14 @@ type Step =
   | { readonly _tag: "Added"; readonly index: number; readonly added: Added; readonly calls: number }
   | { readonly _tag: "End"; readonly response: Sampling.SampleResponse; readonly warnings: ReadonlyArray<string> }
 
+/** Adds a piece; texts in a row become one. */
+const append = (pieces: Array<TextFormats.Piece>, piece: TextFormats.Piece): void => {
+  const last = pieces.at(-1)
+  if ((piece._tag === "Text" || piece._tag === "Reasoning") && last?._tag === piece._tag) {
+    pieces[pieces.length - 1] = { ...last, text: last.text + piece.text }
+  } else pieces.push(piece)
+}
+
 /** The steps of one sample. `first` is the index of its first choice. */
 const stepsOf = (
   job: Job,
@@ -60,7 +68,7 @@ const stepsOf = (
       return Effect.map(choice.push(event.delta), (added) => {
         const { calls } = choice
         choice.calls += added.pieces.filter(({ _tag }) => _tag === "ToolCall").length
-        for (const piece of added.pieces) pieces[index]!.push(piece)
+        for (const piece of added.pieces) append(pieces[index]!, piece)
         return { _tag: "Added", index: first + index, added, calls }
       })
     }
