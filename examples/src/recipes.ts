@@ -18,6 +18,8 @@ import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { chat } from "./recipes/chat.ts"
+import { dpoRight } from "./recipes/dpo-right.ts"
+import { dpoShorter } from "./recipes/dpo-shorter.ts"
 import { pastTense } from "./recipes/past-tense.ts"
 import type { Outcome, Recipe } from "./recipes/recipe.ts"
 import { resume } from "./recipes/resume.ts"
@@ -26,7 +28,17 @@ import { length } from "./recipes/rl-length.ts"
 import { rlPastTense } from "./recipes/rl-past-tense.ts"
 import { reverse } from "./recipes/rl-reverse.ts"
 
-const recipes: ReadonlyArray<Recipe> = [chat, pastTense, resume, copy, length, rlPastTense, reverse]
+const recipes: ReadonlyArray<Recipe> = [
+  chat,
+  pastTense,
+  resume,
+  copy,
+  length,
+  rlPastTense,
+  reverse,
+  dpoRight,
+  dpoShorter
+]
 
 const data = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))
 

@@ -215,6 +215,7 @@ export const allowedRooms = {
     trajectories: [],
     capture: ["trajectories"],
     supervised: ["metrics", "Cost", "DataReport", "LearningRate", "Metrics", "Nll", "RunDirectory"],
+    preferences: ["supervised", "Nll"],
     records: ["effect", "Message", "Record"],
     parquet: ["effect", "bytes"],
     dataset: ["bytes", "records", "parquet"],

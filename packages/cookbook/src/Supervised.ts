@@ -52,6 +52,7 @@ export {
   type EarlyStop,
   type Evaluation,
   InvalidRun,
+  type Loss,
   type Model,
   type Source,
   type Values
@@ -67,6 +68,8 @@ export interface Options<E = never, R = never> {
   /** the number of steps of the whole run, also of one that resumes */
   readonly steps: number
   readonly learningRate: LearningRate.Schedule
+  /** `cross_entropy` by default; rows then have `train_loss` and what the loss reports in place of `train_mean_nll` */
+  readonly loss?: supervised.Loss<E, R> | undefined
   /** parameters of AdamW besides the learning rate: by default betas of 0.9 and 0.95, and an `eps` of 1e-8 */
   readonly adam?: Omit<typeof Training.AdamParams.Encoded, "learning_rate"> | undefined
   /** seed of the random numbers that batches and evaluations take; 0 by default */

@@ -43,6 +43,26 @@ export interface Source<E = never, R = never> {
 }
 
 /**
+ * Another loss than `cross_entropy`, such as a custom one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Loss<E = never, R = never> {
+  /** stored with the run, which does not resume with another */
+  readonly name: string
+  /** submits the pass of a batch, and returns the effect that waits for its output */
+  readonly submit: (
+    training: TrainingClient.TrainingClient,
+    batch: ReadonlyArray<Nll.Example>
+  ) => Effect.Effect<
+    Effect.Effect<Training.ForwardBackwardOutput, E | TinkerError.TinkerError, R>,
+    E | TinkerError.TinkerError,
+    R
+  >
+}
+
+/**
  * The adapter to train: a new one, or one that starts from the weights of a checkpoint, with a new optimizer.
  *
  * @since 0.1.0
@@ -157,6 +177,7 @@ export interface Options<E = never, R = never> {
   readonly batches: Source<E, R>
   readonly steps: number
   readonly learningRate: LearningRate.Schedule
+  readonly loss?: Loss<E, R> | undefined
   readonly adam?: Omit<typeof Training.AdamParams.Encoded, "learning_rate"> | undefined
   readonly seed?: number | undefined
   readonly ahead?: number | undefined

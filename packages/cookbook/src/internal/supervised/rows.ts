@@ -41,6 +41,12 @@ export const valuesOf = (values: Values): { readonly [name: string]: number | nu
 export const epochOf = (step: number, stepsPerEpoch: number | undefined): number =>
   stepsPerEpoch === undefined || !(stepsPerEpoch > 0) ? 0 : Math.floor(step / stepsPerEpoch)
 
+/** What a custom loss reports: its value, and metrics, whose names have no suffix for a reduction. */
+const customValues = ({ metrics }: Training.ForwardBackwardOutput): { readonly [name: string]: number | null } => ({
+  ...valuesOf(Object.fromEntries(Object.entries(metrics).filter(([name]) => !name.includes(":")))),
+  train_loss: finite(metrics["loss:sum"])
+})
+
 /** The row of a step without its times. @internal */
 export const rowOf = Effect.fnUntraced(function* <E, R>(
   options: Options<E, R>,
@@ -48,7 +54,7 @@ export const rowOf = Effect.fnUntraced(function* <E, R>(
   tokensBefore: number,
   warned: Warned
 ) {
-  const loss = Nll.mean(output, batch)
+  const loss = options.loss === undefined ? Nll.mean(output, batch) : output.metrics["loss:sum"]
   if (loss === undefined) yield* warnOfLoss(warned, `step ${step}`, output)
   const reported = update.metrics ?? {}
   const norm = options.gradientNorm === true ? gradientNorm(reported) : undefined
@@ -67,7 +73,7 @@ export const rowOf = Effect.fnUntraced(function* <E, R>(
     num_sequences: batch.length,
     num_tokens: trained,
     num_loss_tokens: Nll.trainedTokensOf(batch),
-    train_mean_nll: finite(loss),
+    ...(options.loss === undefined ? { train_mean_nll: finite(loss) } : customValues(output)),
     ...(options.decoder === undefined
       ? {}
       : { train_mean_bpb: finite(Nll.bitsPerByte(output, batch, options.decoder)) }),

@@ -31,6 +31,7 @@ const configOf = <E, R>({ batches, model, ...options }: Options<E, R>): StartOpt
   steps: options.steps,
   learning_rate: options.learningRate,
   adam: options.adam ?? {},
+  loss: options.loss?.name,
   seed: options.seed ?? 0,
   early_stop: options.earlyStop,
   renderer: options.renderer,

@@ -11,7 +11,7 @@ import * as LearningRate from "../../LearningRate.ts"
 import type * as Metrics from "../../Metrics.ts"
 import type * as Nll from "../../Nll.ts"
 import type * as RunDirectory from "../../RunDirectory.ts"
-import type { Evaluation, Options, Values } from "./options.ts"
+import type { Evaluation, Loss, Options, Values } from "./options.ts"
 
 type Keep = Parameters<Evaluation["submit"]>[0]["keep"]
 
@@ -115,6 +115,15 @@ export const submitDueSaves = (
     : Effect.succeed(Effect.succeed(undefined))
 }
 
+const submitPass = <E, R>(
+  { loss }: Options<E, R>,
+  training: TrainingClient.TrainingClient,
+  batch: ReadonlyArray<Nll.Example>
+): ReturnType<Loss<E, R>["submit"]> =>
+  loss === undefined
+    ? Effect.map(training.forwardBackward(batch, "cross_entropy"), (future) => Fiber.join(future))
+    : loss.submit(training, batch)
+
 /** Submits a step, and returns the effect that waits for what it brings. @internal */
 export const submitStep = <E, R>(
   options: Options<E, R>,
@@ -127,11 +136,11 @@ export const submitStep = <E, R>(
     const { training } = started
     const learningRate = LearningRate.at(options.learningRate, step, options.steps)
     const values = yield* submitEvaluations(options, dueOf(options, step), started, step)
-    const forward = yield* training.forwardBackward(batch, "cross_entropy")
+    const forward = yield* submitPass(options, training, batch)
     const update = yield* training.optimStep({ eps: 1e-8, ...options.adam, learning_rate: learningRate })
     const saved = yield* submitDueSaves(options, training, step)
     return Effect.all(
-      { output: Fiber.join(forward), update: Fiber.join(update), values, saved },
+      { output: forward, update: Fiber.join(update), values, saved },
       { concurrency: "unbounded" }
     ).pipe(
       Effect.map((brought): Finished => ({ ...pending, learningRate, ...brought })),

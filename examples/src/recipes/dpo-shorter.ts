@@ -1,0 +1,80 @@
+/** Preferences: a model that answers now in a word, now in a sentence, learns to answer in a word. */
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
+import * as Batches from "@effect-tinker/cookbook/Batches"
+import * as Dataset from "@effect-tinker/cookbook/Dataset"
+import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
+import * as Preference from "@effect-tinker/cookbook/Preference"
+import * as Effect from "effect/Effect"
+import * as letters from "./letters.ts"
+import type { Recipe } from "./recipe.ts"
+
+const answersOf = ({ completion }: Dataset.PromptCompletion) => ({
+  short: ` ${completion.trim()}`,
+  long: ` they ${completion.trim()} it again`
+})
+
+/** The share of sampled answers that are one word. */
+const oneWord = Effect.fnUntraced(function* (
+  sampling: SamplingClient.SamplingClient,
+  held: ReadonlyArray<Dataset.PromptCompletion>
+) {
+  const base = yield* BaseModel.BaseModel
+  const shares = yield* Effect.forEach(
+    held,
+    ({ prompt }, i) =>
+      Effect.map(
+        sampling.sample(ModelInput.fromTokens(base.encode(prompt)), {
+          num_samples: 4,
+          sampling_params: { max_tokens: 32, temperature: 1, stop: "\n", seed: 1000 + i }
+        }),
+        ({ sequences }) => sequences.filter(({ tokens }) => /^ [a-z]+\n$/.test(base.decode(tokens))).length / 4
+      ),
+    { concurrency: "unbounded" }
+  )
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length
+})
+
+export const dpoShorter: Recipe = {
+  name: "dpo-shorter",
+  group: "preference",
+  run: ({ data, full }) =>
+    Effect.gen(function* () {
+      const base = yield* BaseModel.BaseModel
+      const service = yield* ServiceClient.ServiceClient
+      const records = yield* Dataset.read(Dataset.PromptCompletion, data)
+      const shown = records.filter(({ split }) => split !== "test")
+      const held = records.filter(({ split }) => split === "test").slice(0, full ? 128 : 48)
+      const both = shown.map((record, i): letters.Task => {
+        const { long, short } = answersOf(record)
+        return { prompt: record.prompt, answer: i % 2 === 0 ? short : long }
+      })
+      const { sampler, ...model } = yield* letters.warmUp(both, 30, 5e-3)
+      const reference = yield* service.createSamplingClient({ model_path: sampler })
+      const pairOf = (record: Dataset.PromptCompletion) => {
+        const { long, short } = answersOf(record)
+        return Preference.pair(base.encode(record.prompt), {
+          chosen: base.encode(`${short}\n`),
+          rejected: base.encode(`${long}\n`)
+        })
+      }
+      const before = yield* oneWord(reference, held)
+      const { evaluated, training } = yield* Preference.run({
+        model,
+        reference: sampler,
+        pairs: Batches.make(shown.map(pairOf), { size: 16, seed: 0 }),
+        loss: Preference.dpo({ beta: 0.1 }),
+        nll: 0.1,
+        steps: 20,
+        learningRate: LearningRate.constant(1e-3),
+        evaluations: [Preference.heldOut(held.map(pairOf), { reference, every: 100 })],
+        checkpoints: { final: false }
+      })
+      const after = yield* oneWord(yield* training.saveWeightsAndGetSamplingClient(), held)
+      const accuracy = Number(evaluated["test/accuracy"])
+      const passed = after >= 0.85 && accuracy >= 0.98
+      return { before, after, line: `answers of one word ≥ 0.85, pair accuracy ${accuracy.toFixed(3)} ≥ 0.98`, passed }
+    })
+}
