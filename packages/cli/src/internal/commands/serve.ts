@@ -1,7 +1,7 @@
 /** `tinker serve`. */
 import * as Options from "@effect/cli/Options"
 import { command } from "../definition/command.ts"
-import { checkpoints, modelDir } from "../definition/connectionOptions.ts"
+import { checkpoints, modelDir, quantizedSampling } from "../definition/connectionOptions.ts"
 import { flag, number, optionalText, repeatedText, text } from "../definition/options.ts"
 
 /** @internal */
@@ -19,6 +19,7 @@ export const serve = command(
     modelDir,
     model: optionalText("model", "Base model: a model directory, a GGUF file, or a repository on the Hugging Face hub"),
     checkpoints,
+    quantizedSampling,
     database: optionalText(
       "database",
       "URL of a PostgreSQL database for the records of the service, such as postgres://user@host/name; prefer " +

@@ -27,3 +27,10 @@ export const connection = {
   checkpoints,
   tokenizer: optionalText("tokenizer", "Directory with the model's tokenizer.json (default: from the Hugging Face hub)")
 }
+
+/** @internal */
+export const quantizedSampling = flag(
+  "quantized-sampling",
+  "In the embedded service, sample base models in GGUF files by their weights in 4 or 8 bits: two to three times as fast, " +
+    "about as exact as llama.cpp"
+)

@@ -1,6 +1,6 @@
 /** The options that `sample` and `chat` share. */
 import * as Options from "@effect/cli/Options"
-import { baseModel, connection } from "./connectionOptions.ts"
+import { baseModel, connection, quantizedSampling } from "./connectionOptions.ts"
 import { flag, integer, number, optionalText, repeatedText } from "./options.ts"
 
 /** @internal */
@@ -23,5 +23,6 @@ export const sampling = {
     "Show text as it is generated, over several requests; the default on a terminal with the embedded service"
   ),
   noStream: flag("no-stream", "Show the text once it is complete"),
+  quantizedSampling,
   ...connection
 }

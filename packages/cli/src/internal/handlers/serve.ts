@@ -23,6 +23,7 @@ interface Options extends Global {
   readonly modelDir: ReadonlyArray<string>
   readonly model: Option.Option<string>
   readonly checkpoints: string
+  readonly quantizedSampling: boolean
   readonly database: Option.Option<string>
   readonly backup: Option.Option<string>
   readonly allowOrigin: ReadonlyArray<string>
@@ -126,6 +127,7 @@ const listen = (options: Options) =>
           ...(yield* models.served(options.model, shippedModel))
         ],
         checkpoints: options.checkpoints,
+        quantizedSampling: options.quantizedSampling,
         database: options.database,
         allowOrigins: options.allowOrigin,
         exclusive: true,

@@ -24,6 +24,8 @@ export interface Options {
   readonly modelDir: ReadonlyArray<string>
   readonly checkpoints: string
   readonly tokenizer: Option.Option<string>
+  /** whether the embedded service samples base models in GGUF files by their weights in few bits */
+  readonly quantizedSampling?: boolean | undefined
 }
 
 /** @internal */
@@ -51,8 +53,11 @@ const layerOf = (config: TinkerConfig.Options): Layer.Layer<Clients, TinkerError
   Layer.mergeAll(ServiceClient.layer(config), RestClient.layer(config)).pipe(Layer.provide(NodeHttpClient.layer))
 
 /** Starts the embedded service, without API keys: it listens on the loopback address only. */
-const startEmbedded = (directories: ReadonlyArray<models.ModelDirectory>, checkpoints: string) =>
-  Effect.map(embedded.start({ models: directories, checkpoints, keys: [] }), ({ url }) =>
+const startEmbedded = (
+  directories: ReadonlyArray<models.ModelDirectory>,
+  { checkpoints, quantizedSampling }: Options
+) =>
+  Effect.map(embedded.start({ models: directories, checkpoints, quantizedSampling, keys: [] }), ({ url }) =>
     layerOf({ apiKey: Redacted.make(embedded.anyKey), baseUrl: url })
   )
 
@@ -66,7 +71,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const names = [tokenizer.shippedModel, ...given.map(({ name }) => name)]
   const located = isEmbedded ? yield* models.located(options.model, names) : Option.none<models.ModelDirectory>()
   const directories = [...given, ...Option.toArray(located)]
-  const context = yield* Layer.build(isEmbedded ? yield* startEmbedded(directories, options.checkpoints) : layerRemote)
+  const context = yield* Layer.build(isEmbedded ? yield* startEmbedded(directories, options) : layerRemote)
   return {
     service: Context.get(context, ServiceClient.ServiceClient),
     rest: Context.get(context, RestClient.RestClient),

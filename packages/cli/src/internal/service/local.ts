@@ -33,6 +33,8 @@ export interface Options {
   readonly models: ReadonlyArray<{ readonly name: string; readonly directory: string }>
   /** The directory in which checkpoints are stored. */
   readonly checkpoints: string
+  /** Whether base models in GGUF files are sampled by their weights in few bits. */
+  readonly quantizedSampling?: boolean | undefined
   /** The API keys to accept; any key if empty. */
   readonly keys: ReadonlyArray<string>
   /** Origins whose web pages may call the service. */
@@ -103,7 +105,11 @@ const layerWith = (options: Options, formats: TextFormats.Service) =>
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
     Layer.provide([
-      Embedded.layerEngine({ models: options.models, localTokenizers: NodeServer.isLoopback(options.host) }),
+      Embedded.layerEngine({
+        models: options.models,
+        quantizedSampling: options.quantizedSampling,
+        localTokenizers: NodeServer.isLoopback(options.host)
+      }),
       CheckpointStore.layerFileSystem(options.checkpoints)
     ]),
     Layer.provide(layerStore(options)),

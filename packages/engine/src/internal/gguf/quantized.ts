@@ -86,5 +86,8 @@ const takeOver = (
     // signed bytes become unsigned ones, whose zero is 128
     else for (let i = 0; i < width; i++) values[block * width + i] = data[at + i]! ^ 128
   }
-  return { bits, values, scales: halvesAt(0), ...(hasMin ? { mins: halvesAt(2) } : {}) }
+  const scales = halvesAt(0)
+  if (!hasMin) return { bits, values, scales }
+  // around the middle of a block's range, rounded activations count half as much as from its minimum on
+  return { bits, values, scales, middles: halvesAt(2).map((min, block) => min + 2 ** (bits - 1) * scales[block]!) }
 }

@@ -8,7 +8,7 @@ import { reshapeTensor } from "./layout.ts"
 const accuracyLevel = 4
 
 /**
- * `x @ matrix.T` for `x` (count, columns). Minimums of blocks are multiplied by the sums of the blocks of `x`.
+ * `x @ matrix.T` for `x` (count, columns). The middles of blocks are multiplied by the sums of the blocks of `x`.
  *
  * @internal
  */
@@ -17,18 +17,16 @@ export const emitQuantized = (
   x: string,
   count: number,
   name: string,
-  { bits, columns, mins, rows, scales, values }: QuantizedMatrix
+  { bits, columns, middles, rows, scales, values }: QuantizedMatrix
 ): string => {
   const blocks = columns / quantizedBlock
   const attributes = { K: columns, N: rows, bits, block_size: quantizedBlock, accuracy_level: accuracyLevel }
   const data = graph.external(`${name}.values`, "uint8", [rows, blocks, (quantizedBlock * bits) / 8], values)
   const factors = graph.external(`${name}.scales`, "float32", [rows * blocks], scales)
-  if (mins === undefined) return graph.node("MatMulNBits", [x, data, factors], attributes, runtimeDomain)
-  const zeroBytes = rows * Math.ceil((blocks * bits) / 8)
-  const zeros = graph.external(`${name}.zeros`, "uint8", [zeroBytes], new Uint8Array(zeroBytes))
-  const product = graph.node("MatMulNBits", [x, data, factors, zeros], attributes, runtimeDomain)
+  const product = graph.node("MatMulNBits", [x, data, factors], attributes, runtimeDomain)
+  if (middles === undefined) return product
   const parts = reshapeTensor(graph, x, [count, columns], [count, blocks, quantizedBlock])
   const sums = graph.node("ReduceSum", [parts, graph.intList([2])], { keepdims: 0 })
-  const offsets = graph.external(`${name}.mins`, "float32", [rows, blocks], mins)
+  const offsets = graph.external(`${name}.middles`, "float32", [rows, blocks], middles)
   return graph.node("Gemm", [sums, offsets, product], { transA: 0, transB: 1 })
 }
