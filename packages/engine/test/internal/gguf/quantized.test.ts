@@ -54,8 +54,9 @@ describe.runIf(fixtures.isNativeAvailable)("Sampling in few bits", () => {
   it.scoped("gives nearly the logprobs of float32, and those alone behind an exact prompt", () =>
     Effect.gen(function* () {
       const [exact, few] = [yield* load(false), yield* load(true)]
+      const off: Array<number> = []
       for (const rows of [1, 3, 9]) {
-        const request = sampleRequest({ prompt, num_samples: rows, params: { max_tokens: 12, temperature: 0 } })
+        const request = sampleRequest({ prompt, num_samples: rows, params: { max_tokens: 12 } })
         const [a, b] = [
           yield* sampler.sample(exact, exact.stored, request),
           yield* sampler.sample(few, few.stored, request)
@@ -63,14 +64,15 @@ describe.runIf(fixtures.isNativeAvailable)("Sampling in few bits", () => {
         for (const [i, { logprobs, tokens }] of a.sequences.entries()) {
           const own = b.sequences[i]!
           assert.strictEqual(own.logprobs![0], logprobs![0])
-          const same = tokens.findIndex((token, j) => token !== own.tokens[j])
-          const end = same < 0 ? tokens.length : same
-          assert.isAtLeast(end, 3)
-          const off = Array.from(logprobs!.slice(1, end), (logprob, j) => Math.abs(logprob - own.logprobs![j + 1]!))
-          assert.isBelow(Math.max(...off), 0.1)
-          assert.isAbove(Math.max(...off), 0)
+          // the same random numbers choose the same tokens, until one is at the border of two
+          for (let j = 1; j < tokens.length && own.tokens[j - 1] === tokens[j - 1]; j++) {
+            if (own.tokens[j] === tokens[j]) off.push(Math.abs(own.logprobs![j]! - logprobs![j]!))
+          }
         }
       }
+      assert.isAtLeast(off.length, 40)
+      assert.isBelow(off.reduce((a, b) => a + b) / off.length, 0.02)
+      assert.isAbove(Math.max(...off), 0)
     })
   )
 
