@@ -18,6 +18,8 @@ import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { chat } from "./recipes/chat.ts"
+import { distillOnPolicy } from "./recipes/distill-on-policy.ts"
+import { distillPrompt } from "./recipes/distill-prompt.ts"
 import { dpoRight } from "./recipes/dpo-right.ts"
 import { dpoShorter } from "./recipes/dpo-shorter.ts"
 import { pastTense } from "./recipes/past-tense.ts"
@@ -37,7 +39,9 @@ const recipes: ReadonlyArray<Recipe> = [
   rlPastTense,
   reverse,
   dpoRight,
-  dpoShorter
+  dpoShorter,
+  distillOnPolicy,
+  distillPrompt
 ]
 
 const data = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))

@@ -216,6 +216,7 @@ export const allowedRooms = {
     capture: ["trajectories"],
     supervised: ["metrics", "Cost", "DataReport", "LearningRate", "Metrics", "Nll", "RunDirectory"],
     preferences: ["supervised", "Nll"],
+    distillation: ["Nll"],
     records: ["effect", "Message", "Record"],
     parquet: ["effect", "bytes"],
     dataset: ["bytes", "records", "parquet"],

@@ -71,7 +71,7 @@ export interface Options<E = never, R = never> {
   /** synchronous by default */
   readonly loop?: rl.Mode | undefined
   /** what changes advantages by token, one after the other */
-  readonly shaping?: ReadonlyArray<rl.Shaping<E, R>> | undefined
+  readonly shaping?: ReadonlyArray<rl.Shaping<E | TinkerError.TinkerError, R>> | undefined
   readonly kl?: rl.KlPenalty | undefined
   /** whether rows have `optim/kl_pre_post_…`, from a further pass behind each update; false by default */
   readonly postKl?: boolean | undefined
@@ -80,7 +80,7 @@ export interface Options<E = never, R = never> {
   readonly alarms?: ReadonlyArray<rl.Alarm> | undefined
   /** seed of the requests, and of the random numbers that groups and evaluations take; 0 by default */
   readonly seed?: number | undefined
-  readonly evaluations?: ReadonlyArray<rl.Evaluation<E, R>> | undefined
+  readonly evaluations?: ReadonlyArray<rl.Evaluation<E | TinkerError.TinkerError, R>> | undefined
   /** if given, the best, the worst and a random episode of each step are kept in `samples.jsonl` of the directory */
   readonly decode?: ((tokens: ArrayLike<number>) => string) | undefined
   readonly checkpoints?: supervised.Checkpoints | undefined

@@ -1,5 +1,6 @@
 /** What a run of reinforcement learning is given, and its validation. */
 import type * as LossFn from "@effect-tinker/api/LossFn"
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as Training from "@effect-tinker/api/Training"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
@@ -123,13 +124,13 @@ export interface Options<E = never, R = never> {
   readonly substeps?: number | undefined
   readonly rollouts?: rollouts.Options | undefined
   readonly loop?: Mode | undefined
-  readonly shaping?: ReadonlyArray<Shaping<E, R>> | undefined
+  readonly shaping?: ReadonlyArray<Shaping<E | TinkerError.TinkerError, R>> | undefined
   readonly kl?: KlPenalty | undefined
   readonly postKl?: boolean | undefined
   readonly agreement?: number | undefined
   readonly alarms?: ReadonlyArray<Alarm> | undefined
   readonly seed?: number | undefined
-  readonly evaluations?: ReadonlyArray<Evaluation<E, R>> | undefined
+  readonly evaluations?: ReadonlyArray<Evaluation<E | TinkerError.TinkerError, R>> | undefined
   readonly decode?: ((tokens: ArrayLike<number>) => string) | undefined
   readonly checkpoints?: Checkpoints | undefined
   readonly directory?: Pick<RunDirectory.Options, "path" | "resume"> | undefined
