@@ -68,7 +68,7 @@ const sliceIndices = (slice: Slice, length: number): Array<number> => {
   return out
 }
 
-const sliceOf = (value: Value, slice: Slice): Value | undefined => {
+const sliceOf = (value: Value, slice: Slice): Value => {
   if (value instanceof Str) {
     const indices = sliceIndices(slice, value.length)
     const isRun = indices.every((at, i) => i === 0 || at === indices[i - 1]! + 1)
@@ -77,13 +77,14 @@ const sliceOf = (value: Value, slice: Slice): Value | undefined => {
   }
   if (Array.isArray(value)) return sliceIndices(slice, value.length).map((at) => (value as ReadonlyArray<Value>)[at]!)
   if (value instanceof Tuple) return new Tuple(sliceIndices(slice, value.items.length).map((at) => value.items[at]!))
-  return value instanceof Range ? refuse("a slice of a range") : undefined
+  return value instanceof Range ? refuse("a slice of a range") : fail(`takes a slice of a ${typeName(value)}`)
 }
 
 const itemOf = (value: Value, key: Value): Value | undefined => {
+  if (value instanceof Dict && key instanceof Slice) return fail("takes a slice of a dict")
   if (value instanceof Dict) {
     // a key that cannot be one is an error of Python that jinja2 takes for a missing item
-    return key instanceof Slice || Array.isArray(key) || key instanceof Dict ? undefined : value.get(key)
+    return Array.isArray(key) || key instanceof Dict ? undefined : value.get(key)
   }
   if (key instanceof Slice) return value instanceof Safe ? refuse("a part of a text that is safe") : sliceOf(value, key)
   if (value instanceof Safe) return refuse("a part of a text that is safe")

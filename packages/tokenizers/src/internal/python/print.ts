@@ -77,7 +77,7 @@ export const repr = (value: Value, depth = 0): Str => {
     return concat([new Str("{"), join(comma, entries), new Str("}")])
   }
   if (value instanceof DictView) return concat([new Str(`dict_${value.kind}([`), all(value.items), new Str("])")])
-  return toStr(value)
+  return value instanceof Undefined ? new Str("Undefined") : toStr(value)
 }
 
 /** @internal */
