@@ -241,7 +241,7 @@ export const fromConversation = (
 export interface RecordOptions extends ConversationOptions {
   readonly renderer: Service
   /** for records without messages */
-  readonly tokenizer: Pick<Tokenizer.Service, "encode" | "eos">
+  readonly tokenizer: Pick<Tokenizer.Service, "encodeInSteps" | "eos">
   /** take special tokens in prompts, completions and texts for what they are; false by default: they are ordinary text */
   readonly recognizeSpecialTokens?: boolean | undefined
 }
@@ -263,9 +263,13 @@ export const fromRecord = (
     case "Conversation":
       return fromConversation(renderer, record, { ...options, trainOn })
     case "PromptCompletion":
-      return datumsOf([texts.ofPromptCompletion(tokenizer, record, !recognizeSpecialTokens)], options)
+      return Effect.flatMap(texts.ofPromptCompletion(tokenizer, record, !recognizeSpecialTokens), (example) =>
+        datumsOf([example], options)
+      )
     case "Text":
-      return datumsOf([texts.ofText(tokenizer, record.text, !recognizeSpecialTokens)], options)
+      return Effect.flatMap(texts.ofText(tokenizer, record.text, !recognizeSpecialTokens), (example) =>
+        datumsOf([example], options)
+      )
     case "Preference": {
       const detail = "a pair of answers has no supervised example: train on preferences, or on the chosen answers alone"
       return new ExampleError({ reason: "Unsupported", detail })

@@ -1,5 +1,6 @@
 /** Prompts and examples from the renderings of single messages. */
 import type * as Message from "../../Message.ts"
+import { append } from "./append.ts"
 import * as modes from "./weights.ts"
 import type { Conversation, PromptOptions, RendererError, TrainOn } from "./model.ts"
 import { type Abilities, read, refuse, type Turn } from "./turns.ts"
@@ -50,9 +51,10 @@ const promptOf = (format: Format, turns: ReadonlyArray<Turn>, role: string): Arr
   const tokens = [...format.bos]
   for (let i = 0; i < turns.length; i++) {
     const { header, output } = format.render(turns, i)
-    tokens.push(...header, ...output)
+    append(tokens, header)
+    append(tokens, output)
   }
-  tokens.push(...format.suffix(turns, role))
+  append(tokens, format.suffix(turns, role))
   return tokens
 }
 
@@ -100,10 +102,10 @@ const exampleOf = (format: Format, turns: ReadonlyArray<Turn>, trainOn: TrainOn)
   for (const [i, turn] of turns.entries()) {
     const { header, output, overlap = [] } = format.render(turns, i)
     spans.push([trainOn === "all_tokens" ? turn.weight : 0, tokens.length])
-    tokens.push(...header)
+    append(tokens, header)
     spans.push([isTrained[i] === true ? turn.weight : 0, tokens.length])
-    tokens.push(...output)
-    if (i === turns.length - 1) tokens.push(...overlap)
+    append(tokens, output)
+    if (i === turns.length - 1) append(tokens, overlap)
   }
   const weights = new Float32Array(tokens.length)
   for (const [weight, from] of spans) weights.fill(weight, from)

@@ -1,10 +1,11 @@
 /** What a format needs of a tokenizer: texts as they stand, and the ids of its special tokens. */
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import { encode } from "./attempt.ts"
 import { refuse } from "./turns.ts"
 
 /** The tokens of a text, in which special tokens are ordinary text: no content can end a turn. @internal */
 export const plain = (tokenizer: Tokenizer.Service, text: string): ReadonlyArray<number> =>
-  text === "" ? [] : tokenizer.encode(text, { addSpecialTokens: false, splitSpecialTokens: true })
+  text === "" ? [] : encode(tokenizer, text, { addSpecialTokens: false, splitSpecialTokens: true })
 
 /** How many texts keep their tokens. */
 const most = 256

@@ -4,6 +4,7 @@
  */
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as Effect from "effect/Effect"
+import { append } from "../formats/append.ts"
 import { attempt } from "../formats/attempt.ts"
 import { checkTrainable, trainedTurns } from "../formats/weights.ts"
 import type { Conversation, PromptOptions, RendererError, TrainOn } from "../formats/model.ts"
@@ -69,12 +70,20 @@ const encodeRegions = (
   regions: ReadonlyArray<Region>,
   end: number,
   weightOf: (message: number | undefined) => number
+): Rendering<WeightedTokens> => attempt(() => encodeAll(self, whole, regions, end, weightOf))
+
+const encodeAll = (
+  self: ChatTemplate,
+  whole: Chat,
+  regions: ReadonlyArray<Region>,
+  end: number,
+  weightOf: (message: number | undefined) => number
 ): WeightedTokens => {
   const tokens: Array<number> = []
   const weights: Array<number> = []
   const add = (from: number, to: number, weight: number) => {
     const encoded = encode(self.vocabulary, whole, from, to)
-    tokens.push(...encoded)
+    append(tokens, encoded)
     for (let i = 0; i < encoded.length; i++) weights.push(weight)
   }
   let at = 0
@@ -104,8 +113,8 @@ export const prompt = (
     const input = yield* read(self, conversation)
     const whole = yield* render(self, input, input.messages.length, true)
     const regions = regionsIn(self, whole, yield* answersOf(self, input, input.messages.length))
-    const { tokens } = encodeRegions(self, whole, regions, whole.text.length, () => 0)
-    return [...tokens, ...plain(self.vocabulary.tokenizer, prefill)]
+    const { tokens } = yield* encodeRegions(self, whole, regions, whole.text.length, () => 0)
+    return [...tokens, ...(yield* attempt(() => plain(self.vocabulary.tokenizer, prefill)))]
   })
 
 const inexact = (self: ChatTemplate, message: number): RendererError =>
@@ -129,9 +138,8 @@ const exampleOfAnswer = (
     const earlier = answers.filter(({ message }) => message < answer.message)
     const regions = [...regionsIn(self, answer.through, earlier), region]
     const weight = input.turns[answer.message]!.weight
-    return Effect.succeed(
-      encodeRegions(self, answer.through, regions, region.end, (message) => (message === answer.message ? weight : 0))
-    )
+    const weightOf = (message: number | undefined) => (message === answer.message ? weight : 0)
+    return encodeRegions(self, answer.through, regions, region.end, weightOf)
   })
 
 const checkMode = (self: ChatTemplate, trainOn: TrainOn): Rendering<void> =>
@@ -183,15 +191,16 @@ const endOf = ({ input, regions, whole }: Analysis): number => {
 }
 
 /** Everything but the token that begins a text. */
-const allTokens = (self: ChatTemplate, analysis: Analysis): WeightedTokens => {
+const allTokens = (self: ChatTemplate, analysis: Analysis): Rendering<WeightedTokens> => {
   const { input, regions, whole } = analysis
   const weightOf = (message: number | undefined) => (message === undefined ? 1 : input.turns[message]!.weight)
-  const { tokens, weights } = encodeRegions(self, whole, regions, endOf(analysis), weightOf)
-  if (tokens[0] === self.vocabulary.tokenizer.bos?.id) weights.fill(0, 0, 1)
-  return { tokens, weights }
+  return Effect.map(encodeRegions(self, whole, regions, endOf(analysis), weightOf), ({ tokens, weights }) => {
+    if (tokens[0] === self.vocabulary.tokenizer.bos?.id) weights.fill(0, 0, 1)
+    return { tokens, weights }
+  })
 }
 
-const exampleOfWhole = (self: ChatTemplate, analysis: Analysis): WeightedTokens => {
+const exampleOfWhole = (self: ChatTemplate, analysis: Analysis): Rendering<WeightedTokens> => {
   const { input, regions, trained, whole } = analysis
   return encodeRegions(self, whole, regions, endOf(analysis), (message) =>
     message !== undefined && trained.some((answer) => answer.message === message) ? input.turns[message]!.weight : 0
@@ -202,8 +211,8 @@ const exampleOfWhole = (self: ChatTemplate, analysis: Analysis): WeightedTokens 
 export const example = (self: ChatTemplate, conversation: Conversation, trainOn: TrainOn): Rendering<WeightedTokens> =>
   Effect.gen(function* () {
     const analysis = yield* analyze(self, conversation, trainOn)
-    if (trainOn === "all_tokens") return allTokens(self, analysis)
-    if (isOne(analysis)) return exampleOfWhole(self, analysis)
+    if (trainOn === "all_tokens") return yield* allTokens(self, analysis)
+    if (isOne(analysis)) return yield* exampleOfWhole(self, analysis)
     const detail = `rewrites earlier messages of this conversation, so that ${trainOn} has no exact example: ask for several`
     return yield* refuse(self.name, "UnsupportedMode", detail)
   })
@@ -216,8 +225,8 @@ export const examples = (
 ): Rendering<ReadonlyArray<WeightedTokens>> =>
   Effect.gen(function* () {
     const analysis = yield* analyze(self, conversation, trainOn)
-    if (trainOn === "all_tokens") return [allTokens(self, analysis)]
-    if (isOne(analysis)) return [exampleOfWhole(self, analysis)]
+    if (trainOn === "all_tokens") return [yield* allTokens(self, analysis)]
+    if (isOne(analysis)) return [yield* exampleOfWhole(self, analysis)]
     const { answers, input, trained } = analysis
     const weighted = trained.filter(({ message }) => input.turns[message]!.weight > 0)
     return yield* Effect.forEach(weighted, (answer) => exampleOfAnswer(self, input, answers, answer))

@@ -1,5 +1,7 @@
 /** The text of a rendered conversation as tokens: special tokens are those that the template wrote, not those in messages. */
 import type * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import { append } from "../formats/append.ts"
+import { encode as encodeText } from "../formats/attempt.ts"
 import { plain } from "../formats/vocabulary.ts"
 
 /** A conversation as text. @internal */
@@ -49,12 +51,13 @@ export const encode = (vocabulary: Vocabulary, chat: Chat, from: number, to: num
   const { tokenizer } = vocabulary
   const found = specialTokens(vocabulary, chat, from, to)
   if (found.every(({ isStructure }) => isStructure)) {
-    return tokenizer.encode(chat.text.slice(from, to), { addSpecialTokens: false })
+    return encodeText(tokenizer, chat.text.slice(from, to), { addSpecialTokens: false })
   }
   const tokens: Array<number> = []
   let at = from
   for (const { end, id, start } of found.filter(({ isStructure }) => isStructure)) {
-    tokens.push(...plain(tokenizer, chat.text.slice(at, start)), id)
+    append(tokens, plain(tokenizer, chat.text.slice(at, start)))
+    tokens.push(id)
     at = end
   }
   return [...tokens, ...plain(tokenizer, chat.text.slice(at, to))]
