@@ -24,9 +24,9 @@ export const distillOnPolicy: Recipe = {
       const verbs = records.filter(({ split }) => split !== "test").map(taskOf)
       const held = records
         .filter(({ split }) => split === "test")
-        .slice(0, full ? 128 : 64)
+        .slice(0, full ? 128 : 48)
         .map(taskOf)
-      const teacher = yield* letters.warmUp(verbs, 100, 5e-3)
+      const teacher = yield* letters.warmUp(verbs, full ? 100 : 80, 5e-3)
       const { sampler, ...model } = yield* letters.warmUp(verbs, 6, 5e-3)
       const before = yield* letters.sampledExactly(yield* service.createSamplingClient({ model_path: sampler }), held)
       const client = yield* service.createSamplingClient({ model_path: teacher.sampler })
@@ -43,7 +43,7 @@ export const distillOnPolicy: Recipe = {
         ...letters.settings,
         model,
         groups: { at: (step) => Effect.succeed(Array.from({ length: 32 }, (_, i) => problemOf(step, i))) },
-        steps: 20,
+        steps: full ? 20 : 18,
         constantGroups: "keep",
         shaping: [Distillation.onPolicy({ client })]
       })

@@ -25,7 +25,7 @@ export const distillPrompt: Recipe = {
       const shown = records.filter(({ split }) => split !== "test").slice(0, 256)
       const held = records
         .filter(({ split }) => split === "test")
-        .slice(0, full ? 128 : 64)
+        .slice(0, full ? 128 : 48)
         .map(({ prompt }): letters.Task => ({ prompt: prompt, answer: ` ${prompt.replace(" ->", "")}` }))
       const examples = yield* Distillation.answers(
         shown.map(({ prompt }) => base.encode(prompt)),

@@ -35,7 +35,7 @@ export const dpoRight: Recipe = {
         })
       }
       const shown = records.filter(({ split }) => split !== "test")
-      const held = records.filter(({ split }) => split === "test").slice(0, full ? 128 : 64)
+      const held = records.filter(({ split }) => split === "test").slice(0, full ? 128 : 48)
       const { sampler, ...model } = yield* letters.warmUp(shown.map(taskOf), 8, 5e-3)
       const reference = yield* service.createSamplingClient({ model_path: sampler })
       const { evaluated, rows, training } = yield* Preference.run({
@@ -44,7 +44,7 @@ export const dpoRight: Recipe = {
         pairs: Batches.make(shown.map(pairOf), { size: 16, seed: 0 }),
         loss: Preference.dpo({ beta: 0.3 }),
         nll: 0.1,
-        steps: 30,
+        steps: full ? 30 : 24,
         learningRate: LearningRate.constant(1e-3),
         evaluations: [Preference.heldOut(held.map(pairOf), { reference, every: 100, beta: 0.3 })],
         checkpoints: { final: false }

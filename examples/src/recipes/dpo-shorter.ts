@@ -67,7 +67,7 @@ export const dpoShorter: Recipe = {
         pairs: Batches.make(shown.map(pairOf), { size: 16, seed: 0 }),
         loss: Preference.dpo({ beta: 0.1 }),
         nll: 0.1,
-        steps: 20,
+        steps: full ? 20 : 12,
         learningRate: LearningRate.constant(1e-3),
         evaluations: [Preference.heldOut(held.map(pairOf), { reference, every: 100 })],
         checkpoints: { final: false }

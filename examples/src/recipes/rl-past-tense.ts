@@ -23,7 +23,7 @@ export const rlPastTense: Recipe = {
       const verbs = records.filter(({ split }) => split !== "test").map(taskOf)
       const held = records
         .filter(({ split }) => split === "test")
-        .slice(0, full ? 128 : 64)
+        .slice(0, full ? 128 : 48)
         .map(taskOf)
       const { sampler, ...model } = yield* letters.warmUp(verbs, 8, 5e-3)
       const before = yield* letters.sampledExactly(yield* service.createSamplingClient({ model_path: sampler }), held)

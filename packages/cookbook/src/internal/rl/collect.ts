@@ -12,8 +12,8 @@ import { partsOf } from "./submit.ts"
 export const groupsAt = <E, R>(options: Options<E, R>, step: number) =>
   options.groups.at(step).pipe(seeded(options, "groups", step), Effect.withSpan("get_groups"))
 
-/** The episodes of a group, by some weights. */
-const collect = <E, R>(options: Options<E, R>, policy: Policy, group: EnvGroup<E, R>, index: Index) =>
+/** The episodes of a group, by some weights. @internal */
+export const collect = <E, R>(options: Options<E, R>, policy: Policy, group: EnvGroup<E, R>, index: Index) =>
   runGroup(policy.sampling, group, options.rollouts ?? {}, {
     run: options.seed ?? 0,
     step: index.step,

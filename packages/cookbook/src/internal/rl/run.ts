@@ -9,6 +9,7 @@ import * as Metrics from "../../Metrics.ts"
 import type * as RunDirectory from "../../RunDirectory.ts"
 import { adapterOf, open } from "../supervised/start.ts"
 import { submitSaves } from "../supervised/submit.ts"
+import { asynchronous } from "./asynchronous.ts"
 import { collectStep, groupsAt } from "./collect.ts"
 import { klShaping } from "./data.ts"
 import { type Options, type Shaping, validate } from "./options.ts"
@@ -122,7 +123,7 @@ export const run = <E, R>(options: Options<E, R>) =>
     const current = yield* start(options)
     const from = current.state.finished
     const { loop = { mode: "synchronous" } } = options
-    yield* loop.mode === "synchronous" ? synchronous(current, loop.minibatches ?? 1) : Effect.die("later")
+    yield* loop.mode === "synchronous" ? synchronous(current, loop.minibatches ?? 1) : asynchronous(current, loop)
     const evaluated = yield* evaluateAtEnd(current)
     yield* saveAtEnd(current)
     const { checkpoint, finished, policy, rows } = current.state

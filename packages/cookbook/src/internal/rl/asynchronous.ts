@@ -1,0 +1,162 @@
+/**
+ * Loops that sample while they train. At most `(maxLag + 1)` steps' groups are begun and not yet trained: each takes a
+ * permit, then the newest weights, and its permit comes back when the step that trains it has ended. So the weights of a
+ * group are at most `maxLag` steps old if groups are trained in their order.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Metrics from "../../Metrics.ts"
+import type { EnvGroup } from "../environments/model.ts"
+import type { GroupError } from "../rollouts/group.ts"
+import { collect, groupsAt } from "./collect.ts"
+import type { Mode } from "./options.ts"
+import type { Collected, Index, Run } from "./state.ts"
+import { trainStep } from "./step.ts"
+
+/** Keys of the checkpoint. */
+const nextKey = "next_group_step"
+const untrainedKey = "untrained_groups"
+
+interface Pending<E> extends Index {
+  readonly done: Deferred.Deferred<Collected, E | GroupError>
+  collected: Collected | undefined
+}
+
+/** What the loop has begun and not trained, and where its source is. */
+interface Queue<E, R> {
+  /** groups of a step that are not begun */
+  readonly waiting: Array<Index & { readonly env: EnvGroup<E, R> }>
+  readonly pending: Array<Pending<E>>
+  /** the next step of the source; none when it has ended */
+  next: number | undefined
+  /** groups of a step, the size of a batch */
+  size: number
+}
+
+const isIndex = (value: unknown): value is Index =>
+  typeof value === "object" && value !== null && "step" in value && "group" in value
+
+/** The groups of the next step of the source. */
+const readMore = <E, R>({ options }: Run<E, R>, queue: Queue<E, R>) =>
+  Effect.gen(function* () {
+    const { next } = queue
+    if (next === undefined) return
+    const groups = next < options.steps ? yield* groupsAt(options, next) : []
+    queue.next = groups.length === 0 ? undefined : next + 1
+    queue.size ||= groups.length
+    for (const [group, env] of groups.entries()) queue.waiting.push({ step: next, group, env })
+  })
+
+/** Where the run resumes: groups that were begun and not trained come first, and start anew. */
+const open = <E, R>(run: Run<E, R>) =>
+  Effect.gen(function* () {
+    const { checkpoint } = run.state
+    const next = checkpoint?.[nextKey]
+    const queue: Queue<E, R> = { waiting: [], pending: [], next: typeof next === "number" ? next : 0, size: 0 }
+    const untrained = checkpoint?.[untrainedKey]
+    for (const index of Array.isArray(untrained) ? untrained.filter(isIndex) : []) {
+      const env = (yield* groupsAt(run.options, index.step))[index.group]
+      if (env !== undefined) queue.waiting.push({ ...index, env })
+    }
+    queue.size = (yield* groupsAt(run.options, 0)).length
+    return queue
+  })
+
+/** What groups tell the loop when they end. */
+interface Ends<E> {
+  readonly ended: () => void
+  /** completes when the next group ends */
+  readonly next: () => Effect.Effect<void>
+  /** fails when a group fails */
+  readonly failed: Deferred.Deferred<never, E | GroupError>
+}
+
+/** Begins a group with the newest weights. */
+const begin = <E, R>(run: Run<E, R>, queue: Queue<E, R>, env: EnvGroup<E, R>, index: Index, ends: Ends<E>) =>
+  Effect.gen(function* () {
+    const done = yield* Deferred.make<Collected, E | GroupError>()
+    const pending: Pending<E> = { ...index, done, collected: undefined }
+    queue.pending.push(pending)
+    const { policy } = run.state
+    yield* collect(run.options, policy, env, index).pipe(
+      Effect.tap((collected) => void (pending.collected = collected)),
+      Effect.onExit((exit) => Effect.andThen(Deferred.done(done, exit), Effect.sync(ends.ended))),
+      Effect.catchAllCause((cause) => Deferred.failCause(ends.failed, cause)),
+      Effect.forkScoped
+    )
+  })
+
+/** Begins groups until so many are begun and not trained. */
+const fill = <E, R>(run: Run<E, R>, queue: Queue<E, R>, limit: number, ends: Ends<E>) =>
+  Effect.gen(function* () {
+    while (queue.pending.length < limit) {
+      if (queue.waiting.length === 0) yield* readMore(run, queue)
+      const first = queue.waiting.shift()
+      if (first === undefined) return
+      yield* begin(run, queue, first.env, { step: first.step, group: first.group }, ends)
+    }
+  })
+
+/** Takes the first groups in the order of the source. */
+const takeInOrder = <E, R>(queue: Queue<E, R>, count: number) =>
+  Effect.forEach(queue.pending.slice(0, count), ({ done }) => Deferred.await(done), { concurrency: "unbounded" })
+
+/** Takes groups that have ended, those of the oldest weights first, when there are enough. */
+const takeOldest = <E, R>(queue: Queue<E, R>, count: number, ends: Ends<E>) =>
+  Effect.gen(function* () {
+    for (;;) {
+      const next = ends.next()
+      const ended = queue.pending.flatMap(({ collected }) => (collected === undefined ? [] : [collected]))
+      if (ended.length >= count) return ended.sort((a, b) => a.version - b.version).slice(0, count)
+      yield* next
+    }
+  })
+
+const makeEnds = <E>(): Ends<E> => {
+  const make = () => Deferred.unsafeMake<void>(FiberId.none)
+  let current = make()
+  return {
+    ended: () => {
+      const before = current
+      current = make()
+      Deferred.unsafeDone(before, Effect.void)
+    },
+    next: () => Deferred.await(current),
+    failed: Deferred.unsafeMake<never, E | GroupError>(FiberId.none)
+  }
+}
+
+const checkpointKeys =
+  <E, R>(queue: Queue<E, R>, limit: number) =>
+  () => ({
+    [nextKey]: queue.next ?? limit,
+    [untrainedKey]: [...queue.pending, ...queue.waiting].map(({ group, step }) => ({ step, group }))
+  })
+
+/** Trains on the groups of a step as they come, until the source or the steps end. @internal */
+export const asynchronous = <E, R>(run: Run<E, R>, { maxLag, mode }: Exclude<Mode, { readonly mode: "synchronous" }>) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { options, state } = run
+      const queue = yield* open(run)
+      const ends = makeEnds<E>()
+      while (state.finished < options.steps) {
+        const window = yield* Metrics.window
+        const limit = Math.max(1, queue.size) * (maxLag + 1)
+        yield* fill(run, queue, limit, ends)
+        const count = Math.min(Math.max(1, queue.size), queue.pending.length)
+        if (count === 0) return
+        const take = mode === "strict" ? takeInOrder(queue, count) : takeOldest(queue, count, ends)
+        // a failure is not to wait behind groups that take long, or never end
+        const taken = yield* Effect.raceFirst(take, Deferred.await(ends.failed)).pipe(
+          Effect.withSpan("wait_for_groups"),
+          window.record
+        )
+        const isTaken = new Set(taken.map(({ group, step }) => `${step}/${group}`))
+        const left = queue.pending.filter(({ group, step }) => !isTaken.has(`${step}/${group}`))
+        queue.pending.splice(0, queue.pending.length, ...left)
+        yield* trainStep(run, window, [Effect.succeed(taken)], checkpointKeys(queue, options.steps)).pipe(window.record)
+      }
+    })
+  )

@@ -1,0 +1,152 @@
+import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as FileSystem from "@effect/platform/FileSystem"
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Env from "../../src/Env.ts"
+import * as LearningRate from "../../src/LearningRate.ts"
+import * as Rl from "../../src/Rl.ts"
+import * as runs from "../utils/runs.ts"
+
+const perStep = 3
+const steps = 5
+type Fault = "failed" | Env.GraderTimeout
+
+const nameOf = (step: number, i: number) => `g${step}.${i}`
+
+/** A group whose episodes end when `until` does. */
+const groupOf = (step: number, i: number, until: Effect.Effect<unknown, "failed">): Env.EnvGroup<Fault> =>
+  Env.problem<"failed">({
+    prompt: [65 + i],
+    stop: "\n",
+    size: 2,
+    decode: (tokens) => String.fromCharCode(...Array.from(tokens)),
+    formPenalty: 0,
+    grade: ({ tokens }) => Effect.as(until, tokens[0]! % 2),
+    tags: [nameOf(step, i)]
+  })
+
+const groups = (until: (step: number, i: number) => Effect.Effect<unknown, "failed">) => ({
+  fingerprint: "test",
+  at: (step: number) => Effect.succeed(Array.from({ length: perStep }, (_, i) => groupOf(step, i, until(step, i))))
+})
+
+const yields = (count: number) => Effect.repeatN(Effect.yieldNow(), count)
+
+const options = (loop: Rl.Mode): Omit<Rl.Options<Fault>, "groups"> => ({
+  model: { base_model: TestEngine.baseModel, rank: 4, seed: 1 },
+  steps,
+  learningRate: LearningRate.constant(0.1),
+  constantGroups: "keep",
+  rollouts: { sampling: { max_tokens: 1 } },
+  loop,
+  checkpoints: { final: false }
+})
+
+/** The names of the groups of each step. A step of one group has no tag of its own. */
+const trained = (rows: Rl.Result["rows"]) =>
+  rows.map((row) =>
+    Object.keys(row)
+      .flatMap((name) => /^env\/(g\d+\.\d+)\/total_episodes$/.exec(name)?.[1] ?? [])
+      .sort()
+  )
+
+const all = Array.from({ length: steps }, (_, step) => Array.from({ length: perStep }, (_, i) => nameOf(step, i)))
+
+describe("asynchronous reinforcement learning", () => {
+  it.scoped("keeps the order and the bound of the lag when it is strict, though groups are slow", () =>
+    Effect.gen(function* () {
+      const slow = groups((step, i) => yields(i === 1 && step < 2 ? 2000 : 5))
+      for (const maxLag of [0, 1, 2]) {
+        const { rows } = yield* Rl.run({ ...options({ mode: "strict", maxLag }), groups: slow })
+        assert.deepStrictEqual(trained(rows), all)
+        const lags = rows.map((row) => row["lag/max"] as number)
+        assert.strictEqual(Math.max(...lags), maxLag)
+        assert.isAtLeast(Math.min(...rows.map((row) => row["lag/min"] as number)), 0)
+      }
+    }).pipe(Effect.provide(runs.layer))
+  )
+
+  it.scoped("waits for no slow group when the oldest go first, and trains each of them once", () =>
+    Effect.gen(function* () {
+      const release = yield* Deferred.make<void>()
+      // ends only when three others have been trained
+      const source = groups((step, i) => (step === 0 && i === 0 ? Deferred.await(release) : Effect.void))
+      const evaluations = [
+        {
+          every: 1,
+          run: ({ step }: { readonly step: number }) =>
+            Effect.as(step === 2 ? Deferred.succeed(release, undefined) : Effect.void, {})
+        }
+      ]
+      const { rows } = yield* Rl.run({ ...options({ mode: "oldest_first", maxLag: 1 }), groups: source, evaluations })
+      const names = trained(rows)
+      assert.notInclude(names[0], nameOf(0, 0))
+      assert.sameMembers(names.flat(), all.flat())
+      assert.isAbove(Math.max(...rows.map((row) => Number(row["lag/max"] ?? 0))), 1)
+    }).pipe(Effect.provide(runs.layer))
+  )
+
+  for (const mode of ["strict", "oldest_first"] as const) {
+    it.scoped(`fails with the error of a group, though another never ends (${mode})`, () =>
+      Effect.gen(function* () {
+        const source = groups((step, i) => (i === 0 ? Effect.never : step === 0 ? Effect.fail("failed") : Effect.void))
+        const error = yield* Effect.flip(Rl.run({ ...options({ mode, maxLag: 1 }), groups: source }))
+        assert.strictEqual(error, "failed")
+      }).pipe(Effect.provide(runs.layer))
+    )
+
+    it.scoped(`loses no group and trains none twice when it resumes (${mode})`, () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        for (const killedAt of [1, 3]) {
+          const path = `${yield* fs.makeTempDirectoryScoped()}/run`
+          const run = {
+            ...options({ mode, maxLag: 1 }),
+            checkpoints: { every: 1, final: false },
+            directory: { path, resume: true }
+          }
+          const source = groups((step, i) => yields((step * 7 + i * 13) % 40))
+          const killing = [
+            {
+              every: 1,
+              run: ({ step }: { readonly step: number }) =>
+                step === killedAt ? Effect.fail("failed" as const) : Effect.succeed({})
+            }
+          ]
+          yield* Effect.flip(Rl.run({ ...run, groups: source, evaluations: killing }))
+          const { from, rows } = yield* Rl.run({ ...run, groups: source })
+          assert.strictEqual(from, killedAt)
+          assert.sameMembers(trained(rows).flat(), all.flat())
+        }
+      }).pipe(Effect.provide(runs.layer))
+    )
+  }
+
+  it.scoped("ends, however random environments are slow, fail or never end", () =>
+    Effect.gen(function* () {
+      for (let seed = 0; seed < 8; seed++) {
+        const random = Random.make(`program ${seed}`)
+        const draw = (bound: number) => Effect.runSync(random.nextIntBetween(0, bound))
+        const [mode, maxLag, faults] = [
+          draw(2) === 0 ? ("strict" as const) : ("oldest_first" as const),
+          draw(3),
+          draw(3)
+        ]
+        const kinds = new Map(all.flat().map((name) => [name, draw(20)] as const))
+        const source = groups((step, i) => {
+          const kind = kinds.get(nameOf(step, i))!
+          if (faults > 0 && kind === 0) return Effect.fail("failed")
+          return yields(kind * 3)
+        })
+        // one that never ends, and one that fails in a later step of the same window
+        const stuck = groups((_, i) => (i === 2 ? Effect.fail("failed") : Effect.never))
+        const isStuck = faults === 2
+        const exit = yield* Effect.exit(Rl.run({ ...options({ mode, maxLag }), groups: isStuck ? stuck : source }))
+        const fails = isStuck || (faults > 0 && Array.from(kinds.values()).includes(0))
+        assert.strictEqual(exit._tag, fails ? "Failure" : "Success", `seed ${seed}`)
+      }
+    }).pipe(Effect.provide(runs.layer))
+  )
+})
