@@ -42,6 +42,20 @@ export const bundle = async ({ local, outdir }) => {
   chmodSync(`${outdir}/tinker.js`, 0o755)
 }
 
+/** Replaces the module of the exporter by one that contains it, and shares Effect with the modules around it. */
+const bundleExporter = () =>
+  build({
+    entryPoints: [here("../src/internal/service/otlp.ts")],
+    outfile: here("../dist/internal/service/otlp.js"),
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    external: ["effect", "effect/*", "@effect/platform", "@effect/platform/*"],
+    logLevel: "warning"
+  })
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await bundle({ outdir: here("../dist/bundle"), local: "../internal/service/local.js" })
+  await bundleExporter()
 }

@@ -90,7 +90,10 @@ export const SamplingClient = Context.GenericTag<SamplingClient>("@effect-tinker
  */
 export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.fn.Return<SamplingClient> {
   const { client, samplingSessionId, session } = options
-  const attributes = { "tinker.sampling_session_id": samplingSessionId }
+  const attributes = {
+    "tinker.sampling_session_id": samplingSessionId,
+    ...(options.base_model === undefined ? {} : { "gen_ai.request.model": options.base_model })
+  }
   const queueState = yield* QueueState.make(`Sampling from ${samplingSessionId}`, attributes)
   const sampler = makeSampler(options, queueState)
   const settingsOf = makeSettings(session.clientConfig, options)

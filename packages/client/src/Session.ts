@@ -16,6 +16,7 @@ import type * as Scope from "effect/Scope"
 import * as ClientFlags from "./ClientFlags.ts"
 import * as cancellations from "./internal/session/cancellations.ts"
 import { close } from "./internal/session/close.ts"
+import { instrument } from "./internal/telemetry/instrument.ts"
 import * as dynamicConfig from "./internal/session/dynamicConfig.ts"
 import * as heartbeats from "./internal/session/heartbeats.ts"
 import { version } from "./internal/util/version.ts"
@@ -101,7 +102,7 @@ export const make: Effect.Effect<Service, TinkerError.TinkerError, TinkerClient.
     const clientConfig = yield* client.clientConfig
     const config = yield* Ref.make(ClientFlags.dynamicDefaults)
     yield* dynamicConfig.refresh(client, config)
-    const created = yield* createSession(client)
+    const created = yield* instrument("ServiceClient.createSession", {}, () => createSession(client))
     const sessionId = created.session_id
     const lost = yield* Deferred.make<never, TinkerError.SessionLost>()
     const models = new Set<string>()

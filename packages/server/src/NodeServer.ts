@@ -8,6 +8,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServer from "@effect/platform/HttpServer"
 import type * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -116,6 +117,12 @@ interface ListenerPolicy extends webPages.Policy {
   readonly isStopping: () => boolean
 }
 
+/** Polls, heartbeats and the like: the operations that they are about have spans. */
+const untracedPath =
+  /\/(retrieve_futures?|cancel_future|session_heartbeat|telemetry|healthz|metrics|client\/config|client\/dynamic_config|auth\/token)$/
+
+const isUntraced = ({ url }: HttpServerRequest.HttpServerRequest): boolean => untracedPath.test(url.split("?", 1)[0]!)
+
 /** Rejects requests from pages of other origins, and bodies larger than `maxBodySize`. */
 const makeMiddleware = (policy: ListenerPolicy) => {
   const { budget, isStopping, maxBodySize } = policy
@@ -140,7 +147,7 @@ const makeMiddleware = (policy: ListenerPolicy) => {
       const rejection = rejectionOf(request)
       if (rejection !== undefined) return requests.observe(Effect.succeed(withHeaders(request, rejection)))
       const lease = budget.lease()
-      return Effect.andThen(addHeaders, app).pipe(
+      return Effect.andThen(addHeaders, isUntraced(request) ? Effect.withTracerEnabled(app, false) : app).pipe(
         Effect.provideService(BodyReader, read),
         Effect.provideService(CurrentLease, lease),
         Effect.provideService(CurrentBudget, budget)
@@ -188,7 +195,9 @@ const listen = (options: Options, server: Http.Server) =>
     }
     // layers are released in reverse order: responses are sent before the service and its handlers stop
     return Layer.scopedDiscard(stop).pipe(
-      Layer.provideMerge(HttpApiBuilder.serve(makeMiddleware(policy))),
+      Layer.provideMerge(
+        HttpMiddleware.withTracerDisabledWhen(HttpApiBuilder.serve(makeMiddleware(policy)), isUntraced)
+      ),
       Layer.provide(TinkerServer.layerHandlers(options)),
       Layer.provideMerge(
         NodeHttpServer.layer(() => server, { host: options.host ?? "127.0.0.1", port: options.port ?? 0 })

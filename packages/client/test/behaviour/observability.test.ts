@@ -10,6 +10,7 @@ interface Ended {
   readonly name: string
   readonly parent: string | undefined
   readonly attributes: Record<string, unknown>
+  readonly events: ReadonlyArray<string>
   readonly seconds: number
   readonly success: boolean
 }
@@ -21,6 +22,7 @@ const recorder = () => {
   const tracer = Tracer.make({
     span: (name, parent, context, links, startTime, kind) => {
       const attributes = new Map<string, unknown>()
+      const events: Array<string> = []
       open++
       let status: Tracer.SpanStatus = { _tag: "Started", startTime }
       return {
@@ -38,7 +40,7 @@ const recorder = () => {
         sampled: true,
         kind,
         attribute: (key, value) => void attributes.set(key, value),
-        event: () => undefined,
+        event: (name) => void events.push(name),
         addLinks: () => undefined,
         end: (endTime, exit) => {
           open--
@@ -50,6 +52,7 @@ const recorder = () => {
               onSome: (span) => (span._tag === "Span" ? span.name : "external")
             }),
             attributes: Object.fromEntries(attributes),
+            events,
             seconds: Number(endTime - startTime) / 1e9,
             success: Exit.isSuccess(exit)
           })
@@ -65,7 +68,7 @@ const figures = Effect.map(Metric.snapshot, (pairs) => {
   const found: Record<string, number> = {}
   for (const { metricKey, metricState } of pairs) {
     if (!metricKey.name.startsWith("tinker.client.")) continue
-    const tags = metricKey.tags.map(({ value }) => value).toSorted()
+    const tags = metricKey.tags.flatMap(({ key, value }) => (key === "unit" ? [] : [value])).toSorted()
     const key = [metricKey.name.slice("tinker.client.".length), ...tags].join(" ")
     found[key] =
       MetricState.isCounterState(metricState) || MetricState.isHistogramState(metricState)
@@ -126,18 +129,37 @@ describe.each(ways)("a client over %s", (way) => {
         assert.isTrue(step!.seconds > 20, `${step!.seconds} s`)
         assert.deepInclude(step!.attributes, {
           "tinker.model_id": "model-1",
-          "tinker.seq_ids": [2],
+          "tinker.seq_id": 2,
+          "tinker.seq_id_count": 1,
+          "tinker.outcome": "success",
           "tinker.request_id": "OptimStep",
           "tinker.polls": 2,
           "tinker.retries": 1
         })
+        // log lines are events as well
+        assert.deepStrictEqual(
+          step!.events.filter((name) => name.startsWith("tinker.")),
+          ["tinker.retry", "tinker.poll"]
+        )
         const queued = step!.attributes["tinker.queue_seconds"] as number
         assert.isTrue(queued > 0.3 && queued < 1, `${queued}`)
         const [pass] = of("TrainingClient.forwardBackward")
-        assert.deepInclude(pass!.attributes, { "tinker.seq_ids": [1], "tinker.bytes": 8 + 16 + 8 })
+        assert.deepInclude(pass!.attributes, {
+          "tinker.seq_id": 1,
+          "tinker.bytes": 8 + 16 + 8,
+          "gen_ai.operation.name": "forward_backward",
+          "gen_ai.usage.input_tokens": 2
+        })
         const [sample] = of("SamplingClient.sample")
         assert.isFalse(sample!.success)
-        assert.deepInclude(sample!.attributes, { "tinker.sampling_session_id": "sampler", "tinker.bytes": 30 })
+        assert.deepInclude(sample!.attributes, {
+          "tinker.sampling_session_id": "sampler",
+          "tinker.bytes": 30,
+          "gen_ai.operation.name": "text_completion",
+          "gen_ai.request.model": "base",
+          "gen_ai.usage.input_tokens": 3,
+          "tinker.outcome": "failure"
+        })
         assert.strictEqual(of("ServiceClient.createLoraTrainingClient").length, 1)
         assert.strictEqual(open(), 0, "every span has ended")
 

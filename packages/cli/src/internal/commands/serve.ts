@@ -43,6 +43,10 @@ export const serve = command(
       "How long to finish what runs after SIGTERM or Ctrl-C; a second signal ends at once"
     ),
     logRequests: flag("log-requests", "Log each request on standard error, by its path, status, duration and user"),
+    otlp: optionalText(
+      "otlp",
+      "Send traces, metrics and logs to the OpenTelemetry collector at this URL, such as http://127.0.0.1:4318"
+    ),
     keysFile: optionalText("keys-file", "Accept only requests with an API key of this file, which has one a line"),
     key: repeatedText(
       "key",

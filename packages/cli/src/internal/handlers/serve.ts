@@ -30,6 +30,7 @@ interface Options extends Global {
   readonly quota: Option.Option<string>
   readonly drainSeconds: number
   readonly logRequests: boolean
+  readonly otlp: Option.Option<string>
   readonly keysFile: Option.Option<string>
   readonly key: ReadonlyArray<string>
 }
@@ -74,6 +75,15 @@ const quotaOf = ({ quota }: Options): Effect.Effect<number | undefined, UsageErr
   return bytes === undefined
     ? new UsageError({ reason: `--quota is ${quota.value}: give a size, such as 500MB or 20GiB` })
     : Effect.succeed(bytes)
+}
+
+/** The base URL of the collector, if there is one. */
+const otlpOf = ({ otlp }: Options): Effect.Effect<string | undefined, UsageError> => {
+  if (Option.isNone(otlp)) return Effect.succeed(undefined)
+  const url = URL.canParse(otlp.value) ? new URL(otlp.value) : undefined
+  return url?.protocol === "http:" || url?.protocol === "https:"
+    ? Effect.succeed(otlp.value.replace(/\/+$/, ""))
+    : new UsageError({ reason: `--otlp is ${otlp.value}: give the URL of a collector, such as http://127.0.0.1:4318` })
 }
 
 /** Rejects numbers that mean nothing. */
@@ -134,6 +144,7 @@ const listen = (options: Options) =>
         quota,
         drainSeconds: options.drainSeconds,
         logRequests: options.logRequests,
+        otlp: yield* otlpOf(options),
         keys
       })
       yield* printEnvironment(options.format, local, keys.length > 0)

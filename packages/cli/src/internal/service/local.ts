@@ -23,6 +23,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import * as otlp from "./otlp.ts"
 import { oneLine } from "../terminal/logger.ts"
 
 /** @internal */
@@ -49,6 +50,8 @@ export interface Options {
   readonly drainSeconds?: number | undefined
   /** Whether to log each request. */
   readonly logRequests?: boolean | undefined
+  /** The URL of an OpenTelemetry collector, without the path of a signal. */
+  readonly otlp?: string | undefined
   readonly log: (line: string) => void
 }
 
@@ -120,6 +123,7 @@ const layerWith = (options: Options, formats: TextFormats.Service) =>
         Logger.make((entry) => options.log(oneLine(entry)))
       )
     ),
+    Layer.provide(options.otlp === undefined ? Layer.empty : otlp.layer(options.otlp)),
     Layer.provide(Logger.minimumLogLevel(options.logRequests === true ? LogLevel.Debug : LogLevel.Info))
   )
 

@@ -26,6 +26,20 @@ const background = new Set([
 /** Whether the client makes this request in the background, or reports its failures elsewhere. @internal */
 export const isBackground = (endpoint: string): boolean => background.has(endpoint)
 
+const untraced = new Set([
+  "clientConfig",
+  "clientDynamicConfig",
+  "authToken",
+  "sessionHeartbeat",
+  "sendTelemetry",
+  "retrieveFuture",
+  "retrieveFutures",
+  "cancelFuture"
+])
+
+/** Whether the request belongs to no trace: it is sent again and again, and its operation has a span already. @internal */
+export const isUntraced = (endpoint: string): boolean => untraced.has(endpoint)
+
 const owners: { readonly [endpoint: string]: string } = {
   createModel: "ServiceClient",
   createSamplingSession: "ServiceClient",

@@ -34,6 +34,9 @@ export const metricLabelsOf = (caller: Caller): ReadonlyArray<MetricLabel.Metric
 export const contextWithSpan = (caller: Caller, span: Tracer.AnySpan | undefined): Context.Context<never> =>
   span === undefined ? caller.currentContext : Context.add(caller.currentContext, Tracer.ParentSpan, span)
 
+/** The caller's current span. @internal */
+export const parentSpanOf = (caller: Caller): Tracer.AnySpan | undefined => caller.currentSpan
+
 /** A fiber that a callback has forked. @internal */
 export interface Forked {
   /** Interrupts the fiber without waiting for it. */

@@ -15,7 +15,7 @@ export const nextPoll = <A, I>({
   record,
   type
 }: Options<A, I>): TinkerClient.CallOptions => {
-  const iteration = record.polls++
+  const iteration = record.notePoll()
   return {
     method,
     requestId,

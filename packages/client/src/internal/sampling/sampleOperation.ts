@@ -1,10 +1,12 @@
 /** One sample, from its call to its result. The first attempt runs on callbacks; retries and slow polls run as Effects. */
 import type * as Future from "@effect-tinker/api/Future"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Sampling from "@effect-tinker/api/Sampling"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as QueueState from "../../QueueState.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import type * as TinkerClient from "../../TinkerClient.ts"
@@ -15,6 +17,7 @@ import type { Completions, Options as RetrieveOptions } from "../polling/options
 import * as progress from "../polling/progress.ts"
 import { retrieve, startFirstPoll } from "../polling/retrieve.ts"
 import type { OperationRecord } from "../telemetry/instrument.ts"
+import { Usage } from "../telemetry/usage.ts"
 import type { CallHandler, CallOptions } from "../transport/callOptions.ts"
 import { type DurationInput, millis } from "../util/duration.ts"
 import { type SampleInput, sampleRequest, withSequenceIds } from "./sampleRequest.ts"
@@ -61,6 +64,7 @@ export class SampleOperation implements CallHandler {
   private readonly record: OperationRecord
   private readonly caller: Caller
   private readonly startMillis: number
+  private readonly usage: Usage
   // of the current submission
   private seqId = 0
   private submittedMillis = 0
@@ -76,6 +80,8 @@ export class SampleOperation implements CallHandler {
     this.caller = caller
     this.startMillis = this.now
     record.bytes = settings.bytes
+    const length = ModelInput.lengthEither(settings.prompt)
+    this.usage = record.usage = new Usage("text_completion", Either.isRight(length) ? length.right : 0)
   }
 
   private get now() {
@@ -218,7 +224,11 @@ export class SampleOperation implements CallHandler {
       record,
       progress: sampler.progress,
       noProgressLimit: this.settings.noProgressLimit,
-      map: (response) => withSequenceIds(response, sample_sequence_ids),
+      map: (response) => {
+        this.usage.outputTokens = response.sequences.reduce((sum, { tokens }) => sum + tokens.length, 0)
+        this.usage.finishReasons = response.sequences.map(({ stop_reason }) => stop_reason)
+        return withSequenceIds(response, sample_sequence_ids)
+      },
       roundtripSeconds: (this.now - this.submittedMillis) / 1000
     }
   }

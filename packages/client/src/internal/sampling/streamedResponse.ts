@@ -7,7 +7,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { updateFiberRef } from "../effect/runtime.ts"
+import { updateFiberRef, withCaller } from "../effect/runtime.ts"
 import type { Endpoint } from "../codec/endpointTraits.ts"
 import { withAttemptHeaders } from "../transport/attempt.ts"
 import type { AnyCallOptions } from "../transport/callOptions.ts"
@@ -68,7 +68,9 @@ export const stream = (
     const policy = options.policy ?? (yield* RetryPolicy.CurrentRetryPolicy)
     const pending = yield* prepare(transport, endpoint, payload, options, policy)
     const key = yield* transport.accessTokens.current()
-    const request = toClientRequest(withAttemptHeaders(pending, key))
+    const request = toClientRequest(
+      yield* withCaller((caller) => Effect.succeed(withAttemptHeaders(pending, key, caller)))
+    )
     yield* updateFiberRef(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
     const response = yield* http.execute(request).pipe(
       Effect.mapError((error) => transportError(urlOf(pending.template), pending.subject, toFailure(error))),

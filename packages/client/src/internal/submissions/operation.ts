@@ -7,6 +7,7 @@ import type * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
 import type * as QueueState from "../../QueueState.ts"
 import type * as TinkerFuture from "../../TinkerFuture.ts"
+import type { Usage } from "../telemetry/usage.ts"
 import type { Role } from "./steps.ts"
 
 /**
@@ -46,6 +47,8 @@ export interface Operation<A, I, B> {
   readonly parallel?: boolean | undefined
   /** size of all requests, for telemetry */
   readonly bytes?: number | undefined
+  /** the tokens of all requests, for telemetry */
+  readonly usage?: Pick<Usage, "operation" | "inputTokens"> | undefined
   /** Sends the request at an index. */
   readonly send: (seqId: number, index: number, sending: Sending) => Effect.Effect<Accepted<A>, TinkerError.TinkerError>
   /**

@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as TinkerFuture from "../../TinkerFuture.ts"
 import * as progress from "../polling/progress.ts"
 import { type OperationRecord, startRecord } from "../telemetry/instrument.ts"
+import { Usage } from "../telemetry/usage.ts"
 import * as results from "./awaitResults.ts"
 import { Breakage } from "./breakage.ts"
 import type { Accepted, Operation, Submitted } from "./operation.ts"
@@ -84,6 +85,7 @@ interface Reservation<B, E> {
   readonly role: Submission["role"]
   readonly requestCount: number
   readonly bytes?: number | undefined
+  readonly usage?: Operation<never, never, never>["usage"]
   readonly submit: (submission: Submission, tracking: Tracking) => Submit<B, E>
 }
 
@@ -255,6 +257,8 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
     const noProgressLimit = yield* TinkerFuture.NoProgressLimit
     const record = yield* startRecord(`${name}.${reservation.method}`, attributes)
     record.bytes = reservation.bytes ?? 0
+    const { usage } = reservation
+    if (usage !== undefined) record.usage = new Usage(usage.operation, usage.inputTokens)
     const accepted = yield* Deferred.make<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>()
     const submission = enqueue(state, reservation, { record, noProgressLimit }, accepted)
     const seqIds = () => seqIdsOf(submission)
@@ -265,11 +269,17 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
       onFailureSeen: () => noteSeen(state, submission),
       run: Effect.flatten(Deferred.await(accepted)).pipe(
         Effect.withParentSpan(record.span),
-        Effect.onExit((exit) => Effect.sync(() => record.end(exit, { "tinker.seq_ids": seqIds() })))
+        Effect.onExit((exit) => Effect.sync(() => record.end(exit, describeSeqIds(seqIds()))))
       )
     })
   }).pipe(Effect.annotateLogs(attributes), Effect.uninterruptible)
 }
+
+/** The first sequence number and the count: a large batch has thousands. */
+const describeSeqIds = (seqIds: ReadonlyArray<number>) => ({
+  "tinker.seq_id": seqIds[0],
+  "tinker.seq_id_count": seqIds.length
+})
 
 /** The first submission of the queue; waits for one if there is none. */
 const takeNext = (state: State): Effect.Effect<Submission> =>
@@ -330,6 +340,7 @@ export const make = (options: Options): Effect.Effect<SubmissionQueue> =>
           role: operation.role,
           requestCount: operation.requestCount,
           bytes: operation.bytes,
+          usage: operation.usage,
           submit: (submission, tracking) => submitSingle(state, operation, submission, tracking)
         }),
       submitGroup: (group) =>

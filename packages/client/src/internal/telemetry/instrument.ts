@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import type * as MetricLabel from "effect/MetricLabel"
 import type * as Tracer from "effect/Tracer"
 import { clockOf, metricLabelsOf, withCaller } from "../effect/runtime.ts"
+import type { Usage } from "./usage.ts"
 import type { Releasable } from "../util/releasable.ts"
 import { metricsFor, type OperationMetrics } from "./metricKeys.ts"
 
@@ -25,6 +26,8 @@ export class OperationRecord {
   polls = 0
   retries = 0
   bytes = 0
+  /** the tokens of the operation, if it has any */
+  usage: Usage | undefined = undefined
   requestId: string | undefined = undefined
   /** what submits it once more, under the same number, for its request id if the response to the submission was lost */
   submitted: { readonly resend: Effect.Effect<string, TinkerError.TinkerError> } | undefined = undefined
@@ -51,6 +54,15 @@ export class OperationRecord {
   /** An attempt of a request failed. */
   noteRetry(): void {
     this.retries++
+    this.span.event("tinker.retry", this.clock.unsafeCurrentTimeNanos(), { "tinker.retries": this.retries })
+  }
+
+  /** A poll for the result is sent. Returns how many were sent before it. */
+  notePoll(): number {
+    if (this.polls > 0) {
+      this.span.event("tinker.poll", this.clock.unsafeCurrentTimeNanos(), { "tinker.polls": this.polls })
+    }
+    return this.polls++
   }
 
   /** The service has accepted the submission. */
@@ -76,6 +88,7 @@ export class OperationRecord {
     const tags = this.#tags
     metrics.inFlight.unsafeModify(-1, tags)
     metrics.duration.unsafeUpdate(seconds(now - this.span.status.startTime), tags)
+    this.usage?.count(seconds(now - this.span.status.startTime), tags)
     metrics.polls.unsafeUpdate(this.polls, tags)
     if (this.retries > 0) metrics.retries.unsafeUpdate(this.retries, tags)
   }
@@ -85,6 +98,8 @@ export class OperationRecord {
     if (attributes !== undefined) for (const name in attributes) span.attribute(name, attributes[name])
     span.attribute("tinker.polls", this.polls)
     span.attribute("tinker.retries", this.retries)
+    span.attribute("tinker.outcome", outcomeOf(exit))
+    this.usage?.describe(span)
     if (this.bytes > 0) span.attribute("tinker.bytes", this.bytes)
     if (this.requestId !== undefined) span.attribute("tinker.request_id", this.requestId)
     if (this.#queueSeconds !== undefined) span.attribute("tinker.queue_seconds", this.#queueSeconds)
@@ -94,15 +109,18 @@ export class OperationRecord {
   #countOutcome(exit: Exit.Exit<unknown, unknown>): void {
     const metrics = this.#metrics
     const tags = this.#tags
-    if (Exit.isSuccess(exit)) {
-      metrics.success.unsafeUpdate(1, tags)
-    } else if (Cause.isInterruptedOnly(exit.cause)) {
-      metrics.interrupted.unsafeUpdate(1, tags)
-    } else {
-      metrics.failure.unsafeUpdate(1, tags)
+    const outcome = outcomeOf(exit)
+    metrics[outcome].unsafeUpdate(1, tags)
+    if (outcome === "failure" && Exit.isFailure(exit)) {
       metrics.failedWith(tagOf(Cause.squash(exit.cause))).unsafeUpdate(1, tags)
     }
   }
+}
+
+/** Backends show an interruption as an error, or not at all. */
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): "success" | "failure" | "interrupted" => {
+  if (Exit.isSuccess(exit)) return "success"
+  return Cause.isInterruptedOnly(exit.cause) ? "interrupted" : "failure"
 }
 
 const withRecord = <A, E, R>(

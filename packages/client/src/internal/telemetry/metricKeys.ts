@@ -9,35 +9,64 @@ const seconds = MetricBoundaries.fromIterable([
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200
 ])
 
+/** The exporter of OpenTelemetry reads the unit from this label. */
+const inSeconds = <Type extends MetricKeyType.MetricKeyType.Untyped>(
+  key: MetricKey.MetricKey<Type>
+): MetricKey.MetricKey<Type> => MetricKey.tagged(key, "unit", "s")
+
 /** @internal */
 export const operations = MetricKey.counter("tinker.client.operations", {
-  description: "operations that ended, by outcome"
+  description: "operations that ended, by outcome",
+  incremental: true
 })
 
 /** @internal */
-export const failures = MetricKey.counter("tinker.client.failures", { description: "operations that failed, by error" })
+export const failures = MetricKey.counter("tinker.client.failures", {
+  description: "operations that failed, by error",
+  incremental: true
+})
 
 /** @internal */
-export const polls = MetricKey.counter("tinker.client.polls", { description: "requests for results" })
+export const polls = MetricKey.counter("tinker.client.polls", {
+  description: "requests for results",
+  incremental: true
+})
 
 /** @internal */
-export const retries = MetricKey.counter("tinker.client.retries", { description: "requests that were retried" })
+export const retries = MetricKey.counter("tinker.client.retries", {
+  description: "requests that were retried",
+  incremental: true
+})
 
 /** @internal */
 export const inFlight = MetricKey.gauge("tinker.client.in_flight", { description: "operations in flight" })
 
 /** @internal */
-export const duration = MetricKey.histogram(
-  "tinker.client.duration",
-  seconds,
-  "seconds from the call of an operation to its end"
+export const duration = inSeconds(
+  MetricKey.histogram("tinker.client.duration", seconds, "seconds from the call of an operation to its end")
 )
 
 /** @internal */
-export const queueTime = MetricKey.histogram(
-  "tinker.client.queue_time",
-  seconds,
-  "seconds from the call of an operation until the service has accepted it"
+export const queueTime = inSeconds(
+  MetricKey.histogram(
+    "tinker.client.queue_time",
+    seconds,
+    "seconds from the call of an operation until the service has accepted it"
+  )
+)
+
+const genAiDuration = MetricKey.histogram(
+  "gen_ai.client.operation.duration",
+  MetricBoundaries.fromIterable([
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92
+  ]),
+  "seconds from the call of a sample or pass to its end"
+)
+
+const tokenUsage = MetricKey.histogram(
+  "gen_ai.client.token.usage",
+  MetricBoundaries.fromIterable(Array.from({ length: 14 }, (_, power) => 4 ** power)),
+  "tokens that samples and passes read and sampled"
 )
 
 // Each metric is made once, with its tags in its key: a metric that is tagged at each update is looked up each time.
@@ -73,4 +102,33 @@ export const metricsFor = (operation: string): OperationMetrics => {
     known.set(operation, metrics)
   }
   return metrics
+}
+
+const makeUsageMetrics = (operation: string) => {
+  const labels = [
+    MetricLabel.make("gen_ai.operation.name", operation),
+    MetricLabel.make("gen_ai.provider.name", "tinker")
+  ]
+  const usage = (type: string) =>
+    Metric.fromMetricKey(
+      MetricKey.taggedWithLabels(tokenUsage, [
+        ...labels,
+        MetricLabel.make("gen_ai.token.type", type),
+        MetricLabel.make("unit", "{token}")
+      ])
+    )
+  return {
+    duration: Metric.fromMetricKey(
+      MetricKey.taggedWithLabels(genAiDuration, [...labels, MetricLabel.make("unit", "s")])
+    ),
+    input: usage("input"),
+    output: usage("output")
+  }
+}
+
+/** The metrics of samples and passes. @internal */
+export const usageMetrics = {
+  text_completion: makeUsageMetrics("text_completion"),
+  forward: makeUsageMetrics("forward"),
+  forward_backward: makeUsageMetrics("forward_backward")
 }

@@ -1,9 +1,11 @@
 /** The operations `forward` and `forwardBackward`, whose batches are split into chunks. */
 import type * as Datum from "@effect-tinker/api/Datum"
 import type * as LossFn from "@effect-tinker/api/LossFn"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import * as Training from "@effect-tinker/api/Training"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import { datumBytes } from "../limits/requestSize.ts"
 import { splitIntoChunks } from "./chunking.ts"
@@ -17,6 +19,12 @@ type ForwardBackward = Operation<
   typeof Training.ForwardBackwardOutput.Encoded,
   Training.ForwardBackwardOutput
 >
+
+const tokensOf = (chunks: ReadonlyArray<ReadonlyArray<Datum.Datum>>): number =>
+  chunks.flat().reduce((sum, { model_input }) => {
+    const length = ModelInput.lengthEither(model_input)
+    return Either.isRight(length) ? sum + length.right : sum
+  }, 0)
 
 /** An operation with one request per chunk. @internal */
 export const chunkedOperation = (
@@ -47,6 +55,7 @@ export const chunkedOperation = (
     requestCount: chunks.length,
     parallel: parallelChunks,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
+    usage: { operation: forwardOnly ? "forward" : "forward_backward", inputTokens: tokensOf(chunks) },
     send: (seq_id, index, sending) =>
       sendRequest(
         { forward_backward_input: inputOf(chunks[index]!), model_id: modelId, seq_id, forward_only: forwardOnly },

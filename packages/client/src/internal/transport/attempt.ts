@@ -9,22 +9,28 @@ import { classify, transportError } from "./classify.ts"
 import type { PreparedRequest, ResponseHandler } from "./exchange.ts"
 import type { Releasable } from "../util/releasable.ts"
 import { type PendingRequest, urlOf } from "./request.ts"
+import { isUntraced } from "../codec/endpointTraits.ts"
+import { traceHeaders } from "./headers.ts"
 import type { Transport } from "./transport.ts"
 
 type Response = Effect.Effect<RawResponse, TinkerError.TinkerError>
 
 /** The request with the headers of this attempt. @internal */
-export const withAttemptHeaders = (pending: PendingRequest, key: Redacted.Redacted | undefined): PreparedRequest => {
+export const withAttemptHeaders = (
+  pending: PendingRequest,
+  key: Redacted.Redacted | undefined,
+  caller: Caller
+): PreparedRequest => {
   const { body, common, headers, isForeign, method, origin, path } = pending.template
   const retries = String(pending.attempts++)
+  const list = [...common, ...headers, "x-stainless-retry-count", retries]
+  if (!isUntraced(pending.endpoint)) list.push(...traceHeaders(caller, pending.span))
+  if (key !== undefined) list.push("x-api-key", Redacted.value(key))
   return {
     method,
     origin,
     path,
-    headers:
-      key === undefined
-        ? [...common, ...headers, "x-stainless-retry-count", retries]
-        : [...common, ...headers, "x-stainless-retry-count", retries, "x-api-key", Redacted.value(key)],
+    headers: list,
     body,
     isForeign
   }
@@ -39,7 +45,7 @@ export const startAttempt = (
   handler: ResponseHandler
 ): Releasable =>
   transport.exchange.send(
-    withAttemptHeaders(pending, key),
+    withAttemptHeaders(pending, key, caller),
     {
       timeoutMillis: millis(pending.policy.timeout),
       maxBytes: transport.maxResponseBytes,

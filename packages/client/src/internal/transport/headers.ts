@@ -1,7 +1,10 @@
 /** Request headers as lists, and those that all requests of a client have in common. */
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
 import * as Redacted from "effect/Redacted"
+import type * as Tracer from "effect/Tracer"
 import { platform } from "#platform"
 import type * as TinkerConfig from "../../TinkerConfig.ts"
+import { type Caller, parentSpanOf } from "../effect/runtime.ts"
 import { userAgent, version } from "../util/version.ts"
 import type { HeaderList } from "./exchange.ts"
 
@@ -50,3 +53,13 @@ export const secretNames = (config: TinkerConfig.Service): ReadonlyArray<string>
   "x-tinker-weights-access-token",
   ...Object.keys(config.headers)
 ]
+
+const none: HeaderList = []
+
+/** `traceparent` and `b3` of the span, or of the caller's current span. @internal */
+export const traceHeaders = (caller: Caller, span: Tracer.AnySpan | undefined): HeaderList => {
+  const parent = span ?? parentSpanOf(caller)
+  if (parent === undefined) return none
+  const { b3, traceparent } = HttpTraceContext.toHeaders(parent as Tracer.Span)
+  return ["traceparent", traceparent!, "b3", b3!]
+}

@@ -10,7 +10,9 @@ import * as UrlParams from "@effect/platform/UrlParams"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import * as clientResponse from "./clientResponse.ts"
 import * as httpErrors from "./httpErrors.ts"
 import * as serverRequest from "./serverRequest.ts"
@@ -32,10 +34,17 @@ const handle = <R>(
   return Effect.mapInputContext(
     handled,
     (scope: Context.Context<Scope.Scope>) =>
-      Context.merge(scope, context).pipe(Context.add(HttpServerRequest.HttpServerRequest, request)) as Context.Context<
-        R | HttpServerRequest.HttpServerRequest
-      >
+      Context.merge(scope, context).pipe(
+        Context.add(HttpServerRequest.HttpServerRequest, request),
+        withoutRoute
+      ) as Context.Context<R | HttpServerRequest.HttpServerRequest>
   )
+}
+
+/** The parent of the service's spans, on which the router cannot write its `http.route`: it is a span of the client. */
+const withoutRoute = <R>(context: Context.Context<R>): Context.Context<R> => {
+  const parent = Option.getOrUndefined(Context.getOption(context, Tracer.ParentSpan))
+  return parent?._tag === "Span" ? Context.add(context, Tracer.ParentSpan, Tracer.externalSpan(parent)) : context
 }
 
 const execute = <R>(

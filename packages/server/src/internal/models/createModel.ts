@@ -100,7 +100,7 @@ export const createModelFromCheckpoint = Effect.fnUntraced(function* (
     identity: { path: request.path, optimizer, optimizer_config, base_model, user_metadata },
     origin: { path: request.path, steps: optimizer ? (info.optimizer_step ?? 0) : 0 },
     prepare: (model) =>
-      Effect.flatMap(store.load(path), (found) => model.load(found.adapter, optimizer ? found.optimizer : undefined)),
+      Effect.flatMap(Effect.withSpan(store.load(path), "tinker.server.storage"), (found) => model.load(found.adapter, optimizer ? found.optimizer : undefined)),
     result: encodeLoaded({ path: request.path, model_id: id, type: "load_weights" })
   })
 })

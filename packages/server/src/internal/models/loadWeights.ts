@@ -34,7 +34,10 @@ export const loadWeights = (
     check: (seqId) => lateLoad(environment, seqId),
     run: (model) =>
       Effect.gen(function* () {
-        const checkpoint = yield* environment.store.load(Option.getOrThrow(parsed))
+        const checkpoint = yield* Effect.withSpan(
+          environment.store.load(Option.getOrThrow(parsed)),
+          "tinker.server.storage"
+        )
         const problem = mismatch(record, request, checkpoint)
         if (problem !== undefined) return yield* new Engine.EngineError({ reason: problem, category: "user" })
         yield* model.load(checkpoint.adapter, request.optimizer ? checkpoint.optimizer : undefined)

@@ -28,7 +28,7 @@ const save = (
   options: Omit<CheckpointStore.SaveOptions, "owner">
 ) => {
   const { owner } = record.session
-  return Effect.tap(store.save({ ...options, owner }), () =>
+  return Effect.tap(Effect.withSpan(store.save({ ...options, owner }), "tinker.server.storage"), () =>
     Effect.flatMap(usageLog.record({ ...accountOf(record), type: "checkpoint", count: 1 }), () =>
       auditLog.record(owner, "checkpoint_created", options.path)
     )

@@ -6,15 +6,32 @@ import * as MetricBoundaries from "effect/MetricBoundaries"
 /** Names of all metrics of this package start with it. @internal */
 export const prefix = "tinker.server."
 
-const requests = Metric.counter(`${prefix}requests`, { description: "requests, by endpoint and status" })
+const requests = Metric.counter(`${prefix}requests`, {
+  description: "requests, by endpoint and status",
+  incremental: true
+})
+
+/** The exporter of OpenTelemetry reads the unit from this label. @internal */
+export const unitLabel = "unit"
+
+const inSeconds = <Type, In, Out>(metric: Metric.Metric<Type, In, Out>) => Metric.tagged(metric, unitLabel, "s")
 
 const durations = Metric.histogram(
   `${prefix}request_duration_seconds`,
   MetricBoundaries.fromIterable([0.005, 0.02, 0.1, 0.5, 2, 10, 30, 120]),
   "time from a request to its response, by endpoint; polls wait for results"
-)
+).pipe(inSeconds)
 
-const tokens = Metric.counter(`${prefix}tokens`, { description: "tokens that were trained, prefilled and sampled" })
+const queueTimes = Metric.histogram(
+  `${prefix}queue_time_seconds`,
+  MetricBoundaries.fromIterable([0.005, 0.02, 0.1, 0.5, 2, 10, 30, 120, 600]),
+  "time from the submission of an operation until the engine begins it"
+).pipe(inSeconds)
+
+const tokens = Metric.counter(`${prefix}tokens`, {
+  description: "tokens that were trained, prefilled and sampled",
+  incremental: true
+})
 
 const gauge = (name: string, description: string) => Metric.gauge(`${prefix}${name}`, { description })
 
@@ -36,6 +53,9 @@ export interface Levels extends Record<keyof typeof gauges, number> {
   readonly queued: number
   readonly running: number
 }
+
+// by operation: a metric that is tagged at each update is looked up each time
+const queueTimesOf = new Map<string, typeof queueTimes>()
 
 type Recorder = (seconds: number) => void
 
@@ -73,3 +93,10 @@ export const setLevels = ({ queued, running, ...levels }: Levels): Effect.Effect
     ([metric, value]) => Metric.set(metric, value),
     { discard: true }
   )
+
+/** @internal */
+export const recordQueueTime = (operation: string, seconds: number): void => {
+  let metric = queueTimesOf.get(operation)
+  if (metric === undefined) queueTimesOf.set(operation, (metric = Metric.tagged(queueTimes, "operation", operation)))
+  metric.unsafeUpdate(seconds, [])
+}

@@ -41,7 +41,9 @@ const histogramLines = (
 
 const valueLines = (pair: Pair): ReadonlyArray<string> => {
   const name = nameOf(pair)
-  const labels = pair.metricKey.tags.map(({ key, value }) => [key, value] as const)
+  const labels = pair.metricKey.tags
+    .filter(({ key }) => key !== metrics.unitLabel)
+    .map(({ key, value }) => [key, value] as const)
   const { metricState } = pair
   if (MetricState.isHistogramState(metricState)) return histogramLines(name, labels, metricState)
   if (MetricState.isCounterState(metricState)) return [`${name}${labelsOf(labels)} ${metricState.count}`]

@@ -1,4 +1,5 @@
 /** Records when the operations of a session were queued, started and ended, and exports them as a Chrome trace. */
+import * as metrics from "../monitoring/metrics.ts"
 
 /** One operation that has ended. Times are in milliseconds since the epoch. @internal */
 export interface Event {
@@ -27,6 +28,7 @@ export const make = (): Trace => ({ events: [] })
 
 /** @internal */
 export const add = ({ events }: Trace, event: Event): void => {
+  if (event.started !== undefined) metrics.recordQueueTime(event.name, (event.started - event.queued) / 1000)
   events.push(event)
   if (events.length > maxEvents) events.splice(0, maxEvents / 10)
 }

@@ -91,7 +91,7 @@ const loadStored = Effect.fnUntraced(function* (
   { store }: Environment,
   { path, revision }: StoredSource
 ): Effect.fn.Return<Engine.Adapter, outcomes.Failure> {
-  const { adapter, info } = yield* store.load(path)
+  const { adapter, info } = yield* Effect.withSpan(store.load(path), "tinker.server.storage")
   return revisionOf(info) === revision
     ? adapter
     : yield* new Engine.EngineError({ reason: replaced(path), category: "user" })

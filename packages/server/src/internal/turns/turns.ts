@@ -157,8 +157,12 @@ export class Turns {
         yieldTogether: (parts) => this.giveWay(parts.flatMap((part) => this.ownPart(part)))
       }
       this.ticketOf.set(turn, [ticket, tokenCost])
-      return this.awaitTurn(ticket).pipe(
-        Effect.andThen(Effect.provideService(operation, Engine.CurrentTurn, turn)),
+      return Effect.withSpan(this.awaitTurn(ticket), "tinker.server.queue", { captureStackTrace: false }).pipe(
+        Effect.andThen(
+          Effect.withSpan(Effect.provideService(operation, Engine.CurrentTurn, turn), "tinker.server.compute", {
+            captureStackTrace: false
+          })
+        ),
         Effect.tap((result) =>
           Effect.sync(() => charge(ticket, (claim.costOf?.(result) ?? claim.cost) - ticket.charged))
         ),

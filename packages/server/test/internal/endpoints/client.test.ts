@@ -9,7 +9,9 @@ describe("the endpoints of the group client", () => {
     Effect.gen(function* () {
       const { layer } = yield* client.start()
       yield* Effect.gen(function* () {
-        assert.deepStrictEqual(yield* ok(post("/client/dynamic_config", { sdk_version: "test" })), {})
+        assert.deepStrictEqual(yield* ok(post("/client/dynamic_config", { sdk_version: "test" })), {
+          sample_cancel_enabled: true
+        })
         const event = {
           event: "SESSION_START",
           event_id: "e",
