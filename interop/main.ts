@@ -6,6 +6,7 @@
  *     npm run interop -- nano         the client alone, with the engine that really trains, and the shipped model
  *     npm run interop -- cookbook     the training loops of the cookbook alone, with the engine that really trains
  *     npm run interop -- renderers    the renderers of the cookbook alone, against those of this project
+ *     npm run interop -- openai       OpenAI's client for Python, with the engine that really trains, and the shipped model
  *
  * `npm run interop -- hub` runs hub/main.ts instead: Python's huggingface_hub on the cache of this project.
  */
@@ -24,6 +25,7 @@ import { fileURLToPath } from "node:url"
 import * as cookbook from "./cookbook/main.ts"
 import * as hub from "./hub/main.ts"
 import { inEnvironment, prepare, run } from "./python.ts"
+import * as openai from "./openai/main.ts"
 import * as renderers from "./renderers/main.ts"
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
@@ -60,7 +62,8 @@ const client = Effect.gen(function* () {
 const partsOf = (name: string | undefined) => {
   if (name === "client" || name === "nano") return [client]
   if (name === "renderers") return [renderers.main]
-  return name === "cookbook" ? [cookbook.main] : [client, renderers.main, cookbook.main]
+  if (name === "openai") return [openai.main]
+  return name === "cookbook" ? [cookbook.main] : [client, renderers.main, openai.main, cookbook.main]
 }
 
 const main = Effect.gen(function* () {
