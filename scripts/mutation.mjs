@@ -46,7 +46,7 @@ const groups = {
   futures: {
     name: "server",
     files: ["src/internal/work/{futures,lostModels,retrieveResult,sessions}.ts"],
-    tests: ["internal/work/*", "internal/endpoints/*", "behaviour/{backPressure,endedSessions}"]
+    tests: ["internal/work/*", "internal/endpoints/*", "behaviour/{backPressure,endedSessions,takenOverSessions}"]
   },
   samplers: {
     name: "server",
