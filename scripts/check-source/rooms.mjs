@@ -218,6 +218,7 @@ export const allowedRooms = {
     preferences: ["supervised", "Nll"],
     distillation: ["Nll"],
     records: ["effect", "Message", "Record"],
+    evaluation: ["effect", "run", "records"],
     parquet: ["effect", "bytes"],
     dataset: ["bytes", "records", "parquet"],
     formats: ["effect", "Message"],
