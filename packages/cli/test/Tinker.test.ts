@@ -53,6 +53,11 @@ describe("tinker", () => {
     ["a number of the wrong type", ["sample", "x", "--top-p=y"], /--top-p is 'y': give a number/],
     ["a temperature below 0", ["sample", "x", "--temperature", "-1"], /--temperature is -1: give 0 or more/],
     ["an option that does not exist", ["version", "--foo"], /unknown argument: '--foo'/],
+    [
+      "a choice that does not exist",
+      ["-f", "json", "train", "x", "--too-long=never"],
+      /--too-long is 'never': give one of fail, truncate, skip/
+    ],
     ["a format that does not exist", ["-f", "xml", "version"], /-f is 'xml': give one of table, json/],
     ["an extra argument", ["version", "extra"], /unknown argument: 'extra'/],
     ["an API key that is empty", ["serve", "--key", ""], /--key: it is empty/],

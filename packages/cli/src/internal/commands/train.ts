@@ -2,35 +2,18 @@
 import * as Options from "@effect/cli/Options"
 import { command } from "../definition/command.ts"
 import { baseModel, connection } from "../definition/connectionOptions.ts"
-import { argument, flag, integer, number, optionalText, repeatedText, text } from "../definition/options.ts"
-
-/** As `Renderer.TrainOn` has them. */
-const trainOn = [
-  "last_assistant_message",
-  "last_assistant_turn",
-  "all_assistant_messages",
-  "all_messages",
-  "all_tokens",
-  "all_user_and_system_messages",
-  "customized"
-] as const
+import { argument, choice, flag, integer, number, optionalText, repeatedText, text } from "../definition/options.ts"
 
 const options = {
   file: argument("file", "JSON Lines of conversations, of prompts and completions, or of texts; .gz and .zst too"),
   mix: repeatedText("mix", "Another file to mix in, as FILE or FILE=WEIGHT, where the first file has the weight 1"),
   renderer: optionalText("renderer", "How conversations are written (default: as the model knows them)"),
-  trainOn: Options.choice("train-on", trainOn).pipe(
-    Options.withDescription("What of a conversation is trained (default: all_assistant_messages)"),
-    Options.withDefault("all_assistant_messages")
-  ),
+  trainOn: choice("train-on", "What of a conversation is trained"),
   maxLength: Options.integer("max-length").pipe(
     Options.withDescription("Longest example in tokens (default: what the model can read)"),
     Options.optional
   ),
-  tooLong: Options.choice("too-long", ["fail", "truncate", "skip"]).pipe(
-    Options.withDescription("What becomes of longer examples (default: fail)"),
-    Options.withDefault("fail")
-  ),
+  tooLong: choice("too-long", "What becomes of longer examples"),
   model: baseModel,
   rank: integer("rank", 16, "Rank of the LoRA adapter"),
   learningRate: Options.float("learning-rate").pipe(
@@ -40,10 +23,7 @@ const options = {
     ),
     Options.optional
   ),
-  schedule: Options.choice("schedule", ["linear", "cosine", "constant"]).pipe(
-    Options.withDescription("How the learning rate falls to 0 (default: linear)"),
-    Options.withDefault("linear")
-  ),
+  schedule: choice("schedule", "How the learning rate falls to 0"),
   warmUp: integer("warm-up", 0, "Steps in which the learning rate rises"),
   batchSize: integer("batch-size", 16, "Examples per step"),
   epochs: number("epochs", 3, "Number of passes over the examples"),
@@ -66,6 +46,7 @@ const options = {
     Options.withDescription("US dollars per million tokens of training, to show what the run costs"),
     Options.optional
   ),
+  watch: flag("watch", "Show the run in the browser while it goes on: prints the address of its page"),
   dryRun: flag("dry-run", "Show the first examples and what the run would take, without a service"),
   resume: flag("resume", "Resume the run in the output directory from its last saved state"),
   ...connection

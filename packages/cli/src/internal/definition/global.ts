@@ -4,6 +4,7 @@ import * as Options from "@effect/cli/Options"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Data from "effect/Data"
+import { choice } from "./options.ts"
 import type * as Io from "../terminal/io.ts"
 import type * as output from "../terminal/output.ts"
 
@@ -20,11 +21,7 @@ export class MissingCommand extends Data.TaggedError("MissingCommand")<{ readonl
 
 /** `tinker` itself, without its commands. @internal */
 export const root = Command.make("tinker", {
-  format: Options.choice("format", ["table", "json"]).pipe(
-    Options.withAlias("f"),
-    Options.withDefault("table" as const),
-    Options.withDescription("Output format (default: table)")
-  )
+  format: choice("format", "Output format").pipe(Options.withAlias("f"))
 }).pipe(
   Command.withHandler(() => new MissingCommand({ name: "tinker" })),
   Command.withDescription("Fine-tune models with Tinker, and manage runs, checkpoints and billing.")

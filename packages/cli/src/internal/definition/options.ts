@@ -1,6 +1,7 @@
 /** Short constructors for options and arguments with a description. */
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
+import { type ChoiceName, choices } from "../terminal/usage.ts"
 import { UsageError } from "../errors/cliError.ts"
 
 /** @internal */
@@ -40,6 +41,15 @@ export const checkRepeated = (args: ReadonlyArray<string>): UsageError | undefin
 /** @internal */
 export const flag = (name: string, description: string) =>
   Options.boolean(name).pipe(Options.withDescription(description))
+
+/** One of several words, of which the first is the default. @internal */
+export const choice = <Name extends ChoiceName>(name: Name, description: string) => {
+  const words: ReadonlyArray<(typeof choices)[Name][number]> = choices[name]
+  return Options.choice(name, words as [(typeof choices)[Name][number]]).pipe(
+    Options.withDescription(`${description} (default: ${words[0]})`),
+    Options.withDefault(words[0]!)
+  )
+}
 
 /** @internal */
 export const argument = (name: string, description: string) =>

@@ -3,6 +3,7 @@ import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Batches from "@effect-tinker/cookbook/Batches"
 import type * as Dataset from "@effect-tinker/cookbook/Dataset"
 import type * as DataReport from "@effect-tinker/cookbook/DataReport"
+import * as NodeReport from "@effect-tinker/cookbook/NodeReport"
 import type * as Nll from "@effect-tinker/cookbook/Nll"
 import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as Supervised from "@effect-tinker/cookbook/Supervised"
@@ -12,6 +13,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import type { Environment } from "../definition/global.ts"
 import { CliError } from "../errors/cliError.ts"
 import * as connect from "../service/connect.ts"
 import * as Io from "../terminal/io.ts"
@@ -102,8 +104,8 @@ const prepare = Effect.fnUntraced(function* (options: trainOptions.Options, reco
 
 /** Shows what a run would be, without a service. */
 const dryRun = Effect.fnUntraced(function* (options: trainOptions.Options, records: data.Data) {
-  const { model, tokenizer } = yield* connect.offline(options)
-  const rendered = yield* render(options, records, model, tokenizer, undefined)
+  const { longest, model, tokenizer } = yield* connect.offline(options)
+  const rendered = yield* render(options, records, model, tokenizer, longest)
   yield* preview.print({ options, model, tokenizer, data: records, ...rendered })
 })
 
@@ -116,6 +118,15 @@ const announce = ({ connection, model, options, settings, test, train }: Run, fr
       (from === 0 ? "" : `, from step ${from}`)
   )
 
+/** The live page of the run, until the command ends. Training goes on without it. */
+const watch = ({ directory, options }: Run) =>
+  options.watch
+    ? NodeReport.watch(directory).pipe(
+        Effect.flatMap((url) => output.note(options.format, `Live at ${url}`)),
+        Effect.catchAll(({ message }) => Effect.logWarning(`there is no live page: ${message}`))
+      )
+    : Effect.void
+
 /** Batches that announce the run when the first one is read, and take Ctrl-C from then on. */
 const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferred<void>) {
   const { options, settings, train } = run
@@ -126,15 +137,14 @@ const makeBatches = Effect.fnUntraced(function* (run: Run, stop: Deferred.Deferr
     .note(options.format, "\nStopping: the steps under way are finished and saved. Ctrl-C again stops at once.")
     .pipe(Effect.andThen(Deferred.succeed(stop, undefined)), Effect.provideService(Io.Io, io))
   let hasBegun = false
-  const source: Supervised.Source<Dataset.DatasetError, Io.Io> = {
+  const source: Supervised.Source<Dataset.DatasetError, Environment> = {
     ...batches,
     at: (step) =>
       Effect.suspend(() => {
         if (hasBegun) return batches.at(step)
         hasBegun = true
-        const begin = Effect.andThen(
-          Effect.provideService(io.onInterrupt(finishing), Scope.Scope, scope),
-          announce(run, step)
+        const begin = Effect.all([io.onInterrupt(finishing), announce(run, step), watch(run)]).pipe(
+          Effect.provideService(Scope.Scope, scope)
         )
         return Effect.andThen(begin, batches.at(step))
       })

@@ -147,7 +147,18 @@ export const contextLength = Effect.fnUntraced(function* ({ service }: Connectio
   return supported_models.find(({ model_name }) => model_name === model)?.max_context_length ?? undefined
 })
 
-/** A model and its tokenizer, without a service. @internal */
+/** How many tokens a model can read that is on this computer. */
+const localContextLength = Effect.fnUntraced(function* (
+  directories: ReadonlyArray<models.ModelDirectory>,
+  model: string
+) {
+  const given = directories.find(({ name }) => name === model)?.directory
+  if (given === undefined && model !== tokenizer.shippedModel) return undefined
+  const local = yield* embedded.load
+  return yield* Effect.promise(async () => local.contextLength(given ?? (await local.shipped()).directory))
+})
+
+/** A model, its tokenizer and, if it is on this computer, how much it can read, without a service. @internal */
 export const offline = Effect.fnUntraced(function* (options: Options & { readonly model: Option.Option<string> }) {
   const directories = yield* models.directories(options.modelDir)
   const configured = yield* settings.optional("TINKER_BASE_MODEL")
@@ -155,5 +166,9 @@ export const offline = Effect.fnUntraced(function* (options: Options & { readonl
     Option.orElse(options.model, () => configured),
     () => directories[0]?.name ?? tokenizer.shippedModel
   )
-  return { model, tokenizer: yield* tokenizerOf({ directories }, options, model) }
+  return {
+    model,
+    longest: yield* localContextLength(directories, model),
+    tokenizer: yield* tokenizerOf({ directories }, options, model)
+  }
 })

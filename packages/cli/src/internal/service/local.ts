@@ -71,6 +71,14 @@ export const shipped = async (): Promise<{ readonly name: string; readonly direc
   directory: await Effect.runPromise(Effect.provide(ModelDirectory.nano, NodeContext.layer))
 })
 
+/** How many tokens the model in a directory or file can read. @internal */
+export const contextLength = (directory: string): Promise<number> =>
+  ModelDirectory.open(directory).pipe(
+    Effect.map(({ config }) => config.max_context_length),
+    Effect.provide(NodeContext.layer),
+    Effect.runPromise
+  )
+
 /** The records of the service: in PostgreSQL if a database is given, else beside the checkpoints. */
 const layerStore = ({ checkpoints, database }: Options) =>
   database === undefined

@@ -1,6 +1,25 @@
 /** Messages about a wrong command line that name the option at fault, which those of the parser do not. */
 import { nearest } from "../text/nearest.ts"
 
+/** The options that take one of several words, with those; the first is the default. @internal */
+export const choices = {
+  format: ["table", "json"],
+  schedule: ["linear", "cosine", "constant"],
+  "too-long": ["fail", "truncate", "skip"],
+  "train-on": [
+    "all_assistant_messages",
+    "last_assistant_message",
+    "last_assistant_turn",
+    "all_messages",
+    "all_tokens",
+    "all_user_and_system_messages",
+    "customized"
+  ]
+} as const
+
+/** @internal */
+export type ChoiceName = keyof typeof choices
+
 /** The option that has this value in a command line. */
 const optionOf = (args: ReadonlyArray<string>, value: string): string | undefined => {
   const at = args.findIndex((arg, i) => arg === value && args[i - 1]?.startsWith("-") === true)
@@ -17,13 +36,16 @@ const wrongValue = (message: string, args: ReadonlyArray<string>): string | unde
   return option === undefined ? undefined : `${option} is '${value}': give ${kinds[kind] ?? `a ${kind}`}`
 }
 
-/** A value that is none of the choices; only `--format` has some. */
+/** A value that is none of the choices. */
 const wrongChoice = (message: string, args: ReadonlyArray<string>): string | undefined => {
-  const [, choices] = /^Expected one of the following cases: (.*)$/.exec(message) ?? []
-  const at = args.findIndex((arg) => /^(?:-f|--format)(?:=|$)/.test(arg))
-  if (choices === undefined || at < 0) return undefined
+  const [, expected] = /^Expected one of the following cases: (.*)$/.exec(message) ?? []
+  const option = Object.entries(choices).find(([, words]) => words.join(", ") === expected)?.[0]
+  if (option === undefined) return undefined
+  const isOption = (arg: string) => arg === `--${option}` || (option === "format" && arg === "-f")
+  const at = args.findIndex((arg) => isOption(arg.split("=")[0]!))
+  if (at < 0) return undefined
   const [name = "", given = args[at + 1]] = args[at]!.split("=")
-  return `${name} is '${given}': give one of ${choices}`
+  return `${name} is '${given}': give one of ${expected}`
 }
 
 /** An option that the command does not have, or one without its value. The parser may name what follows it. */

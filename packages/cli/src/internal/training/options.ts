@@ -34,6 +34,7 @@ export interface Options extends Global, connect.Options {
   readonly sampleEvery: number
   readonly samplePrompt: ReadonlyArray<string>
   readonly price: Option.Option<number>
+  readonly watch: boolean
   readonly dryRun: boolean
   readonly resume: boolean
 }

@@ -31,11 +31,14 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
   it.scoped("writes metrics, a plot and checkpoints, and starts no second run in the same directory", () =>
     Effect.gen(function* () {
       const cwd = yield* dataDirectory
-      const settings = "--batch-size 6 --save-every 4 -l 0.1 --sample-every 8 --sample-prompt".split(" ")
+      const settings = "--watch --batch-size 6 --save-every 4 -l 0.1 --sample-every 8 --sample-prompt".split(" ")
       const { code, stderr, stdout } = yield* tinker(["train", "data.jsonl", ...settings, "say 3"], { cwd })
       assert.strictEqual(code, 0, stderr)
-      // without a terminal: one line, and no progress
-      assert.match(stderr, /^Training \S+ on the service: 18 examples, 2 held out, 9 steps of 6\n$/)
+      // without a terminal: no progress
+      assert.match(
+        stderr,
+        /^Training \S+ on the service: 18 examples, 2 held out, 9 steps of 6\nLive at http:\/\/127\.0\.0\.1:\d+\n$/
+      )
       assert.match(stdout, /^Loss\n +[\d.]+┤━[━┓ ]*\n/)
       assert.match(stdout, /│ Weights +│ tinker:\/\/\S+\/sampler_weights\/final +│/)
       const all = losses(cwd)
@@ -120,6 +123,13 @@ layer(ServiceLive, { excludeTestServices: true })("tinker train", (it) => {
         assert.match(result.stderr, message)
         assert.strictEqual(result.code, 1)
       }
+      const image = { role: "user", content: [{ type: "image_url", image_url: { url: "u" } }] }
+      const withImage = JSON.stringify({ messages: [image, { role: "assistant", content: "b" }] })
+      writeFileSync(join(cwd, "image.jsonl"), `{"prompt":"a","completion":"b"}\n${withImage}\n`)
+      assert.match(
+        (yield* tinker(["train", "image.jsonl", "--held-out", "0"], { cwd })).stderr,
+        /Error: image\.jsonl:2: messages\.0\.content\.0: the renderer \S+ has no form for content of the type image_url\n$/
+      )
       const rank = yield* tinker(["train", "data.jsonl", "--rank", "0"], { cwd })
       assert.strictEqual(rank.code, 2)
       const model = yield* tinker(["train", "data.jsonl", "-m", "absent"], { cwd })

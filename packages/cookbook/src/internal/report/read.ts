@@ -154,7 +154,9 @@ export const read = Effect.fn("NodeReport.read")(function* (directory: string) {
   const path = yield* Path.Path
   const absolute = path.resolve(directory)
   const file = (name: string) => path.join(absolute, name)
-  if (!(yield* orFail(fs.exists(file("metrics.jsonl")), absolute))) {
+  // a run that has begun has a configuration, and no rows yet
+  const isRun = Effect.zipWith(fs.exists(file("metrics.jsonl")), fs.exists(file("config.json")), (a, b) => a || b)
+  if (!(yield* orFail(isRun, absolute))) {
     return yield* new ReportError({ path: absolute, reason: "is not the directory of a run: it has no metrics.jsonl" })
   }
   const { bad, checkpoints, samples, table: built, timings } = yield* readLists(file)
