@@ -44,7 +44,11 @@ export const makeForkApart = (scope: Scope.Scope): Effect.Effect<ForkApart> =>
     Effect.runtime<never>(),
     (runtime): ForkApart =>
       (effect) =>
-        Effect.sync(() => Runtime.runFork(runtime)(effect, { scope }))
+        // not by the scope that `runFork` takes: one that is closed already would not interrupt the fiber
+        Effect.suspend(() => Fiber.await(Runtime.runFork(runtime)(Effect.forkIn(effect, scope)))).pipe(
+          Effect.flatten,
+          Effect.uninterruptible
+        )
   )
 
 /** Runs effects one after another. @internal */

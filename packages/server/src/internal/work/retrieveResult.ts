@@ -43,7 +43,7 @@ export const retrieveResult = Effect.fnUntraced(function* (
  * may break under a client that still waits, so that its next poll must come in time.
  */
 const noticingHangUp = <A>(
-  { futures, scope, settings }: Environment,
+  { forkApart, futures, settings }: Environment,
   entry: futures.Entry,
   wait: Effect.Effect<A>
 ): Effect.Effect<A> => {
@@ -52,14 +52,11 @@ const noticingHangUp = <A>(
     const poll = (entry.polls = (entry.polls ?? 0) + 1)
     entry.waiting = (entry.waiting ?? 0) + 1
     const isAbandoned = () => entry.waiting === 0 && entry.polls === poll
-    const cancelLater = Effect.forkIn(
-      Effect.interruptible(
-        Effect.andThen(
-          Effect.sleep(settings.hangUpGrace),
-          Effect.suspend(() => (isAbandoned() ? futures.abandon(entry) : Effect.void))
-        )
-      ),
-      scope
+    const cancelLater = forkApart(
+      Effect.andThen(
+        Effect.sleep(settings.hangUpGrace),
+        Effect.suspend(() => (isAbandoned() ? futures.abandon(entry) : Effect.void))
+      )
     )
     return wait.pipe(
       Effect.onInterrupt(() => cancelLater),
