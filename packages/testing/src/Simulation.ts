@@ -10,6 +10,8 @@
  * report.left // fibers and timers that outlived it
  * ```
  *
+ * Between its slices of 50 ms, the event loop runs, so that the timeout of a test works.
+ *
  * A program may wait for fibers and for the clock only. It must not wait for a socket or a file: they need real time,
  * which does not pass here.
  *
@@ -34,8 +36,10 @@ export interface Options {
    * decides the order, which finds race conditions. Default: `"fair"`.
    */
   readonly turns?: "fair" | "shuffled" | undefined
-  /** the program is interrupted when this much virtual time has passed; 30 days */
+  /** the program is interrupted when this much virtual time has passed; 24 hours */
   readonly limit?: DurationInput | undefined
+  /** the program is interrupted when it has run for this much real time; 1 minute */
+  readonly realLimit?: DurationInput | undefined
 }
 
 /**
@@ -47,10 +51,12 @@ export interface Report<A, E> {
   /** the virtual time that passed */
   readonly millis: number
   /**
-   * `"stuck"`: all fibers waited and there was no timer; `"late"`: the limit passed. In both cases the program was
-   * interrupted. `"spinning"`: fibers ran without end while the time did not move; the program was abandoned.
+   * `"stuck"`: all fibers waited and there was no timer; `"late"`: the limit passed; `"slow"`: that of real time. In these
+   * cases the program was interrupted, and a defect in `exit` names the fibers that waited. `"spinning"`: fibers ran without end while the time did not move; the program was abandoned.
    */
-  readonly ended: "done" | "stuck" | "late" | "spinning"
+  readonly ended: "done" | "stuck" | "late" | "slow" | "spinning"
+  /** the fibers that waited when the program was interrupted: their numbers and spans */
+  readonly waiting: ReadonlyArray<string>
   /** what outlived the program */
   readonly left: {
     /** the number of each fiber, and the span in which it was forked */
@@ -86,5 +92,6 @@ export const run = <A, E, R>(
   simulate(effect, {
     seed: options.seed ?? 0,
     shuffled: options.turns === "shuffled",
-    limitMillis: Duration.toMillis(options.limit ?? "30 days")
+    limitMillis: Duration.toMillis(options.limit ?? "24 hours"),
+    realLimitMillis: Duration.toMillis(options.realLimit ?? "1 minute")
   })

@@ -1,6 +1,8 @@
 import * as Simulation from "@effect-tinker/testing/Simulation"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, Fiber, Random, Schedule } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, Random, Schedule } from "effect"
+
+const whyOf = (exit: Exit.Exit<unknown, unknown>): string => (Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "")
 
 describe("Simulation", () => {
   it.effect("takes no real time for virtual time, and wakes fibers in the order of their timers", () =>
@@ -21,6 +23,7 @@ describe("Simulation", () => {
         exit: Exit.succeed<readonly [Array<string>, number]>([["a", "b", "c"], 86_400_000]),
         millis: 86_400_000,
         ended: "done",
+        waiting: [],
         left: { fibers: [], timers: 0 }
       })
     })
@@ -61,6 +64,29 @@ describe("Simulation", () => {
       assert.deepStrictEqual(late.left, { fibers: [], timers: 0 })
       const spinning = yield* Simulation.run(Effect.forever(Effect.sleep(0)))
       assert.strictEqual(spinning.ended, "spinning")
+    })
+  )
+
+  it.effect("lets the event loop run, so that a test of a program that hangs ends", () =>
+    Effect.gen(function* () {
+      const hangs = Effect.withSpan(Effect.forever(Effect.sleep("1 millis")), "awaitResult")
+      let hasRun = false
+      const timer = setTimeout(() => {
+        hasRun = true
+      }, 5)
+      const report = yield* Simulation.run(hangs, { realLimit: "200 millis" })
+      clearTimeout(timer)
+      assert.isTrue(hasRun)
+      assert.strictEqual(report.ended, "slow")
+      assert.match(report.waiting.join(), /in awaitResult/)
+      assert.match(whyOf(report.exit), /the program is slow: these fibers wait: #\d+ in awaitResult/)
+    })
+  )
+
+  it.effect("names what a stuck program waits for", () =>
+    Effect.gen(function* () {
+      const { exit } = yield* Simulation.run(Effect.withSpan(Effect.never, "joinFuture"))
+      assert.match(whyOf(exit), /the program is stuck: these fibers wait: #\d+ in joinFuture/)
     })
   )
 

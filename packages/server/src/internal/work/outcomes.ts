@@ -83,6 +83,10 @@ export type ParentSpan = Option.Option<Tracer.AnySpan>
 /** @internal */
 export const currentParentSpan: Effect.Effect<ParentSpan> = Effect.serviceOption(Tracer.ParentSpan)
 
+/** As the client names them. */
+const spanAttributes = (attributes: { readonly [name: string]: unknown }): { readonly [name: string]: unknown } =>
+  Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`tinker.${name}`, value]))
+
 /**
  * Runs an operation in a child of the span in which it was submitted, and turns its failures into outcomes.
  *
@@ -96,7 +100,7 @@ export const runOperation = (
 ): Effect.Effect<Outcome> =>
   work.pipe(
     Effect.withSpan(`tinker.server.${name}`, {
-      attributes,
+      attributes: spanAttributes(attributes),
       ...(Option.isSome(parent) ? { parent: parent.value } : { root: true })
     }),
     Effect.catchAll((error) =>

@@ -81,6 +81,8 @@ export const captureSupervisor: Effect.Effect<<A, E, R>(effect: Effect.Effect<A,
 export interface RootFiber<A, E> {
   readonly poll: () => Exit.Exit<A, E> | null
   readonly interrupt: () => void
+  /** its number, and its current span */
+  readonly describe: () => string
 }
 
 /** Forks an effect whose fibers run on a scheduler, with the services of the calling fiber. @internal */
@@ -90,5 +92,9 @@ export const forkOnScheduler = <A, E, R>(
 ): Effect.Effect<RootFiber<A, E>, never, R> =>
   Effect.map(Effect.runtime<R>(), (runtime) => {
     const fiber = Runtime.runFork(runtime)(effect, { scheduler })
-    return { poll: () => fiber.unsafePoll(), interrupt: () => fiber.unsafeInterruptAsFork(fiber.id()) }
+    return {
+      poll: () => fiber.unsafePoll(),
+      interrupt: () => fiber.unsafeInterruptAsFork(fiber.id()),
+      describe: () => describe(fiber as AnyFiber)
+    }
   })
