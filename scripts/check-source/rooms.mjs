@@ -213,6 +213,7 @@ export const allowedRooms = {
     metrics: ["effect"],
     run: ["effect", "metrics", "DataReport"],
     trajectories: [],
+    regularizers: [],
     capture: ["trajectories"],
     supervised: ["metrics", "Cost", "DataReport", "LearningRate", "Metrics", "Nll", "RunDirectory"],
     preferences: ["supervised", "Nll"],
