@@ -18,6 +18,7 @@ import { optionalKey } from "./internal/effect/optionalKey.ts"
 import * as config from "./internal/model/config.ts"
 import * as gguf from "./internal/gguf/model.ts"
 import * as files from "./internal/model/files.ts"
+import { isInHalf, readHalfWeights } from "./internal/model/halfFiles.ts"
 import type { ModelConfig } from "./ModelConfig.ts"
 
 /**
@@ -155,6 +156,24 @@ export const weights = Effect.fn("ModelDirectory.weights")(function* (model: Mod
   const weights: Weights = yield* Effect.mapError(read, toError)
   return weights
 })
+
+/**
+ * The weights of a directory that has them in 16 bits, without widening the matrices; `undefined` if it has others.
+ *
+ * @internal
+ */
+export const halfWeights = Effect.fnUntraced(function* ({ config, gguf: header, path }: ModelDirectory) {
+  if (header !== undefined) return undefined
+  return yield* Effect.mapError(readHalfWeights(path, config), toError)
+})
+
+/**
+ * Whether a directory has all its weights in 16 bits. Files that cannot be read are a matter of reading the weights.
+ *
+ * @internal
+ */
+export const isHalf = ({ config, gguf: header, path }: ModelDirectory) =>
+  header === undefined ? Effect.orElseSucceed(isInHalf(path, config), () => false) : Effect.succeed(false)
 
 /**
  * The matrices that a GGUF file has in 4 or 8 bits, by the names of their weights, for products of few rows.

@@ -53,6 +53,9 @@ const readQuantized = (
       )
     : Effect.succeed(undefined)
 
+const orServerError = <A, R>(name: string, read: Effect.Effect<A, ModelDirectory.ModelDirectoryError, R>) =>
+  Effect.mapError(read, (cause) => serverError(`the base model ${name} cannot be loaded: ${cause.message}`, cause))
+
 const loadModel = (
   name: string,
   directory: ModelDirectory.ModelDirectory,
@@ -60,9 +63,9 @@ const loadModel = (
   options: budget.Options
 ): Effect.Effect<LoadedBaseModel, Engine.EngineError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const weights = yield* Effect.mapError(ModelDirectory.weights(directory), (cause) =>
-      serverError(`the base model ${name} cannot be loaded: ${cause.message}`, cause)
-    )
+    const isSmall = !budget.keepsHalf(directory.config, executor, options)
+    const half = isSmall ? undefined : yield* orServerError(name, ModelDirectory.halfWeights(directory))
+    const weights = half ?? (yield* orServerError(name, ModelDirectory.weights(directory)))
     const quantized = yield* readQuantized(name, directory, executor, options)
     const model = yield* loaded.load(name, directory, weights, executor, options, quantized)
     const forget = (weights: loaded.StoredWeights) => batches.of(model).forget(weights)
@@ -85,7 +88,10 @@ const openOne = (
     const opened = yield* ModelDirectory.open(directory)
     const load = Effect.provide(loadModel(name, opened, executor, options), context)
     return {
-      memory: budget.make(name, opened.config, executor, options, opened.gguf !== undefined),
+      memory: budget.make(name, opened.config, executor, options, {
+        hasFewBits: opened.gguf !== undefined,
+        isHalf: budget.keepsHalf(opened.config, executor, options) && (yield* ModelDirectory.isHalf(opened))
+      }),
       info: {
         model_name: name,
         max_context_length: opened.config.max_context_length,

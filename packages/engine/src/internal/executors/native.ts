@@ -17,6 +17,7 @@ import type {
   TensorSpec,
   TensorValues
 } from "./executor.ts"
+import { type HalfValues, isHalf, WidenedValues } from "./half.ts"
 import { bindInput, positionalTrace, specOf } from "./program.ts"
 
 type OnnxRuntime = Pick<typeof onnxruntime, "InferenceSession" | "Tensor">
@@ -38,8 +39,9 @@ const initTracing: Effect.Effect<unknown, Engine.EngineError> = Effect.tryPromis
 
 class NativeTensor implements StoredTensor {
   readonly spec: TensorSpec
-  tensor: onnxruntime.Tensor | undefined
-  constructor(spec: TensorSpec, tensor: onnxruntime.Tensor) {
+  /** the values in 16 bits are widened for each run */
+  tensor: onnxruntime.Tensor | HalfValues | undefined
+  constructor(spec: TensorSpec, tensor: onnxruntime.Tensor | HalfValues) {
     this.spec = spec
     this.tensor = tensor
   }
@@ -47,6 +49,10 @@ class NativeTensor implements StoredTensor {
     this.tensor = undefined
   }
 }
+
+/** What ONNX Runtime takes of a stored tensor; `undefined` if it was released. */
+const boundTensor = ({ runtime, widened }: Context, { spec, tensor }: NativeTensor): onnxruntime.Tensor | undefined =>
+  tensor !== undefined && isHalf(tensor) ? new runtime.Tensor(spec.dtype, widened.of(tensor), spec.shape) : tensor
 
 /** Traces a program with jax-js and lowers it to an ONNX model. */
 const lowerProgram = (program: Program, markers: ReadonlyArray<Marker>): lowering.Lowered => {
@@ -83,6 +89,7 @@ interface Context {
   /** held while a session is created, runs or is released, so that none is released during a run */
   readonly lock: Lock
   readonly compiled: Map<string, Compiled>
+  readonly widened: WidenedValues
   isClosed: boolean
 }
 
@@ -112,13 +119,14 @@ const bindInputs = (
   inputs: Inputs
 ): Record<string, onnxruntime.Tensor> => {
   const feeds: Record<string, onnxruntime.Tensor> = {}
+  context.widened.begin()
   for (const name of session.inputNames) {
     feeds[name] = bindInput(
       program,
       name,
       inputs,
       (values, spec) => new context.runtime.Tensor(spec.dtype, values, spec.shape),
-      (stored) => (stored instanceof NativeTensor ? stored.tensor : undefined)
+      (stored) => (stored instanceof NativeTensor ? boundTensor(context, stored) : undefined)
     )
   }
   return feeds
@@ -202,15 +210,18 @@ export const make = (threads: number): Effect.Effect<Executor, Engine.EngineErro
       sessionOptions: sessionOptions(threads),
       lock: yield* makeLock,
       compiled: new Map(),
+      widened: new WidenedValues(),
       isClosed: false
     }
     yield* Effect.addFinalizer(() => close(context))
     return {
       name: "native",
+      widensInRuns: true,
       takesQuantized: true,
       compilesFamilies: true,
       store: (values, shape) =>
         Effect.sync(() => {
+          if (isHalf(values)) return new NativeTensor({ shape, dtype: "float32" }, values)
           const spec = specOf(values, shape)
           return new NativeTensor(spec, new runtime.Tensor(spec.dtype, values, shape))
         }),

@@ -35,7 +35,7 @@ type SizeOf = (rows: number) => number
 const sizeOf = (model: budget.ModelMemory, prompt: number, maxTokens: number, allLogits: boolean): SizeOf => {
   const read = memory.runSize(model, promptShape(prompt, allLogits))
   const capacity = nextPowerOfTwo(prompt + maxTokens, smallestCapacity)
-  return (rows) => read + memory.generationSize(model.config, prompt, rows, capacity)
+  return (rows) => read + model.widenedValues + memory.generationSize(model.config, prompt, rows, capacity)
 }
 
 /** Why not even one sequence fits into the memory budget, or `undefined`. @internal */
@@ -56,7 +56,10 @@ export const problem = (
 export const rowsFit = (model: budget.ModelMemory, rows: number, tokens: number): boolean => {
   const read = memory.runSize(model, promptShape(tokens, false))
   const capacity = nextPowerOfTwo(tokens, smallestCapacity)
-  return budget.fits(model, read + memory.generationSize(model.config, tokens, rowsFor(rows), capacity))
+  return budget.fits(
+    model,
+    read + model.widenedValues + memory.generationSize(model.config, tokens, rowsFor(rows), capacity)
+  )
 }
 
 const mostPrefixBytes = 2 ** 28

@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import type { StoredTensor } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
 import * as budget from "../model/budget.ts"
-import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
+import { type LoadedModel, type StoredWeights, valuesOf } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
 import { sizeOf } from "../util/shape.ts"
 import * as layouts from "./layout.ts"
@@ -104,9 +104,15 @@ const mergeAdapter = (
     for (let i = 0; i < layout.matrices.length; i += 2) {
       const [a, b] = [layout.matrices[i]!, layout.matrices[i + 1]!]
       const name = architecture.weightName(model.config, a.linear)
-      const { data, shape } = model.weights[name]!
-      const values = mergeMatrix(data, layouts.view(vector, a), layouts.view(vector, b), layout.rank, scaling)
-      const stored = yield* model.executor.store(values, shape)
+      const weight = model.weights[name]!
+      const values = mergeMatrix(
+        valuesOf(weight),
+        layouts.view(vector, a),
+        layouts.view(vector, b),
+        layout.rank,
+        scaling
+      )
+      const stored = yield* model.executor.store(values, weight.shape)
       all[name] = stored
       merged.push(stored)
     }

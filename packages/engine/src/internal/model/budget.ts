@@ -25,6 +25,8 @@ export interface ModelMemory {
   readonly memoryBudget: number
   /** how many bytes the weights take */
   readonly weightBytes: number
+  /** how many values programs of all layers widen, beside those that programs of one layer widen */
+  readonly widenedValues: number
   /** whether the bits of a sample depend on its own request alone */
   readonly deterministic: boolean
 }
@@ -45,8 +47,18 @@ export const memoryOf = ({
   maxTokensPerRun,
   memoryBudget,
   name,
-  weightBytes
-}: ModelMemory): ModelMemory => ({ blocks, config, deterministic, maxTokensPerRun, memoryBudget, name, weightBytes })
+  weightBytes,
+  widenedValues
+}: ModelMemory): ModelMemory => ({
+  blocks,
+  config,
+  deterministic,
+  maxTokensPerRun,
+  memoryBudget,
+  name,
+  weightBytes,
+  widenedValues
+})
 
 /** The memory beside the weights of the base model. @internal */
 export const beside = (model: ModelMemory): Memory => ({ left: () => model, problem: (find) => find(model) })
@@ -66,23 +78,40 @@ const quantizedBytes = 2 * (1 + bytesPerValue / quantizedBlock)
 /** How many copies of stored weights there are: WebAssembly has one of its own. @internal */
 export const copiesOf = ({ name }: Executor): number => (name === "wasm" ? 2 : 1)
 
+/** The share of the budget from which on weights are kept in 16 bits, where their files have them so. */
+const halfShare = 1 / 4
+
+/** Whether weights in 16 bits are kept so: they would take much of the memory in float32. @internal */
+export const keepsHalf = (config: ModelConfig, executor: Executor, { memoryBudget }: Options): boolean =>
+  executor.widensInRuns && bytesPerValue * valuesOf(config) > halfShare * memoryBudget
+
+const valuesOf = (config: ModelConfig): number =>
+  architecture.expectedWeights(config).reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
+
 /** @internal */
 export const make = (
   name: string,
   config: ModelConfig,
   executor: Executor,
   { deterministic, maxTokensPerRun, memoryBudget, quantizedSampling }: Options,
-  hasFewBits: boolean
+  { hasFewBits, isHalf }: { readonly hasFewBits: boolean; readonly isHalf: boolean }
 ): ModelMemory => {
-  const values = architecture.expectedWeights(config).reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
+  const values = valuesOf(config)
+  // one layer and the unembedding
+  const head = config.vocab_size * config.hidden_size
+  const widened = head + (values - head) / config.num_layers
   const keepsQuantized = quantizedSampling === true && hasFewBits && executor.takesQuantized
   return {
     name,
     config,
     maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
-    blocks: memory.defaultBlocks,
+    // layer by layer, so that the weights of one layer are widened at a time
+    blocks: isHalf ? { ...memory.defaultBlocks, largestWhole: 0 } : memory.defaultBlocks,
     memoryBudget,
-    weightBytes: values * (bytesPerValue * copiesOf(executor) + (keepsQuantized ? quantizedBytes : 0)),
+    weightBytes: isHalf
+      ? 2 * values + bytesPerValue * widened
+      : values * (bytesPerValue * copiesOf(executor) + (keepsQuantized ? quantizedBytes : 0)),
+    widenedValues: isHalf ? values - widened : 0,
     deterministic: deterministic === true
   }
 }

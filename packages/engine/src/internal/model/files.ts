@@ -9,8 +9,8 @@ import * as Schema from "effect/Schema"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import * as architecture from "./architecture.ts"
 
-/** Why a file or directory is invalid. */
-class FileProblem {
+/** Why a file or directory is invalid. @internal */
+export class FileProblem {
   readonly _tag = "FileProblem"
   readonly path: string
   readonly reason: string
@@ -90,6 +90,17 @@ const tensorsProblem = (tensors: Tensors, config: ModelConfig): string | undefin
   return bias === undefined ? undefined : `has ${bias}: such biases are not supported`
 }
 
+/** The files with the weights of a directory. @internal */
+export const shardsOf = (
+  directory: string
+): Effect.Effect<ReadonlyArray<string>, FileProblem, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const { join } = yield* Path.Path
+    const indexPath = join(directory, "model.safetensors.index.json")
+    const index = yield* readOptionalJson(indexPath)
+    return index === undefined ? ["model.safetensors"] : yield* shardFiles(indexPath, index)
+  })
+
 const shift = ({ data, shape }: SafeTensors.Tensor, offset: number): SafeTensors.Tensor => ({
   shape,
   data: data.map((value) => value + offset)
@@ -107,10 +118,7 @@ export const readWeights = (
 ): Effect.Effect<Tensors, FileProblem, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const { join } = yield* Path.Path
-    const indexPath = join(directory, "model.safetensors.index.json")
-    const index = yield* readOptionalJson(indexPath)
-    const files = index === undefined ? ["model.safetensors"] : yield* shardFiles(indexPath, index)
-    const shards = yield* Effect.forEach(files, (file) => readTensors(join(directory, file)))
+    const shards = yield* Effect.forEach(yield* shardsOf(directory), (file) => readTensors(join(directory, file)))
     const tensors: Tensors = Object.assign({}, ...shards)
     const problem = tensorsProblem(tensors, config)
     if (problem !== undefined) return yield* Effect.fail(new FileProblem(directory, problem))

@@ -3,10 +3,12 @@ import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor, QuantizedWeights, StoredTensor } from "../executors/executor.ts"
+import { widen, widenTo } from "../executors/half.ts"
 import { userError } from "../util/errors.ts"
 import * as architecture from "./architecture.ts"
 import * as budget from "./budget.ts"
 import * as kvCache from "./kvCache.ts"
+import type { StoredWeight } from "./halfFiles.ts"
 import * as rope from "./rope.ts"
 
 /** Weights that an executor stores, by the names that programs use. @internal */
@@ -14,10 +16,16 @@ export interface StoredWeights {
   readonly [name: string]: StoredTensor
 }
 
+/** Weights by their names, in float32 or as their file has them. */
+type Weights = { readonly [name: string]: StoredWeight }
+
+/** The values of a weight in float32; a copy, if it is in 16 bits. @internal */
+export const valuesOf = (weight: StoredWeight): Float32Array => ("half" in weight ? widen(weight.half) : weight.data)
+
 /** @internal */
 export interface LoadedModel extends budget.ModelMemory {
   readonly directory: ModelDirectory.ModelDirectory
-  readonly weights: ModelDirectory.Weights
+  readonly weights: Weights
   readonly executor: Executor
   readonly stored: StoredWeights
   readonly rope: rope.RopeTables
@@ -32,7 +40,7 @@ export interface LoadedModel extends budget.ModelMemory {
 export const load = (
   name: string,
   directory: ModelDirectory.ModelDirectory,
-  weights: ModelDirectory.Weights,
+  weights: Weights,
   executor: Executor,
   options: budget.Options,
   quantized?: QuantizedWeights
@@ -40,14 +48,17 @@ export const load = (
   Effect.gen(function* () {
     const { config } = directory
     const stored: Record<string, StoredTensor> = {}
-    for (const [key, { data, shape }] of Object.entries(weights)) {
+    for (const [key, weight] of Object.entries(weights)) {
       // embeddings are looked up outside of programs
       if (key === architecture.embedding && !config.tie_word_embeddings) continue
-      stored[key] = yield* executor.store(data, shape)
+      stored[key] = yield* executor.store("half" in weight ? weight.half : weight.data, weight.shape)
     }
     const ids = Int32Array.from({ length: config.vocab_size }, (_, id) => id)
     return {
-      ...budget.make(name, config, executor, options, quantized !== undefined),
+      ...budget.make(name, config, executor, options, {
+        hasFewBits: quantized !== undefined,
+        isHalf: Object.values(weights).some((weight) => "half" in weight)
+      }),
       directory,
       weights,
       executor,
@@ -70,11 +81,13 @@ export const embedTokens = (
   out: Float32Array
 ): void => {
   const { embedding_scale: scale, hidden_size } = model.config
-  const table = model.weights[architecture.embedding]!.data
+  const table = model.weights[architecture.embedding]!
   for (const [row, token] of tokens) {
-    out.set(table.subarray(token * hidden_size, (token + 1) * hidden_size), row * hidden_size)
+    const own = out.subarray(row * hidden_size, (row + 1) * hidden_size)
+    if ("half" in table) widenTo(table.half, token * hidden_size, own)
+    else own.set(table.data.subarray(token * hidden_size, (token + 1) * hidden_size))
     if (scale === 1) continue
-    for (let i = row * hidden_size; i < (row + 1) * hidden_size; i++) out[i] = out[i]! * scale
+    for (let i = 0; i < own.length; i++) own[i] = own[i]! * scale
   }
 }
 
