@@ -6,8 +6,9 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
 import * as problems from "./internal/datum/problem.ts"
-import type { Datum, Problem, Span } from "./internal/datum/schema.ts"
+import { Datum, type Problem, type Span } from "./internal/datum/schema.ts"
 import * as segments from "./internal/datum/segments.ts"
 import type * as LossFn from "./LossFn.ts"
 import * as ModelInput from "./ModelInput.ts"
@@ -248,3 +249,18 @@ export const refine = <const L extends string>(self: Datum, lossFn: L): Either.E
   const found = problem(self, lossFn)
   return found === undefined ? Either.right(self as For<L>) : Either.left(found)
 }
+
+/**
+ * The schema of a datum that has what a loss function needs, as `forwardBackward` takes it: bodies of requests that lack an
+ * input, or have one of another length, fail with the path to it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const schemaFor = <const L extends LossFn.KnownLossFn>(lossFn: L): Schema.Schema<For<L>, typeof Datum.Encoded> =>
+  Datum.pipe(
+    Schema.filter((datum) => {
+      const found = problem(datum, lossFn)
+      return found === undefined || { path: found.path.split("."), message: found.reason }
+    })
+  ) as unknown as Schema.Schema<For<L>, typeof Datum.Encoded>

@@ -99,6 +99,14 @@ export const SamplingParams = Schema.Struct({
 })
 
 /**
+ * Some of the parameters, for requests of one's own API: what is absent stays absent, so that `sample` fills it in.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const PartialSamplingParams = Schema.partialWith(Schema.typeSchema(SamplingParams), { exact: true })
+
+/**
  * @since 0.1.0
  * @category models
  */

@@ -106,3 +106,26 @@ export const isSampler = ({ kind }: TinkerPath): boolean => kind === "sampler_we
  * @category guards
  */
 export const isCheckpointName = (name: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}$/.test(name)
+
+const Part = Schema.String.pipe(Schema.pattern(/^[^/]+$/))
+
+/**
+ * A path as a string on the wire, parsed in memory.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TinkerPathFromString: Schema.Schema<TinkerPath, string> = Schema.transform(
+  Schema.String.pipe(
+    Schema.filter(
+      (path) =>
+        Option.isSome(parse(path)) || "is not a path: give tinker://<training run>/<weights or sampler_weights>/<name>",
+      {
+        jsonSchema: { type: "string", pattern: "^tinker://[^/]+(/[^/]+){1,2}$" },
+        description: "the path of a checkpoint: tinker://<training run>/<kind>/<name>"
+      }
+    )
+  ),
+  Schema.Struct({ training_run_id: Part, kind: Kind, name: Part }),
+  { strict: true, decode: (path) => Option.getOrThrow(parse(path)), encode: format }
+)

@@ -3,6 +3,7 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
 import * as fc from "effect/FastCheck"
 
 const supervised = Datum.make({
@@ -233,5 +234,18 @@ describe("Datum", () => {
     assert.isUndefined(Datum.problem(sparse, "cross_entropy"))
     assert.deepStrictEqual(Datum.toDense(sparse), datum)
     assert.strictEqual(Datum.toDense(datum), datum)
+  })
+
+  it("has a schema for each loss function, which decodes to what a pass takes", () => {
+    const read = Schema.decodeUnknownEither(Datum.schemaFor("importance_sampling"))
+    const numbers = (data: ReadonlyArray<number>) => ({ data, dtype: "float32", shape: [data.length] })
+    const body = (inputs: object) => ({
+      model_input: { chunks: [{ type: "encoded_text", tokens: [1, 2] }] },
+      loss_fn_inputs: { target_tokens: { data: [2, 3], dtype: "int64", shape: [2] }, ...inputs }
+    })
+    const complete = read(body({ logprobs: numbers([-1, -2]), advantages: numbers([1, 1]) }))
+    const datum: Datum.For<"importance_sampling"> = Either.getOrThrow(complete)
+    assert.strictEqual(Datum.problem(datum, "importance_sampling"), undefined)
+    assert.include(String(read(body({ logprobs: numbers([-1, -2]) }))), "advantages")
   })
 })

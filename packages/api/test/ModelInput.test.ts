@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Either from "effect/Either"
+import * as JSONSchema from "effect/JSONSchema"
 import * as Schema from "effect/Schema"
 
 const image = ModelInput.image({ data: Uint8Array.of(1, 2, 255), format: "png", expected_tokens: 7 })
@@ -22,6 +23,14 @@ describe("ModelInput", () => {
       ]
     })
     assert.strictEqual(ModelInput.length(input), 2 + 7 + 3 + 4)
+  })
+
+  it("has a JSON Schema that names each kind of chunk", () => {
+    const text = JSON.stringify(JSONSchema.make(ModelInput.ModelInput))
+    for (const kind of ["encoded_text", "image", "image_asset_pointer", "dmel"]) assert.include(text, `["${kind}"]`)
+    assert.notInclude(text, "unknown")
+    // a reference would point into the schema of one chunk
+    assert.notInclude(text, "$ref")
   })
 
   it("decodes null expected_tokens to absent", () => {

@@ -1,5 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as OpenApi from "@effect/platform/OpenApi"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -146,4 +150,19 @@ describe("TinkerError", () => {
       assert.strictEqual(caught, 401)
     })
   )
+
+  it("has a status for an HttpApi that lists it among its errors, where it is not 500", () => {
+    const api = HttpApi.make("own").add(
+      HttpApiGroup.make("tuning").add(
+        HttpApiEndpoint.post("start", "/start")
+          .addError(TinkerError.InvalidInput)
+          .addError(TinkerError.RateLimited)
+          .addError(TinkerError.ClientClosed)
+          .addError(TinkerError.NoProgress)
+      )
+    )
+    const { responses } = OpenApi.fromApi(api).paths["/start"]!.post!
+    assert.includeMembers(Object.keys(responses), ["400", "429", "503", "504"])
+    assert.include(JSON.stringify(responses["429"]), "RateLimited")
+  })
 })

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TinkerPath from "@effect-tinker/api/TinkerPath"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 
 describe("TinkerPath", () => {
   const paths: ReadonlyArray<readonly [string, TinkerPath.TinkerPath | undefined]> = [
@@ -46,5 +48,13 @@ describe("TinkerPath", () => {
     ["ä", false]
   ])("checks whether every server accepts the checkpoint name %s", (name, expected) => {
     assert.strictEqual(TinkerPath.isCheckpointName(name), expected)
+  })
+
+  it("is read from a string of a request, and written as one", () => {
+    const read = Schema.decodeUnknownEither(TinkerPath.TinkerPathFromString)
+    const path = "tinker://r/weights/a"
+    assert.deepStrictEqual(read(path), Either.right({ training_run_id: "r", kind: "weights" as const, name: "a" }))
+    assert.strictEqual(Schema.encodeSync(TinkerPath.TinkerPathFromString)(Either.getOrThrow(read(path))), path)
+    assert.include(String(read("r/a")), "is not a path: give tinker://")
   })
 })

@@ -1,7 +1,7 @@
 /** The errors that are not failed responses: bad input, transport, decoding, and the state of the client. */
 import * as Schema from "effect/Schema"
 import { optionalKey } from "../schemas/optional.ts"
-import { commonFields, id, withRequestId, withTrait } from "./trait.ts"
+import { commonFields, httpStatus, id, withRequestId, withTrait } from "./trait.ts"
 
 /**
  * A value was rejected before anything was sent. `path` leads to the field at fault.
@@ -10,11 +10,15 @@ import { commonFields, id, withRequestId, withTrait } from "./trait.ts"
  * @category errors
  */
 export class InvalidInput extends withTrait(
-  Schema.TaggedError<InvalidInput>(id("InvalidInput"))("InvalidInput", {
-    ...commonFields,
-    path: Schema.String,
-    reason: Schema.String
-  }),
+  Schema.TaggedError<InvalidInput>(id("InvalidInput"))(
+    "InvalidInput",
+    {
+      ...commonFields,
+      path: Schema.String,
+      reason: Schema.String
+    },
+    httpStatus(400)
+  ),
   { category: "user", message: ({ method, path, reason }) => `${method}: ${path} ${reason}. Nothing was sent.` }
 ) {}
 
@@ -26,12 +30,16 @@ export class InvalidInput extends withTrait(
  * @category errors
  */
 export class CredentialCommandFailed extends withTrait(
-  Schema.TaggedError<CredentialCommandFailed>(id("CredentialCommandFailed"))("CredentialCommandFailed", {
-    ...commonFields,
-    path: Schema.String,
-    reason: Schema.String,
-    exitCode: optionalKey(Schema.Number)
-  }),
+  Schema.TaggedError<CredentialCommandFailed>(id("CredentialCommandFailed"))(
+    "CredentialCommandFailed",
+    {
+      ...commonFields,
+      path: Schema.String,
+      reason: Schema.String,
+      exitCode: optionalKey(Schema.Number)
+    },
+    httpStatus(500)
+  ),
   {
     category: "user",
     isRetryable: () => true,
@@ -69,16 +77,20 @@ const transportMessage = ({ detail, limit, reason, url }: TransportFields): stri
  * @category errors
  */
 export class TransportError extends withTrait(
-  Schema.TaggedError<TransportError>(id("TransportError"))("TransportError", {
-    ...commonFields,
-    reason: Schema.Literal("Connection", "Timeout", "InvalidUrl", "TooLarge", "Certificate", "Proxy"),
-    url: Schema.String,
-    detail: optionalKey(Schema.String),
-    proxy: optionalKey(Schema.String),
-    proxyStatus: optionalKey(Schema.Number),
-    /** the largest size in bytes that the client reads, if the response is larger */
-    limit: Schema.optional(Schema.Number)
-  }),
+  Schema.TaggedError<TransportError>(id("TransportError"))(
+    "TransportError",
+    {
+      ...commonFields,
+      reason: Schema.Literal("Connection", "Timeout", "InvalidUrl", "TooLarge", "Certificate", "Proxy"),
+      url: Schema.String,
+      detail: optionalKey(Schema.String),
+      proxy: optionalKey(Schema.String),
+      proxyStatus: optionalKey(Schema.Number),
+      /** the largest size in bytes that the client reads, if the response is larger */
+      limit: Schema.optional(Schema.Number)
+    },
+    httpStatus(502)
+  ),
   {
     category: "unknown",
     isRetryable: ({ proxyStatus = 500, reason }) =>
@@ -94,7 +106,11 @@ export class TransportError extends withTrait(
  * @category errors
  */
 export class DecodeError extends withTrait(
-  Schema.TaggedError<DecodeError>(id("DecodeError"))("DecodeError", { ...commonFields, reason: Schema.String }),
+  Schema.TaggedError<DecodeError>(id("DecodeError"))(
+    "DecodeError",
+    { ...commonFields, reason: Schema.String },
+    httpStatus(502)
+  ),
   {
     category: "server",
     message: (self) => withRequestId(self, `${self.method}: the response does not fit the contract: ${self.reason}`)
@@ -108,11 +124,15 @@ export class DecodeError extends withTrait(
  * @category errors
  */
 export class RequestFailed extends withTrait(
-  Schema.TaggedError<RequestFailed>(id("RequestFailed"))("RequestFailed", {
-    ...commonFields,
-    reason: Schema.String,
-    category: Schema.Literal("user", "server", "unknown")
-  }),
+  Schema.TaggedError<RequestFailed>(id("RequestFailed"))(
+    "RequestFailed",
+    {
+      ...commonFields,
+      reason: Schema.String,
+      category: Schema.Literal("user", "server", "unknown")
+    },
+    httpStatus(502)
+  ),
   { message: (self) => withRequestId(self, `${self.method} failed: ${self.reason}`) }
 ) {}
 
@@ -138,12 +158,16 @@ const refusedAdvice = {
  * @category errors
  */
 export class StepRefused extends withTrait(
-  Schema.TaggedError<StepRefused>(id("StepRefused"))("StepRefused", {
-    ...commonFields,
-    operation: Schema.String,
-    seqId: Schema.Number,
-    reason: Schema.Literal("NoGradient", "GradientWaits", "NotLoaded")
-  }),
+  Schema.TaggedError<StepRefused>(id("StepRefused"))(
+    "StepRefused",
+    {
+      ...commonFields,
+      operation: Schema.String,
+      seqId: Schema.Number,
+      reason: Schema.Literal("NoGradient", "GradientWaits", "NotLoaded")
+    },
+    httpStatus(502)
+  ),
   {
     category: "user",
     message: (self) =>
@@ -163,11 +187,15 @@ export class StepRefused extends withTrait(
  * @category errors
  */
 export class PartialGradient extends withTrait(
-  Schema.TaggedError<PartialGradient>(id("PartialGradient"))("PartialGradient", {
-    ...commonFields,
-    operation: Schema.String,
-    seqId: Schema.Number
-  }),
+  Schema.TaggedError<PartialGradient>(id("PartialGradient"))(
+    "PartialGradient",
+    {
+      ...commonFields,
+      operation: Schema.String,
+      seqId: Schema.Number
+    },
+    httpStatus(502)
+  ),
   {
     category: "user",
     message: (self) =>
@@ -189,11 +217,15 @@ export class PartialGradient extends withTrait(
  * @category errors
  */
 export class ClientBroken extends withTrait(
-  Schema.TaggedError<ClientBroken>(id("ClientBroken"))("ClientBroken", {
-    ...commonFields,
-    operation: Schema.String,
-    seqId: Schema.Number
-  }),
+  Schema.TaggedError<ClientBroken>(id("ClientBroken"))(
+    "ClientBroken",
+    {
+      ...commonFields,
+      operation: Schema.String,
+      seqId: Schema.Number
+    },
+    httpStatus(503)
+  ),
   {
     category: "unknown",
     message: (self) =>
@@ -212,7 +244,7 @@ export class ClientBroken extends withTrait(
  * @category errors
  */
 export class ClientClosed extends withTrait(
-  Schema.TaggedError<ClientClosed>(id("ClientClosed"))("ClientClosed", commonFields),
+  Schema.TaggedError<ClientClosed>(id("ClientClosed"))("ClientClosed", commonFields, httpStatus(503)),
   {
     category: "user",
     message: (self) =>
@@ -232,11 +264,15 @@ export class ClientClosed extends withTrait(
  * @category errors
  */
 export class FileError extends withTrait(
-  Schema.TaggedError<FileError>(id("FileError"))("FileError", {
-    ...commonFields,
-    path: Schema.String,
-    reason: Schema.String
-  }),
+  Schema.TaggedError<FileError>(id("FileError"))(
+    "FileError",
+    {
+      ...commonFields,
+      path: Schema.String,
+      reason: Schema.String
+    },
+    httpStatus(500)
+  ),
   { category: "user", message: (self) => withRequestId(self, `${self.method}: ${self.path} ${self.reason}`) }
 ) {}
 
@@ -248,11 +284,15 @@ export class FileError extends withTrait(
  * @category errors
  */
 export class SessionLost extends withTrait(
-  Schema.TaggedError<SessionLost>(id("SessionLost"))("SessionLost", {
-    ...commonFields,
-    sessionId: Schema.String,
-    reason: Schema.String
-  }),
+  Schema.TaggedError<SessionLost>(id("SessionLost"))(
+    "SessionLost",
+    {
+      ...commonFields,
+      sessionId: Schema.String,
+      reason: Schema.String
+    },
+    httpStatus(503)
+  ),
   {
     category: "server",
     message: (self) =>
@@ -271,12 +311,16 @@ export class SessionLost extends withTrait(
  * @category errors
  */
 export class NoProgress extends withTrait(
-  Schema.TaggedError<NoProgress>(id("NoProgress"))("NoProgress", {
-    ...commonFields,
-    waitedMillis: Schema.Number,
-    queueState: Schema.String,
-    queueStateReason: optionalKey(Schema.String)
-  }),
+  Schema.TaggedError<NoProgress>(id("NoProgress"))(
+    "NoProgress",
+    {
+      ...commonFields,
+      waitedMillis: Schema.Number,
+      queueState: Schema.String,
+      queueStateReason: optionalKey(Schema.String)
+    },
+    httpStatus(504)
+  ),
   {
     category: "server",
     message: (self) => {
@@ -298,10 +342,14 @@ export class NoProgress extends withTrait(
  * @category errors
  */
 export class LossFailed extends withTrait(
-  Schema.TaggedError<LossFailed>(id("LossFailed"))("LossFailed", {
-    ...commonFields,
-    path: Schema.String,
-    reason: Schema.String
-  }),
+  Schema.TaggedError<LossFailed>(id("LossFailed"))(
+    "LossFailed",
+    {
+      ...commonFields,
+      path: Schema.String,
+      reason: Schema.String
+    },
+    httpStatus(500)
+  ),
   { category: "user", message: ({ method, path, reason }) => `${method}: ${path} ${reason}. No gradient was applied.` }
 ) {}

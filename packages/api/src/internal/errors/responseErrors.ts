@@ -1,7 +1,7 @@
 /** The errors of failed responses, one per status that callers distinguish. */
 import * as Schema from "effect/Schema"
 import { optionalKey } from "../schemas/optional.ts"
-import { id, responseFields, withResponseTrait } from "./trait.ts"
+import { httpStatus, id, responseFields, withResponseTrait } from "./trait.ts"
 
 /**
  * The service rejected the request (400, 422, and 4xx statuses without a class of their own).
@@ -10,7 +10,7 @@ import { id, responseFields, withResponseTrait } from "./trait.ts"
  * @category errors
  */
 export class BadRequest extends withResponseTrait(
-  Schema.TaggedError<BadRequest>(id("BadRequest"))("BadRequest", responseFields),
+  Schema.TaggedError<BadRequest>(id("BadRequest"))("BadRequest", responseFields, httpStatus(400)),
   { category: "user", advice: "Correct the request." }
 ) {}
 
@@ -21,7 +21,7 @@ export class BadRequest extends withResponseTrait(
  * @category errors
  */
 export class Unauthorized extends withResponseTrait(
-  Schema.TaggedError<Unauthorized>(id("Unauthorized"))("Unauthorized", responseFields),
+  Schema.TaggedError<Unauthorized>(id("Unauthorized"))("Unauthorized", responseFields, httpStatus(401)),
   { category: "user", advice: "Check TINKER_API_KEY, or where else the key comes from." }
 ) {}
 
@@ -32,7 +32,7 @@ export class Unauthorized extends withResponseTrait(
  * @category errors
  */
 export class PaymentRequired extends withResponseTrait(
-  Schema.TaggedError<PaymentRequired>(id("PaymentRequired"))("PaymentRequired", responseFields),
+  Schema.TaggedError<PaymentRequired>(id("PaymentRequired"))("PaymentRequired", responseFields, httpStatus(402)),
   { category: "user", advice: "Check the account's billing." }
 ) {}
 
@@ -43,7 +43,7 @@ export class PaymentRequired extends withResponseTrait(
  * @category errors
  */
 export class PermissionDenied extends withResponseTrait(
-  Schema.TaggedError<PermissionDenied>(id("PermissionDenied"))("PermissionDenied", responseFields),
+  Schema.TaggedError<PermissionDenied>(id("PermissionDenied"))("PermissionDenied", responseFields, httpStatus(403)),
   { category: "user", advice: "Use a key that has access." }
 ) {}
 
@@ -54,7 +54,7 @@ export class PermissionDenied extends withResponseTrait(
  * @category errors
  */
 export class NotFound extends withResponseTrait(
-  Schema.TaggedError<NotFound>(id("NotFound"))("NotFound", responseFields),
+  Schema.TaggedError<NotFound>(id("NotFound"))("NotFound", responseFields, httpStatus(404)),
   { category: "user", advice: "Check the id or path." }
 ) {}
 
@@ -67,12 +67,16 @@ export class NotFound extends withResponseTrait(
  * @category errors
  */
 export class ModelLost extends withResponseTrait(
-  Schema.TaggedError<ModelLost>(id("ModelLost"))("ModelLost", {
-    ...responseFields,
-    modelId: Schema.String,
-    lastSaved: optionalKey(Schema.String),
-    stepsLost: Schema.Number
-  }),
+  Schema.TaggedError<ModelLost>(id("ModelLost"))(
+    "ModelLost",
+    {
+      ...responseFields,
+      modelId: Schema.String,
+      lastSaved: optionalKey(Schema.String),
+      stepsLost: Schema.Number
+    },
+    httpStatus(404)
+  ),
   { category: "server", final: true, advice: "Go on from `lastSaved` with createTrainingClientFromStateWithOptimizer." }
 ) {}
 
@@ -84,7 +88,7 @@ export class ModelLost extends withResponseTrait(
  * @category errors
  */
 export class Conflict extends withResponseTrait(
-  Schema.TaggedError<Conflict>(id("Conflict"))("Conflict", responseFields),
+  Schema.TaggedError<Conflict>(id("Conflict"))("Conflict", responseFields, httpStatus(409)),
   {
     category: "user",
     advice: "It contradicts what was done before: check the earlier operations."
@@ -98,7 +102,7 @@ export class Conflict extends withResponseTrait(
  * @category errors
  */
 export class FutureExpired extends withResponseTrait(
-  Schema.TaggedError<FutureExpired>(id("FutureExpired"))("FutureExpired", responseFields),
+  Schema.TaggedError<FutureExpired>(id("FutureExpired"))("FutureExpired", responseFields, httpStatus(410)),
   { category: "server", final: true, advice: "The operation may have been applied, but its result is gone." }
 ) {}
 
@@ -109,7 +113,7 @@ export class FutureExpired extends withResponseTrait(
  * @category errors
  */
 export class RateLimited extends withResponseTrait(
-  Schema.TaggedError<RateLimited>(id("RateLimited"))("RateLimited", responseFields),
+  Schema.TaggedError<RateLimited>(id("RateLimited"))("RateLimited", responseFields, httpStatus(429)),
   { category: "server", retryByDefault: () => true, advice: "Send fewer requests at once, or wait." }
 ) {}
 
@@ -120,7 +124,7 @@ export class RateLimited extends withResponseTrait(
  * @category errors
  */
 export class ServerError extends withResponseTrait(
-  Schema.TaggedError<ServerError>(id("ServerError"))("ServerError", responseFields),
+  Schema.TaggedError<ServerError>(id("ServerError"))("ServerError", responseFields, httpStatus(502)),
   {
     category: "server",
     retryByDefault: (status) => status !== 501,

@@ -1,4 +1,5 @@
 /** What all errors share: the getters beside their fields, and the helpers that define an error's class. */
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import type { Category } from "../../Future.ts"
@@ -56,6 +57,9 @@ export const responseFields = {
 // TypeScript takes `any` alone as the arguments of a class that is mixed into another.
 // oxlint-disable-next-line typescript/no-explicit-any
 type AnyClass<A> = new (...args: Array<any>) => A
+
+/** The status of a response by which an `HttpApi` of the user reports the error. @internal */
+export const httpStatus = (status: number) => ({ [HttpApiSchema.AnnotationStatus]: status })
 
 /** How the class of an error fills the trait. `category` is absent where it is a field. */
 interface Getters<Self> {

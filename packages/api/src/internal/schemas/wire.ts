@@ -1,4 +1,5 @@
 /** Schemas that many bodies of the wire share: open enums, discriminators, unions, metadata and metrics. */
+import * as JSONSchema from "effect/JSONSchema"
 import * as Schema from "effect/Schema"
 import { nullishWithDefault } from "./optional.ts"
 
@@ -57,6 +58,18 @@ const Metric: Schema.Schema<number, number | null> = Schema.transform(
 /** Metrics by name. @internal */
 export const Metrics = Schema.Record({ key: Schema.String, value: Metric })
 
+/** A JSON Schema without definitions of its own, for use inside of another. */
+const inlined = ({ $defs = {}, $schema: _, ...root }: JSONSchema.JsonSchema7Root): object => {
+  const inline = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(inline)
+    if (typeof node !== "object" || node === null) return node
+    const reference = (node as { readonly $ref?: unknown }).$ref
+    if (typeof reference === "string") return inline($defs[reference.replace("#/$defs/", "")])
+    return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, inline(value)]))
+  }
+  return inline(root) as object
+}
+
 const isPrimitive = (value: unknown): boolean => typeof value !== "object" && typeof value !== "function"
 
 /**
@@ -75,5 +88,14 @@ export const taggedUnion = <const Members extends ReadonlyArray<Schema.Schema.An
       return found === null || isPrimitive(found) || { path: [tag], message: "is not a string" }
     })
   )
-  return Schema.compose(withPrimitiveTag, Schema.Union(...members), { strict: false }) as never
+  const union = Schema.Union(...members)
+  const described = withPrimitiveTag.annotations({
+    // read when a JSON Schema is made of it: a union itself would have it, but the check before it accepts anything
+    jsonSchema: {
+      get anyOf() {
+        return members.map((member) => inlined(JSONSchema.make(member as Schema.Schema.AnyNoContext)))
+      }
+    }
+  })
+  return Schema.compose(described, union, { strict: false }) as never
 }
