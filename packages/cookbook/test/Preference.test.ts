@@ -1,10 +1,16 @@
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
+import * as TestServer from "@effect-tinker/testing/TestServer"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Batches from "../src/Batches.ts"
 import { customLoss } from "../src/internal/preferences/losses.ts"
 import * as LearningRate from "../src/LearningRate.ts"
+import * as Metrics from "../src/Metrics.ts"
 import * as Preference from "../src/Preference.ts"
 import * as runs from "./utils/runs.ts"
 
@@ -48,6 +54,28 @@ describe("Preference", () => {
         const error = yield* Effect.flip(Preference.run({ ...options, model }))
         assert.include(String(error), "reference is missing")
       }).pipe(Effect.provide(runs.layer))
+  )
+
+  it.scoped("submits the forward pass of a step before the update of the step before it has run", () =>
+    Effect.gen(function* () {
+      const sent = yield* Deferred.make<void>()
+      let updates = 0
+      const server = yield* TestServer.make({
+        // would wait forever if the next step were submitted behind the result of this one
+        engine: { before: ({ name }) => (name === "optimStep" ? Deferred.await(sent) : Effect.void) }
+      })
+      const client = HttpClient.tapRequest(server.client, ({ url }) =>
+        Effect.suspend(() => {
+          if (url.endsWith("/optim_step")) updates++
+          return updates === 1 && /\/forward(_backward)?$/.test(url) ? Deferred.succeed(sent, undefined) : Effect.void
+        })
+      )
+      const { steps } = yield* Preference.run({ ...options, steps: 2 }).pipe(
+        Effect.provide(Layer.mergeAll(runs.client, Metrics.layerSilent, NodeContext.layer)),
+        Effect.provide(Layer.succeed(HttpClient.HttpClient, client))
+      )
+      assert.deepStrictEqual([steps, updates], [2, 2])
+    })
   )
 
   it("has the derivatives of its losses, by finite differences", () => {
