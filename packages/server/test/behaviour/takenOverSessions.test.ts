@@ -40,6 +40,7 @@ describe("a session that an earlier process served", () => {
           const session = yield* createSession
           const models = [yield* createModel(session, 0), yield* createModel(session, 1)] as const
           yield* client.run("/unload_model", { model_id: models[1] })
+          yield* client.run("/save_weights_for_sampler", { model_id: models[0] })
           return [session, ...models] as const
         }).pipe(Effect.provide(layer))
       )
@@ -50,6 +51,16 @@ describe("a session that an earlier process served", () => {
         assert.strictEqual((yield* rows.runs.get({ id: unloaded }))?.state, "unloaded")
         assert.strictEqual((yield* rows.sessions.get({ id: session }))?.last_seen, 23 * 3_600_000)
         assert.strictEqual(yield* heartbeat(session), 200)
+        const sampler = `${session}:sample:0`
+        const sampled = yield* post("/asample", client.sampleRequest(sampler, 1))
+        assert.deepStrictEqual(
+          [sampled.status, sampled.body.detail],
+          [
+            404,
+            `sampling session ${sampler} sampled from weights in memory, which ended with the process of the service: save ` +
+              "them again"
+          ]
+        )
         // it counts as one of its user
         assert.strictEqual(yield* statusOf(post("/create_session", { tags: [], sdk_version: "test" })), 429)
         yield* TestClock.adjust("301 seconds")

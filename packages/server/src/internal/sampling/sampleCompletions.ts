@@ -55,9 +55,9 @@ export const retrieveCompletions = Effect.fnUntraced(function* (
   const completions = completionsOf(record, target.cloned_sampler_id)
   for (const id of retrieved_request_ids) if (id.startsWith(`${record.id}:`)) futures.release(id)
   const wait = Duration.min(settings.longPoll, Duration.seconds(Math.max(0, timeout ?? Infinity)))
-  // the client has received those before its cursor
-  if (prev_cursor > completions.removed) removeOldest(completions, prev_cursor - completions.removed)
-  if (completions.removed + completions.entries.length <= prev_cursor && Duration.toMillis(wait) > 0) {
+  // the client has received those before its cursor; a count below 0 removes none
+  removeOldest(completions, prev_cursor - completions.removed)
+  if (completions.removed + completions.entries.length <= prev_cursor) {
     yield* futures.awaitEvent(Deferred.await(completions.changed), wait)
   }
   const from = Math.max(prev_cursor, completions.removed)

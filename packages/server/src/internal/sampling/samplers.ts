@@ -114,9 +114,9 @@ export class Samplers {
   }
 
   /** Gives a sampling session the weights that it samples from. */
-  fill(record: SamplerRecord, source: Source): void {
+  fill(record: SamplerRecord, { load }: sessions.Session, source: Source): void {
     record.source = source
-    if (record.session !== undefined) record.session.load.user.samplerBytes += bytesOf(source)
+    load.user.samplerBytes += bytesOf(source)
   }
 
   /** Removes a sampling session. */

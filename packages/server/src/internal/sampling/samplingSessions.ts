@@ -113,7 +113,7 @@ export const reserveSamplingSession = (
   return {
     id,
     fill: (source) => {
-      samplers.fill(record, source)
+      samplers.fill(record, session, source)
       return recordSampler(samplers, record, session, source)
     },
     release: Effect.sync(() => {

@@ -92,6 +92,12 @@ describe("completed samples", () => {
       assert.deepStrictEqual([idsOf(last), last.cursor], [["0-4"], 5])
       const none = yield* retrieve(5, { timeout: 0 })
       assert.deepStrictEqual(none, { completions: [], cursor: 5 })
+      // a cursor ahead of what has completed
+      const ahead = yield* Effect.fork(retrieve(7))
+      yield* TestClock.adjust(0)
+      yield* complete(0, 5)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(yield* Fiber.join(ahead), { completions: [], cursor: 7 })
       const { _tag, detail } = yield* Effect.flip(retrieve(-1))
       assert.deepStrictEqual([_tag, detail], ["BadRequestResponse", "prev_cursor is -1, which is below 0"])
     })

@@ -1,8 +1,13 @@
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Hash from "effect/Hash"
 import * as TestClock from "effect/TestClock"
+import * as samplers from "../../../src/internal/sampling/samplers.ts"
+import type { Environment } from "../../../src/internal/work/environment.ts"
+import * as futures from "../../../src/internal/work/futures.ts"
 import * as client from "../../utils/client.ts"
 import * as training from "../../utils/training.ts"
 
@@ -132,6 +137,54 @@ describe("samplers", () => {
         yield* Deferred.succeed(gate, undefined)
         assert.property(yield* result(pass.request_id), "metrics")
       }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("exist once their save has run, and count no more when their session ends before", () =>
+    Effect.gen(function* () {
+      const { layer, open } = yield* client.startGated("adapter", { maxSamplers: 1 })
+      yield* Effect.gen(function* () {
+        const [session, other] = [yield* createSession, yield* createSession]
+        const model = yield* createModel(session)
+        yield* ok(post("/save_weights_for_sampler", { model_id: model, seq_id: 1 }))
+        const id = `${session}:sample:0`
+        const early = yield* post("/asample", client.sampleRequest(id, 1))
+        assert.deepStrictEqual([early.status, early.body.detail], [404, `there is no sampling session ${id}`])
+        const create = (sampling_session_seq_id: number) =>
+          client.statusOf(
+            post("/create_sampling_session", {
+              session_id: other,
+              sampling_session_seq_id,
+              base_model: TestEngine.baseModel
+            })
+          )
+        assert.strictEqual(yield* create(0), 409)
+        yield* post(`/sessions/${session}/finish`, { reason: { type: "success" } })
+        yield* open
+        yield* TestClock.adjust("1 seconds")
+        assert.deepStrictEqual([yield* create(0), yield* create(1)], [200, 409])
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("are in the engine once for each id, also where ids have the same hash", () =>
+    Effect.gen(function* () {
+      let created = 0
+      const environment = {
+        settings: { samplerIdle: Duration.minutes(1) },
+        engine: { createSampler: () => Effect.sync(() => ++created) },
+        futures: new futures.Futures(Duration.hours(1))
+      } as unknown as Environment
+      const all = yield* samplers.make(environment)
+      const source = { base_model: "one" }
+      const record = (id: string) => all.makeRecord({ id, session: undefined, fingerprint: undefined, source })
+      const [one, other] = ["si3i8hs:sample:0", "siqk8hs:sample:0"] as const
+      assert.strictEqual(Hash.string(one), Hash.string(other))
+      const numbers = yield* Effect.forEach([one, other, one, "x"], (id) => all.engineSampler(record(id)))
+      assert.deepStrictEqual(numbers as ReadonlyArray<unknown>, [1, 2, 1, 3])
+      // samples outside of sessions share one load for each user
+      assert.strictEqual(all.loadOf({ id: "ada" }), all.loadOf({ id: "ada" }))
+      assert.notStrictEqual(all.loadOf({ id: "ada" }), all.loadOf({ id: "bob" }))
     })
   )
 
