@@ -1,5 +1,6 @@
 /**
- * Renders 200 conversations with tinker-cookbook 0.6.1 and with this package, and compares tokens, weights and datums. The
+ * Renders 200 conversations with tinker-cookbook 0.6.1 and with this package, and compares tokens, weights and datums; then
+ * learning rates and losses. The
  * differences that are meant are numbered in packages/cookbook/test/utils/cookbookDifferences.ts; others fail.
  */
 import * as Renderer from "@effect-tinker/cookbook/Renderer"
@@ -14,13 +15,14 @@ import { fileURLToPath } from "node:url"
 import { type Conversation, differences } from "../../packages/cookbook/test/utils/cookbookDifferences.ts"
 import { type Example, makeCounter, render } from "../../packages/cookbook/test/utils/cookbookExamples.ts"
 import * as vocabularies from "../../packages/cookbook/test/utils/vocabularies.ts"
+import * as measures from "./measures.ts"
 import { inEnvironment, install, prepare, run } from "../python.ts"
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const environment = path(".venv")
 const reference = path("../../packages/cookbook/reference")
 
-interface Reference {
+interface Reference extends measures.Measures {
   readonly modes: ReadonlyArray<Renderer.TrainOn>
   readonly conversations: ReadonlyArray<Conversation>
   /** by renderer and vocabulary, of each conversation one example for each mode */
@@ -103,5 +105,5 @@ export const main = Effect.gen(function* () {
   if (found === undefined) return false
   let passed = true
   for (const key of Object.keys(found.examples)) passed = (yield* compare(key, found)) && passed
-  return passed
+  return (yield* measures.compare(found)) && passed
 }).pipe(Effect.scoped, Effect.provide(NodeContext.layer))

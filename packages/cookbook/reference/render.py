@@ -75,6 +75,7 @@ from tinker_cookbook.supervised.common import datum_from_model_input_weights  # 
 from transformers import AutoTokenizer  # noqa: E402
 
 import conversations  # noqa: E402
+import measures  # noqa: E402
 
 RENDERERS = [
     ("role_colon", "llama3_1"),
@@ -153,18 +154,23 @@ def main() -> None:
     tokenizers, out = Path(sys.argv[1]), Path(sys.argv[2])
     made = conversations.make()
     examples: dict[str, list[list[dict[str, Any]]]] = {}
+    losses = {}
     for name, vocabulary in RENDERERS:
         tokenizer = AutoTokenizer.from_pretrained(tokenizers / vocabulary)
         renderer = get_renderer(name, tokenizer)
         examples[f"{name} {vocabulary}"] = [
             [render(renderer, conversation, at, mode) for mode in MODES] for at, conversation in enumerate(made)
         ]
+        datums = [modes[MODES.index("all_assistant_messages")] for modes in examples[f"{name} {vocabulary}"]]
+        if "--fixture" not in sys.argv:
+            losses[f"{name} {vocabulary}"] = measures.losses(datums, tokenizer)
     if "--fixture" in sys.argv:
         # the tensors of one conversation may be equal in several modes
         hashes = {key: [" ".join(map(hash_of, modes)) for modes in found] for key, found in examples.items()}
         out.write_text(json.dumps({"modes": MODES, "conversations": made, "hashes": hashes}, ensure_ascii=False))
     else:
-        out.write_text(json.dumps({"modes": MODES, "conversations": made, "examples": examples}, ensure_ascii=False))
+        found = {"modes": MODES, "conversations": made, "examples": examples, "losses": losses}
+        out.write_text(json.dumps({**found, "rates": measures.rates()}, ensure_ascii=False))
 
 
 main()
