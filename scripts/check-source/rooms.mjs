@@ -182,7 +182,8 @@ export const allowedRooms = {
     programs: ["executors", "model", "ModelConfig"],
     machine: [],
     blocks: ["executors", "model", "programs"],
-    generation: ["effect", "util", "executors", "model", "programs", "blocks"],
+    grammar: ["util", "model"],
+    generation: ["effect", "grammar", "util", "executors", "model", "programs", "blocks"],
     training: ["util", "executors", "model", "lora", "programs", "blocks"],
     engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"],
     worker: ["effect", "util", "training", "engine", "JaxEngine", "ModelDirectory"]

@@ -33,6 +33,8 @@ export interface ModelDirectory {
   readonly config: ModelConfig
   /** the end-of-text tokens, from `generation_config.json` or else from `config.json` */
   readonly eos_token_ids: ReadonlyArray<number>
+  /** `undefined` without a `tokenizer.json` */
+  readonly tokenizer?: Tokenizer.Service | undefined
   /** decodes tokens, special tokens included; `undefined` without a `tokenizer.json` */
   readonly decode: ((tokens: ReadonlyArray<number>) => string) | undefined
   /** the header of the GGUF file, if the path is one */
@@ -111,6 +113,7 @@ const openGguf = Effect.fnUntraced(function* (path: string) {
     path,
     config: parsed.right,
     eos_token_ids: gguf.eosTokenIds(header),
+    tokenizer: tokenizer.right,
     decode: (tokens) => tokenizer.right.decode(tokens),
     gguf: header
   }
@@ -136,6 +139,7 @@ export const open = Effect.fn("ModelDirectory.open")(function* (directory: strin
     path: directory,
     config: parsed.right,
     eos_token_ids: config.eosTokenIds(generation, raw),
+    tokenizer,
     decode: tokenizer === undefined ? undefined : (tokens) => tokenizer.decode(tokens)
   }
   return model

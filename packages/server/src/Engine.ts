@@ -149,6 +149,8 @@ export interface SampleOptions {
   readonly target_prompt_logprobs?: TensorData.TensorData | undefined
   /** how many tokens to draw at each prompt position but the first, at the request's temperature; none, if absent */
   readonly prompt_alt_tokens_k?: number | undefined
+  /** the JSON schema, as text, of what each sequence must be; only for engines that take it (`schemas`) */
+  readonly json_schema?: string | undefined
   /**
    * Is told each token as soon as it is sampled. An engine may leave it out, for some tokens or for all: what it did not
    * tell is taken from the response. It must not throw, and costs the engine's time.
@@ -262,6 +264,8 @@ export interface Service {
   readonly concurrency?: number | undefined
   /** how many sample requests of a user it computes together, as one operation; each is one of its own if absent */
   readonly batch?: number | undefined
+  /** whether its samplers take a `json_schema` */
+  readonly schemas?: boolean | undefined
   /** what its samplers compute of the optional fields of `SampleOptions`; requests of others are rejected */
   readonly scoring?: ReadonlyArray<ScoringOption> | undefined
   /** why an operation of a size can never run, as for lack of memory: then it is rejected when it arrives */

@@ -158,7 +158,7 @@ const samplingEndpoints = (parts: Parts) => {
       ),
     joinSamplingSession: (id) => joinSamplingSession(samplers, id),
     sample: (request) => Effect.map(submitSample(samplers, request), toEnvelope),
-    streamSample: (request) => streamSample(samplers, request)
+    streamSample: (request, jsonSchema) => streamSample(samplers, request, jsonSchema)
   } satisfies Partial<Service>
 }
 

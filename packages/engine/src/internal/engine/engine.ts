@@ -59,6 +59,7 @@ const service = (models: baseModels.BaseModels): Engine.Service => ({
   concurrency: 2,
   batch: admission.mostRows,
   scoring: Engine.scoringOptions,
+  schemas: true,
   createModel: ({ base_model, lora_config }) => createModel(models, base_model, lora_config),
   createSampler: ({ adapter, base_model }) => createSampler(models, base_model, adapter)
 })

@@ -41,6 +41,15 @@ interface JobRow extends Row {
 /** A token of a prompt costs a third of a sampled one. */
 const promptShare = 1 / 3
 
+/** What sequences may continue with changes with each token. */
+const refreshConstraints = (rows: ReadonlyArray<JobRow>): Effect.Effect<void> => {
+  const constrained = rows.flatMap(({ job, sequence }) =>
+    sequence.constraint === undefined || job.isEnded ? [] : [sequence.constraint]
+  )
+  if (constrained.length === 0) return Effect.void
+  return Effect.promise(() => Promise.all(constrained.map((constraint) => constraint.refresh())))
+}
+
 class Batch {
   private readonly model: LoadedModel
   readonly prefixes: PrefixCache
@@ -211,7 +220,10 @@ class Batch {
         const exit = yield* Effect.exit(decoder.step())
         if (Exit.isFailure(exit))
           this.fail(decoder.rows.map(({ job }) => job), exit) // prettier-ignore
-        else this.extendRows(decoder, exit.value)
+        else {
+          yield* refreshConstraints(decoder.rows)
+          this.extendRows(decoder, exit.value)
+        }
         decoder.remove(({ isEnded, job }) => isEnded || job.isEnded)
       }
       if (decoder.rows.length > 0) return

@@ -3,6 +3,8 @@ import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as grammar from "../grammar/constraint.ts"
+import type { Constraint } from "../grammar/constraint.ts"
 import * as budget from "../model/budget.ts"
 import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
@@ -18,12 +20,14 @@ import * as stopCondition from "./stopCondition.ts"
 /** Sequence `i` has a stream of random numbers that depends only on a hash of the seed and `i`. */
 const makeSequences = (
   seed: number,
-  { num_samples, onToken }: Engine.SampleOptions
+  { num_samples, onToken }: Engine.SampleOptions,
+  constraints: ReadonlyArray<Constraint>
 ): ReadonlyArray<sequences.Sequence> =>
   Array.from({ length: num_samples }, (_, index) =>
     sequences.make(
       random.streamKey(seed, `sample ${index}`),
-      onToken === undefined ? undefined : (sampled) => onToken({ index, ...sampled })
+      onToken === undefined ? undefined : (sampled) => onToken({ index, ...sampled }),
+      constraints[index]
     )
   )
 
@@ -42,6 +46,9 @@ const toResponse = (
   prompt_cache_hit_tokens: reused,
   type: "sample"
 })
+
+const constraintsOf = (model: LoadedModel, { json_schema, num_samples, sampling_params }: Engine.SampleOptions) =>
+  json_schema === undefined ? Effect.succeed([]) : grammar.make(model, json_schema, num_samples, sampling_params.stop)
 
 /** Samples from a base model with the given weights, which may have an adapter merged in. @internal */
 export const sample = (
@@ -69,8 +76,11 @@ export const sample = (
     const isInBlocks = isLong(model, tokens.length - (model.deterministic ? 0 : known), wantsAllLogits)
     const prompt = isInBlocks ? yield* readLong(model, weights, tokens, wantsAllLogits) : undefined
     if (prompt !== undefined && !model.deterministic) batch.prefixes.add(weights, prompt)
-    const all = makeSequences(seed, request)
+    const constraints = yield* constraintsOf(model, request)
+    const all = makeSequences(seed, request, constraints)
     const needs = tokens.length + maxTokens
-    const read = yield* batch.run({ weights, tokens, wantsAllLogits, sequences: all, options, prompt, needs })
+    const read = yield* batch
+      .run({ weights, tokens, wantsAllLogits, sequences: all, options, prompt, needs })
+      .pipe(Effect.ensuring(Effect.sync(() => constraints.forEach((constraint) => constraint.dispose()))))
     return toResponse(all, yield* promptScores.score(model, read, request, seed), read.reused)
   })

@@ -1,5 +1,6 @@
 /** A sequence in generation, and how it is extended by a token. */
 import type * as Engine from "@effect-tinker/server/Engine"
+import type { Constraint } from "../grammar/constraint.ts"
 import * as distribution from "./distribution.ts"
 import type { StopCondition } from "./stopCondition.ts"
 
@@ -12,6 +13,8 @@ export interface Sequence {
   /** the most likely tokens in the place of each token, if requested */
   readonly topLogprobs: Array<ReadonlyArray<readonly [token: number, logprob: number]>>
   stop_reason: "stop" | "length"
+  /** what it may continue with */
+  readonly constraint?: Constraint | undefined
   /** is told each token of the sequence, where the request wants that */
   readonly onToken?: ((sampled: Omit<Engine.SampledToken, "index">) => void) | undefined
 }
@@ -26,14 +29,30 @@ export interface SequenceOptions {
 }
 
 /** @internal */
-export const make = (key: number, onToken?: Sequence["onToken"]): Sequence => ({
+export const make = (key: number, onToken?: Sequence["onToken"], constraint?: Constraint): Sequence => ({
   key,
   onToken,
+  constraint,
   tokens: [],
   logprobs: [],
   topLogprobs: [],
   stop_reason: "length"
 })
+
+/** Samples among the tokens that may come next. The logprob is of the model's distribution, as always. */
+const sampleConstrained = (
+  { constraint, key, tokens }: Sequence & { readonly constraint: Constraint },
+  logits: Float32Array,
+  sampling: distribution.SamplingOptions,
+  scratch: Float64Array<ArrayBuffer>
+) => {
+  // others may read these logits too
+  const allowed = logits.slice()
+  constraint.apply(allowed)
+  const { token } = distribution.sampleToken(allowed, sampling, key, tokens.length, scratch)
+  constraint.accept(token)
+  return { token, logprob: distribution.logprobs(logits)[token]! }
+}
 
 /**
  * Samples the next token. Returns whether the sequence continues. `scratch` is memory of the size of the vocabulary.
@@ -47,7 +66,11 @@ export const extend = (
   scratch: Float64Array<ArrayBuffer>
 ): boolean => {
   const { isEnd, maxTokens, sampling, topCount } = options
-  const { logprob, token } = distribution.sampleToken(logits, sampling, sequence.key, sequence.tokens.length, scratch)
+  const { constraint, key } = sequence
+  const { logprob, token } =
+    constraint === undefined
+      ? distribution.sampleToken(logits, sampling, key, sequence.tokens.length, scratch)
+      : sampleConstrained({ ...sequence, constraint }, logits, sampling, scratch)
   sequence.tokens.push(token)
   sequence.logprobs.push(logprob)
   if (topCount > 0) sequence.topLogprobs.push(distribution.topTokens(distribution.logprobs(logits), topCount))

@@ -93,6 +93,7 @@ export const make = (
       concurrency: 2,
       // the thread runs the same engine
       scoring: Engine.scoringOptions,
+      schemas: true,
       // here, since the thread may be in the middle of a computation
       passProblem: passProblem.make(first.offer.models),
       createModel: ({ base_model, lora_config }) =>

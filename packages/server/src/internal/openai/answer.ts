@@ -22,6 +22,8 @@ export interface Job {
   /** one for each prompt, with as many sequences */
   readonly samples: ReadonlyArray<Sampling.SampleRequest>
   readonly reader: () => TextFormats.Reader
+  /** what each choice must be */
+  readonly jsonSchema?: string | undefined
   readonly ignored: ReadonlyArray<string>
   readonly warnings: ReadonlyArray<string>
   /** is told each sample with its response, once it has ended */
@@ -81,7 +83,9 @@ const stepsOf = (
 /** The steps of all samples; they run at the same time. Fails before any if one is rejected. */
 const start = (tinker: TinkerService.Service, job: Job) =>
   Effect.map(
-    Effect.forEach(job.samples, (request) => Effect.mapError(tinker.streamSample(request), fromRejection)),
+    Effect.forEach(job.samples, (request) =>
+      Effect.mapError(tinker.streamSample(request, job.jsonSchema), fromRejection)
+    ),
     (all) => {
       const streams = all.map((events, i) => stepsOf(job, job.samples[i]!, i * job.samples[i]!.num_samples, events))
       return streams.length === 1 ? streams[0]! : Stream.mergeAll(streams, { concurrency: "unbounded" })

@@ -45,8 +45,6 @@ export const unsupported = (request: Request): OpenAiError | undefined => {
     if (request.suffix) return refuse("suffix")
     return request.best_of !== undefined && request.best_of !== (request.n ?? 1) ? refuse("best_of") : undefined
   }
-  const format = request.response_format
-  if (format !== undefined && (format as { readonly type?: unknown }).type !== "text") return refuse("response_format")
   if (request.top_logprobs !== undefined && request.logprobs !== true) {
     return invalid("top_logprobs", "top_logprobs: needs logprobs: true")
   }

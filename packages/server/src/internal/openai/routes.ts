@@ -15,6 +15,7 @@ import * as requests from "../monitoring/requests.ts"
 import { answer, type Job, type Sampled } from "./answer.ts"
 import { chatForm, completionForm } from "./choices.ts"
 import { fromRejection, invalid, OpenAiError, toResponse } from "./errors.ts"
+import { schemaOf } from "./responseFormat.ts"
 import * as request from "./request.ts"
 
 /** A completion that was answered. @internal */
@@ -149,6 +150,7 @@ const chat = (dependencies: Dependencies, received: HttpServerRequest.HttpServer
     const format = yield* formatOf(dependencies, baseModel)
     const { id, ...base } = yield* baseOf(dependencies, body, baseModel, received)
     const { tools, warnings } = yield* toolsOf(body)
+    const jsonSchema = yield* schemaOf(body)
     const prompt = yield* Effect.mapError(format.chat.prompt(body.messages, tools), ({ message, path }) =>
       invalid(path, message)
     )
@@ -165,6 +167,7 @@ const chat = (dependencies: Dependencies, received: HttpServerRequest.HttpServer
       form: chatForm(id, format.decode, body.logprobs === true ? (body.top_logprobs ?? 0) : undefined),
       samples: [request.toSampleRequest(body, prompt, settings)],
       reader: () => format.chat.reader(stop),
+      jsonSchema,
       warnings
     })
   })

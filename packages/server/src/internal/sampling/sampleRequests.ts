@@ -36,6 +36,8 @@ export interface SampleSubmission {
   readonly load: futures.SessionLoad
   readonly parent: outcomes.ParentSpan
   readonly clock: Clock.Clock
+  /** what its sequences must be */
+  readonly jsonSchema?: string | undefined
 }
 
 /** Finds what a request samples from, and whose it is. @internal */
@@ -202,7 +204,11 @@ export const sampleInEngine = (
     ...fairModel.sampleCosts(prompt, request.num_samples, request.sampling_params.max_tokens ?? limit - prompt)
   }
   const sampled = Effect.flatMap(samplers.engineSampler(record), (sampler) =>
-    sampler.sample(onToken === undefined ? toSampleOptions(request) : { ...toSampleOptions(request), onToken })
+    sampler.sample({
+      ...toSampleOptions(request),
+      ...(onToken === undefined ? {} : { onToken }),
+      ...(submission.jsonSchema === undefined ? {} : { json_schema: submission.jsonSchema })
+    })
   )
   return turns.run(claim, Effect.scoped(sampled)).pipe(
     Effect.tap((response) => recordUsage(samplers, record, load, prompt, response)),

@@ -57,13 +57,17 @@ const start = (
  */
 export const streamSample = (
   samplers: Samplers,
-  request: Sampling.SampleRequest
+  request: Sampling.SampleRequest,
+  jsonSchema: string | undefined
 ): Effect.Effect<SampleStream, responses.OperationRejection> =>
   Effect.gen(function* () {
     if (request.record_stability_info === true) {
       return yield* responses.badRequest("record_stability_info: samples that are streamed are not recorded")
     }
-    const submission = yield* toSubmission(samplers, request)
+    if (jsonSchema !== undefined && samplers.environment.engine.schemas !== true) {
+      return yield* responses.badRequest("the engine of this service keeps no sample to a JSON schema")
+    }
+    const submission = { ...(yield* toSubmission(samplers, request)), jsonSchema }
     const rejection = reject(samplers, submission)
     if (rejection !== undefined) return yield* rejection
     return Stream.unwrapScoped(

@@ -113,10 +113,11 @@ export interface Service {
   readonly sample: (request: Sampling.SampleRequest) => Submitted
   /**
    * Samples while the stream runs, and brings what was sampled since the reader last took something. When the stream
-   * ends early, so does the sample.
+   * ends early, so does the sample. With a JSON schema, as text, each sequence is JSON that it describes.
    */
   readonly streamSample: (
-    request: Sampling.SampleRequest
+    request: Sampling.SampleRequest,
+    jsonSchema?: string
   ) => Effect.Effect<
     Stream.Stream<ReadonlyArray<SampleEvent>, { readonly error: string; readonly category: Future.Category }>,
     RequestRejection

@@ -1,0 +1,114 @@
+/** Keeps sequences to the JSON of a schema: which tokens may come next. */
+import type * as Engine from "@effect-tinker/server/Engine"
+import type * as XGrammar from "@mlc-ai/web-xgrammar"
+import * as Effect from "effect/Effect"
+import type { LoadedModel } from "../model/loaded.ts"
+import { userError } from "../util/errors.ts"
+import { library } from "./library.ts"
+
+/** What one sequence may continue with. @internal */
+export interface Constraint {
+  /** Computes what may come next: before the first token, and after each. */
+  readonly refresh: () => Promise<void>
+  /** Sets the logits of the tokens that may not come next to -Infinity. */
+  readonly apply: (logits: Float32Array) => void
+  readonly accept: (token: number) => void
+  readonly dispose: () => void
+}
+
+class Matcher implements Constraint {
+  private readonly matcher: XGrammar.GrammarMatcher
+  private mask: Int32Array = new Int32Array(0)
+
+  constructor(matcher: XGrammar.GrammarMatcher) {
+    this.matcher = matcher
+  }
+
+  async refresh(): Promise<void> {
+    if (!this.matcher.isTerminated()) this.mask = await this.matcher.getNextTokenBitmask()
+  }
+
+  apply(logits: Float32Array): void {
+    for (let token = 0; token < logits.length; token++) {
+      if ((((this.mask[token >> 5] ?? 0) >>> (token & 31)) & 1) === 0) logits[token] = -Infinity
+    }
+  }
+
+  accept(token: number): void {
+    this.matcher.acceptToken(token)
+  }
+
+  dispose(): void {
+    this.matcher.dispose()
+  }
+}
+
+type Compiler = Promise<XGrammar.GrammarCompiler>
+
+const compilers = new WeakMap<LoadedModel, Compiler>()
+
+/** The spelling of tokens in the vocabulary, by that of a space. */
+const spellingOf = (space: string): string =>
+  space.includes("Ġ") ? "byte_level" : space.includes("▁") ? "byte_fallback" : "raw"
+
+/**
+ * Whether a token may be part of JSON on one line: special ones have no text, and the grammar takes control characters
+ * in strings, which JSON does not.
+ */
+const isPartOfJson = (text: string): boolean => text !== "" && Array.from(text).every((char) => char >= " ")
+
+const makeCompiler = async (model: LoadedModel, stop: ReadonlyArray<number>): Compiler => {
+  const { GrammarCompiler, TokenizerInfo } = await library()
+  const tokenizer = model.directory.tokenizer!
+  const { vocab_size } = model.config
+  const vocabulary = Array.from({ length: vocab_size }, (_, id) => {
+    const token = tokenizer.idToToken(id) ?? ""
+    return token !== "" && isPartOfJson(tokenizer.decode([id], { skipSpecialTokens: true })) ? token : ""
+  })
+  const space = tokenizer.encode("a b").map((id) => tokenizer.idToToken(id) ?? "")
+  const info = await TokenizerInfo.createTokenizerInfo(vocabulary, spellingOf(space.join("")), false, vocab_size, [
+    ...stop
+  ])
+  return GrammarCompiler.createGrammarCompiler(info)
+}
+
+const compilerOf = (model: LoadedModel): Compiler => {
+  const known = compilers.get(model) ?? makeCompiler(model, model.directory.eos_token_ids)
+  compilers.set(model, known)
+  return known
+}
+
+/** How the library is told that there are no lines. */
+const withoutIndent = -1
+
+/** An object of any kind; in all others, what a schema does not name is left out. */
+const isAnyObject = (schema: string): boolean => schema === '{"type":"object"}'
+
+const makeAll = async (model: LoadedModel, schema: string, count: number, stop: ReadonlyArray<number>) => {
+  const { GrammarMatcher } = await library()
+  const compiler = await compilerOf(model)
+  const compiled = await compiler.compileJSONSchema(schema, false, withoutIndent, undefined, !isAnyObject(schema))
+  const matchers = Array.from({ length: count }, () => GrammarMatcher.createGrammarMatcher(compiled, [...stop]))
+  const all = (await Promise.all(matchers)).map((matcher) => new Matcher(matcher))
+  compiled.dispose()
+  await Promise.all(all.map((constraint) => constraint.refresh()))
+  return all
+}
+
+/** A constraint for each sequence of a request. Fails if the schema cannot be compiled. @internal */
+export const make = (
+  model: LoadedModel,
+  schema: string,
+  count: number,
+  stop: Engine.SampleOptions["sampling_params"]["stop"]
+): Effect.Effect<ReadonlyArray<Constraint>, Engine.EngineError> => {
+  if (model.directory.tokenizer === undefined) {
+    return userError(`${model.name} has no tokenizer.json, so it cannot be kept to a JSON schema`)
+  }
+  const given = typeof stop === "string" ? [] : (stop ?? []).filter((item) => typeof item === "number")
+  const stops = [...new Set([...model.directory.eos_token_ids, ...given])]
+  return Effect.tryPromise({
+    try: () => makeAll(model, schema, count, stops),
+    catch: () => userError("json_schema cannot be compiled: it contradicts itself, or names what is not there")
+  })
+}
