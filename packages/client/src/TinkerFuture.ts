@@ -8,9 +8,15 @@
  * const [output] = yield* Effect.all([Fiber.join(forward), Fiber.join(update)])
  * ```
  *
- * Interrupting a fiber that joins a future only ends that wait. Interrupting the future itself (`Fiber.interrupt`) discards
- * its result, and fibers that join it fail with `ClientClosed`. Neither cancels the operation, which keeps its place in the
- * queue and is sent to the service.
+ * Interrupting a fiber that joins a future only ends that wait:
+ *
+ * ```ts
+ * yield* Fiber.join(forward).pipe(Effect.timeoutOption("10 seconds")) // the future goes on, and may be joined again
+ * yield* TinkerFuture.abandon(forward) // for everyone: whoever joins it now fails with ClientClosed
+ * ```
+ *
+ * `Fiber.interrupt(forward)` is the same as `abandon`, and is easily meant for the wait alone. Neither cancels the
+ * operation, which keeps its place in the queue and is sent to the service.
  *
  * @since 0.1.0
  */
@@ -19,7 +25,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -120,3 +126,12 @@ export const withNoProgressLimit: {
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, limit: DurationInput) =>
   Effect.provideService(self, NoProgressLimit, limit)
 )
+
+/**
+ * Discards the result of a future, for every fiber that joins it: they fail with `ClientClosed`. The operation itself keeps
+ * its place in the queue, and is applied. To end only one's own wait, interrupt the fiber that waits.
+ *
+ * @since 0.1.0
+ * @category interruption
+ */
+export const abandon = <A, E>(self: TinkerFuture<A, E>): Effect.Effect<void> => Effect.asVoid(Fiber.interrupt(self))
