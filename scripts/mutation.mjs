@@ -51,7 +51,11 @@ const groups = {
   samplers: {
     name: "server",
     files: ["src/internal/sampling/{sampleCompletions,samplers,sources}.ts"],
-    tests: ["behaviour/{backPressure,liveCounts}", "internal/sampling/*", "internal/endpoints/futures"]
+    tests: [
+      "behaviour/{backPressure,liveCounts,takenOverSessions}",
+      "internal/sampling/*",
+      "internal/endpoints/futures"
+    ]
   },
   files: {
     name: "server",
