@@ -174,6 +174,11 @@ const checkRows = (layer: StoreLayer) =>
         .sort(),
       ["s2", "t1"]
     )
+    // more rows in one group than a statement takes: each is added once
+    for (let hour = 0; hour < 250; hour++) yield* usage.later.put({ ...row, hour, base_model: "many" })
+    yield* mark()
+    const many = yield* usage.list({ where: { base_model: "many" } })
+    assert.deepStrictEqual([many.length, many.filter(({ count }) => count === 1).length], [250, 250])
   })
 
 const directory = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
