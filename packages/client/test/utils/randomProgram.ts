@@ -9,7 +9,7 @@ import * as Simulator from "@effect-tinker/testing/Simulator"
 import type * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as Weather from "@effect-tinker/testing/Weather"
 import * as HttpClient from "@effect/platform/HttpClient"
-import { Cause, Clock, Effect, Exit, Layer, Logger, LogLevel, Redacted } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Logger, LogLevel, Option, Redacted, type Tracer } from "effect"
 import { PCGRandom } from "effect/Utils"
 import * as limits from "../../src/internal/limits/sessionLimits.ts"
 import * as acknowledged from "./acknowledged.ts"
@@ -60,6 +60,13 @@ const plan = (seed: number, isMortal: boolean) => {
 
 const failing = ["forward", "forwardBackward", "optimStep"]
 
+/** The attributes of the operation that a span is of, or is a part of. */
+const operationAttributes = (span: Tracer.AnySpan): Tracer.Span["attributes"] | undefined => {
+  if (span._tag !== "Span") return undefined
+  if (span.attributes.has("tinker.seq_id")) return span.attributes
+  return Option.isSome(span.parent) ? operationAttributes(span.parent.value) : undefined
+}
+
 /** Fails passes and steps in the engine, by the server's fault or the user's, or as a bug does; and notes which. */
 const engineFailures = ({ failures, plan, seed }: Run) => {
   const chance = new PCGRandom(seed ^ 0x5eed)
@@ -71,8 +78,10 @@ const engineFailures = ({ failures, plan, seed }: Run) => {
       kind === 0
         ? Effect.die(new Error("simulated bug of the engine"))
         : new Engine.EngineError({ reason: "simulated failure of the engine", category: kind < 3 ? "user" : "server" })
-    return Effect.flatMap(Effect.orDie(Effect.currentSpan), ({ attributes }) => {
-      failures.push({ model_id: String(attributes.get("model_id")), seq_id: Number(attributes.get("seq_id")) })
+    return Effect.flatMap(Effect.orDie(Effect.currentSpan), (span) => {
+      const attributes = operationAttributes(span)
+      const seq_id = Number(attributes?.get("tinker.seq_id"))
+      failures.push({ model_id: String(attributes?.get("tinker.model_id")), seq_id })
       return failure
     })
   }
