@@ -11,6 +11,11 @@ import { JsonValue, taggedUnion } from "./internal/schemas/wire.ts"
 const text = (max: number) => Schema.String.pipe(Schema.maxLength(max))
 const count = (max: number) => Schema.Int.pipe(Schema.between(1, max))
 
+/** Any value of JSON, for a field that may be absent: `null` says that it is. */
+const anyValue = Schema.Unknown.annotations({
+  arbitrary: () => (fc) => fc.jsonValue().filter((value) => value !== null)
+})
+
 /** A prompt of a few million characters is beyond any context. */
 const longText = text(2 ** 22)
 const tokenIds = Schema.Array(Schema.NonNegativeInt).pipe(Schema.minItems(1), Schema.maxItems(2 ** 20))
@@ -37,9 +42,9 @@ const shared = {
   // what would change the samples, and cannot: only the values without effect are taken
   presence_penalty: nullish(Schema.Finite),
   frequency_penalty: nullish(Schema.Finite),
-  logit_bias: nullish(JsonValue),
+  logit_bias: nullish(anyValue),
   // what changes nothing here
-  user: nullish(JsonValue)
+  user: nullish(anyValue)
 } as const
 
 /**
@@ -144,17 +149,17 @@ export const ChatRequest = Schema.Struct({
     Schema.Array(Schema.Struct({ type: Schema.Literal("function"), function: ToolFunction })).pipe(Schema.maxItems(256))
   ),
   tool_choice: nullish(ToolChoice),
-  response_format: nullish(JsonValue),
+  response_format: nullish(anyValue),
   // what changes nothing here
-  parallel_tool_calls: nullish(JsonValue),
-  metadata: nullish(JsonValue),
-  store: nullish(JsonValue),
-  service_tier: nullish(JsonValue),
-  safety_identifier: nullish(JsonValue),
-  prompt_cache_key: nullish(JsonValue),
-  prompt_cache_retention: nullish(JsonValue),
-  reasoning_effort: nullish(JsonValue),
-  verbosity: nullish(JsonValue)
+  parallel_tool_calls: nullish(anyValue),
+  metadata: nullish(anyValue),
+  store: nullish(anyValue),
+  service_tier: nullish(anyValue),
+  safety_identifier: nullish(anyValue),
+  prompt_cache_key: nullish(anyValue),
+  prompt_cache_retention: nullish(anyValue),
+  reasoning_effort: nullish(anyValue),
+  verbosity: nullish(anyValue)
 })
 
 /**

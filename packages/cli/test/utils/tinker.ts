@@ -14,7 +14,7 @@ export interface Options {
   readonly cwd?: string
   /** The whole of standard input. */
   readonly input?: string
-  /** Whether the command starts the embedded service, which then runs from sources. */
+  /** Whether the command starts the embedded service, which then runs from sources, as the pages of a run always do. */
   readonly local?: boolean
 }
 
@@ -31,6 +31,9 @@ export interface Running {
   readonly until: (pattern: RegExp) => Effect.Effect<RegExpExecArray, Error>
 }
 
+/** The commands that write or show the page of a run: its parts are files beside its module, outside of the bundle. */
+const withPages = ["train", "report", "watch"]
+
 /** Starts the command. The process is killed when the scope closes. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -38,7 +41,13 @@ export const start = (args: ReadonlyArray<string>, options: Options = {}): Effec
       Effect.sync(() =>
         spawn(
           process.execPath,
-          [...(options.local ? ["--conditions=effect-tinker-source", "--import", tsx] : []), bin, ...args],
+          [
+            ...(options.local || args.some((arg) => withPages.includes(arg))
+              ? ["--conditions=effect-tinker-source", "--import", tsx]
+              : []),
+            bin,
+            ...args
+          ],
           {
             cwd: options.cwd,
             env: { PATH: process.env["PATH"], HOME: "/nonexistent", TZ: "America/New_York", ...options.env },
