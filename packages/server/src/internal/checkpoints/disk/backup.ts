@@ -37,6 +37,9 @@ const add = (a: Copied, b: Copied): Copied => ({
 const replacePause = 50
 const replaceAttempts = 40
 
+// a checkpoint that is not there for so long was removed
+const absentAttempts = 5
+
 /** Copies a file and syncs it; returns its size. A file that does not match its checksum is refused. */
 const copyFile = Effect.fnUntraced(function* (
   { from, to }: Roots,
@@ -76,13 +79,18 @@ const copyOnce = Effect.fnUntraced(function* (roots: Roots, path: TinkerPath.Tin
   return { checkpoints: 1, bytes }
 })
 
-/** Copies a checkpoint, again if it was replaced or removed meanwhile. */
+/** Copies a checkpoint, again if it was replaced meanwhile, or is not there: a save that replaces it moves it away first. */
 const copyCheckpoint = (
   roots: Roots,
   path: TinkerPath.TinkerPath,
   attempts = replaceAttempts
 ): Effect.Effect<Copied, model.CheckpointStoreError> =>
   copyOnce(roots, path).pipe(
+    Effect.flatMap((copied) =>
+      copied === none && attempts > replaceAttempts - absentAttempts
+        ? Effect.flatMap(Effect.sleep(replacePause), () => copyCheckpoint(roots, path, attempts - 1))
+        : Effect.succeed(copied)
+    ),
     Effect.mapError(storedInfo.toStoreError(path)),
     Effect.catchAll((error) => {
       if (attempts === 0) return error
@@ -115,6 +123,17 @@ const copyUploads = Effect.fnUntraced(function* ({ from, to }: Roots, records: S
   }
 })
 
+/** The checkpoints that have files or a name; one that is replaced just now may have no files. */
+const allPaths = Effect.fnUntraced(function* (from: directories.Root, records: Store.Service) {
+  const paths = new Map<string, TinkerPath.TinkerPath>()
+  for (const path of yield* storedInfo.paths(from)) paths.set(TinkerPath.format(path), path)
+  for (const row of yield* records.checkpoints.list()) {
+    const path = TinkerPath.parse(row.path)
+    if (Option.isSome(path)) paths.set(row.path, path.value)
+  }
+  return paths.values()
+})
+
 /** Copies the files of the store in `from` to `to`, whose records are a copy that was made before. @internal */
 export const copyFiles = (from: string, to: string) =>
   Effect.gen(function* () {
@@ -124,7 +143,7 @@ export const copyFiles = (from: string, to: string) =>
     const rootOf = (directory: string): directories.Root => ({ directory, fs, join, instance: records.instance })
     const roots: Roots = { from: rootOf(from), to: rootOf(to) }
     let copied = none
-    for (const path of yield* storedInfo.paths(roots.from)) copied = add(copied, yield* copyCheckpoint(roots, path))
+    for (const path of yield* allPaths(roots.from, records)) copied = add(copied, yield* copyCheckpoint(roots, path))
     yield* copyUploads(roots, records)
     yield* agree(roots.to, records)
     return copied
