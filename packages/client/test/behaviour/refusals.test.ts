@@ -205,9 +205,13 @@ describe("an optimizer step that the service rejects", () => {
             )
             assert.include(errors[2]!.message, "optimStep (seq_id 2)")
             assert.include(errors[2]!.message, "Call the optimizer step again")
+            // a step behind a pass that is not sent would lack its gradient
+            const unaware = [yield* pass(training), yield* training.optimStep()]
+            assert.deepStrictEqual(yield* tagsOf(unaware), ["StepRefused", "StepRefused"])
             const added = yield* pass(training)
+            assert.deepStrictEqual(yield* tagsOf([added]), ["StepRefused"])
             const again = [yield* training.optimStep(), yield* pass(training), yield* training.optimStep()]
-            assert.deepStrictEqual(yield* tagsOf([added, ...again]), ["StepRefused", undefined, undefined, undefined])
+            assert.deepStrictEqual(yield* tagsOf(again), [undefined, undefined, undefined])
           })
       )
       assert.deepStrictEqual(yield* seqIds(http, "/forward_backward"), [1, 4])

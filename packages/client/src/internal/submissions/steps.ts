@@ -58,7 +58,12 @@ export class Steps {
     }
     if (refusal === undefined || this.mayPass(refusal, next)) return undefined
     const { cause, operation, reason, seqId } = refusal
-    return { refusal, error: new TinkerError.StepRefused({ method: next.method, operation, seqId, reason, cause }) }
+    // a step that waits behind this pass lacks its gradient, although the program may have seen the rejection before
+    if (reason === "GradientWaits" && next.role === "gradient") this.refusal = { ...refusal, seenIn: undefined }
+    return {
+      refusal: this.refusal,
+      error: new TinkerError.StepRefused({ method: next.method, operation, seqId, reason, cause })
+    }
   }
 
   noteAccepted(role: Role): void {
