@@ -56,7 +56,9 @@ const importsOf = (code) => {
   const imported = new Set(
     Array.from(code.matchAll(/^import\s+([\s\S]*?)\s+from\s/gm), ([, clause]) => clause.match(/\w+/g) ?? []).flat()
   )
-  const used = new Set(Array.from(code.matchAll(/(?<![\w."'/`])([A-Z]\w*|undici)(?=\.[A-Za-z])/g), ([, name]) => name))
+  const used = new Set(
+    Array.from(code.matchAll(/(?<![\w."'/`])([A-Z]\w*|undici)(?=\.(?!fromCharCode)[A-Za-z])/g), ([, name]) => name)
+  )
   return [...used]
     .filter((name) => !imported.has(name) && modules.has(name))
     .map((name) => `import * as ${name} from "${modules.get(name)}"`)

@@ -1,4 +1,5 @@
 /** Loads the grammar engine, whose module is made for browsers: it leaves its exports in a global, and asks where it is. */
+import { importModule } from "#grammar-module"
 import type * as XGrammar from "@mlc-ai/web-xgrammar"
 
 interface Globals {
@@ -14,7 +15,7 @@ const load = async (): Promise<typeof XGrammar> => {
   const isMissing = globals.location === undefined
   if (isMissing) globals.location = { href: "file:///xgrammar.js" }
   try {
-    const module = (await import("@mlc-ai/web-xgrammar")) as Partial<typeof XGrammar>
+    const module = (await importModule()) as Partial<typeof XGrammar>
     const library = module.GrammarCompiler === undefined ? globals.xgrammar! : (module as typeof XGrammar)
     await library.Grammar.builtinJSONGrammar()
     return library
