@@ -1,4 +1,5 @@
 /** Values of 16 bits, which are widened to float32 where they are used. */
+import { halfValue } from "../util/half.ts"
 
 /** Values in bfloat16 or in half precision, by their bits. @internal */
 export interface HalfValues {
@@ -8,15 +9,6 @@ export interface HalfValues {
 
 /** @internal */
 export const isHalf = (values: object): values is HalfValues => "bits" in values
-
-const halfValue = (bits: number): number => {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
-}
 
 /** The values of all half-precision numbers, by their bits; made when they are first needed. */
 let table: Float32Array | undefined

@@ -1,4 +1,5 @@
 /** The formats of tensors in GGUF files, as float32. */
+import { halfValue } from "../util/half.ts"
 
 /** A format: blocks of `size` values in `bytes` bytes. `read` writes the values of the block at `at` to `out`. */
 interface Format {
@@ -6,16 +7,6 @@ interface Format {
   readonly size: number
   readonly bytes: number
   readonly read: (data: DataView, at: number, out: Float32Array, place: number) => void
-}
-
-/** The value of a half-precision float by its bits. */
-const half = (bits: number): number => {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
 const bits = new Uint32Array(1)
@@ -26,7 +17,7 @@ const brain = (value: number): number => {
   return asFloat[0]!
 }
 
-const halfAt = (data: DataView, at: number): number => half(data.getUint16(at, true))
+const halfAt = (data: DataView, at: number): number => halfValue(data.getUint16(at, true))
 
 /** Blocks of 32 values of 4 bits: the low halves of 16 bytes, then the high ones. A fifth bit comes from `high`. */
 const nibbles = (
