@@ -14,7 +14,8 @@ import { collectStep, groupsAt } from "./collect.ts"
 import { klShaping } from "./data.ts"
 import { type Options, type Shaping, validate } from "./options.ts"
 import type { Run, State } from "./state.ts"
-import { evaluate, log, record, trainStep } from "./step.ts"
+import { evaluate, record, trainStep } from "./step.ts"
+import { logRow } from "../supervised/record.ts"
 
 /** What must be equal for a run to resume. */
 const configOf = <E, R>(options: Options<E, R>) => ({
@@ -104,7 +105,7 @@ const evaluateAtEnd = Effect.fnUntraced(function* <E, R>(run: Run<E, R>) {
   if ((run.options.evaluations ?? []).length === 0) return {}
   const window = yield* Metrics.window
   const values = yield* window.record(evaluate(run, run.state.finished, true))
-  yield* log(run, { ...values, step: run.state.finished }, window)
+  yield* logRow(run, { ...values, step: run.state.finished }, window)
   return values
 })
 

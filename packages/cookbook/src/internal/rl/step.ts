@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as LearningRate from "../../LearningRate.ts"
-import * as Metrics from "../../Metrics.ts"
+import type * as Metrics from "../../Metrics.ts"
 import { finite, type Row } from "../metrics/row.ts"
-import { recordSaved } from "../supervised/record.ts"
+import { logRow, recordSaved } from "../supervised/record.ts"
 import type { Saved } from "../supervised/submit.ts"
 import type { Example, Group } from "../trajectories/model.ts"
 import * as data from "./data.ts"
@@ -34,17 +34,6 @@ export const evaluate = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, step:
   )
   const all: { readonly [name: string]: number | undefined } = Object.assign({}, ...values)
   return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, finite(value)]))
-})
-
-/** Writes a row to the directory and to what shows rows. @internal */
-export const log = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, row: Row, window: Metrics.Window) {
-  const now = yield* Clock.currentTimeMillis
-  const spans = yield* window.spans
-  const whole = Metrics.withTimes({ ...row, "time/total": (now - run.state.lastMillis) / 1000 }, spans)
-  run.state.lastMillis = now
-  run.state.rows.push(whole)
-  if (run.directory !== undefined) yield* run.directory.sink(whole, spans)
-  yield* run.metrics.log(whole, spans)
 })
 
 /** @internal */
@@ -228,7 +217,7 @@ export const trainStep = Effect.fnUntraced(function* <E, R>(
     step,
     submitted.merged.collected.map(({ episodes }) => episodes)
   )
-  yield* log(run, row, window)
+  yield* logRow(run, row, window)
   yield* checkAlarms(options, row)
   if (saved !== undefined) yield* record(run, saved, more())
 })

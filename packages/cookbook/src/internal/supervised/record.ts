@@ -1,7 +1,10 @@
-/** Records checkpoints in the directory of a run. */
+/** Records the rows and the checkpoints of a run. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Metrics from "../../Metrics.ts"
 import type * as RunDirectory from "../../RunDirectory.ts"
+import type { Row } from "../metrics/row.ts"
 import type { Checkpoints } from "./options.ts"
 import type { Saved } from "./submit.ts"
 
@@ -39,4 +42,23 @@ export const recordSaved = Effect.fnUntraced(function* (
     Effect.logWarning(`the rolling checkpoint ${before.name} was not deleted: ${error.message}`)
   )
   return checkpoint
+})
+
+/** Writes a row to the directory and to what shows rows. @internal */
+export const logRow = Effect.fnUntraced(function* (
+  run: {
+    readonly state: { lastMillis: number; readonly rows: Array<Metrics.Row> }
+    readonly directory: RunDirectory.RunDirectory | undefined
+    readonly metrics: Metrics.Service
+  },
+  row: Row,
+  window: Metrics.Window
+) {
+  const now = yield* Clock.currentTimeMillis
+  const spans = yield* window.spans
+  const whole = Metrics.withTimes({ ...row, "time/total": (now - run.state.lastMillis) / 1000 }, spans)
+  run.state.lastMillis = now
+  run.state.rows.push(whole)
+  if (run.directory !== undefined) yield* run.directory.sink(whole, spans)
+  yield* run.metrics.log(whole, spans)
 })

@@ -11,7 +11,7 @@ import type * as RunDirectory from "../../RunDirectory.ts"
 import type { Row } from "../metrics/row.ts"
 import * as limits from "./limits.ts"
 import { InvalidRun, type Options, validate } from "./options.ts"
-import { recordSaved } from "./record.ts"
+import { logRow, recordSaved } from "./record.ts"
 import * as rows from "./rows.ts"
 import * as starting from "./start.ts"
 import * as submit from "./submit.ts"
@@ -73,16 +73,6 @@ const nextBatch = <E, R>({ options, state }: Run<E, R>, step: number) =>
     return Option.some([pending, step + 1] as const)
   })
 
-const log = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, row: Row, window: Metrics.Window) {
-  const now = yield* Clock.currentTimeMillis
-  const spans = yield* window.spans
-  const whole = Metrics.withTimes({ ...row, "time/total": (now - run.state.lastMillis) / 1000 }, spans)
-  run.state.lastMillis = now
-  run.state.rows.push(whole)
-  if (run.directory !== undefined) yield* run.directory.sink(whole, spans)
-  yield* run.metrics.log(whole, spans)
-})
-
 /** Records a checkpoint that was saved. */
 const record = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, saved: submit.Saved, batch: number) {
   const { directory, options, state } = run
@@ -102,7 +92,7 @@ const finishStep = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, finished: 
   state.finished = finished.step + 1
   state.tokens += Nll.tokensOf(finished.batch)
   limits.noteRow(options, state.limits, row)
-  yield* log(run, row, finished.window)
+  yield* logRow(run, row, finished.window)
   if (finished.saved !== undefined) yield* record(run, finished.saved, state.finished)
 })
 
@@ -127,7 +117,7 @@ const evaluateAtEnd = Effect.fnUntraced(function* <E, R>(run: Run<E, R>) {
   const values = yield* submit
     .submitEvaluations(options, evaluations, run, state.finished)
     .pipe(Effect.flatten, window.record, Effect.map(rows.valuesOf))
-  yield* log(run, { ...values, step: state.finished }, window)
+  yield* logRow(run, { ...values, step: state.finished }, window)
   return values
 })
 
