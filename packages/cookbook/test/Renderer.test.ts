@@ -9,6 +9,7 @@ import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import fc from "fast-check"
 import * as conversations from "./utils/conversations.ts"
+import "./utils/needsVocabularies.ts"
 import * as vocabularies from "./utils/vocabularies.ts"
 
 const runs = 25

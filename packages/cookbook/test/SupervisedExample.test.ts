@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import fc from "fast-check"
+import "./utils/needsVocabularies.ts"
 import * as vocabularies from "./utils/vocabularies.ts"
 
 const image = (length: number) =>

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import * as conversations from "../utils/conversations.ts"
+import "../utils/needsVocabularies.ts"
 import * as vocabularies from "../utils/vocabularies.ts"
 
 const user = (content: string): Message.Message => ({ role: "user", content })

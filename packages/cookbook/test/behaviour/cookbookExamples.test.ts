@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { type Conversation, differences } from "../utils/cookbookDifferences.ts"
 import { type Example, makeCounter, render } from "../utils/cookbookExamples.ts"
+import "../utils/needsVocabularies.ts"
 import * as vocabularies from "../utils/vocabularies.ts"
 
 interface Fixture {

@@ -3,6 +3,7 @@ import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as SupervisedExample from "@effect-tinker/cookbook/SupervisedExample"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import "../utils/needsVocabularies.ts"
 import * as vocabularies from "../utils/vocabularies.ts"
 
 const line = "The quick brown fox, 12 x = y + z;\n"

