@@ -80,7 +80,7 @@ export const allowedRooms = {
       "Telemetry",
       "TinkerConfig"
     ],
-    download: ["platform", "util", "network", "rest", "telemetry", "RestClient", "RetryPolicy"],
+    download: ["platform", "util", "effect", "network", "rest", "telemetry", "RestClient", "RetryPolicy"],
     sampling: [
       "util",
       "effect",

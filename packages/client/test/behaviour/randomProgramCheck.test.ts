@@ -76,6 +76,13 @@ const problemsOf = (make: () => (send: Send) => Send, seeds: number, enough: num
   })
 
 describe("the check of random programs", () => {
+  // the first test of the file: what the first program of a process leaves behind would change the second
+  it.effect("is the same for the same seed, whatever ran before", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* check(1875), yield* check(1875))
+    })
+  )
+
   for (const [name, make] of Object.entries(faults)) {
     it.effect(`finds a client that ${name}`, () =>
       Effect.map(problemsOf(make, 30, 1), (found) => assert.isNotEmpty(found))

@@ -404,6 +404,35 @@ describe("the simulated service", () => {
     })
   )
 
+  it.scoped("takes no step with chunks that it applied after the wait for the first one had ended", () =>
+    Effect.gen(function* () {
+      // the service waits for the first chunk for a minute, and the client for the response to the third
+      const faults = [Fault.on("forward_backward").nth(2).swallow]
+      const server = { clientConfig: { fwdbwd_max_chunk_len: 1 }, gapTimeout: "30 seconds" } as const
+      yield* simulate({ faults, server }, (training, service, simulator) =>
+        Effect.gen(function* () {
+          const futures = [
+            yield* training.forwardBackward([datum, other, datum], "cross_entropy"),
+            yield* training.optimStep()
+          ]
+          yield* TestClock.adjust("10 minutes")
+          const [chunks, step] = yield* errorsOf(futures)
+          assert.strictEqual(chunks?._tag, "Conflict")
+          assert.include(chunks!.message, "came too late")
+          assert.strictEqual(step?._tag, "ClientBroken")
+          assert.include(step!.message, "forwardBackward (seq_id 1)")
+          const { path } = yield* Fiber.join(yield* training.saveState("a"))
+          yield* trainOn(yield* service.createTrainingClientFromStateWithOptimizer(path), [datum])
+          const applied = typesOf(yield* simulator.applied).slice(1)
+          assert.deepStrictEqual(applied.slice(0, 2), [
+            ["ForwardBackward", 3],
+            ["SaveWeights", 4]
+          ])
+        })
+      )
+    })
+  )
+
   it.scoped("does not wait for a number that a proxy refused before it", () =>
     Effect.gen(function* () {
       const faults = [Fault.on("optim_step").nth(1).respond(403), Fault.on("forward_backward").nth(2).respond(413)]

@@ -286,7 +286,9 @@ export const check = (
     const report = yield* Simulation.run(runClients(run, between), {
       seed,
       turns: run.plan.turns,
-      limit: "1 days"
+      limit: "1 days",
+      // of a busy machine
+      realLimit: "10 minutes"
     }).pipe(Effect.withTracerEnabled(run.plan.traced), Logger.withMinimumLogLevel(LogLevel.None))
     if (report.ended !== "done") problems.push(`the programs were ${report.ended} after ${report.millis} ms`)
     for (const fiber of report.left.fibers) problems.push(`left: ${fiber}`)

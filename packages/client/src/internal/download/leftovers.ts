@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { platform } from "#platform"
-import { processUuid } from "../util/uuid.ts"
+import { processUuid } from "../effect/processUuid.ts"
 import { hasParts } from "./parts.ts"
 
 const ownerFile = "owner.json"

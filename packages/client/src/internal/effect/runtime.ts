@@ -1,6 +1,7 @@
 /** Effect's runtime internals that the client uses: the caller's fiber, and fibers that are forked from callbacks. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -8,6 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import type * as MetricLabel from "effect/MetricLabel"
+import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -65,6 +67,10 @@ export const fork = <A, E>(
   fiber.addObserver(onExit)
   return { interrupt: () => fiber.unsafeInterruptAsFork(fiber.id()) }
 }
+
+/** Takes random numbers that are not the caller's: those of the process, which no seed decides. @internal */
+export const withRandomOfProcess: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> =
+  Effect.withRandom(Context.get(DefaultServices.liveServices, Random.Random))
 
 /** Changes a FiberRef of the fiber that runs it. @internal */
 export const updateFiberRef: <A>(ref: FiberRef.FiberRef<A>, update: (value: A) => A) => Effect.Effect<void> =

@@ -11,10 +11,3 @@ export const uuid: Effect.Effect<string> = Effect.gen(function* () {
   const variant = "89ab"[Number.parseInt(hex[16]!, 16) & 3]
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`
 })
-
-let ofProcess: string | undefined
-
-/** One UUID for the whole process. @internal */
-export const processUuid: Effect.Effect<string> = Effect.suspend(() =>
-  ofProcess === undefined ? Effect.map(uuid, (made) => (ofProcess ??= made)) : Effect.succeed(ofProcess)
-)
