@@ -8,7 +8,9 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as sampler from "../../src/internal/generation/sampler.ts"
 import * as budget from "../../src/internal/model/budget.ts"
 import type { LoadedModel } from "../../src/internal/model/loaded.ts"
@@ -101,6 +103,44 @@ describe("A memory budget", () => {
 
 const request = (path: string, body: unknown) =>
   HttpClientRequest.post(`http://tinker.test/api/v1${path}`).pipe(HttpClientRequest.bodyUnsafeJson(body))
+
+describe("Models at the start of an engine", () => {
+  /** Starts an engine with the models, and collects what it logs. */
+  const start = (names: ReadonlyArray<string>, memoryBudget: number) =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const models = names.map((name) => ({ name, directory: fixtures.path(name) }))
+      const logger = Logger.make(({ message }) => lines.push(String(message)))
+      const started = yield* JaxEngine.make({ models, memoryBudget }).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+        Effect.either
+      )
+      return { lines, started }
+    }).pipe(Effect.provide(NodeContext.layer))
+
+  it.scoped("say what they will take before they are loaded", () =>
+    Effect.gen(function* () {
+      const { lines } = yield* start(["tiny-qwen3"], 4e9)
+      assert.match(
+        lines.join(),
+        /^tiny-qwen3 takes about 0\.26 GB of the memory budget of 4\.00 GB once it is loaded, 0\.[0-9]+ GB to train on 2 x 256 tokens, and 0\.[0-9]+ GB to sample 512 tokens after 512$/
+      )
+      const tight = yield* start(["tiny-qwen3"], 264e6)
+      assert.include(tight.lines.join(), "GB to sample, which is more than that")
+    })
+  )
+
+  it.scoped("are refused with both numbers, if not even a token fits", () =>
+    Effect.gen(function* () {
+      const { lines, started } = yield* start(["tiny-qwen3"], 262e6)
+      assert.deepStrictEqual(lines, [])
+      assert.match(
+        Either.isLeft(started) ? started.left.message : "",
+        /tiny-qwen3: the model needs about 0\.26 GB of memory for a single token, but the budget of the engine is 0\.26 GB: /
+      )
+    })
+  )
+})
 
 describe.each([
   ["this thread", (options: JaxEngine.Options) => JaxEngine.layer(options).pipe(Layer.provide(NodeContext.layer))],

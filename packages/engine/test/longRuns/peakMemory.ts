@@ -108,9 +108,9 @@ interface Measured {
   readonly estimate: number
 }
 
-/** The number of gigabytes in the refusal of an engine that may use almost nothing. */
+/** The number of gigabytes in the refusal of an engine that may use little more than the weights. */
 const estimateOf = async (length: number, executor: "native" | "wasm", directory: string): Promise<number> => {
-  const EngineLive = JaxEngine.layer({ executor, memoryBudget: 1, models: [{ name: "random", directory }] })
+  const EngineLive = JaxEngine.layer({ executor, memoryBudget: 270e6, models: [{ name: "random", directory }] })
   const refused = train("random", length).pipe(Effect.scoped, Effect.flip, Effect.provide(EngineLive))
   const { message } = await Effect.runPromise(refused.pipe(Effect.provide(NodeContext.layer)))
   return 1000 * Number(/needs about ([0-9.]+) GB/.exec(message)?.[1])

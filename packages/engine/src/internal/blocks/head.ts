@@ -7,12 +7,13 @@ import { headBlockSize } from "../model/memory.ts"
 import { headGradient, headLogits, headScores } from "../programs/headBlock.ts"
 import { lossGradInputs } from "../programs/targets.ts"
 import type { BlockContext } from "./context.ts"
+import * as headParts from "./headParts.ts"
 import type { AddGradient } from "./layers.ts"
 import * as sequences from "./sequence.ts"
 
 /** The same positions in blocks of the size of the head. */
 const headSequence = ({ model, sequence }: BlockContext, targets: number): { size: number; count: number } => {
-  const size = headBlockSize(model.config, sequence.size, targets)
+  const size = headBlockSize(model.config.vocab_size, sequence.size, targets)
   return { size, count: sequences.positionsOf(sequence) / size }
 }
 
@@ -26,12 +27,6 @@ const headWeights = ({ model: { config, tokenIds }, weights }: BlockContext): In
 export interface Targets {
   readonly perPosition: number
   readonly inputs: { readonly [name: string]: Float32Array | Int32Array }
-}
-
-/** The scores of targets (positions, targets) and (positions), as programs return them. @internal */
-export interface Scores {
-  readonly shifted: Float32Array
-  readonly sumExp: Float32Array
 }
 
 const adapterInputs = ({ adapter, weights }: BlockContext): Inputs =>
@@ -50,9 +45,10 @@ export const score = (
   x: Float32Array,
   { inputs, perPosition: targets }: Targets,
   add: AddGradient | undefined
-): Effect.Effect<Scores, Engine.EngineError> =>
+): Effect.Effect<headParts.Scores, Engine.EngineError> =>
   Effect.gen(function* () {
-    const { config, executor } = context.model
+    const { config, executor, headParts: parts } = context.model
+    if (parts !== undefined) return yield* headParts.score(context, parts, x, targets, inputs, add)
     const { count, size } = headSequence(context, targets)
     const adapter = adapterInputs(context)
     const shape = { block: size, targets, rank: "lm_head.A" in adapter ? context.adapter.rank : 0 }

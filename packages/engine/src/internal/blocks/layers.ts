@@ -112,8 +112,8 @@ export const forwardKeeping = (
     return { layers, output: input }
   })
 
-/** Receives the gradient of a matrix of the adapter, of one block. @internal */
-export type AddGradient = (name: string, gradient: Float32Array) => void
+/** Receives the gradient of a matrix of the adapter, of one block; of its values from `first` on, if it is of a part. @internal */
+export type AddGradient = (name: string, gradient: Float32Array, first?: number) => void
 
 /** The gradient of the part after attention: from that of the output of the layer, in place to that of its input. */
 const finishGradient = (

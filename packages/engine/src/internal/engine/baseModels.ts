@@ -11,6 +11,7 @@ import * as mergedWeights from "../lora/mergedWeights.ts"
 import * as budget from "../model/budget.ts"
 import * as loaded from "../model/loaded.ts"
 import { serverError, userError } from "../util/errors.ts"
+import * as startMemory from "./startMemory.ts"
 
 /** How many adapters stay merged with a base model while they are idle. */
 const maxIdleAdapters = 2
@@ -87,11 +88,12 @@ const openOne = (
     const tokenizer_id = given ?? (localTokenizers === true ? path.resolve(directory) : undefined)
     const opened = yield* ModelDirectory.open(directory)
     const load = Effect.provide(loadModel(name, opened, executor, options), context)
+    const memory = budget.make(name, opened.config, executor, options, {
+      hasFewBits: opened.gguf !== undefined,
+      isHalf: budget.keepsHalf(opened.config, executor, options) && (yield* ModelDirectory.isHalf(opened))
+    })
     return {
-      memory: budget.make(name, opened.config, executor, options, {
-        hasFewBits: opened.gguf !== undefined,
-        isHalf: budget.keepsHalf(opened.config, executor, options) && (yield* ModelDirectory.isHalf(opened))
-      }),
+      memory,
       info: {
         model_name: name,
         max_context_length: opened.config.max_context_length,
@@ -122,8 +124,18 @@ export const open = (
     for (const source of shipped) models.set(source.name, yield* openOne(source, executor, options))
     for (const source of given) {
       const opened = yield* Effect.either(openOne(source, executor, options))
-      if (Either.isRight(opened)) models.set(source.name, opened.right)
-      else failures.push(opened.left)
+      if (Either.isLeft(opened)) {
+        failures.push(opened.left)
+        continue
+      }
+      const { memory } = opened.right
+      const reason = startMemory.problem(memory)
+      if (reason !== undefined) {
+        failures.push(new ModelDirectory.ModelDirectoryError({ path: source.directory, reason }))
+        continue
+      }
+      models.set(source.name, opened.right)
+      yield* Effect.logInfo(startMemory.describe(memory))
     }
     const [first, ...others] = failures
     if (first === undefined) return models

@@ -38,6 +38,10 @@ const sizeOf = (model: budget.ModelMemory, prompt: number, maxTokens: number, al
   return (rows) => read + model.widenedValues + memory.generationSize(model.config, prompt, rows, capacity)
 }
 
+/** The values that one sequence takes. @internal */
+export const size = (model: budget.ModelMemory, prompt: number, maxTokens: number): number =>
+  sizeOf(model, prompt, maxTokens, false)(1)
+
 /** Why not even one sequence fits into the memory budget, or `undefined`. @internal */
 export const problem = (
   model: budget.ModelMemory,

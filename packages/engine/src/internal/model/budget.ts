@@ -11,7 +11,8 @@ const processBytes = 250 * 2 ** 20
 /** @internal */
 export const bytesPerValue = 4
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`
+/** @internal */
+export const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`
 
 /** What is known of a model before its weights are loaded, by which requests are estimated. @internal */
 export interface ModelMemory {
@@ -97,16 +98,17 @@ export const make = (
   { hasFewBits, isHalf }: { readonly hasFewBits: boolean; readonly isHalf: boolean }
 ): ModelMemory => {
   const values = valuesOf(config)
-  // one layer and the unembedding
-  const head = config.vocab_size * config.hidden_size
-  const widened = head + (values - head) / config.num_layers
+  // one layer, and a part of the unembedding
+  const headRows = memory.headRowsOf(config)
+  const layers = values - config.vocab_size * config.hidden_size
+  const widened = headRows * config.hidden_size + layers / config.num_layers
   const keepsQuantized = quantizedSampling === true && hasFewBits && executor.takesQuantized
   return {
     name,
     config,
     maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
     // layer by layer, so that the weights of one layer are widened at a time
-    blocks: isHalf ? { ...memory.defaultBlocks, largestWhole: 0 } : memory.defaultBlocks,
+    blocks: isHalf ? { ...memory.defaultBlocks, largestWhole: 0, headRows } : memory.defaultBlocks,
     memoryBudget,
     weightBytes: isHalf
       ? 2 * values + bytesPerValue * widened

@@ -5,6 +5,7 @@ import type * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor, QuantizedWeights, StoredTensor } from "../executors/executor.ts"
 import { widen, widenTo } from "../executors/half.ts"
 import { userError } from "../util/errors.ts"
+import { range } from "../util/shape.ts"
 import * as architecture from "./architecture.ts"
 import * as budget from "./budget.ts"
 import * as kvCache from "./kvCache.ts"
@@ -22,6 +23,16 @@ type Weights = { readonly [name: string]: StoredWeight }
 /** The values of a weight in float32; a copy, if it is in 16 bits. @internal */
 export const valuesOf = (weight: StoredWeight): Float32Array => ("half" in weight ? widen(weight.half) : weight.data)
 
+/** A part of the unembedding: the entries of the vocabulary from `first` on. @internal */
+export interface HeadPart {
+  readonly first: number
+  readonly rows: number
+  /** (rows, hidden_size) */
+  readonly weight: StoredTensor
+  /** the ids of its tokens (rows) */
+  readonly tokenIds: StoredTensor
+}
+
 /** @internal */
 export interface LoadedModel extends budget.ModelMemory {
   readonly directory: ModelDirectory.ModelDirectory
@@ -31,9 +42,40 @@ export interface LoadedModel extends budget.ModelMemory {
   readonly rope: rope.RopeTables
   /** the token ids 0, 1, 2 … `vocab_size - 1` */
   readonly tokenIds: StoredTensor
+  /** the unembedding in parts, if training computes it so */
+  readonly headParts: ReadonlyArray<HeadPart> | undefined
   readonly kvCaches: kvCache.Pool
   /** the weights as their file has them, in few bits, if samples may be computed by these */
   readonly quantized: QuantizedWeights | undefined
+}
+
+/** The ids 0, 1, 2 … */
+const idsOf = (count: number): Int32Array => Int32Array.from({ length: count }, (_, id) => id)
+
+/** The unembedding in parts of so many rows, which share its memory. @internal */
+export const headParts = (
+  { config }: ModelDirectory.ModelDirectory,
+  weights: Weights,
+  executor: Executor,
+  headRows: number
+): Effect.Effect<ReadonlyArray<HeadPart>, Engine.EngineError> => {
+  const { hidden_size, vocab_size } = config
+  const weight = weights[architecture.unembedding(config)]!
+  const ids = idsOf(vocab_size)
+  const values = (from: number, to: number) =>
+    "half" in weight
+      ? { format: weight.half.format, bits: weight.half.bits.subarray(from, to) }
+      : weight.data.subarray(from, to)
+  return Effect.forEach(range(Math.ceil(vocab_size / headRows)), (part) => {
+    const first = part * headRows
+    const rows = Math.min(headRows, vocab_size - first)
+    return Effect.all({
+      first: Effect.succeed(first),
+      rows: Effect.succeed(rows),
+      weight: executor.store(values(first * hidden_size, (first + rows) * hidden_size), [rows, hidden_size]),
+      tokenIds: executor.store(ids.subarray(first, first + rows), [rows])
+    })
+  })
 }
 
 /** Stores the weights of a model with an executor. @internal */
@@ -53,18 +95,20 @@ export const load = (
       if (key === architecture.embedding && !config.tie_word_embeddings) continue
       stored[key] = yield* executor.store("half" in weight ? weight.half : weight.data, weight.shape)
     }
-    const ids = Int32Array.from({ length: config.vocab_size }, (_, id) => id)
+    const estimates = budget.make(name, config, executor, options, {
+      hasFewBits: quantized !== undefined,
+      isHalf: Object.values(weights).some((weight) => "half" in weight)
+    })
+    const { headRows } = estimates.blocks
     return {
-      ...budget.make(name, config, executor, options, {
-        hasFewBits: quantized !== undefined,
-        isHalf: Object.values(weights).some((weight) => "half" in weight)
-      }),
+      ...estimates,
       directory,
       weights,
       executor,
       stored,
       rope: rope.makeTables(config),
-      tokenIds: yield* executor.store(ids, [config.vocab_size]),
+      tokenIds: yield* executor.store(idsOf(config.vocab_size), [config.vocab_size]),
+      headParts: headRows === undefined ? undefined : yield* headParts(directory, weights, executor, headRows),
       kvCaches: kvCache.makePool(),
       quantized
     }

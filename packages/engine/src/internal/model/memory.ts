@@ -16,6 +16,23 @@ export interface BlockOptions {
   readonly size: number
   /** the size of the largest run that is computed in one program */
   readonly largestWhole: number
+  /** how many entries of the vocabulary the unembedding computes at a time; all of them, if absent */
+  readonly headRows?: number | undefined
+}
+
+/** How many values of the unembedding are widened at a time where its weights are in 16 bits: 64 MB. */
+const headValuesAtOnce = 2 ** 24
+
+/** Into how many more parts than needed the vocabulary is cut, if these are of equal size. */
+const mostExtraParts = 4
+
+/** The size of the parts of the vocabulary: of all of them, if some number of parts divides it. @internal */
+export const headRowsOf = ({ hidden_size, vocab_size }: ModelConfig, atOnce = headValuesAtOnce): number => {
+  const needed = Math.ceil(vocab_size / Math.max(1, Math.floor(atOnce / hidden_size)))
+  for (let parts = needed; parts <= mostExtraParts * needed; parts++) {
+    if (vocab_size % parts === 0) return vocab_size / parts
+  }
+  return Math.ceil(vocab_size / needed)
 }
 
 /** @internal */
@@ -27,8 +44,8 @@ export const defaultBlocks: BlockOptions = { size: 256, largestWhole: (3 * 2 ** 
 const valuesPerLayer = ({ head_dim, hidden_size, intermediate_size, num_heads }: ModelConfig): number =>
   30 * hidden_size + 22 * intermediate_size + 16 * num_heads * head_dim
 
-/** The values of the logits of a position. */
-const valuesOfLogits = ({ vocab_size }: ModelConfig, targets: number): number => (7 + 3 * targets) * vocab_size
+/** The values of the logits of a position, for so many entries of the vocabulary. */
+const valuesOfLogits = (entries: number, targets: number): number => (7 + 3 * targets) * entries
 
 /** The values that a run in one program takes. */
 const wholeRun = (config: ModelConfig, { backward, length, logits, rows, targets }: RunShape): number => {
@@ -37,7 +54,7 @@ const wholeRun = (config: ModelConfig, { backward, length, logits, rows, targets
   return (
     rows * length * layers * valuesPerLayer(config) +
     (backward ? 5 * layers + 2 : 5) * scores +
-    logits * valuesOfLogits(config, targets)
+    logits * valuesOfLogits(config.vocab_size, targets)
   )
 }
 
@@ -57,9 +74,14 @@ const isAttentionHeavy = (config: ModelConfig, length: number): boolean => {
 /** How many logits exist at once in blocks, for each target of a position: 32 MB. */
 const logitsAtOnce = 2 ** 23
 
-/** How many of `positions`, a power of two, have their logits computed at once in blocks. @internal */
-export const headBlockSize = (config: ModelConfig, positions: number, targets: number): number => {
-  const fitting = Math.max(1, logitsAtOnce / (config.vocab_size * targets))
+/**
+ * How many of `positions`, a power of two, have their logits of so many entries of the vocabulary computed at once in
+ * blocks.
+ *
+ * @internal
+ */
+export const headBlockSize = (entries: number, positions: number, targets: number): number => {
+  const fitting = Math.max(1, logitsAtOnce / (entries * targets))
   return Math.min(positions, 2 ** Math.floor(Math.log2(fitting)))
 }
 
@@ -76,12 +98,13 @@ const blockedRun = (
   const projected = heads + keysAndValues(config)
   const inputs = 2 * hidden_size + 2 * head_dim + 8 * targets
   const kept = backward ? config.num_layers * (hidden_size + heads + num_heads) + 2 * projected + heads : 0
+  const entries = blocks.headRows ?? config.vocab_size
   const workspace = hidden_size + projected + heads + num_heads
   return (
     positions * (inputs + kept + workspace) +
     2 * size * valuesPerLayer(config) +
     10 * num_heads * size ** 2 +
-    headBlockSize(config, size, targets) * valuesOfLogits(config, targets)
+    headBlockSize(entries, size, targets) * valuesOfLogits(entries, targets)
   )
 }
 
@@ -116,6 +139,6 @@ const largestRun = 1024
 
 /** The largest power of two of tokens whose run fits into memory. @internal */
 export const defaultTokensPerRun = (config: ModelConfig): number => {
-  const limit = valuesPerRun / (config.num_layers * valuesPerLayer(config) + valuesOfLogits(config, 1))
+  const limit = valuesPerRun / (config.num_layers * valuesPerLayer(config) + valuesOfLogits(config.vocab_size, 1))
   return Math.min(largestRun, Math.max(smallestRun, 2 ** Math.floor(Math.log2(Math.max(limit, 1)))))
 }

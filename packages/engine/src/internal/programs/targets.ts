@@ -7,8 +7,8 @@ import type { TracedInputs } from "../model/transformer.ts"
 /** The inputs (N, targets) that define the derivative of the loss; `training/lossGrad.ts` has the formula. @internal */
 export const lossGradInputs = ["constant", "clipped", "gated", "quadratic", "low", "high", "old_logprobs"] as const
 
-/** The derivative of the loss with respect to each target logprob. */
-const lossGrad = (inputs: TracedInputs, logprobs: Traced): Traced => {
+/** The derivative of the loss with respect to each target logprob. @internal */
+export const lossGrad = (inputs: TracedInputs, logprobs: Traced): Traced => {
   const input = (name: (typeof lossGradInputs)[number]) => inputs[name]!.ref
   const difference = logprobs.sub(input("old_logprobs"))
   const ratio = np.exp(difference.ref)
@@ -41,11 +41,13 @@ export const scoreTargets = (
   const max = lax.stopGradient(logits.ref.max(-1, { keepdims: true }))
   const shifted = logits.sub(max)
   const sumExp = np.exp(shifted.ref).sum(-1)
-  const isTarget = inputs["token_ids"]!.ref.reshape([1, 1, config.vocab_size]).equal(
-    inputs["targets"]!.ref.reshape([n, targets, 1])
-  )
+  const isTarget = isTargetOf(inputs, n, targets, config.vocab_size)
   return { shifted: np.where(isTarget, shifted.reshape([n, 1, config.vocab_size]), 0).sum(-1), sumExp }
 }
+
+/** Whether each of the inputs `token_ids` is a target of each position (N, targets, entries). @internal */
+export const isTargetOf = (inputs: TracedInputs, n: number, targets: number, entries: number): Traced =>
+  inputs["token_ids"]!.ref.reshape([1, 1, entries]).equal(inputs["targets"]!.ref.reshape([n, targets, 1]))
 
 /**
  * Traces `sum(lossGrad * logprob)` with lossGrad held fixed. Its gradient is that of the loss, so one program serves

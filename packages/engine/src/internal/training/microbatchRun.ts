@@ -3,6 +3,7 @@ import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type { BlockContext } from "../blocks/context.ts"
 import * as head from "../blocks/head.ts"
+import type * as headParts from "../blocks/headParts.ts"
 import * as layers from "../blocks/layers.ts"
 import * as sequences from "../blocks/sequence.ts"
 import type { Inputs, TensorValues } from "../executors/executor.ts"
@@ -14,7 +15,7 @@ import type { MicrobatchInputs } from "./microbatch.ts"
 import * as packing from "./packing.ts"
 
 /** The scores of the targets of all positions, by which `microbatch.ts` has their logprobs. @internal */
-export type Scores = head.Scores
+export type Scores = headParts.Scores
 
 /** @internal */
 export interface MicrobatchRun {
@@ -87,13 +88,10 @@ const shorten = <A extends TensorValues>(
 ): A => values.subarray(0, (values.length / (rows * length)) * sequences.positionsOf(sequence)) as A
 
 /** Adds the gradient of a matrix that has a name. */
-const addByName = (
-  { state }: MicrobatchRun,
-  backward: Backward | undefined
-): ((name: string, gradient: Float32Array) => void) | undefined => {
+const addByName = ({ state }: MicrobatchRun, backward: Backward | undefined): layers.AddGradient | undefined => {
   if (backward === undefined) return undefined
   const offsets = new Map(state.layout.matrices.map(({ input, offset }) => [input, offset]))
-  return (name, gradient) => backward.addGradient(offsets.get(name)!, gradient)
+  return (name, gradient, first = 0) => backward.addGradient(offsets.get(name)! + first, gradient)
 }
 
 const runInBlocks = (run: MicrobatchRun, backward: Backward | undefined): Effect.Effect<Scores, Engine.EngineError> =>
