@@ -179,6 +179,7 @@ export const allowedRooms = {
     model: ["util", "executors", "families", "ModelConfig", "ModelDirectory"],
     gguf: ["util", "onnx", "model", "ModelConfig"],
     lora: ["util", "executors", "model", "ModelConfig"],
+    export: ["util", "executors", "model", "gguf", "lora", "ModelConfig", "ModelDirectory"],
     programs: ["executors", "model", "ModelConfig"],
     machine: [],
     blocks: ["executors", "model", "programs"],

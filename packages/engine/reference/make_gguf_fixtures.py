@@ -1,5 +1,6 @@
-"""Writes test/fixtures/gguf: blocks of each format with their values by the gguf package, tiny-llama as a GGUF file, and
-models of test/fixtures/families as GGUF files of their architectures, with the tokens of tiny-llama.
+"""Writes test/fixtures/gguf: blocks of each format with their values, and values with their bytes, by the gguf package;
+tiny-llama as a GGUF file, and models of test/fixtures/families as GGUF files of their architectures, with the tokens of
+tiny-llama.
 
 python3 -m venv venv && venv/bin/pip install gguf ml_dtypes safetensors && venv/bin/python make_gguf_fixtures.py
 """
@@ -202,3 +203,19 @@ writer.add_tensor("output_norm.weight", (1 + 0.2 * random.standard_normal(64)).a
 finish(writer)
 
 print({name: len(block["values"]) for name, block in blocks.items()}, (out / "tiny-llama.gguf").stat().st_size)
+
+# values as the package writes them: with ties, zeros, and halves that are rounded away from zero
+values = np.concatenate(
+    [
+        random.standard_normal(32) * 3,
+        np.arange(32) - 15.5,
+        np.zeros(32),
+        random.standard_normal(32) * 1e-6,
+        np.tile([127, 0.5, -0.5, 1.5, -2.5, 65504, 1e-8, -6e-8], 4),
+    ]
+).astype(np.float32)
+encoded = {"values": base64.b64encode(values.tobytes()).decode()}
+for name in ("F16", "BF16", "Q8_0"):
+    data = gguf.quants.quantize(values, gguf.GGMLQuantizationType[name])
+    encoded[name] = base64.b64encode(np.ascontiguousarray(data).tobytes()).decode()
+(out / "encoded.json").write_text(json.dumps(encoded, indent=1) + "\n")

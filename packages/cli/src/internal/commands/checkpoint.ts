@@ -1,9 +1,18 @@
-/** `tinker checkpoint`. */
+/** `tinker checkpoint`, and `tinker export`. */
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import { command, group } from "../definition/command.ts"
 import { checkpoints } from "../definition/connectionOptions.ts"
-import { argument, flag, limit, optionalText, repeatedText } from "../definition/options.ts"
+import {
+  argument,
+  choice,
+  flag,
+  limit,
+  optionalChoice,
+  optionalText,
+  repeatedText,
+  text
+} from "../definition/options.ts"
 
 const path = argument("checkpoint-path", "A tinker path, such as tinker://run-id/weights/0001")
 
@@ -99,3 +108,22 @@ export const checkpoint = group("checkpoint", "Manage checkpoints.", [
   download,
   pushHf
 ])
+
+/** @internal */
+export const exportCommand = command(
+  "export",
+  "Write a checkpoint for other programs: its adapter, or a model with the adapter merged in.",
+  {
+    checkpoint: argument("checkpoint", "A tinker path, or a directory with an adapter as PEFT keeps it"),
+    kind: choice("format export", "The adapter (peft), or a merged model: a directory (safetensors), a file (gguf)"),
+    type: optionalChoice("type", "How a GGUF file has its matrices (default: f16)"),
+    out: text("out", "The directory or file to write").pipe(Options.withAlias("o")),
+    base: optionalText(
+      "base",
+      "The base model: a directory, a GGUF file or a Hugging Face repository (default: what the adapter names)"
+    ),
+    checkpoints,
+    force: flag("force", "Replace what is there")
+  },
+  () => import("../handlers/export.ts").then((m) => m.exportCheckpoint)
+)

@@ -10,7 +10,7 @@ import { nearest } from "../text/nearest.ts"
 import { auth } from "./auth.ts"
 import { billing } from "./billing.ts"
 import { chat } from "./chat.ts"
-import { checkpoint } from "./checkpoint.ts"
+import { checkpoint, exportCommand } from "./checkpoint.ts"
 import { doctor } from "./doctor.ts"
 import { model } from "./model.ts"
 import { report, watch } from "./report.ts"
@@ -27,6 +27,7 @@ const commands = [
   chat,
   checkpoint,
   doctor,
+  exportCommand,
   model,
   report,
   run,

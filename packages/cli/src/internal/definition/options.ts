@@ -45,9 +45,18 @@ export const flag = (name: string, description: string) =>
 /** One of several words, of which the first is the default. @internal */
 export const choice = <Name extends ChoiceName>(name: Name, description: string) => {
   const words: ReadonlyArray<(typeof choices)[Name][number]> = choices[name]
-  return Options.choice(name, words as [(typeof choices)[Name][number]]).pipe(
+  return Options.choice(name.split(" ")[0]!, words as [(typeof choices)[Name][number]]).pipe(
     Options.withDescription(`${description} (default: ${words[0]})`),
     Options.withDefault(words[0]!)
+  )
+}
+
+/** One of several words, or none. @internal */
+export const optionalChoice = <Name extends ChoiceName>(name: Name, description: string) => {
+  const words: ReadonlyArray<(typeof choices)[Name][number]> = choices[name]
+  return Options.choice(name, words as [(typeof choices)[Name][number]]).pipe(
+    Options.withDescription(description),
+    Options.optional
   )
 }
 

@@ -65,6 +65,22 @@ export const backup = (from: string, to: string, database: Option.Option<string>
     return yield* Effect.tryPromise({ try: () => backup(from, to), catch: toCliError("The store was not copied") })
   })
 
+/** Writes a base model with an adapter merged in. Interruption waits until what was begun is removed. @internal */
+export const exportModel = (options: local.ExportOptions): Effect.Effect<void, CliError> =>
+  Effect.flatMap(load, ({ exportModel }) =>
+    Effect.async<void, CliError>((resume) => {
+      const controller = new AbortController()
+      const done = exportModel(options, controller.signal).then(
+        () => resume(Effect.void),
+        (cause: unknown) => resume(Effect.fail(toCliError("The model was not exported")(cause)))
+      )
+      return Effect.promise(() => {
+        controller.abort()
+        return done
+      })
+    })
+  )
+
 /** Starts the embedded service on a port of this machine. It runs until the scope closes. @internal */
 export const start = (
   given: Omit<local.Options, "database" | "log"> & { readonly database?: Option.Option<string> | undefined }

@@ -7,6 +7,7 @@ import * as ChatFormats from "@effect-tinker/cookbook/ChatFormats"
 import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
+import * as ModelExport from "@effect-tinker/engine/ModelExport"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
 import * as Store from "@effect-tinker/server/Store"
@@ -144,6 +145,19 @@ export const backup = async (
   if (Exit.isSuccess(exit)) return exit.value
   const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
   throw new Error(error === undefined ? Cause.pretty(exit.cause) : error.message)
+}
+
+/** @internal */
+export interface ExportOptions extends ModelExport.Options {
+  /** the type of a GGUF file; a directory if absent */
+  readonly gguf: "f16" | "q8_0" | undefined
+}
+
+/** Writes a base model with an adapter merged in. Rejects with the reason. @internal */
+export const exportModel = async ({ gguf, ...options }: ExportOptions, signal: AbortSignal): Promise<void> => {
+  const effect = gguf === undefined ? ModelExport.toDirectory(options) : ModelExport.toGguf({ ...options, type: gguf })
+  const exit = await Effect.runPromiseExit(Effect.provide(effect, NodeContext.layer), { signal })
+  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
 }
 
 type StartError = Layer.Layer.Error<ReturnType<typeof layerOf>>

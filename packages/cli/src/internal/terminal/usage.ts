@@ -1,9 +1,11 @@
 /** Messages about a wrong command line that name the option at fault, which those of the parser do not. */
 import { nearest } from "../text/nearest.ts"
 
-/** The options that take one of several words, with those; the first is the default. @internal */
+/** The options that take one of several words, with those; the first is the default. A command may follow the name. @internal */
 export const choices = {
   format: ["table", "json"],
+  "format export": ["peft", "safetensors", "gguf"],
+  type: ["f16", "q8_0"],
   schedule: ["linear", "cosine", "constant"],
   "too-long": ["fail", "truncate", "skip"],
   "train-on": [
@@ -39,7 +41,9 @@ const wrongValue = (message: string, args: ReadonlyArray<string>): string | unde
 /** A value that is none of the choices. */
 const wrongChoice = (message: string, args: ReadonlyArray<string>): string | undefined => {
   const [, expected] = /^Expected one of the following cases: (.*)$/.exec(message) ?? []
-  const option = Object.entries(choices).find(([, words]) => words.join(", ") === expected)?.[0]
+  const option = Object.entries(choices)
+    .find(([, words]) => words.join(", ") === expected)?.[0]
+    .split(" ")[0]
   if (option === undefined) return undefined
   const isOption = (arg: string) => arg === `--${option}` || (option === "format" && arg === "-f")
   const at = args.findIndex((arg) => isOption(arg.split("=")[0]!))

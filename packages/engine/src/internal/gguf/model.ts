@@ -32,6 +32,9 @@ const architectures: { readonly [name: string]: Architecture } = {
   gemma3: { model_type: "gemma3_text", kind: "Gemma3ForCausalLM" }
 }
 
+/** The name of a model's architecture. Llama.cpp takes Mistral for a Llama. @internal */
+export const architectureOf = ({ model_type }: ModelConfig): string => (model_type === "mistral" ? "llama" : model_type)
+
 /** The names of a layer's tensors. */
 const layerTensors: { readonly [name: string]: string } = {
   "self_attn.q_proj": "attn_q",
@@ -57,8 +60,8 @@ const otherTensors: { readonly [name: string]: string } = {
   "lm_head.weight": "output.weight"
 }
 
-/** The name of a weight in the file. */
-const tensorName = (weight: string, model: ModelConfig): string => {
+/** The name of a weight in the file. @internal */
+export const tensorName = (weight: string, model: ModelConfig): string => {
   const [, layer, name, kind] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(weight) ?? []
   if (layer === undefined) return otherTensors[weight]!
   const isPostNorm = model.post_norms && name === "post_attention_layernorm"
@@ -121,8 +124,11 @@ const gemma3 = (value: (key: string) => unknown): object => {
   }
 }
 
-/** The metadata in the form of a `config.json`. */
-const toConfigJson = ({ metadata, tensors }: Gguf.Header, factors: ReadonlyArray<number> | undefined): object => {
+/** The metadata in the form of a `config.json`. @internal */
+export const toConfigJson = (
+  { metadata, tensors }: Gguf.Header,
+  factors: ReadonlyArray<number> | undefined
+): object => {
   const name = String(metadata["general.architecture"])
   const { kind, model_type } = architectures[name] ?? { model_type: name, kind: name }
   const value = (key: string) => metadata[`${name}.${key}`]
@@ -217,8 +223,10 @@ export const eosTokenIds = ({ metadata }: Gguf.Header): ReadonlyArray<number> =>
 /**
  * Where the file has a row of a matrix of several heads: files of Llama models have the rows of each head in pairs, as
  * their rotary embedding reads them; here they are in halves.
+ *
+ * @internal
  */
-const sourceOfRow = (heads: number | undefined, rows: number): ((row: number) => number) => {
+export const sourceOfRow = (heads: number | undefined, rows: number): ((row: number) => number) => {
   if (heads === undefined) return (row) => row
   const size = rows / heads
   return (row) => {
@@ -227,8 +235,8 @@ const sourceOfRow = (heads: number | undefined, rows: number): ((row: number) =>
   }
 }
 
-/** The rows of a matrix in another order. */
-const reorder = (values: Float32Array, columns: number, sourceOf: (row: number) => number): Float32Array => {
+/** The rows of a matrix in another order. @internal */
+export const reorder = (values: Float32Array, columns: number, sourceOf: (row: number) => number): Float32Array => {
   const out = new Float32Array(values.length)
   for (let row = 0; row < values.length / columns; row++) {
     const from = sourceOf(row) * columns
@@ -237,14 +245,16 @@ const reorder = (values: Float32Array, columns: number, sourceOf: (row: number) 
   return out
 }
 
-const headsOf = (weight: string, model: ModelConfig): number | undefined => {
-  const { isPaired } = Object.values(architectures).find(({ model_type }) => model_type === model.model_type) ?? {}
+/** The heads whose rows lie in pairs in the file, if those of the weight do. @internal */
+export const headsOf = (weight: string, model: ModelConfig): number | undefined => {
+  const { isPaired } = architectures[architectureOf(model)]!
   if (isPaired !== true) return undefined
   if (weight.endsWith("q_proj.weight")) return model.num_heads
   return weight.endsWith("k_proj.weight") ? model.num_kv_heads : undefined
 }
 
-const readBytes = (file: FileSystem.File, offset: number, bytes: number) =>
+/** Reads bytes of a file. Those behind its end are zeros. @internal */
+export const readBytes = (file: FileSystem.File, offset: number, bytes: number) =>
   Effect.gen(function* () {
     yield* file.seek(FileSystem.Size(offset), "start")
     const out = new Uint8Array(bytes)

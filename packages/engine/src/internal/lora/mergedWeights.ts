@@ -9,6 +9,7 @@ import { type LoadedModel, type StoredWeights, valuesOf } from "../model/loaded.
 import { userError } from "../util/errors.ts"
 import { sizeOf } from "../util/shape.ts"
 import * as layouts from "./layout.ts"
+import * as merge from "./merge.ts"
 import * as weights from "./weights.ts"
 
 /**
@@ -54,29 +55,6 @@ const readAdapter = (
     return { layout: layout.right, vector: vector.right }
   })
 
-/** `weight + scaling * B A`. All matrices are row-major. */
-const mergeMatrix = (
-  weight: Float32Array,
-  a: Float32Array,
-  b: Float32Array,
-  rank: number,
-  scaling: number
-): Float32Array => {
-  const out = weight.slice()
-  const columns = a.length / rank
-  const rows = b.length / rank
-  for (let row = 0; row < rows; row++) {
-    const target = out.subarray(row * columns, (row + 1) * columns)
-    for (let r = 0; r < rank; r++) {
-      const factor = scaling * b[row * rank + r]!
-      if (factor === 0) continue
-      const start = r * columns
-      for (let i = 0; i < columns; i++) target[i] = target[i]! + factor * a[start + i]!
-    }
-  }
-  return out
-}
-
 /** How many values of the base model an adapter changes. */
 const changedValues = ({ matrices }: layouts.Layout, rank: number): number => {
   let values = 0
@@ -105,13 +83,8 @@ const mergeAdapter = (
       const [a, b] = [layout.matrices[i]!, layout.matrices[i + 1]!]
       const name = architecture.weightName(model.config, a.linear)
       const weight = model.weights[name]!
-      const values = mergeMatrix(
-        valuesOf(weight),
-        layouts.view(vector, a),
-        layouts.view(vector, b),
-        layout.rank,
-        scaling
-      )
+      const values = valuesOf(weight).slice()
+      merge.addTo(values, { a: layouts.view(vector, a), b: layouts.view(vector, b), rank: layout.rank, scaling })
       const stored = yield* model.executor.store(values, weight.shape)
       all[name] = stored
       merged.push(stored)

@@ -9,6 +9,7 @@ import { type HalfValues, widen } from "../executors/half.ts"
 import { isEqual, sizeOf } from "../util/shape.ts"
 import * as architecture from "./architecture.ts"
 import { FileProblem, shardsOf } from "./files.ts"
+import { readBytes, readHeader } from "./safetensorsHeader.ts"
 
 /** A weight: a matrix in 16 bits, or a vector in float32. @internal */
 export type StoredWeight = { readonly shape: ReadonlyArray<number> } & (
@@ -22,37 +23,6 @@ const Entry = Schema.Struct({
   data_offsets: Schema.Tuple(Schema.NonNegativeInt, Schema.NonNegativeInt)
 })
 type Entry = typeof Entry.Type
-
-const lengthBytes = 8
-const mostHeaderBytes = 100 * 2 ** 20
-
-const readBytes = (path: string, file: FileSystem.File, offset: number, bytes: number) =>
-  Effect.gen(function* () {
-    yield* file.seek(FileSystem.Size(offset), "start")
-    const out = new Uint8Array(bytes)
-    for (let done = 0; done < bytes;) {
-      const part = yield* file.readAlloc(FileSystem.Size(Math.min(bytes - done, 2 ** 24)))
-      if (Option.isNone(part)) return yield* Effect.fail(new FileProblem(path, "is incomplete"))
-      out.set(part.value, done)
-      done += part.value.length
-    }
-    return out
-  })
-
-/** The entries of a file's header in 16 bits, and where the data starts. */
-const readHeader = (path: string, file: FileSystem.File, size: number) =>
-  Effect.gen(function* () {
-    const length = new DataView((yield* readBytes(path, file, 0, Math.min(lengthBytes, size))).buffer)
-    const bytes = size < lengthBytes ? 0 : Number(length.getBigUint64(0, true))
-    if (bytes > Math.min(mostHeaderBytes, size - lengthBytes)) {
-      return yield* Effect.fail(new FileProblem(path, "is not a safetensors file: its header is longer than the file"))
-    }
-    const json = new TextDecoder().decode(yield* readBytes(path, file, lengthBytes, bytes))
-    const decoded = yield* Schema.decodeUnknown(
-      Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
-    )(json).pipe(Effect.mapError((cause) => new FileProblem(path, "is not a safetensors file", cause)))
-    return { entries: decoded, start: lengthBytes + bytes }
-  })
 
 const fits = ({ data_offsets: [begin, end], shape }: Entry, expected: ReadonlyArray<number>, bytes: number): boolean =>
   isEqual(shape, expected) && end - begin === 2 * sizeOf(shape) && end <= bytes

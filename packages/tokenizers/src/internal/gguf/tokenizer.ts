@@ -35,7 +35,8 @@ const llama3: Kind = {
 const gpt2: Kind = { pre_tokenizer: byteLevel(true) }
 const smollm: Kind = { pre_tokenizer: sequence({ type: "Digits", individual_digits: true }, byteLevel(true)) }
 
-const kinds: { readonly [pre: string]: Kind } = {
+/** By the name in the metadata. @internal */
+export const kinds: { readonly [pre: string]: Kind } = {
   default: gpt2,
   "gpt-2": gpt2,
   smollm,
@@ -44,9 +45,10 @@ const kinds: { readonly [pre: string]: Kind } = {
   llama3
 }
 
-/** The types of tokens that texts are searched for before they are split. */
-const controlType = 3
-const userDefinedType = 4
+/** The types of tokens that texts are searched for before they are split. @internal */
+export const controlType = 3
+/** @internal */
+export const userDefinedType = 4
 
 const isStrings = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every((item) => typeof item === "string")

@@ -46,17 +46,25 @@ const readChatTemplate = (directory: string) =>
     return isRecord(json) && typeof json["chat_template"] === "string" ? json["chat_template"] : undefined
   })
 
+/** The contents of the files in a directory. @internal */
+export const readSource = (
+  directory: string
+): Effect.Effect<Source, TokenizerError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const { join } = yield* Path.Path
+    return {
+      tokenizer: yield* readJson(join(directory, "tokenizer.json")),
+      chatTemplate: yield* readChatTemplate(directory),
+      config: yield* readIfExists(join(directory, "tokenizer_config.json"), readJson),
+      specialTokensMap: yield* readIfExists(join(directory, "special_tokens_map.json"), readJson)
+    }
+  })
+
 /** @internal */
 export const fromDirectory = (
   directory: string
 ): Effect.Effect<Service, TokenizerError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const { join } = yield* Path.Path
-    const file = join(directory, "tokenizer.json")
-    return yield* make(file, {
-      tokenizer: yield* readJson(file),
-      chatTemplate: yield* readChatTemplate(directory),
-      config: yield* readIfExists(join(directory, "tokenizer_config.json"), readJson),
-      specialTokensMap: yield* readIfExists(join(directory, "special_tokens_map.json"), readJson)
-    })
+    return yield* make(join(directory, "tokenizer.json"), yield* readSource(directory))
   })
