@@ -13,6 +13,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: [...configDefaults.exclude, ...nightly],
     passWithNoTests: true,
-    testTimeout: 60_000
+    testTimeout: 60_000,
+    // the files of a worker share what they import: importing it anew takes longer than most of the tests
+    isolate: false
   }
 })

@@ -1,1 +1,5 @@
-export declare const bundle: (options: { readonly outdir: string; readonly local: string }) => Promise<void>
+export declare const bundle: (options: {
+  readonly outdir: string
+  readonly local: string
+  readonly report: string
+}) => Promise<void>

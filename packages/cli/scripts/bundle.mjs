@@ -10,8 +10,11 @@ import { fileURLToPath } from "node:url"
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
-/** @param {{ outdir: string, local: string }} options the output directory, and the specifier for `src/internal/service/local.ts` */
-export const bundle = async ({ local, outdir }) => {
+/**
+ * @param {{ outdir: string, local: string, report: string }} options the output directory, and the specifiers for
+ * `src/internal/service/local.ts` and the cookbook's `NodeReport`, which reads files beside it
+ */
+export const bundle = async ({ local, outdir, report }) => {
   rmSync(outdir, { recursive: true, force: true })
   await build({
     entryPoints: { tinker: here("../src/bin.ts") },
@@ -25,8 +28,8 @@ export const bundle = async ({ local, outdir }) => {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
-    // only push-hf uses the first, which contains WebAssembly; the second reads files beside it
-    external: ["@huggingface/hub", "@effect-tinker/cookbook/NodeReport"],
+    // only push-hf uses it; it contains WebAssembly
+    external: ["@huggingface/hub"],
     logLevel: "warning",
     // CommonJS dependencies require Node's modules
     banner: {
@@ -34,8 +37,11 @@ export const bundle = async ({ local, outdir }) => {
     },
     plugins: [
       {
-        name: "local",
-        setup: ({ onResolve }) => onResolve({ filter: /\/local\.ts$/ }, () => ({ path: local, external: true }))
+        name: "outside",
+        setup: ({ onResolve }) => {
+          onResolve({ filter: /\/local\.ts$/ }, () => ({ path: local, external: true }))
+          onResolve({ filter: /^@effect-tinker\/cookbook\/NodeReport$/ }, () => ({ path: report, external: true }))
+        }
       }
     ]
   })
@@ -56,6 +62,10 @@ const bundleExporter = () =>
   })
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await bundle({ outdir: here("../dist/bundle"), local: "../internal/service/local.js" })
+  await bundle({
+    outdir: here("../dist/bundle"),
+    local: "../internal/service/local.js",
+    report: "@effect-tinker/cookbook/NodeReport"
+  })
   await bundleExporter()
 }

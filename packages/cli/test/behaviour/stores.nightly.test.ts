@@ -13,7 +13,7 @@ const examples = Array.from({ length: 8 }, (_, i) => `{"prompt":"a${i}","complet
 /** Starts `tinker serve`; returns the environment of a client. */
 const serve = (args: ReadonlyArray<string>, options: Options) =>
   Effect.gen(function* () {
-    const serving = yield* start(["-f", "json", "serve", "--port", "0", ...args], { ...options, local: true })
+    const serving = yield* start(["-f", "json", "serve", "--port", "0", ...args], { ...options })
     const [text] = yield* serving.until(/^\{[\s\S]*\}\n$/)
     const { TINKER_API_KEY, TINKER_BASE_URL } = JSON.parse(text)
     return { serving, env: { TINKER_BASE_URL, TINKER_API_KEY } as { readonly [name: string]: string } }
@@ -38,8 +38,8 @@ describe("processes of the command", () => {
         const [{ serving, env }, trained, sampled] = yield* Effect.all(
           [
             serve([], { cwd }),
-            run(train, { cwd, local: true }),
-            run(["sample", "hello", "--max-tokens", "2", "--no-stream"], { cwd, local: true })
+            run(train, { cwd }),
+            run(["sample", "hello", "--max-tokens", "2", "--no-stream"], { cwd })
           ],
           { concurrency: "unbounded" }
         )
@@ -48,10 +48,10 @@ describe("processes of the command", () => {
         const saved = yield* paths(env)
         const [weights] = /tinker:\/\/\S+\/sampler_weights\/final/.exec(trained.stdout)!
         assert.include(saved, weights)
-        const copied = yield* run(["-f", "json", "serve", "--backup", "copy"], { cwd, local: true })
+        const copied = yield* run(["-f", "json", "serve", "--backup", "copy"], { cwd })
         assert.strictEqual(copied.code, 0, copied.stderr)
         assert.strictEqual(JSON.parse(copied.stdout).checkpoints, saved.length)
-        const again = yield* run(["serve", "--backup", "copy"], { cwd, local: true })
+        const again = yield* run(["serve", "--backup", "copy"], { cwd })
         assert.strictEqual(again.code, 1)
         assert.match(again.stderr, /^Error: The store was not copied[\s\S]*copy exists/)
         serving.child.kill("SIGTERM")
@@ -60,7 +60,7 @@ describe("processes of the command", () => {
         const restored = yield* serve(["--checkpoints", "copy"], { cwd })
         assert.deepStrictEqual(yield* paths(restored.env), saved)
         const args = ["sample", "hello", "-c", weights, "--max-tokens", "2", "--no-stream"]
-        const from = yield* run(args, { cwd, env: restored.env, local: true })
+        const from = yield* run(args, { cwd, env: restored.env })
         assert.strictEqual(from.code, 0, from.stderr)
       }),
     120_000
@@ -89,7 +89,7 @@ describe("processes of the command", () => {
         )
         assert.include(listed, created.session_id)
         assert.isFalse(existsSync(`${cwd}/checkpoints/tinker.db`))
-        const refused = yield* run(["serve", "--backup", "copy", "--database", url], { cwd, local: true })
+        const refused = yield* run(["serve", "--backup", "copy", "--database", url], { cwd })
         assert.strictEqual(refused.code, 1)
         assert.include(refused.stderr, "pg_dump")
         for (const { serving } of [one, two]) {
@@ -98,8 +98,7 @@ describe("processes of the command", () => {
           assert.notInclude(stdout + stderr, url)
         }
         const wrong = yield* run(["serve", "--port", "0", "--database", "postgres://nobody@127.0.0.1:1/none"], {
-          cwd,
-          local: true
+          cwd
         })
         assert.strictEqual(wrong.code, 1)
         assert.match(wrong.stderr, /^Error: [^\n]*the database cannot be reached/)
@@ -115,7 +114,7 @@ describe("processes of the command", () => {
         writeFileSync(`${cwd}/data.jsonl`, examples)
         const env = { NODE_OPTIONS: `--require=${withoutLibsql}` }
         const train = ["train", "data.jsonl", "--steps", "1", "--batch-size", "2", "--rank", "1"]
-        const { code, stderr } = yield* run(train, { cwd, env, local: true })
+        const { code, stderr } = yield* run(train, { cwd, env })
         assert.strictEqual(code, 0, stderr)
         assert.match(
           stderr,

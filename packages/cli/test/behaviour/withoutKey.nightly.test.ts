@@ -16,18 +16,18 @@ describe("tinker", () => {
         const records = verbs.map((verb) => JSON.stringify({ prompt: `${verb} ->`, completion: ` ${verb}ed\n` }))
         writeFileSync(join(cwd, "data.jsonl"), `${records.join("\n")}\n`)
         const args = ["-f", "json", "train", "data.jsonl", "--steps", "6", "--batch-size", "8"]
-        const trained = yield* run(args, { cwd, local: true })
+        const trained = yield* run(args, { cwd })
         assert.strictEqual(trained.code, 0, trained.stderr)
         const result = JSON.parse(trained.stdout)
         assert.isBelow(result.held_out_loss_after, result.held_out_loss_before / 2)
         const sampled = yield* run(
           ["sample", "walk ->", "-c", result.sampler_path, "--temperature", "0", "--max-tokens", "12"],
-          { cwd, local: true }
+          { cwd }
         )
         assert.strictEqual(sampled.stderr, "")
         assert.strictEqual(sampled.stdout.trim(), "walked")
         // so do lists, on the same store
-        const listed = yield* run(["-f", "json", "checkpoint", "list"], { cwd, local: true })
+        const listed = yield* run(["-f", "json", "checkpoint", "list"], { cwd })
         assert.include(listed.stdout, result.sampler_path, listed.stderr)
       })
   )

@@ -2,20 +2,15 @@
 import type * as Scope from "effect/Scope"
 import * as Effect from "effect/Effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { createRequire } from "node:module"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
 
 const bin = fileURLToPath(new URL("../../build/bundle/tinker.js", import.meta.url))
-
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 export interface Options {
   readonly env?: { readonly [name: string]: string | undefined }
   readonly cwd?: string
   /** The whole of standard input. */
   readonly input?: string
-  /** Whether the command starts the embedded service, which then runs from sources, as the pages of a run always do. */
-  readonly local?: boolean
 }
 
 export interface Result {
@@ -31,29 +26,16 @@ export interface Running {
   readonly until: (pattern: RegExp) => Effect.Effect<RegExpExecArray, Error>
 }
 
-/** The commands that write or show the page of a run: its parts are files beside its module, outside of the bundle. */
-const withPages = ["train", "report", "watch"]
-
 /** Starts the command. The process is killed when the scope closes. */
 export const start = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(
-          process.execPath,
-          [
-            ...(options.local || args.some((arg) => withPages.includes(arg))
-              ? ["--conditions=effect-tinker-source", "--import", tsx]
-              : []),
-            bin,
-            ...args
-          ],
-          {
-            cwd: options.cwd,
-            env: { PATH: process.env["PATH"], HOME: "/nonexistent", TZ: "America/New_York", ...options.env },
-            stdio: "pipe"
-          }
-        )
+        spawn(process.execPath, [bin, ...args], {
+          cwd: options.cwd,
+          env: { PATH: process.env["PATH"], HOME: "/nonexistent", TZ: "America/New_York", ...options.env },
+          stdio: "pipe"
+        })
       ),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )

@@ -10,7 +10,7 @@ describe("tinker serve", () => {
     Effect.gen(function* () {
       const cwd = yield* directory
       const origin = "https://app.test"
-      const serving = yield* start(["serve", "--port", "0", "--allow-origin", origin], { cwd, local: true })
+      const serving = yield* start(["serve", "--port", "0", "--allow-origin", origin], { cwd })
       const [, url, key, model, tokenizer] = yield* serving.until(
         /^export TINKER_BASE_URL=(http:\/\/127\.0\.0\.1:\d+)\nexport TINKER_API_KEY=(\S+)\n# tokenizer of (\S+): (.+)\n(?:# .*\n){2}$/
       )
@@ -25,10 +25,10 @@ describe("tinker serve", () => {
       assert.strictEqual(allowed.headers.get("access-control-allow-origin"), origin)
       assert.strictEqual((yield* fetched({ origin: "https://other.test" })).status, 403)
       const port = new URL(url!).port
-      const second = yield* run(["serve", "--port", "0"], { cwd, local: true })
+      const second = yield* run(["serve", "--port", "0"], { cwd })
       assert.strictEqual(second.code, 1)
       assert.match(second.stderr, /^Error: [^\n]*another service listens on it[^\n]*PostgreSQL[^\n]*\n$/)
-      const taken = yield* run(["serve", "--port", port, "--checkpoints", "others"], { cwd, local: true })
+      const taken = yield* run(["serve", "--port", port, "--checkpoints", "others"], { cwd })
       assert.strictEqual(taken.code, 1)
       assert.match(taken.stderr, /^Error: [^\n]*EADDRINUSE[^\n]*\n$/)
       serving.child.kill("SIGINT")
@@ -44,7 +44,7 @@ describe("tinker serve", () => {
       yield* Effect.sync(() => writeFileSync(`${cwd}/keys`, "# of the team\ntml-from-file\n\n"))
       const env = { TINKER_SERVE_KEYS: "tml-first, tml-second" }
       const args = ["-f", "json", "serve", "--port", "0", "--keys-file", "keys"]
-      const serving = yield* start(args, { cwd, env, local: true })
+      const serving = yield* start(args, { cwd, env })
       const [text] = yield* serving.until(/^\{[\s\S]*\}\n$/)
       const url = JSON.parse(text).TINKER_BASE_URL as string
       const statusOf = (key: string) =>
@@ -60,7 +60,7 @@ describe("tinker serve", () => {
     Effect.gen(function* () {
       const cwd = yield* directory
       const args = ["serve", "--port", "0", "--quota", "1GB", "--drain-seconds", "0.5", "--log-requests"]
-      const serving = yield* start(["-f", "json", ...args], { cwd, local: true })
+      const serving = yield* start(["-f", "json", ...args], { cwd })
       const [text] = yield* serving.until(/^\{[\s\S]*\}\n$/)
       yield* Effect.promise(() => fetch(`${JSON.parse(text).TINKER_BASE_URL}/api/v1/readyz?secret`))
       serving.child.kill("SIGTERM")
@@ -71,7 +71,7 @@ describe("tinker serve", () => {
         ["--drain-seconds", "1e9"],
         ["--port", "65536"]
       ] as const) {
-        const { code, stderr } = yield* run(["serve", option, value], { cwd, local: true })
+        const { code, stderr } = yield* run(["serve", option, value], { cwd })
         assert.strictEqual(code, 2)
         assert.include(stderr, `${option} is `)
       }
@@ -82,7 +82,7 @@ describe("tinker serve", () => {
     Effect.gen(function* () {
       const cwd = yield* directory
       const key = "tml-a-key-of-mine"
-      const serving = yield* start(["-f", "json", "serve", "--port", "0", "--key", key], { cwd, local: true })
+      const serving = yield* start(["-f", "json", "serve", "--port", "0", "--key", key], { cwd })
       yield* serving.until(/^\{[\s\S]*\}\n$/)
       serving.child.kill("SIGTERM")
       const { code, stderr, stdout } = yield* serving.result
@@ -90,7 +90,7 @@ describe("tinker serve", () => {
       assert.hasAllKeys(JSON.parse(stdout), ["TINKER_BASE_URL", "tokenizers"])
       assert.notInclude(stdout + stderr, key)
       assert.match(stderr, /^warning: --key shows in the process list: set TINKER_SERVE_KEYS, or --keys-file\n$/)
-      const open = yield* run(["serve", "--host", "0.0.0.0", "--port", "0"], { cwd, local: true })
+      const open = yield* run(["serve", "--host", "0.0.0.0", "--port", "0"], { cwd })
       assert.strictEqual(open.code, 1)
       assert.match(open.stderr, /^Error: [^\n]*without API keys[^\n]*\n$/)
     })
