@@ -38,7 +38,7 @@ export const main = async (print: (line: string) => void = console.log): Promise
   // inside this package, so that the empty program can resolve its imports
   const directory = mkdtempSync(fileURLToPath(new URL("../.cli-", import.meta.url)))
   try {
-    await bundle({ outdir: join(directory, "tinker"), local: "absent" })
+    await bundle({ outdir: join(directory, "tinker"), local: "absent", report: "absent" })
     const empty = join(directory, "empty.mjs")
     writeFileSync(empty, emptyProgram)
     const tinker = join(directory, "tinker", "tinker.js")
