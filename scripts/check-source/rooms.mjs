@@ -237,6 +237,7 @@ export const allowedRooms = {
     rl: [
       "metrics",
       "supervised",
+      "records",
       "trajectories",
       "environments",
       "rollouts",
@@ -245,7 +246,8 @@ export const allowedRooms = {
       "LearningRate",
       "Metrics",
       "RunDirectory"
-    ]
+    ],
+    cluster: ["effect", "trajectories", "environments", "rollouts", "rl"]
   },
   cli: {
     effect: [],

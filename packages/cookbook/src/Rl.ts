@@ -121,6 +121,7 @@ export type RunError =
   | Sampling.LogprobsMissing
   | supervised.InvalidRun
   | Rollouts.InvalidGroup
+  | Rollouts.RolloutFailed
   | errors.SamplerMismatch
   | errors.AlarmRaised
   | errors.OutputMissing

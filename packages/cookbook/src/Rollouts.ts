@@ -11,20 +11,34 @@
  * - **Limits.** Before a turn: `max_turns`, then what is left of the tokens. Behind it: `max_tokens` where the turn was cut,
  *   then `max_sampled_tokens`. A cut turn is graded like any other. The time of an episode, and what an environment says,
  *   end it at any point; turns that are finished are kept.
+ * - **Other machines.** `Rl.run` plays episodes in this process (`layerLocal`), or, by another layer, in processes on this
+ *   and other machines (`layerCluster` of `@effect-tinker/cookbook/NodeRollouts`).
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Env from "./internal/environments/model.ts"
 import { type GroupError, runGroup } from "./internal/rollouts/group.ts"
 import type { Options, Sampler } from "./internal/rollouts/model.ts"
 import type { Place } from "./internal/rollouts/seeds.ts"
+import * as service from "./internal/rollouts/service.ts"
 import type { Group } from "./internal/trajectories/model.ts"
 
 export type { Failures, Limits, Options, Sampler } from "./internal/rollouts/model.ts"
 export { InvalidGroup } from "./internal/rollouts/group.ts"
 export type { Place } from "./internal/rollouts/seeds.ts"
+export { RolloutFailed, Rollouts } from "./internal/rollouts/service.ts"
+export type { Key, Policy, RunPart, Service, Task } from "./internal/rollouts/service.ts"
+
+/**
+ * Plays the episodes of `Rl.run` in this process, as it does without any layer.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerLocal: Layer.Layer<service.Rollouts> = Layer.succeed(service.Rollouts, service.local)
 
 /**
  * The episodes of one group.

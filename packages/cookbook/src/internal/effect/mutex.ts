@@ -1,4 +1,4 @@
-/** Runs effects one after another. Effect 4 makes semaphores in another way. */
+/** Runs effects one after another, or so many at once. Effect 4 makes semaphores in another way. */
 import * as Effect from "effect/Effect"
 
 /** @internal */
@@ -8,3 +8,7 @@ export type Mutex = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A
 export const makeMutex: Effect.Effect<Mutex> = Effect.map(Effect.makeSemaphore(1), (semaphore) =>
   semaphore.withPermits(1)
 )
+
+/** Runs so many effects at once. @internal */
+export const makeSlots = (count: number): Effect.Effect<Mutex> =>
+  Effect.map(Effect.makeSemaphore(count), (semaphore) => semaphore.withPermits(1))

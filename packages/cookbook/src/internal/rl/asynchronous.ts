@@ -8,10 +8,9 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Metrics from "../../Metrics.ts"
 import type { EnvGroup } from "../environments/model.ts"
-import type { GroupError } from "../rollouts/group.ts"
 import { collect, groupsAt } from "./collect.ts"
 import type { Mode } from "./options.ts"
-import type { Collected, Index, Run } from "./state.ts"
+import type { Collected, CollectError, Index, Run } from "./state.ts"
 import { trainStep } from "./step.ts"
 
 /** Keys of the checkpoint. */
@@ -19,7 +18,7 @@ const nextKey = "next_group_step"
 const untrainedKey = "untrained_groups"
 
 interface Pending<E> extends Index {
-  readonly done: Deferred.Deferred<Collected, E | GroupError>
+  readonly done: Deferred.Deferred<Collected, E | CollectError>
   collected: Collected | undefined
 }
 
@@ -69,17 +68,17 @@ interface Ends<E> {
   /** completes when the next group ends */
   readonly next: () => Effect.Effect<void>
   /** fails when a group fails */
-  readonly failed: Deferred.Deferred<never, E | GroupError>
+  readonly failed: Deferred.Deferred<never, E | CollectError>
 }
 
 /** Begins a group with the newest weights. */
 const begin = <E, R>(run: Run<E, R>, queue: Queue<E, R>, env: EnvGroup<E, R>, index: Index, ends: Ends<E>) =>
   Effect.gen(function* () {
-    const done = yield* Deferred.make<Collected, E | GroupError>()
+    const done = yield* Deferred.make<Collected, E | CollectError>()
     const pending: Pending<E> = { ...index, done, collected: undefined }
     queue.pending.push(pending)
     const { policy } = run.state
-    yield* collect(run.options, policy, env, index).pipe(
+    yield* collect(run, policy, env, index).pipe(
       Effect.tap((collected) => void (pending.collected = collected)),
       Effect.onExit((exit) => Effect.andThen(Deferred.done(done, exit), Effect.sync(ends.ended))),
       Effect.catchAllCause((cause) => Deferred.failCause(ends.failed, cause)),
@@ -123,7 +122,7 @@ const makeEnds = <E>(): Ends<E> => {
       Deferred.unsafeDone(before, Effect.void)
     },
     next: () => Deferred.await(current),
-    failed: Deferred.unsafeMake<never, E | GroupError>(FiberId.none)
+    failed: Deferred.unsafeMake<never, E | CollectError>(FiberId.none)
   }
 }
 

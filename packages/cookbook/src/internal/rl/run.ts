@@ -5,6 +5,8 @@ import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Path from "@effect/platform/Path"
+import * as Random from "effect/Random"
 import * as Metrics from "../../Metrics.ts"
 import type * as RunDirectory from "../../RunDirectory.ts"
 import { adapterOf, open } from "../supervised/start.ts"
@@ -13,7 +15,10 @@ import { asynchronous } from "./asynchronous.ts"
 import { collectStep, groupsAt } from "./collect.ts"
 import { klShaping } from "./data.ts"
 import { type Options, type Shaping, validate } from "./options.ts"
+import { Rollouts, type RunPart } from "../rollouts/service.ts"
 import type { Run, State } from "./state.ts"
+import { submitPolicy } from "./submit.ts"
+import { hashOf } from "../records/hash.ts"
 import { evaluate, record, trainStep } from "./step.ts"
 import { logRow } from "../supervised/record.ts"
 
@@ -62,6 +67,18 @@ const shapingOf = Effect.fnUntraced(function* <E, R>(
   return { shaping: [penalty, ...shaping], recorded: { reference_path: path } }
 })
 
+/** The name of a run, and of its part that begins now. */
+const partOf = Effect.fnUntraced(function* <E, R>({ directory }: Options<E, R>) {
+  const path = yield* Path.Path
+  // seeded random numbers would be those of the part before
+  const now = yield* Clock.currentTimeNanos
+  const random = yield* Random.nextIntBetween(0, 2 ** 31)
+  const attempt = `${now.toString(36)}${random.toString(36)}`
+  const run = directory === undefined ? attempt : hashOf(path.resolve(directory.path)).toString(36)
+  const part: RunPart = { run, attempt }
+  return part
+})
+
 const start = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const metrics = yield* Metrics.Metrics
   const { checkpoint, directory, rows, training } = yield* open({
@@ -73,6 +90,10 @@ const start = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const finished = checkpoint?.batch ?? 0
   const { recorded, shaping } = yield* shapingOf(options, training, checkpoint)
   const now = yield* Clock.currentTimeMillis
+  const rollouts = yield* Rollouts
+  const part = yield* partOf(options)
+  yield* rollouts.begin(part)
+  const known = { options, metrics, training, directory, shaping, recorded, rollouts, part }
   const state: State = {
     rows: rows.slice(),
     finished,
@@ -81,10 +102,11 @@ const start = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     startMillis: now,
     lastMillis: now,
     agreed: false,
-    policy: { sampling: yield* training.saveWeightsAndGetSamplingClient(), version: finished },
+    policy: yield* Effect.flatten(submitPolicy(known, finished)),
+    trained: [],
     checkpoint
   }
-  const run: Run<E, R> = { options, metrics, training, directory, shaping, recorded, state }
+  const run: Run<E, R> = { ...known, state }
   return run
 })
 

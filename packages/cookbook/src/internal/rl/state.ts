@@ -7,6 +7,7 @@ import type * as Metrics from "../../Metrics.ts"
 import type * as RunDirectory from "../../RunDirectory.ts"
 import type { Row } from "../metrics/row.ts"
 import type { GroupError } from "../rollouts/group.ts"
+import type * as service from "../rollouts/service.ts"
 import type { Group } from "../trajectories/model.ts"
 import type { Options, Shaping } from "./options.ts"
 
@@ -14,7 +15,12 @@ import type { Options, Shaping } from "./options.ts"
 export interface Policy {
   readonly sampling: SamplingClient.SamplingClient
   readonly version: number
+  /** their path, if rollouts need it */
+  readonly path: string | undefined
 }
+
+/** What a group can fail with, besides the errors of its environments. @internal */
+export type CollectError = GroupError | service.RolloutFailed
 
 /** Which group of the source: the step whose groups it is among, and its number there. @internal */
 export interface Index {
@@ -29,7 +35,7 @@ export interface Collected extends Index {
 }
 
 /** The episodes of some groups, when they are there. @internal */
-export type Part<E, R> = Effect.Effect<ReadonlyArray<Collected>, E | GroupError, R>
+export type Part<E, R> = Effect.Effect<ReadonlyArray<Collected>, E | CollectError, R>
 
 /** @internal */
 export interface State {
@@ -44,6 +50,8 @@ export interface State {
   /** whether sampler and trainer were compared */
   agreed: boolean
   policy: Policy
+  /** groups that are trained, and in no checkpoint */
+  trained: ReadonlyArray<service.Key>
   checkpoint: RunDirectory.Checkpoint | undefined
 }
 
@@ -53,6 +61,8 @@ export interface Run<E, R> {
   readonly metrics: Metrics.Service
   readonly training: TrainingClient.TrainingClient
   readonly directory: RunDirectory.RunDirectory | undefined
+  readonly rollouts: service.Service
+  readonly part: service.RunPart
   readonly shaping: ReadonlyArray<Shaping<E | TinkerError.TinkerError, R>>
   /** free keys of its checkpoints */
   readonly recorded: { readonly [name: string]: unknown }

@@ -19,7 +19,7 @@ import * as submit from "./submit.ts"
 
 /** Random numbers that depend on the seed of the run and the step alone. @internal */
 export const seeded =
-  <E, R>({ seed = 0 }: Options<E, R>, what: string, step: number) =>
+  ({ seed = 0 }: Pick<Options, "seed">, what: string, step: number) =>
   <A, E2, R2>(effect: Effect.Effect<A, E2, R2>): Effect.Effect<A, E2, R2> =>
     Effect.withRandom(effect, Random.make(`${what} of step ${step}, seed ${seed}`))
 
@@ -53,7 +53,17 @@ export const record = Effect.fnUntraced(function* <E, R>(
     elapsed_tokens: state.tokens,
     elapsed_seconds: seconds
   })
+  yield* forget(run)
 })
+
+/** Drops the episodes of groups that will not be trained again. */
+const forget = <E, R>({ part, rollouts, state }: Run<E, R>) =>
+  Effect.suspend(() => {
+    const { trained } = state
+    state.trained = []
+    const keys = trained.map(({ group, step, version }) => ({ group, step, version }))
+    return keys.length === 0 ? Effect.void : rollouts.forget(part, keys)
+  })
 
 const checkAlarms = <E, R>({ alarms = [] }: Options<E, R>, row: Row) =>
   Effect.forEach(alarms, ({ above, below, metric }) => {
@@ -178,7 +188,7 @@ const submitStep = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, step: numb
     metrics: Object.assign({}, ...trained.map(({ metrics }) => metrics))
   }
   const post = options.postKl === true ? yield* submit.submitForward(training, merged.examples) : undefined
-  return { passes, updates, merged, post, behind: yield* submit.submitBehind(options, training, step) }
+  return { passes, updates, merged, post, behind: yield* submit.submitBehind(run, step) }
 })
 
 /**
@@ -207,11 +217,11 @@ export const trainStep = Effect.fnUntraced(function* <E, R>(
   const post = submitted.post === undefined ? {} : yield* postDivergence(submitted.merged.examples, submitted.post)
   const described = yield* rowOf(run, step, submitted.merged)
   const row: Row = { ...described, ...divergence, ...post, ...evaluated, step }
-  const sampling = yield* submitted.behind.sampler
+  state.policy = yield* submitted.behind.policy
   const saved = yield* submitted.behind.saved
-  state.policy = { sampling, version: step + 1 }
   state.finished = step + 1
   state.tokens += described.num_tokens
+  state.trained = [...state.trained, ...submitted.merged.collected]
   yield* keepSamples(
     run,
     step,
@@ -220,6 +230,8 @@ export const trainStep = Effect.fnUntraced(function* <E, R>(
   yield* logRow(run, row, window)
   yield* checkAlarms(options, row)
   if (saved !== undefined) yield* record(run, saved, more())
+  // nothing brings back what no checkpoint will have
+  else if (options.checkpoints?.every === undefined && options.checkpoints?.rolling === undefined) yield* forget(run)
 })
 
 const postDivergence = (examples: ReadonlyArray<Example>, post: submit.Pass["output"]) =>

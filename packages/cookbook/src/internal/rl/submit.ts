@@ -12,6 +12,7 @@ import type { Example } from "../trajectories/model.ts"
 import { dataFor } from "./data.ts"
 import { OutputMissing, SamplerMismatch } from "./errors.ts"
 import type { Options } from "./options.ts"
+import type { Policy, Run } from "./state.ts"
 
 type Output = Training.ForwardBackwardOutput
 
@@ -78,16 +79,40 @@ export const submitUpdate = <E, R>(options: Options<E, R>, training: TrainingCli
     learning_rate: LearningRate.at(options.learningRate, step, options.steps)
   })
 
-/** Submits what comes behind the update of a step: the saves that are due, and the sampler of the next step. @internal */
-export const submitBehind = <E, R>(options: Options<E, R>, training: TrainingClient.TrainingClient, step: number) =>
+const daySeconds = 86_400
+
+/**
+ * Submits what samples from the weights that hold so many steps, and returns the effect that waits for it. Where other
+ * processes sample from them too, they are kept under a name for a day.
+ *
+ * @internal
+ */
+export const submitPolicy = <E, R>({ part, rollouts, training }: Omit<Run<E, R>, "state">, version: number) =>
   Effect.gen(function* () {
+    if (!rollouts.needsPaths) {
+      const sampler = yield* Effect.fork(training.saveWeightsAndGetSamplingClient())
+      return Effect.map(Fiber.join(sampler), (sampling): Policy => ({ sampling, version, path: undefined }))
+    }
+    const saved = yield* training.saveWeightsForSampler(`rollouts-${part.attempt}-${version}`, {
+      ttl_seconds: daySeconds
+    })
+    return Effect.gen(function* () {
+      const { path } = yield* Fiber.join(saved)
+      const policy: Policy = { sampling: yield* training.createSamplingClient(path), version, path }
+      return policy
+    })
+  })
+
+/** Submits what comes behind the update of a step: the saves that are due, and the sampler of the next step. @internal */
+export const submitBehind = <E, R>(run: Run<E, R>, step: number) =>
+  Effect.gen(function* () {
+    const { options, training } = run
     const saved: Effect.Effect<Saved | undefined, TinkerError.TinkerError> = yield* submitDueSaves(
       options,
       training,
       step
     )
-    const sampler = yield* Effect.fork(training.saveWeightsAndGetSamplingClient())
-    return { saved, sampler: Fiber.join(sampler) }
+    return { saved, policy: yield* submitPolicy(run, step + 1) }
   })
 
 /** Submits a pass without gradients, for the logprobs of the weights as they are then. @internal */

@@ -98,8 +98,8 @@ const checkRewards = (trajectories: ReadonlyArray<Trajectory>): Effect.Effect<vo
   return Effect.void
 }
 
-/** Runs the episode of a member; its first action may be known. */
-const playMember =
+/** Runs the episode of a member; its first action may be known. @internal */
+export const playMember =
   <E, R>(
     sampler: Sampler,
     group: EnvGroup<E, R>,
@@ -117,6 +117,25 @@ const playMember =
     return Effect.scoped(Effect.flatMap(group.env(member), (env) => episode(env, options, act)))
   }
 
+/** Runs all episodes of a group at once, each by a function of its member and its attempt. @internal */
+export const runMembers = <E, R, E2, R2>(
+  group: EnvGroup<E, R>,
+  options: Options,
+  play: (member: number, attempt: number) => Effect.Effect<Trajectory, E2, R2>
+): Effect.Effect<Group, E | E2 | InvalidGroup, R | R2> =>
+  Effect.gen(function* () {
+    const played = yield* withPolicy(group.size, options, play)
+    const trajectories = yield* addRewards(group, played)
+    yield* checkRewards(trajectories)
+    return { trajectories, tags: group.tags }
+  }).pipe(Effect.withSpan("rollout_group"))
+
+/** @internal */
+export const checkSize = ({ size }: Pick<EnvGroup, "size">): Effect.Effect<void, InvalidGroup> =>
+  Number.isSafeInteger(size) && size >= 1
+    ? Effect.void
+    : new InvalidGroup({ path: "size", reason: `is ${size}: give a whole number of 1 or more` })
+
 /** Runs all episodes of a group at once. @internal */
 export const runGroup = <E, R>(
   sampler: Sampler,
@@ -125,12 +144,7 @@ export const runGroup = <E, R>(
   place: Place
 ): Effect.Effect<Group, E | GroupError, Exclude<R, Scope.Scope>> =>
   Effect.gen(function* () {
-    if (!Number.isSafeInteger(group.size) || group.size < 1) {
-      return yield* new InvalidGroup({ path: "size", reason: `is ${group.size}: give a whole number of 1 or more` })
-    }
+    yield* checkSize(group)
     const first = yield* sampleTogether(sampler, group, options, place)
-    const played = yield* withPolicy(group.size, options, playMember(sampler, group, options, place, first))
-    const trajectories = yield* addRewards(group, played)
-    yield* checkRewards(trajectories)
-    return { trajectories, tags: group.tags }
-  }).pipe(Effect.scoped, Effect.withSpan("rollout_group"))
+    return yield* runMembers(group, options, playMember(sampler, group, options, place, first))
+  }).pipe(Effect.scoped)

@@ -3,8 +3,8 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import type { Example, Turn } from "./model.ts"
 
-/** Chunks with a text chunk for all text that touches. */
-const merged = (chunks: ReadonlyArray<ModelInput.Chunk>): ReadonlyArray<ModelInput.Chunk> => {
+/** Chunks with a text chunk for all text that touches. @internal */
+export const merged = (chunks: ReadonlyArray<ModelInput.Chunk>): ReadonlyArray<ModelInput.Chunk> => {
   const out: Array<ModelInput.Chunk> = []
   for (const chunk of chunks) {
     const last = out.at(-1)
@@ -25,8 +25,8 @@ const isEqual = (a: unknown, b: unknown): boolean => {
 const startsWith = (tokens: Int32Array, prefix: Int32Array): boolean =>
   tokens.length >= prefix.length && prefix.every((token, i) => tokens[i] === token)
 
-/** What an input adds to a prefix; `undefined` if it does not begin with it. */
-const rest = (
+/** What an input adds to a prefix; `undefined` if it does not begin with it. @internal */
+export const rest = (
   chunks: ReadonlyArray<ModelInput.Chunk>,
   prefix: ReadonlyArray<ModelInput.Chunk>
 ): ReadonlyArray<ModelInput.Chunk> | undefined => {
