@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { DurationInput } from "./internal/util/duration.ts"
 import { losses } from "./internal/engine/bigram.ts"
+import { Rows } from "./internal/engine/distribution.ts"
 import { makeModel } from "./internal/engine/model.ts"
 import { sample } from "./internal/engine/sampler.ts"
 import { maxContextLength as contextLength, userError, Vocabulary } from "./internal/engine/vocabulary.ts"
@@ -200,10 +201,10 @@ const createSampler = Effect.fnUntraced(function* (
   yield* countLive(state, "samplers")
   const { pace } = state.options
   const pause = pace === undefined ? undefined : Effect.sleep(pace)
-  const table = adapter === undefined ? vocabulary.emptyTable() : yield* vocabulary.tableOf(adapter)
+  const rows = adapter === undefined ? vocabulary.baseRows : new Rows(yield* vocabulary.tableOf(adapter))
   const sampler: Engine.EngineSampler = {
     sample: (options) =>
-      Effect.flatMap(begin(state, "sample", target, options), () => sample(vocabulary, table, options, pause))
+      Effect.flatMap(begin(state, "sample", target, options), () => sample(vocabulary, rows, options, pause))
   }
   return sampler
 })

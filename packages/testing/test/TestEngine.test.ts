@@ -139,6 +139,44 @@ describe("TestEngine", () => {
     })
   )
 
+  it.scoped("samples tokens as often as their probability says, of all tokens or of the most likely ones", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* TestEngine.make({ vocabularySize: 4 })
+      const sampler = yield* engine.createSampler({ base_model: TestEngine.baseModel, adapter: undefined })
+      const num_samples = 4000
+      const sample = Effect.fnUntraced(function* (more: Partial<typeof params>) {
+        const sampling_params = { ...params, max_tokens: 1, ...more }
+        const scored = { prompt_logprobs: false, topk_prompt_logprobs: 0, topk_sample_logprobs: 4 }
+        const prompt = ModelInput.fromTokens([3])
+        const { sequences } = yield* sampler.sample({ prompt, num_samples, sampling_params, ...scored })
+        const counts = [0, 0, 0, 0]
+        for (const { tokens } of sequences) counts[tokens[0]!]! += 1
+        return { counts, ranked: sequences[0]!.topk_logprobs![0]! }
+      })
+      // five standard deviations of a share are below 0.04
+      const isShared = (counts: ReadonlyArray<number>, weights: ReadonlyArray<readonly [number, number]>) => {
+        const total = weights.reduce((sum, [, weight]) => sum + weight, 0)
+        assert.strictEqual(
+          weights.reduce((sum, [token]) => sum + counts[token]!, 0),
+          num_samples
+        )
+        for (const [token, weight] of weights) assert.closeTo(counts[token]! / num_samples, weight / total, 0.04)
+      }
+      const { counts, ranked } = yield* sample({})
+      const weights = ranked.map(([token, logprob]) => [token, Math.exp(logprob)] as const)
+      assert.deepStrictEqual(
+        weights,
+        weights.slice().sort((a, b) => b[1] - a[1])
+      )
+      isShared(counts, weights)
+      const squares = weights.map(([token, weight]) => [token, weight ** 2] as const)
+      isShared((yield* sample({ temperature: 0.5 })).counts, squares)
+      isShared((yield* sample({ top_k: 2 })).counts, weights.slice(0, 2))
+      isShared((yield* sample({ top_p: weights[0]![1] + 1e-6 })).counts, weights.slice(0, 2))
+      isShared((yield* sample({ temperature: 0 })).counts, weights.slice(0, 1))
+    })
+  )
+
   it.scoped("fails with category user for unknown tokens, losses and base models", () =>
     Effect.gen(function* () {
       const { engine } = yield* TestEngine.make()

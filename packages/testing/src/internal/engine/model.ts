@@ -3,6 +3,7 @@ import type * as Training from "@effect-tinker/api/Training"
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import * as bigram from "./bigram.ts"
+import type { Table } from "./distribution.ts"
 import { userError, type Vocabulary, weightName } from "./vocabulary.ts"
 
 /** @internal */
@@ -22,7 +23,7 @@ export interface ModelOptions {
 interface ModelState {
   readonly options: ModelOptions
   readonly gradient: Float32Array
-  table: bigram.Table
+  table: Table
   adam: bigram.Adam
   /** whether an operation runs */
   busy: boolean

@@ -2,27 +2,29 @@
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
-import * as bigram from "./bigram.ts"
+import type { Rows } from "./distribution.ts"
+import * as samples from "./samples.ts"
 import { checkLength, maxContextLength, userError, type Vocabulary } from "./vocabulary.ts"
 
 /** The scores of a prompt that a request asks for. */
-const promptScores = (table: bigram.Table, prompt: Int32Array, options: Engine.SampleOptions, seed: number) => {
+const promptScores = (rows: Rows, prompt: Int32Array, options: Engine.SampleOptions, seed: number) => {
   const { prompt_alt_tokens_k: k = 0, prompt_logprobs, target_prompt_logprobs: targets, topk_prompt_logprobs } = options
   const lastN = options.prompt_logprobs_last_n ?? prompt.length
-  const scored = bigram.promptLogprobs(table, prompt, topk_prompt_logprobs, lastN)
   return {
-    ...(prompt_logprobs ? { prompt_logprobs: scored.logprobs } : {}),
-    ...(topk_prompt_logprobs > 0 ? { topk_prompt_logprobs: scored.top } : {}),
+    ...(prompt_logprobs ? { prompt_logprobs: samples.promptLogprobs(rows, prompt, lastN) } : {}),
+    ...(topk_prompt_logprobs > 0
+      ? { topk_prompt_logprobs: samples.promptTopTokens(rows, prompt, topk_prompt_logprobs, lastN) }
+      : {}),
     ...(targets === undefined
       ? {}
       : {
           target_prompt_logprobs: Engine.scoreTargets(targets, (position, token) =>
-            bigram.logprobAt(table, prompt, position, token)
+            samples.logprobAt(rows, prompt, position, token)
           )
         }),
     ...(k === 0
       ? {}
-      : { prompt_alt_tokens: bigram.alternatives(table, prompt, k, options.sampling_params.temperature, seed) })
+      : { prompt_alt_tokens: samples.alternatives(rows, prompt, k, options.sampling_params.temperature, seed) })
   }
 }
 
@@ -55,7 +57,7 @@ const tell = (
 /** @internal */
 export const sample = Effect.fnUntraced(function* (
   vocabulary: Vocabulary,
-  table: bigram.Table,
+  rows: Rows,
   options: Engine.SampleOptions,
   pause: Effect.Effect<void> | undefined
 ): Effect.fn.Return<Sampling.SampleResponse, Engine.EngineError> {
@@ -64,14 +66,21 @@ export const sample = Effect.fnUntraced(function* (
   const problem = targets === undefined ? undefined : Engine.targetProblem(targets, vocabulary.size)
   if (problem !== undefined) return yield* userError(problem)
   const { max_tokens, seed = 0 } = options.sampling_params
-  const scores = promptScores(table, prompt, options, seed)
+  const scores = promptScores(rows, prompt, options, seed)
   // the first token after a prompt that is only scored needs no room in the context
   const room = Math.max(maxContextLength - prompt.length, Object.keys(scores).length > 0 ? 1 : 0)
   const count = max_tokens ?? room
   if (count > room) yield* checkLength(prompt.length + count, "the prompt with the tokens to sample")
   const response = {
     sequences: Array.from({ length: options.num_samples }, (_, index) =>
-      bigram.sample(table, prompt, options.sampling_params, count, bigram.streamSeed(seed, index), topk_sample_logprobs)
+      samples.sample(
+        rows,
+        prompt,
+        options.sampling_params,
+        count,
+        samples.streamSeed(seed, index),
+        topk_sample_logprobs
+      )
     ),
     ...scores,
     prompt_cache_hit_tokens: 0,

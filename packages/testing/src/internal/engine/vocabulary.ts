@@ -4,6 +4,7 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as bigram from "./bigram.ts"
+import { Rows, type Table } from "./distribution.ts"
 
 /** @internal */
 export const maxContextLength = 1024
@@ -25,6 +26,7 @@ export class Vocabulary {
   readonly size: number
   /** the number of weights: one for each pair of tokens */
   private readonly area: number
+  private base: Rows | undefined
 
   constructor(size: number) {
     this.size = size
@@ -66,8 +68,13 @@ export class Vocabulary {
     return undefined
   }
 
-  emptyTable(): bigram.Table {
+  emptyTable(): Table {
     return { size: this.size, values: this.zeros() }
+  }
+
+  /** The distributions of the base model. */
+  get baseRows(): Rows {
+    return (this.base ??= new Rows(this.emptyTable()))
   }
 
   zeros(): Float32Array {
@@ -86,7 +93,7 @@ export class Vocabulary {
   }
 
   /** A copy of the weights of an adapter. */
-  tableOf(adapter: Engine.Adapter): Effect.Effect<bigram.Table, Engine.EngineError> {
+  tableOf(adapter: Engine.Adapter): Effect.Effect<Table, Engine.EngineError> {
     const weight = adapter.weights[weightName]
     return weight === undefined || weight.data.length !== this.area
       ? Effect.fail(userError(`the adapter has no ${weightName} of ${this.area} values`))
