@@ -55,7 +55,7 @@ const modulesOf = ({ sources }) =>
   )
 
 /** Modules that need an optional peer of their package. */
-const needsPeer = new Set(["TinkerLanguageModel"])
+const needsPeer = new Set(["TinkerLanguageModel", "Toolkits"])
 
 /** Checks `src/index.ts`, or writes it. */
 const checkIndex = (report, found, write) => {

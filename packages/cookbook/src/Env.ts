@@ -23,8 +23,9 @@ import type { RendererError } from "./internal/formats/model.ts"
 
 export * from "./internal/environments/errors.ts"
 export * from "./internal/environments/model.ts"
-export type { ConversationOptions, ParseFailures, Reply, Tool } from "./internal/environments/conversation.ts"
+export type { ConversationOptions, ParseFailures, Reply } from "./internal/environments/conversation.ts"
 export type { Answer, ProblemOptions } from "./internal/environments/problem.ts"
+export type { Tool, ToolResult, Tools } from "./internal/environments/tools.ts"
 
 /**
  * A problem with one answer: its reward is what the grader says, less the penalty of an answer that does not end with a stop
@@ -38,7 +39,8 @@ export const problem: <E = never, R = never>(options: ProblemOptions<E, R>) => E
 /**
  * A conversation: each message of the model is parsed; its calls of tools are answered one after the other, and any other
  * message goes to `reply`, which rewards it, and says what comes next or ends the conversation. An episode that outgrows
- * the context earns -0.1. Metrics: `parse_error` and `tool_calls` of a turn.
+ * the context earns -0.1. Metrics: `parse_error`, `tool_calls` and `tool_errors` of a turn. `Toolkits` makes tools of those of
+ * `@effect/ai`.
  *
  * @since 0.1.0
  * @category constructors

@@ -2,13 +2,17 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import { assert, describe, it } from "@effect/vitest"
 import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
+import * as AiTool from "@effect/ai/Tool"
+import * as Toolkit from "@effect/ai/Toolkit"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import * as Env from "../src/Env.ts"
 import * as Renderer from "../src/Renderer.ts"
 import * as Rollouts from "../src/Rollouts.ts"
+import * as Toolkits from "../src/Toolkits.ts"
 import * as Trajectory from "../src/Trajectory.ts"
 import * as sampler from "./utils/sampler.ts"
 
@@ -28,12 +32,13 @@ const problem = {
 const converse = (
   says: ReadonlyArray<string>,
   options: Omit<Env.ConversationOptions, "renderer" | "size">,
-  limits?: Rollouts.Limits
+  limits?: Rollouts.Limits,
+  endWith?: string
 ) =>
   Effect.gen(function* () {
     const tokenizer = yield* Tokenizer.fromDirectory(yield* ModelDirectory.nano)
     const renderer = yield* Renderer.make("role_colon", tokenizer)
-    const end = typeof renderer.stop[0] === "string" ? renderer.stop[0] : ""
+    const end = endWith ?? (typeof renderer.stop[0] === "string" ? renderer.stop[0] : "")
     let turn = 0
     const speaker = sampler.make(() =>
       Array.from(tokenizer.encode(`${says[turn++]}${end}`, { addSpecialTokens: false }))
@@ -143,7 +148,16 @@ describe("Env", () => {
           maxTurnTokens: 4
         }
       )
-      assert.deepStrictEqual([cut.trajectory.stop, Trajectory.totalReward(cut.trajectory)], ["parse_error", -1])
+      // what cannot be read because it was cut was cut
+      assert.deepStrictEqual([cut.trajectory.stop, Trajectory.totalReward(cut.trajectory)], ["max_tokens", -1])
+      const unread = yield* converse(["no end"], { messages: question, reply: () => ({ reward: 1 }) }, undefined, "")
+      assert.deepStrictEqual([unread.trajectory.stop, Trajectory.totalReward(unread.trajectory)], ["parse_error", -1])
+      const graded = yield* converse(
+        ["a", "b"],
+        { ...forever, atLimit: (stop, history) => (stop === "max_turns" ? history.length / 10 : 0) },
+        { maxTurns: 1 }
+      )
+      assert.closeTo(Trajectory.totalReward(graded.trajectory), 0.8, 1e-12)
     })
   )
 })
@@ -170,13 +184,13 @@ describe("Env with tools", () => {
       })
   } as unknown as Renderer.Service
 
-  const play = (says: ReadonlyArray<unknown>, options: Partial<Env.ConversationOptions>) => {
+  const play = <E = never>(says: ReadonlyArray<unknown>, options: Partial<Env.ConversationOptions<E>>) => {
     let turn = 0
     const speaker = sampler.make(() => {
       const next = says[turn++]
       return codes(typeof next === "string" ? next : JSON.stringify(next))
     })
-    const group = Env.conversation({
+    const group = Env.conversation<E>({
       messages: [{ role: "user", content: "1+2" }],
       tools: {
         add: {
@@ -217,6 +231,88 @@ describe("Env with tools", () => {
       assert.strictEqual(last[2]!.content, "3")
       assert.deepStrictEqual([trajectory.stop, Trajectory.totalReward(trajectory)], ["completed", 1])
       assert.strictEqual(trajectory.metrics?.["tool_calls"], 1)
+    })
+  )
+
+  it.effect("tells the model what it called wrongly: another tool, or one that throws", () =>
+    Effect.gen(function* () {
+      const add = { spec, run: (input: unknown) => String((input as { readonly a: { readonly b: number } }).a.b) }
+      const tool_calls = [{ function: { name: "subtract", arguments: "{}" } }, call({}), call({ a: { b: 3 } })]
+      const { last, trajectory } = yield* play(
+        [
+          { role: "assistant", tool_calls },
+          { role: "assistant", content: "3" }
+        ],
+        { tools: { add } }
+      )
+      assert.strictEqual(last[2]!.content, "there is no tool subtract")
+      assert.match(last[3]!.content, /^add failed: .*undefined/)
+      assert.strictEqual(last[4]!.content, "3")
+      assert.deepInclude(trajectory.metrics, { tool_calls: 3, tool_errors: 2 })
+    })
+  )
+
+  const Counter = Toolkit.make(
+    AiTool.make("count", {
+      parameters: { by: Schema.NumberFromString },
+      success: Schema.Struct({ total: Schema.Number })
+    }),
+    AiTool.make("divide", {
+      parameters: { by: Schema.Number },
+      success: Schema.Number,
+      failure: Schema.String,
+      failureMode: "return"
+    }),
+    AiTool.make("submit", { parameters: {}, success: Schema.String }),
+    AiTool.make("broken", { parameters: {}, success: Schema.Int, failure: Schema.String })
+  )
+
+  /** Handlers that keep a total. */
+  const CounterLive = Counter.toLayer(
+    Effect.sync(() => {
+      let total = 0
+      return {
+        count: ({ by }) => Effect.sync(() => ({ total: (total += by) })),
+        divide: ({ by }) => (by === 0 ? Effect.fail("by zero") : Effect.succeed(total / by)),
+        submit: () => Effect.succeed("handed in"),
+        broken: () => Effect.fail("no network")
+      }
+    })
+  )
+  const counting = Toolkits.tools(Counter, { stop: ["submit"] }).pipe(Effect.provide(CounterLive))
+  const calling = (name: string, args: unknown) => ({
+    role: "assistant",
+    tool_calls: [{ function: { name, arguments: args } }]
+  })
+
+  it.effect("calls the handlers of a toolkit, which each episode has of its own", () =>
+    Effect.gen(function* () {
+      const texts = { reply: () => ({ reward: 0.5 }), tools: counting }
+      const says = [
+        calling("count", { by: "2" }),
+        calling("count", JSON.stringify({ by: "3" })),
+        calling("count", { by: 4 }),
+        calling("divide", { by: 0 }),
+        calling("submit", {})
+      ]
+      for (let episode = 0; episode < 2; episode++) {
+        const { last, trajectory } = yield* play(says, texts)
+        const answers = last.filter(({ role }) => role === "tool").map(({ content }) => content)
+        assert.deepStrictEqual(answers.slice(0, 2), ['{"total":2}', '{"total":5}'])
+        assert.match(answers[2]!, /^by: Expected string, actual 4/)
+        assert.strictEqual(answers[3], "by zero")
+        assert.deepStrictEqual([trajectory.stop, Trajectory.totalReward(trajectory)], ["tool_stopped", 0.5])
+        assert.deepInclude(trajectory.metrics, { tool_calls: 5, tool_errors: 2 })
+      }
+    })
+  )
+
+  it.effect("fails with the error of a handler, and tells the model what the tools are", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* Effect.flip(play([calling("broken", {})], { tools: counting })), "no network")
+      const tools = yield* counting
+      assert.deepStrictEqual(Object.keys(tools), ["count", "divide", "submit", "broken"])
+      assert.include(JSON.stringify(tools["divide"]!.spec), '"required":["by"]')
     })
   )
 

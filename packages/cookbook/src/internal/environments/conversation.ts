@@ -1,12 +1,14 @@
 /** Conversations as environments: the model speaks, what it says is parsed, and tools, users or graders reply. */
 import * as Effect from "effect/Effect"
 import type { DurationInput } from "../effect/duration.ts"
+import type * as Scope from "effect/Scope"
 import type * as Message from "../../Message.ts"
 import type * as Renderer from "../formats/model.ts"
 import type { StopReason } from "../trajectories/model.ts"
 import type { GraderTimeout } from "./errors.ts"
 import type { Env, EnvGroup, Outcome } from "./model.ts"
 import { withTimeout } from "./problem.ts"
+import { argumentsOf, callTool, functionOf, type Tools } from "./tools.ts"
 
 /**
  * What a message of the model led to.
@@ -37,26 +39,19 @@ export interface ParseFailures {
 }
 
 /**
- * A function that the model may call: what is said of it, and what it does with the arguments, as JSON has them.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Tool<E = never, R = never> {
-  readonly spec: Message.ToolSpec
-  readonly run: (input: unknown) => Effect.Effect<string | { readonly text: string; readonly stop: boolean }, E, R>
-}
-
-/**
  * @since 0.1.0
  * @category models
  */
 export interface ConversationOptions<E = never, R = never> {
-  readonly renderer: Renderer.Service
+  /** a renderer, or any other form of prompts and answers */
+  readonly renderer: Pick<Renderer.Service, "generationPrompt" | "parse" | "stop">
   readonly messages: ReadonlyArray<Message.Message>
   readonly size: number
-  /** tools by name; their calls are answered before `reply` is asked */
-  readonly tools?: { readonly [name: string]: Tool<E, R> } | undefined
+  /**
+   * tools by name; their calls are answered before `reply` is asked. An effect makes those of each episode anew, in its
+   * scope, for tools that keep something
+   */
+  readonly tools?: Tools<E, R> | Effect.Effect<Tools<E, R>, E, R | Scope.Scope> | undefined
   /** calls of tools in an episode; no limit by default */
   readonly maxToolCalls?: number | undefined
   /** what a message of the model that calls no tool leads to; `history` ends with that message */
@@ -66,18 +61,29 @@ export interface ConversationOptions<E = never, R = never> {
   ) => Effect.Effect<Reply, E, R> | Reply
   /** after which `reply` fails with `GraderTimeout`; no limit by default */
   readonly graderTimeout?: DurationInput | undefined
+  /**
+   * what an episode earns that a limit has ended before its next turn. By default -0.1 if it outgrew the context, else 0
+   */
+  readonly atLimit?:
+    | ((stop: StopReason, history: ReadonlyArray<Message.Message>) => Effect.Effect<number, E, R> | number)
+    | undefined
   /** by default a message that cannot be read ends the episode with the reward -1 */
   readonly parseFailures?: ParseFailures | undefined
   readonly tags?: ReadonlyArray<string> | undefined
 }
 
-interface State {
+interface State<E, R> {
+  readonly tools: Tools<E, R> | undefined
   history: ReadonlyArray<Message.Message>
   failures: number
   toolCalls: number
 }
 
-const observe = <E, R>({ renderer, tools }: ConversationOptions<E, R>, history: ReadonlyArray<Message.Message>) =>
+const observe = <E, R>(
+  renderer: ConversationOptions["renderer"],
+  tools: Tools<E, R> | undefined,
+  history: ReadonlyArray<Message.Message>
+) =>
   Effect.map(
     renderer.generationPrompt(
       history,
@@ -86,14 +92,18 @@ const observe = <E, R>({ renderer, tools }: ConversationOptions<E, R>, history: 
     (prompt) => ({ prompt, stop: renderer.stop as ReadonlyArray<number> })
   )
 
-const say = <E, R>(options: ConversationOptions<E, R>, state: State, messages: ReadonlyArray<Message.Message>) => {
+const say = <E, R>(
+  options: ConversationOptions<E, R>,
+  state: State<E, R>,
+  messages: ReadonlyArray<Message.Message>
+) => {
   state.history = [...state.history, ...messages]
-  return observe(options, state.history)
+  return observe(options.renderer, state.tools, state.history)
 }
 
 const onFailure = <E, R>(
   options: ConversationOptions<E, R>,
-  state: State,
+  state: State<E, R>,
   message: Message.Message,
   { detail, kind }: Renderer.ParseFailure
 ) =>
@@ -112,35 +122,9 @@ const onFailure = <E, R>(
     return outcome
   })
 
-const functionOf = (call: Message.ToolCall) =>
-  ("function" in call ? call.function : call) as {
-    readonly name: string
-    readonly arguments: unknown
-  }
-
-/** The arguments of a call; text that is no JSON stays text, for the tool to refuse. */
-const argumentsOf = (call: Message.ToolCall): Effect.Effect<unknown> => {
-  const given = functionOf(call).arguments
-  return typeof given !== "string"
-    ? Effect.succeed(given)
-    : Effect.orElseSucceed(
-        Effect.try(() => JSON.parse(given) as unknown),
-        () => given
-      )
-}
-
-const callTool = <E, R>({ tools = {} }: ConversationOptions<E, R>, call: Message.ToolCall) =>
-  Effect.gen(function* () {
-    const { name } = functionOf(call)
-    const tool = Object.hasOwn(tools, name) ? tools[name] : undefined
-    if (tool === undefined) return { text: `there is no tool ${name}`, stop: false }
-    const result = yield* tool.run(yield* argumentsOf(call))
-    return typeof result === "string" ? { text: result, stop: false } : result
-  })
-
 const onToolCalls = <E, R>(
   options: ConversationOptions<E, R>,
-  state: State,
+  state: State<E, R>,
   message: Message.Message,
   calls: ReadonlyArray<Message.ToolCall>
 ) =>
@@ -148,21 +132,23 @@ const onToolCalls = <E, R>(
     const { maxToolCalls = Number.POSITIVE_INFINITY } = options
     const replies: Array<Message.Message> = []
     let stop: StopReason | undefined
+    let errors = 0
     for (const call of calls) {
       if (state.toolCalls >= maxToolCalls) {
         stop = "max_tool_calls"
         break
       }
       state.toolCalls++
-      const result = yield* callTool(options, call)
+      const result = yield* callTool(state.tools ?? {}, functionOf(call).name, yield* argumentsOf(call))
+      if (result.isError === true) errors++
       const id = "id" in call && typeof call.id === "string" ? { tool_call_id: call.id } : {}
       replies.push({ role: "tool", name: functionOf(call).name, content: result.text, ...id })
-      if (result.stop) {
+      if (result.stop === true) {
         stop = "tool_stopped"
         break
       }
     }
-    const metrics = { tool_calls: replies.length }
+    const metrics = { tool_calls: replies.length, tool_errors: errors }
     if (stop === undefined) {
       const outcome: Outcome = { reward: 0, next: yield* say(options, state, [message, ...replies]), metrics }
       return outcome
@@ -176,20 +162,20 @@ const onToolCalls = <E, R>(
 
 const ask = <E, R>(
   options: ConversationOptions<E, R>,
-  state: State,
+  state: State<E, R>,
   message: Message.Message
 ): Effect.Effect<Reply, E | GraderTimeout, R> => {
   const reply = options.reply(message, state.history)
   return Effect.isEffect(reply) ? withTimeout(reply, options.graderTimeout) : Effect.succeed(reply)
 }
 
-const step = <E, R>(options: ConversationOptions<E, R>, state: State, tokens: Int32Array) =>
+const step = <E, R>(options: ConversationOptions<E, R>, state: State<E, R>, tokens: Int32Array) =>
   Effect.gen(function* () {
     const { failure, message } = yield* options.renderer.parse(tokens)
     if (failure !== undefined) return yield* onFailure(options, state, message, failure)
     state.failures = 0
     const calls = message.tool_calls ?? []
-    if (options.tools !== undefined && calls.length > 0) return yield* onToolCalls(options, state, message, calls)
+    if (state.tools !== undefined && calls.length > 0) return yield* onToolCalls(options, state, message, calls)
     state.history = [...state.history, message]
     const { messages, ...outcome } = yield* ask(options, state, message)
     if (messages === undefined || outcome.stop !== undefined) return outcome satisfies Outcome as Outcome
@@ -197,23 +183,33 @@ const step = <E, R>(options: ConversationOptions<E, R>, state: State, tokens: In
     return continued
   })
 
+const envOf = <E, R>(
+  options: ConversationOptions<E, R>,
+  tools: Tools<E, R> | undefined
+): Env<E | GraderTimeout | Renderer.RendererError, R> => {
+  const state: State<E, R> = { tools, history: options.messages, failures: 0, toolCalls: 0 }
+  return {
+    initial: observe(options.renderer, tools, options.messages),
+    step: ({ tokens }) => step(options, state, tokens),
+    atLimit: (stop) => {
+      const given = options.atLimit?.(stop, state.history) ?? (stop === "context_overflow" ? -0.1 : 0)
+      return Effect.isEffect(given) ? withTimeout(given, options.graderTimeout) : Effect.succeed(given)
+    }
+  }
+}
+
 /** @internal */
 export const conversation = <E = never, R = never>(
   options: ConversationOptions<E, R>
 ): EnvGroup<E | GraderTimeout | Renderer.RendererError, R> => {
-  const first = observe(options, options.messages)
+  const { messages, renderer, size, tags, tools } = options
+  if (Effect.isEffect(tools)) {
+    return { size, tags, env: () => Effect.map(tools, (tools) => envOf(options, tools)) }
+  }
   return {
-    size: options.size,
-    tags: options.tags,
-    initial: first,
-    env: () =>
-      Effect.sync((): Env<E | GraderTimeout | Renderer.RendererError, R> => {
-        const state: State = { history: options.messages, failures: 0, toolCalls: 0 }
-        return {
-          initial: first,
-          step: ({ tokens }) => step(options, state, tokens),
-          atLimit: (stop: StopReason) => Effect.succeed(stop === "context_overflow" ? -0.1 : 0)
-        }
-      })
+    size,
+    tags,
+    initial: observe(renderer, tools, messages),
+    env: () => Effect.sync(() => envOf(options, tools))
   }
 }

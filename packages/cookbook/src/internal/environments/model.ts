@@ -1,6 +1,7 @@
 /** The types of environments. */
 import type * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as Sampling from "@effect-tinker/api/Sampling"
+import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Trajectory from "../trajectories/model.ts"
@@ -50,6 +51,33 @@ export interface Env<E = never, R = never> {
 }
 
 /**
+ * The weights that an agent is to sample from, and the key of its episode.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy {
+  readonly sample: SamplingClient.SamplingClient["sample"]
+  /** the `tinker://` path of the sampler weights, where they are saved */
+  readonly path: string | undefined
+  /** no other episode of the run has it */
+  readonly key: string
+  /** the seed of each request of the episode, counted from 0 */
+  readonly seed: (request: number) => number
+}
+
+/**
+ * One episode of a program that samples by itself, such as an agent that speaks the OpenAI protocol. It is used once, and
+ * has limits of its own: those of a rollout do not apply.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Agent<E = never, R = never> {
+  readonly play: (policy: Policy) => Effect.Effect<Trajectory.Trajectory, E, R>
+}
+
+/**
  * Environments of one problem, whose rewards are compared with each other.
  *
  * @since 0.1.0
@@ -58,7 +86,7 @@ export interface Env<E = never, R = never> {
 export interface EnvGroup<E = never, R = never> {
   readonly size: number
   /** makes the environment of a member, counted from 0; its scope closes when the episode has ended */
-  readonly env: (member: number) => Effect.Effect<Env<E, R>, E, R | Scope.Scope>
+  readonly env: (member: number) => Effect.Effect<Env<E, R> | Agent<E, R>, E, R | Scope.Scope>
   /** what all members are given first, where that is the same: it is sampled from by one request */
   readonly initial?: Effect.Effect<Observation, E, R> | undefined
   /** what each episode earns beside its own rewards, in the light of the others; nothing by default */

@@ -76,18 +76,19 @@ const isChosen = (choice: LanguageModel.ProviderOptions["toolChoice"], name: str
   return "tool" in choice ? choice.tool === name : choice.oneOf.includes(name)
 }
 
+/** What the model is told of a tool. @internal */
+export const specOf = (tool: Tool.Any): Message.ToolSpec => {
+  const description = Tool.getDescription(tool as never)
+  return {
+    type: "function",
+    function: {
+      name: tool.name,
+      ...(description === undefined ? {} : { description }),
+      parameters: Tool.getJsonSchema(tool as never) as unknown as { readonly [key: string]: unknown }
+    }
+  }
+}
+
 /** The tools that the model may call. @internal */
 export const toolsOf = ({ toolChoice, tools }: LanguageModel.ProviderOptions): ReadonlyArray<Message.ToolSpec> =>
-  tools
-    .filter(({ name }) => isChosen(toolChoice, name))
-    .map((tool) => {
-      const description = Tool.getDescription(tool as never)
-      return {
-        type: "function" as const,
-        function: {
-          name: tool.name,
-          ...(description === undefined ? {} : { description }),
-          parameters: Tool.getJsonSchema(tool as never) as unknown as { readonly [key: string]: unknown }
-        }
-      }
-    })
+  tools.filter(({ name }) => isChosen(toolChoice, name)).map(specOf)

@@ -93,8 +93,9 @@ const play = <E, R, E2>(env: Env<E, R>, state: State, options: Options, act: Act
       addMetrics(state, metrics)
       const limit: StopReason | undefined = limitAfter(options, action, state.sampled)
       if (stop !== undefined || next === undefined) {
-        // an answer that the limit cut was graded by the environment
-        return { stop: stop ?? limit ?? "completed", before: false }
+        // an answer that the limit cut was graded by the environment, which often cannot read it
+        const isCut = limit === "max_tokens" && stop === "parse_error"
+        return { stop: isCut ? limit : (stop ?? limit ?? "completed"), before: false }
       }
       if (limit !== undefined) return { stop: limit, before: true }
       observation = next
