@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Datum from "@effect-tinker/api/Datum"
-import * as Hub from "@effect-tinker/tokenizers/Hub"
+import type * as Hub from "@effect-tinker/tokenizers/Hub"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { DatasetError } from "./internal/bytes/datasetError.ts"
 import * as derive from "./internal/dataset/derive.ts"
-import * as hubFiles from "./internal/dataset/hubFiles.ts"
+import { hubFilesOf } from "./internal/dataset/hubSplit.ts"
 import type { Summary } from "./internal/dataset/intake.ts"
 import type { Dataset } from "./internal/dataset/model.ts"
 import * as opening from "./internal/dataset/open.ts"
@@ -143,14 +143,22 @@ export const fromHub: (
   repo: string,
   options?: HubOptions
 ) => Effect.Effect<Opened<Record.Record>, DatasetError | Hub.HubError, Hub.Hub | FileSystem.FileSystem | Scope.Scope> =
-  Effect.fn("Dataset.fromHub")(function* (repo, { config, revision, split = "train", ...options } = {}) {
-    const hub = yield* Hub.Hub
-    const choice = (paths: ReadonlyArray<string>) => hubFiles.choose(paths, { config, split })
-    const chosen = yield* hub.datasetFiles({ repo, revision }, (paths) => Either.getOrElse(choice(paths), () => []))
-    const problem = choice(chosen.paths)
-    if (Either.isLeft(problem)) return yield* new DatasetError({ path: repo, reason: problem.left })
-    return yield* open(chosen.files, options)
-  })
+  Effect.fn("Dataset.fromHub")((repo: string, options: HubOptions = {}) =>
+    Effect.flatMap(hubFilesOf(repo, options), (files) => open(files, options))
+  )
+
+/**
+ * The same for records of a form of your own.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromHubWith = <A, I>(
+  schema: Schema.Schema<A, I>,
+  repo: string,
+  options: Omit<HubOptions, "format" | "mixed"> = {}
+): Effect.Effect<Opened<A>, DatasetError | Hub.HubError, Hub.Hub | FileSystem.FileSystem | Scope.Scope> =>
+  Effect.flatMap(hubFilesOf(repo, options), (files) => openWith(schema, files, options))
 
 /**
  * The items of an array. Equal ones have the same hash.

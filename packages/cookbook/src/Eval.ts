@@ -23,8 +23,9 @@ import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { toInspectLog } from "./internal/evaluation/inspect.ts"
-import type { Result } from "./internal/evaluation/model.ts"
+import type { Comparison, Result } from "./internal/evaluation/model.ts"
 import type { InvalidEval, Options } from "./internal/evaluation/options.ts"
+import { toPage } from "./internal/evaluation/page.ts"
 import * as evaluation from "./internal/evaluation/run.ts"
 import * as lines from "./internal/run/lines.ts"
 import type * as RunDirectory from "./RunDirectory.ts"
@@ -42,26 +43,6 @@ export const run: <E = never, R = never, E2 = never, R2 = never>(
   options: Options<E, R, E2, R2>
 ) => Effect.Effect<Result, E2 | InvalidEval | RunDirectory.RunDirectoryError, R | R2 | FileSystem.FileSystem> =
   evaluation.run
-
-/**
- * Two evaluations of the same problems, by their ids.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Comparison {
-  /** problems that both have */
-  readonly problems: number
-  /** the mean score of the second minus that of the first */
-  readonly difference: number
-  /** at 95 % */
-  readonly interval: readonly [low: number, high: number]
-  /** problems in which the second is better, and in which it is worse */
-  readonly better: number
-  readonly worse: number
-  /** the chance of counts as uneven as these if neither is better: the exact sign test, two-sided */
-  readonly p: number
-}
 
 /**
  * Compares problem by problem, which tells smaller differences apart than two intervals do.
@@ -83,4 +64,25 @@ export const writeInspectLog = (
 ): Effect.Effect<void, RunDirectory.RunDirectoryError, FileSystem.FileSystem> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     lines.replace(path, JSON.stringify(toInspectLog(result, new Date(now).toISOString()), undefined, 1))
+  )
+
+/**
+ * Writes a page of HTML to read the answers, which opens without a server and runs nothing: the numbers, and problems with
+ * their answers, the worst ones first; with `other`, both answers and the comparison, the largest differences first. At most
+ * `limit` problems are on it, 500 by default.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const writePage = (
+  result: Result,
+  path: string,
+  { limit = 500, other }: { readonly limit?: number | undefined; readonly other?: Result | undefined } = {}
+): Effect.Effect<void, RunDirectory.RunDirectoryError, FileSystem.FileSystem> =>
+  lines.replace(
+    path,
+    toPage(result, {
+      limit,
+      other: other === undefined ? undefined : { result: other, comparison: evaluation.compare(result, other) }
+    })
   )

@@ -121,6 +121,34 @@ describe("Eval", () => {
     }
   )
 
+  it.scoped("writes a page to read, in which texts from outside are nothing but texts", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = `${yield* fs.makeTempDirectoryScoped()}/page.html`
+      const evil = `<script>alert("1")</script>\u001b[31m\u202e</pre>`
+      const result = yield* Eval.run({
+        ...options,
+        model: evil,
+        decode: () => evil,
+        problems: Stream.make({ ...problems[0]!, id: evil, input: evil, target: evil, grade: () => 1 }, problems[1]!)
+      })
+      yield* Eval.writePage(result, path)
+      const page = yield* fs.readFileString(path)
+      assert.notInclude(page, "<script")
+      assert.notMatch(page, /[\u001b\u202e]/)
+      assert.include(page, "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;")
+      assert.include(page, "default-src 'none'")
+      assert.strictEqual(page.split("<details>").length - 1, 2)
+      const other = yield* Eval.run({ ...options, model: "second", problems: Stream.make(problems[1]!) })
+      yield* Eval.writePage(result, path, { other, limit: 1 })
+      const both = yield* fs.readFileString(path)
+      assert.include(both, "1 more are not on this page")
+      // the one that both have
+      assert.include(both, `<p>${other.outcomes[0]!.id}</p>`)
+      assert.include(both, "p of the sign test")
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
   it.scoped("writes a log in the form of inspect-ai", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

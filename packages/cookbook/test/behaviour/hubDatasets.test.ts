@@ -6,8 +6,10 @@ import type * as Path from "@effect/platform/Path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
+import * as Benchmarks from "../../src/Benchmarks.ts"
 import * as Dataset from "../../src/Dataset.ts"
 import * as files from "../utils/files.ts"
 import * as warnings from "../utils/warnings.ts"
@@ -116,6 +118,89 @@ describe("a data set of the hub", () => {
         )
         assert.match(yield* messageOf("org/absent", {}), /^org\/absent at main: /)
         assert.match(yield* messageOf("../absent", {}), /not the name of a repository/)
+      })
+    )
+  )
+})
+
+describe("a benchmark of the hub", () => {
+  const jsonl = (rows: ReadonlyArray<unknown>) => rows.map((row) => `${JSON.stringify(row)}\n`).join("")
+
+  /** Small files of the same form, at the same places. */
+  const repositories = {
+    "datasets/openai/gsm8k": {
+      files: {
+        "main/train-00000-of-00001.jsonl": "not read",
+        "socratic/test-00000-of-00001.jsonl": "not read",
+        "main/test-00000-of-00001.jsonl": jsonl([
+          { question: "How many?", answer: "There are <<3*4=12>>12, and\n#### 1,012" },
+          { question: "And then?", answer: "None.\n#### -3" },
+          { question: "And left?", answer: "#### 0.5" }
+        ])
+      }
+    },
+    "datasets/HuggingFaceH4/MATH-500": {
+      files: {
+        "test.jsonl": jsonl([{ problem: "Half of $x$?", answer: "\\frac{x}{2}", level: 1, subject: "Algebra" }])
+      }
+    },
+    "datasets/cais/mmlu": {
+      files: {
+        "all/test-00000-of-00001.jsonl": jsonl([
+          { question: "Which?", subject: "any", choices: ["one", "two", "three", "four"], answer: 2 }
+        ])
+      }
+    },
+    "datasets/allenai/ai2_arc": {
+      files: {
+        "ARC-Easy/test-00000-of-00001.jsonl": "not read",
+        "ARC-Challenge/test-00000-of-00001.jsonl": jsonl([
+          { id: "x", question: "What?", choices: { text: ["this", "that"], label: ["1", "2"] }, answerKey: "2" }
+        ])
+      }
+    }
+  }
+
+  const prompt = (question: string) => Array.from(question, (char) => char.charCodeAt(0))
+
+  /** The scores of answers to the problems, each with its own. */
+  const scores = (problems: Benchmarks.Problems<never, never>, answers: ReadonlyArray<ReadonlyArray<string>>) =>
+    Effect.map(Stream.runCollect(problems), (all) => {
+      const found = Array.from(all)
+      assert.strictEqual(found.length, answers.length)
+      return found.map(({ grade }, i) =>
+        answers[i]!.map((text) => grade({ text, tokens: new Int32Array(), stopReason: "stop" }))
+      )
+    })
+
+  it.effect("is loaded by its name, and knows its right answers", () =>
+    files.run(
+      Effect.gen(function* () {
+        const { directory } = yield* files.temporary
+        const hub = yield* FakeHub.make({ repositories })
+        yield* Effect.gen(function* () {
+          const gsm8k = yield* scores(Benchmarks.gsm8k({ prompt, limit: 2 }), [
+            ["It is 7, so \\boxed{1012}.", "1,012", "1012.0 apples", "\\boxed{7} not 1012", ""],
+            ["-3", "\\boxed{-3}", "3"]
+          ])
+          assert.deepStrictEqual(gsm8k, [
+            [1, 1, 1, 0, 0],
+            [1, 1, 0]
+          ])
+          const math = yield* scores(Benchmarks.math500({ prompt: (text) => Effect.succeed(prompt(text)) }), [
+            ["\\boxed{\\dfrac{x}{2}}", "so \\boxed{ \\frac x 2 }", "x/2", "\\boxed{\\frac{x}{3}}", "\\boxed{\\frac{x}"]
+          ])
+          assert.deepStrictEqual(math, [[1, 1, 0, 0, 0]])
+          const mmlu = yield* scores(Benchmarks.mmlu({ prompt }), [
+            ["\\boxed{C}", "The answer is (c).", "A, no, C", "B", "Can I say?"]
+          ])
+          assert.deepStrictEqual(mmlu, [[1, 1, 1, 0, 0]])
+          const arc = yield* scores(Benchmarks.arcChallenge({ prompt }), [["\\boxed{2}", "1", "that"]])
+          assert.deepStrictEqual(arc, [[1, 0, 0]])
+        }).pipe(
+          Effect.provide(Hub.layer({ cache: `${directory}/cache`, endpoint: hub.endpoint })),
+          Effect.provide(hub.layer)
+        )
       })
     )
   )

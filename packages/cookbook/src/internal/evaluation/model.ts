@@ -85,3 +85,23 @@ export interface Result {
   /** problems whose outcome an earlier run had */
   readonly reused: number
 }
+
+/**
+ * Two evaluations of the same problems, by their ids.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Comparison {
+  /** problems that both have */
+  readonly problems: number
+  /** the mean score of the second minus that of the first */
+  readonly difference: number
+  /** at 95 % */
+  readonly interval: readonly [low: number, high: number]
+  /** problems in which the second is better, and in which it is worse */
+  readonly better: number
+  readonly worse: number
+  /** the chance of counts as uneven as these if neither is better: the exact sign test, two-sided */
+  readonly p: number
+}
