@@ -36,7 +36,7 @@ import { StreamParts, wholeParts } from "./internal/languageModel/parts.ts"
  * @category models
  */
 export interface Options {
-  readonly sampling: SamplingClient.SamplingClient
+  readonly sampling: Pick<SamplingClient.SamplingClient, "sample" | "stream">
   /** the format of the model */
   readonly renderer: RendererService
   /** the name of the model, for telemetry */

@@ -1,13 +1,19 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as Agents from "@effect-tinker/cookbook/Agents"
 import * as Capture from "@effect-tinker/cookbook/Capture"
+import * as Renderer from "@effect-tinker/cookbook/Renderer"
+import * as Rollouts from "@effect-tinker/cookbook/Rollouts"
+import * as TinkerLanguageModel from "@effect-tinker/cookbook/TinkerLanguageModel"
 import * as Trajectory from "@effect-tinker/cookbook/Trajectory"
+import * as LanguageModel from "@effect/ai/LanguageModel"
 import { assert, describe, it } from "@effect/vitest"
 import { generateText, stepCountIs, tool } from "ai"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import OpenAI from "openai"
 import { z } from "zod"
-import { baseModel, listen, type Script, tokenizer } from "./utils/scriptedEngine.ts"
+import { baseModel, listen, samplerOf, type Script, tokenizer } from "./utils/scriptedEngine.ts"
 
 const script: Script = (prompt) => {
   if (prompt.includes("grey over Oslo")) return "It is grey."
@@ -91,6 +97,92 @@ describe("Capture", () => {
         [1, 1, 1]
       )
       assert.lengthOf(new Set(three.map(({ trajectory }) => trajectory.turns[0]!.action.sequence_id)), 3)
+    })
+  )
+
+  it.scopedLive("makes an episode of what an agent did, with the reward at its end", () =>
+    Effect.gen(function* () {
+      const { capture, url } = yield* start()
+      const keys: Array<string> = []
+      const agent = Agents.group({
+        capture,
+        size: 2,
+        run: ({ key, member, model }) =>
+          Effect.gen(function* () {
+            keys.push(key)
+            assert.strictEqual(model, `tinker://run/sampler_weights/policy`)
+            const provider = createOpenAICompatible({ name: "tinker", baseURL: `${url}/conversations/${key}/v1` })
+            const { text } = yield* Effect.promise(() =>
+              generateText({ model: provider(baseModel), prompt: "The sky in Oslo?", tools, stopWhen: stepCountIs(3) })
+            )
+            if (member === 1) yield* chat(`${url}/v1`, "another conversation", key)
+            return text === "It is grey." ? 1 : 0
+          }),
+        timeout: "1 minute"
+      })
+      const sampler = { sample: () => Effect.die("it samples by itself"), path: "tinker://run/sampler_weights/policy" }
+      const place = { run: 3, step: 4, group: 5 }
+      const { trajectories } = yield* Rollouts.group(sampler, agent, {}, place)
+      assert.deepStrictEqual(
+        trajectories.map(({ metrics, reward, stop, turns }) => [turns.length, reward, stop, metrics?.["branches"]]),
+        [
+          [2, 1, "completed", 1],
+          [3, 1, "completed", 2]
+        ]
+      )
+      assert.strictEqual(new Set(keys).size, 2)
+      assert.deepStrictEqual(yield* capture.keys, [])
+      for (const trajectory of trajectories) assert.isAbove(Trajectory.toExamples(trajectory, 1).length, 0)
+      const silent = Agents.group({ capture, size: 1, run: () => Effect.succeed(1) })
+      const error = yield* Effect.flip(Rollouts.group(sampler, silent, {}, place))
+      assert.isTrue(error instanceof Agents.NothingCaptured)
+      const nowhere = yield* Effect.flip(Rollouts.group({ sample: sampler.sample }, silent, {}, place))
+      assert.match(String(nowhere), /capture needs weights that are saved/)
+    })
+  )
+
+  it.scopedLive("remembers what an agent of @effect/ai samples in this program, whole or in a stream", () =>
+    Effect.gen(function* () {
+      const client = yield* samplerOf({ script })
+      const renderer = yield* Renderer.make("qwen3_instruct", yield* tokenizer)
+      const seeds: Array<unknown> = []
+      const sampler: Rollouts.Sampler = {
+        sample: (prompt, options) => {
+          seeds.push(options?.sampling_params?.seed)
+          return client.sample(prompt, options)
+        }
+      }
+      const group = Agents.local({
+        size: 2,
+        run: ({ member, sampling }) => {
+          const prompt = { prompt: "hi" }
+          const text =
+            member === 0
+              ? Effect.map(LanguageModel.generateText(prompt), ({ text }) => text)
+              : LanguageModel.streamText(prompt).pipe(
+                  Stream.runFold("", (text, part) => (part.type === "text-delta" ? text + part.delta : text))
+                )
+          return text.pipe(
+            Effect.map((text) => ({ reward: text === "Hello!" ? 1 : 0, logs: { text } })),
+            Effect.provide(TinkerLanguageModel.layer({ sampling, renderer, maxTokens: 32 }))
+          )
+        }
+      })
+      const { trajectories } = yield* Rollouts.group(sampler, group, {}, { run: 0, step: 0, group: 0 })
+      const { decode } = yield* tokenizer
+      assert.deepStrictEqual(
+        trajectories.map(({ reward, stop, turns }) => [
+          reward,
+          stop,
+          turns.map(({ action }) => decode(Array.from(action.tokens)))
+        ]),
+        [
+          [1, "completed", ["Hello!<|im_end|>"]],
+          [1, "completed", ["Hello!<|im_end|>"]]
+        ]
+      )
+      assert.strictEqual(new Set(seeds).size, 2)
+      assert.isTrue(seeds.every((seed) => Number.isInteger(seed)))
     })
   )
 

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { EnvGroup, Observation } from "../environments/model.ts"
+import type { EnvGroup, Observation, Policy } from "../environments/model.ts"
 import type { Action, Group, Trajectory } from "../trajectories/model.ts"
 import { budgetOf, episode, type SampleError, sampleActions } from "./episode.ts"
 import type { Options, Sampler } from "./model.ts"
@@ -98,6 +98,13 @@ const checkRewards = (trajectories: ReadonlyArray<Trajectory>): Effect.Effect<vo
   return Effect.void
 }
 
+const policyOf = ({ path, sample }: Sampler, place: Place, member: number, attempt: number): Policy => ({
+  sample,
+  path,
+  key: [place.run, place.step, place.group, member, attempt].join("-"),
+  seed: (request) => seedOf(place, member, request, attempt)
+})
+
 /** Runs the episode of a member; its first action may be known. @internal */
 export const playMember =
   <E, R>(
@@ -114,7 +121,11 @@ export const playMember =
       const seed = seedOf(place, member, turn, attempt)
       return Effect.flatMap(sampleActions(sampler, options, observation, { count: 1, seed, maxTokens }), one)
     }
-    return Effect.scoped(Effect.flatMap(group.env(member), (env) => episode(env, options, act)))
+    return Effect.scoped(
+      Effect.flatMap(group.env(member), (env) =>
+        "play" in env ? env.play(policyOf(sampler, place, member, attempt)) : episode(env, options, act)
+      )
+    )
   }
 
 /** Runs all episodes of a group at once, each by a function of its member and its attempt. @internal */

@@ -4,12 +4,15 @@ import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import type { DurationInput } from "../effect/duration.ts"
 
 /**
- * What samples the actions: a sampling client, or anything that samples.
+ * What samples the actions: a sampling client, or anything that samples. Agents need the path of its weights.
  *
  * @since 0.1.0
  * @category models
  */
-export type Sampler = Pick<SamplingClient.SamplingClient, "sample">
+export type Sampler = Pick<SamplingClient.SamplingClient, "sample"> & {
+  /** the `tinker://` path of the sampler weights, where they are saved */
+  readonly path?: string | undefined
+}
 
 /**
  * What ends an episode that the environment does not end. None is set by default.
