@@ -19,6 +19,7 @@ import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import type * as Sampling from "@effect-tinker/api/Sampling"
 import * as Effect from "effect/Effect"
 import { wholeOf, withTargets } from "./internal/distillation/topK.ts"
+import { discountedSums } from "./internal/trajectories/discount.ts"
 import type * as Nll from "./Nll.ts"
 import type * as Rl from "./Rl.ts"
 
@@ -36,14 +37,19 @@ export interface Teacher {
 
 /**
  * Adds `-coefficient · (logprob when sampled - logprob of the teacher)` to the advantage of each sampled token: on average,
- * the negative reverse divergence to the teacher. The coefficient is 1 by default. Environments may reward as well, or
+ * the negative reverse divergence to the teacher. The coefficient is 1 by default. With a `discount`, 0 by default, each token
+ * answers for later ones as well, as in `Rl.KlPenalty`. Environments may reward as well, or
  * return 0 and keep constant groups (`constantGroups: "keep"`). Rows have `teacher_kl`, in nats a token.
  *
  * @since 0.1.0
  * @category shapings
  */
 export const onPolicy =
-  (teacher: Teacher, coefficient = 1): Rl.Shaping<TinkerError.TinkerError> =>
+  (
+    teacher: Teacher,
+    coefficient = 1,
+    { discount = 0 }: { readonly discount?: number | undefined } = {}
+  ): Rl.Shaping<TinkerError.TinkerError> =>
   (examples) =>
     Effect.map(
       Effect.forEach(
@@ -60,13 +66,14 @@ export const onPolicy =
         let tokens = 0
         const added = examples.map(({ datum, mask }, i) => {
           const sampled = datum.loss_fn_inputs.logprobs.data
-          return mask.map((flag, at) => {
+          const own = mask.map((flag, at) => {
             if (!(flag > 0)) return 0
             const difference = Number(sampled[at]) - all[i]![at]!
             sum += difference
             tokens++
             return -coefficient * difference
           })
+          return discountedSums(own, mask, discount)
         })
         return { added, metrics: { teacher_kl: sum / Math.max(1, tokens) } }
       }

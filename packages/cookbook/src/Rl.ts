@@ -17,10 +17,13 @@
  *   differ from those of sampling by more than `agreement`, the run fails with `SamplerMismatch`.
  * - **Resume.** Groups depend on their step alone, and the seed of each request is a hash of its place in the run. A
  *   synchronous run that was killed and resumes has the bits of one that was not, on a service whose samples depend on their
- *   request alone (the embedded one with `deterministic: true`).
+ *   request alone (the embedded one with `deterministic: true`). An asynchronous run that resumes trains each group once
+ *   relative to the weights of its checkpoint: groups that had ended since are in `groups.jsonl`, those of weights that are
+ *   lost too, and are trained as they were sampled; others start anew.
  * - **Rows** have `env/all/…` and, for tags that some groups have, `env/TAG/…`: `reward/total`, lengths, `by_group/…`,
  *   `stop/…` as shares, and the metrics of the environments; `optim/kl_sample_train_v1`, `_v2` and `_v3` (see `Kl`),
- *   `optim/entropy`, and `lag/…`, by how many steps the weights that sampled a group are older than those it trained.
+ *   `optim/entropy`, and `lag/…`, by how many steps the weights that sampled a group are older than those it trained; below 0
+ *   for groups of weights that a resumed run has lost. `optim/masked_tokens` is the share that `mismatch` left out.
  *
  * @since 0.1.0
  */
@@ -45,7 +48,7 @@ import type * as Rollouts from "./Rollouts.ts"
 import type * as RunDirectory from "./RunDirectory.ts"
 
 export * from "./internal/rl/errors.ts"
-export type { Alarm, Evaluation, KlPenalty, Loss, Mode, Shaping, Source } from "./internal/rl/options.ts"
+export type { Alarm, Evaluation, KlPenalty, Loss, Mismatch, Mode, Shaping, Source } from "./internal/rl/options.ts"
 
 /**
  * @since 0.1.0
@@ -70,9 +73,16 @@ export interface Options<E = never, R = never> {
   readonly rollouts?: Rollouts.Options | undefined
   /** synchronous by default */
   readonly loop?: rl.Mode | undefined
+  /**
+   * where the weights that sample are: in a session of this program, or saved, for a day, under a path that agents sample
+   * from; `session` by default
+   */
+  readonly snapshots?: "session" | "saved" | undefined
   /** what changes advantages by token, one after the other */
   readonly shaping?: ReadonlyArray<rl.Shaping<E | TinkerError.TinkerError, R>> | undefined
   readonly kl?: rl.KlPenalty | undefined
+  /** what is left out of training, found by a further pass before that of the step; nothing by default */
+  readonly mismatch?: rl.Mismatch | undefined
   /** whether rows have `optim/kl_pre_post_…`, from a further pass behind each update; false by default */
   readonly postKl?: boolean | undefined
   /** the largest |k1| and k3 of sampler against trainer before the first update, in nats a token; 0.01 by default */

@@ -9,6 +9,7 @@
  * | `timing_spans.jsonl` | `{"step", "spans": [{"name", "duration", "wall_start", "wall_end"}]}`, in seconds, since 1970 |
  * | `samples.jsonl` | what the model wrote: `step`, the steps that it had done; `prompt`; `text` |
  * | `checkpoints.jsonl` | a checkpoint: `name`; `batch`, the next step to run; `epoch`; `state_path` and `sampler_path`; `final`, `rolling`, `elapsed_tokens`, `elapsed_seconds` |
+ * | `groups.jsonl` | (asynchronous `Rl`, while it runs) the episodes of a group that has ended and that no checkpoint holds |
  *
  * Names are those of the service's own cookbook, whose tools read the files. Rows and checkpoints have the free key
  * `writer`. Lines are appended when they are complete. A checkpoint is written when it is saved, behind the rows of all
@@ -61,6 +62,8 @@ export interface Options {
  */
 export interface RunDirectory {
   readonly path: string
+  /** whether it holds a run already, which goes on */
+  readonly isResumed: boolean
   /** the checkpoints to resume from, newest first: usually the first one, the others if the service has lost it */
   readonly resumable: ReadonlyArray<Checkpoint>
   /**

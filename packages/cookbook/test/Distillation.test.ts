@@ -24,9 +24,21 @@ describe("Distillation", () => {
       }
       const mask = Float32Array.of(0, 1, 1)
       const shaped = yield* Distillation.onPolicy({ client, context: [8, 9] }, 2)([{ datum, mask }])
-      assert.deepStrictEqual(read, [[8, 9, 1, 2, 3, 4]])
+      assert.deepStrictEqual(read[0], [8, 9, 1, 2, 3, 4])
       // the teacher's logprobs of 3 and 4 are -1 and -1.25
-      assert.deepStrictEqual(Array.from(shaped.added[0]!), [0, -0, 1.5])
+      assert.deepStrictEqual(Array.from(shaped.added[0]!), [0, 0, 1.5])
+      // each token answers for a quarter of what the next one has
+      const discounted = yield* Distillation.onPolicy({ client, context: [8, 9] }, 2, { discount: 0.25 })([
+        { datum, mask },
+        { datum, mask: Float32Array.of(0, 0, 1) }
+      ])
+      assert.deepStrictEqual(
+        discounted.added.map((added) => Array.from(added)),
+        [
+          [0, 0.375, 1.5],
+          [0, 0, 1.5]
+        ]
+      )
       assert.deepStrictEqual(shaped.metrics, { teacher_kl: -0.375 })
     })
   )

@@ -1,3 +1,5 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as TensorData from "@effect-tinker/api/TensorData"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
@@ -8,10 +10,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Batches from "../src/Batches.ts"
+import * as Comparison from "../src/Comparison.ts"
+import * as Env from "../src/Env.ts"
 import { customLoss } from "../src/internal/preferences/losses.ts"
 import * as LearningRate from "../src/LearningRate.ts"
 import * as Metrics from "../src/Metrics.ts"
 import * as Preference from "../src/Preference.ts"
+import * as Rl from "../src/Rl.ts"
+import type * as Trajectory from "../src/Trajectory.ts"
 import * as runs from "./utils/runs.ts"
 
 const pairs = Array.from({ length: 8 }, (_, i) => Preference.pair([10 + i], { chosen: [1, 2], rejected: [3, 4, 5] }))
@@ -105,4 +111,113 @@ describe("Preference", () => {
       }
     }
   })
+})
+
+describe("Comparison", () => {
+  const encode = (text: string) => Array.from(text, (char) => char.charCodeAt(0))
+  const form = Comparison.textForm(encode)
+
+  /** A model that prefers the shorter answer, and a little the place A: its logprobs of the verdicts are of the last token. */
+  const client = {
+    computeLogprobs: (input: ModelInput.ModelInput) =>
+      Effect.sync(() => {
+        const text = String.fromCharCode(...ModelInput.toTokens(input))
+        const [, first = "", second = "", verdict = ""] =
+          /A:\n(.*)\n\nB:\n(.*)\n\nThe better.*: (\w+)$/.exec(text) ?? []
+        const odds = { A: second.length + 1, B: first.length, Tie: 1 }[verdict] ?? Number.NaN
+        const logprobs = new Float32Array(text.length)
+        logprobs[text.length - verdict.length] = Math.log(odds)
+        return logprobs
+      })
+  }
+
+  const answered = (answer: string): Trajectory.Trajectory => ({
+    turns: [],
+    stop: "completed",
+    reward: 0,
+    logs: { answer }
+  })
+  const answerOf = ({ logs }: Trajectory.Trajectory) => ({ prompt: "say it", answer: logs!["answer"]! })
+
+  it.effect("asks a model in both orders, so that a place is no advantage", () =>
+    Effect.gen(function* () {
+      const comparison = { prompt: "say it", first: "aaaa", second: "bb" }
+      // odds of 3, 4 and 1, and with the answers in the other order of 5, 2 and 1
+      const given = yield* Comparison.judge({ client, form, order: "given" })(comparison)
+      assert.closeTo(given, (4 - 3) / 8, 1e-6)
+      assert.closeTo(yield* Comparison.judge({ client, form })(comparison), ((4 - 3) / 8 - (2 - 5) / 8) / 2, 1e-6)
+      const equal = { ...comparison, second: "bbbb" }
+      assert.strictEqual(yield* Comparison.judge({ client, form })(equal), 0)
+    })
+  )
+
+  it("teaches both orders of a comparison", () => {
+    const labelled = { prompt: "p", first: "x", second: "y", better: "first" } as const
+    const examples = Comparison.bothOrders(labelled).map((one) => Comparison.toExample(one, form))
+    const texts = examples.map(({ loss_fn_inputs }) => {
+      const tokens = TensorData.toNumbers(loss_fn_inputs.target_tokens)
+      const weights = TensorData.toNumbers(loss_fn_inputs.weights)
+      return String.fromCharCode(...tokens.filter((_, i) => weights[i]! > 0))
+    })
+    assert.deepStrictEqual(texts, [" A", " B"])
+  })
+
+  it.effect("rewards each answer of a group by its matches, which sum to nothing", () =>
+    Effect.gen(function* () {
+      const met: Array<string> = []
+      const shorter: Comparison.Judge = ({ first, second }) =>
+        Effect.sync(() => (met.push(`${first}/${second}`), Math.sign(first.length - second.length)))
+      const group = ["aa", "b", "ccc", "dd"].map(answered)
+      assert.deepStrictEqual(yield* Comparison.rewards(shorter, { answerOf })(group), [0, 1, -1, 0])
+      assert.lengthOf(met.splice(0), 6)
+      const ring = yield* Comparison.rewards(shorter, { answerOf, opponents: 2 })(group)
+      assert.lengthOf(met, 4)
+      assert.deepStrictEqual(ring, [-0.5, 1, -1, 0.5])
+      assert.deepStrictEqual(yield* Comparison.rewards(shorter, { answerOf })(group.slice(0, 1)), [0])
+      const error = yield* Effect.flip(Comparison.rewards(() => Effect.succeed(Number.NaN), { answerOf })(group))
+      assert.strictEqual(error.message, "a judge returned NaN: give a number from -1 to 1")
+    })
+  )
+
+  it.effect("trains on what a judge prefers", () =>
+    Effect.gen(function* () {
+      // the second of two answers of one token wins if its token is smaller
+      const judge: Comparison.Judge = ({ first, second }) => Effect.succeed(Math.sign(Number(first) - Number(second)))
+      const group: Env.EnvGroup<Env.GraderTimeout | Comparison.InvalidJudgement> = {
+        ...Env.problem({
+          prompt: [65],
+          stop: "\n",
+          size: 64,
+          decode: (tokens) => String(tokens[0]),
+          formPenalty: 0,
+          grade: () => 0
+        }),
+        rewards: Comparison.rewards(judge, {
+          answerOf: ({ turns }) => ({ prompt: "", answer: String(turns[0]!.action.tokens[0]) })
+        })
+      }
+      const sizes: Array<number> = []
+      yield* Rl.run({
+        model: options.model,
+        groups: {
+          at: () =>
+            Effect.succeed([
+              {
+                ...group,
+                rewards: (all) => {
+                  sizes.push(all.reduce((sum, { turns }) => sum + turns[0]!.action.tokens[0]!, 0) / all.length)
+                  return group.rewards!(all)
+                }
+              }
+            ])
+        },
+        steps: 10,
+        learningRate: LearningRate.constant(0.3),
+        rollouts: { sampling: { max_tokens: 1 } },
+        checkpoints: { final: false }
+      })
+      const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+      assert.isBelow(mean(sizes.slice(-3)), mean(sizes.slice(0, 3)) - 15)
+    }).pipe(Effect.scoped, Effect.provide(runs.layer))
+  )
 })

@@ -1,3 +1,7 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as Sampling from "@effect-tinker/api/Sampling"
+import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
@@ -130,6 +134,42 @@ describe("Rl.run", () => {
       const alarm = { metric: "optim/entropy", below: 100 }
       const raised = yield* Effect.flip(Rl.run({ ...options, alarms: [alarm] }))
       assert.match(String(raised), /optim\/entropy is [\d.]+ at step 0, beyond its bound 100/)
+    }).pipe(Effect.provide(runs.layer))
+  )
+
+  it.scoped("gives agents the path of the weights of each step", () =>
+    Effect.gen(function* () {
+      const service = yield* ServiceClient.ServiceClient
+      const paths: Array<string> = []
+      const agents: Env.EnvGroup<TinkerError.TinkerError | Env.GraderTimeout> = {
+        size: 2,
+        env: (member) =>
+          Effect.succeed({
+            play: ({ key, path }) =>
+              Effect.gen(function* () {
+                paths.push(path!)
+                const sampling = yield* service.createSamplingClient({ model_path: path! })
+                const { sequences } = yield* sampling.sample(ModelInput.fromTokens([97]), {
+                  sampling_params: { max_tokens: 1, seed: member }
+                })
+                const [sampled] = yield* Effect.orDie(Sampling.withLogprobs(sequences))
+                const turn = { observation: ModelInput.fromTokens([97]), action: sampled!, reward: member }
+                assert.match(key, /^0-\d-0-[01]-0$/)
+                return { turns: [turn], stop: "completed", reward: 0 }
+              })
+          })
+      }
+      const { rows } = yield* Rl.run({
+        ...options,
+        groups: { at: () => Effect.succeed([agents]) },
+        snapshots: "saved",
+        steps: 2
+      })
+      assert.deepStrictEqual(
+        paths.map((path) => /sampler_weights\/.*-(\d)$/.exec(path)?.[1]),
+        ["0", "0", "1", "1"]
+      )
+      assert.closeTo(Number(rows[1]!["optim/kl_sample_train_v3"]), 0, 1e-6)
     }).pipe(Effect.provide(runs.layer))
   )
 

@@ -59,9 +59,9 @@ const make = Effect.fnUntraced(function* <E, R>({ concurrency = 64, directory, g
     const { key, options, seed, weights } = request
     const group = (yield* groupsOf(`${seed}/${key.step}`))[key.group]
     yield* checkGroup(request, groups.fingerprint, group)
-    const sampler = yield* samplerOf(weights)
+    const { sample } = yield* samplerOf(weights)
     const place = { run: seed, step: key.step, group: key.group }
-    const play = playMember(sampler, group!, optionsOf(options), place, undefined)
+    const play = playMember({ sample, path: weights }, group!, optionsOf(options), place, undefined)
     return yield* files.write(key, yield* play(key.member, key.failures))
   })
 

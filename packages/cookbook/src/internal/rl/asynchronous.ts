@@ -8,7 +8,9 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Metrics from "../../Metrics.ts"
 import type { EnvGroup } from "../environments/model.ts"
+import type { RunDirectoryError } from "../run/errors.ts"
 import { collect, groupsAt } from "./collect.ts"
+import * as journals from "./journal.ts"
 import type { Mode } from "./options.ts"
 import type { Collected, CollectError, Index, Run } from "./state.ts"
 import { trainStep } from "./step.ts"
@@ -17,8 +19,10 @@ import { trainStep } from "./step.ts"
 const nextKey = "next_group_step"
 const untrainedKey = "untrained_groups"
 
+type Failure<E> = E | CollectError | RunDirectoryError
+
 interface Pending<E> extends Index {
-  readonly done: Deferred.Deferred<Collected, E | CollectError>
+  readonly done: Deferred.Deferred<Collected, Failure<E>>
   collected: Collected | undefined
 }
 
@@ -31,6 +35,7 @@ interface Queue<E, R> {
   next: number | undefined
   /** groups of a step, the size of a batch */
   size: number
+  readonly journal: journals.Journal
 }
 
 const isIndex = (value: unknown): value is Index =>
@@ -47,18 +52,31 @@ const readMore = <E, R>({ options }: Run<E, R>, queue: Queue<E, R>) =>
     for (const [group, env] of groups.entries()) queue.waiting.push({ step: next, group, env })
   })
 
-/** Where the run resumes: groups that were begun and not trained come first, and start anew. */
+/** The program may have been killed before it removed what its last checkpoint holds. */
+const forgetTrained = <E, R>({ journal, next = 0, waiting }: Queue<E, R>): void => {
+  const isWaiting = new Set(waiting.map(journals.keyOf))
+  for (const [key, { step }] of journal.kept) if (step < next && !isWaiting.has(key)) journal.kept.delete(key)
+}
+
+/** Where the run resumes: groups that were begun and not trained come first. Those that had ended need not run again. */
 const open = <E, R>(run: Run<E, R>) =>
   Effect.gen(function* () {
     const { checkpoint } = run.state
     const next = checkpoint?.[nextKey]
-    const queue: Queue<E, R> = { waiting: [], pending: [], next: typeof next === "number" ? next : 0, size: 0 }
+    const queue: Queue<E, R> = {
+      waiting: [],
+      pending: [],
+      next: typeof next === "number" ? next : 0,
+      size: 0,
+      journal: yield* journals.open(run)
+    }
     const untrained = checkpoint?.[untrainedKey]
     for (const index of Array.isArray(untrained) ? untrained.filter(isIndex) : []) {
       const env = (yield* groupsAt(run.options, index.step))[index.group]
       if (env !== undefined) queue.waiting.push({ ...index, env })
     }
     queue.size = (yield* groupsAt(run.options, 0)).length
+    forgetTrained(queue)
     return queue
   })
 
@@ -68,18 +86,27 @@ interface Ends<E> {
   /** completes when the next group ends */
   readonly next: () => Effect.Effect<void>
   /** fails when a group fails */
-  readonly failed: Deferred.Deferred<never, E | CollectError>
+  readonly failed: Deferred.Deferred<never, Failure<E>>
 }
 
-/** Begins a group with the newest weights. */
+/** Begins a group with the newest weights, unless its episodes were kept. */
 const begin = <E, R>(run: Run<E, R>, queue: Queue<E, R>, env: EnvGroup<E, R>, index: Index, ends: Ends<E>) =>
   Effect.gen(function* () {
-    const done = yield* Deferred.make<Collected, E | CollectError>()
-    const pending: Pending<E> = { ...index, done, collected: undefined }
+    const done = yield* Deferred.make<Collected, Failure<E>>()
+    const key = journals.keyOf(index)
+    const kept = queue.journal.kept.get(key)
+    const pending: Pending<E> = { ...index, done, collected: kept }
     queue.pending.push(pending)
+    if (kept !== undefined) {
+      queue.journal.kept.delete(key)
+      return yield* Deferred.succeed(done, kept)
+    }
     const { policy } = run.state
-    yield* collect(run, policy, env, index).pipe(
-      Effect.tap((collected) => void (pending.collected = collected)),
+    return yield* collect(run, policy, env, index).pipe(
+      Effect.tap((collected) => {
+        pending.collected = collected
+        return queue.journal.add(collected)
+      }),
       Effect.onExit((exit) => Effect.andThen(Deferred.done(done, exit), Effect.sync(ends.ended))),
       Effect.catchAllCause((cause) => Deferred.failCause(ends.failed, cause)),
       Effect.forkScoped
@@ -122,9 +149,15 @@ const makeEnds = <E>(): Ends<E> => {
       Deferred.unsafeDone(before, Effect.void)
     },
     next: () => Deferred.await(current),
-    failed: Deferred.unsafeMake<never, E | CollectError>(FiberId.none)
+    failed: Deferred.unsafeMake<never, Failure<E>>(FiberId.none)
   }
 }
+
+/** Groups that have ended and are not trained, also those that were kept and are not begun again yet. */
+const untrained = <E, R>({ journal, pending }: Queue<E, R>): ReadonlyArray<Collected> => [
+  ...pending.flatMap(({ collected }) => (collected === undefined ? [] : [collected])),
+  ...journal.kept.values()
+]
 
 const checkpointKeys =
   <E, R>(queue: Queue<E, R>, limit: number) =>
@@ -152,10 +185,12 @@ export const asynchronous = <E, R>(run: Run<E, R>, { maxLag, mode }: Exclude<Mod
           Effect.withSpan("wait_for_groups"),
           window.record
         )
-        const isTaken = new Set(taken.map(({ group, step }) => `${step}/${group}`))
-        const left = queue.pending.filter(({ group, step }) => !isTaken.has(`${step}/${group}`))
+        const isTaken = new Set(taken.map(journals.keyOf))
+        const left = queue.pending.filter((pending) => !isTaken.has(journals.keyOf(pending)))
         queue.pending.splice(0, queue.pending.length, ...left)
+        const before = state.checkpoint
         yield* trainStep(run, window, [Effect.succeed(taken)], checkpointKeys(queue, options.steps)).pipe(window.record)
+        if (state.checkpoint !== before) yield* queue.journal.retain(() => untrained(queue))
       }
     })
   )

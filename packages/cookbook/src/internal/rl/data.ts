@@ -6,8 +6,9 @@ import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as Effect from "effect/Effect"
 import * as Advantages from "../../Advantages.ts"
 import { toExamples } from "../trajectories/data.ts"
+import { discountedSums } from "../trajectories/discount.ts"
 import type { Example, Group } from "../trajectories/model.ts"
-import type { Options } from "./options.ts"
+import type { Mismatch, Options } from "./options.ts"
 import { totalRewards } from "./rows.ts"
 
 /** The examples of groups with their advantages. @internal */
@@ -79,7 +80,7 @@ export const trainedTokens = (examples: ReadonlyArray<Example>): number =>
 
 /** The shaping that draws the policy to a reference. @internal */
 export const klShaping =
-  (client: Pick<SamplingClient.SamplingClient, "computeLogprobs">, coefficient: number) =>
+  (client: Pick<SamplingClient.SamplingClient, "computeLogprobs">, coefficient: number, discount = 0) =>
   (examples: ReadonlyArray<Example>) =>
     Effect.map(
       Effect.forEach(examples, (example) => logprobsUnder(client, example), { concurrency: "unbounded" }),
@@ -87,11 +88,54 @@ export const klShaping =
         const all = examples.map((example, i) => differences(example, reference[i]!))
         const mean = sum(all.map(sum)) / Math.max(1, trainedTokens(examples))
         return {
-          added: all.map((values) => values.map((value) => coefficient * (mean - value))),
+          added: all.map((values, i) => {
+            const penalties = values.map((value) => coefficient * (mean - value))
+            return discountedSums(penalties, examples[i]!.mask, discount)
+          }),
           metrics: { kl_policy_base: mean }
         }
       }
     )
+
+/** Which tokens of an example are too far apart: 1 at those. */
+const mismatches = (options: Mismatch, { datum, mask }: Example, trained: ArrayLike<number>): Float32Array => {
+  const sampled = datum.loss_fn_inputs.logprobs.data as Float32Array
+  const advantages = datum.loss_fn_inputs.advantages.data as Float32Array
+  if (options.by === "token") {
+    const { above = 0.2 } = options
+    return mask.map((flag, at) => {
+      if (!(flag > 0)) return 0
+      const moved = Math.exp(trained[at]!) - Math.exp(sampled[at]!)
+      return (advantages[at]! > 0 ? moved > above : moved < -above) ? 1 : 0
+    })
+  }
+  const [low, high] = options.ratio
+  let logRatio = 0
+  mask.forEach((flag, at) => (logRatio += flag > 0 ? trained[at]! - sampled[at]! : 0))
+  const ratio = Math.exp(logRatio)
+  const isKept = ratio >= low && ratio <= high
+  return mask.map((flag) => (flag > 0 && !isKept ? 1 : 0))
+}
+
+/** The examples without what sampler and trainer disagree on, and the share of it. @internal */
+export const withoutMismatches = (
+  options: Mismatch,
+  examples: ReadonlyArray<Example>,
+  trained: ReadonlyArray<ArrayLike<number>>
+): { readonly examples: ReadonlyArray<Example>; readonly metrics: { readonly [name: string]: number } } => {
+  const masks = examples.map((example, i) => mismatches(options, example, trained[i]!))
+  const count = sum(masks.map(sum))
+  return {
+    examples: examples.map((example, i) => {
+      const { advantages } = example.datum.loss_fn_inputs
+      return add(
+        example,
+        masks[i]!.map((flag, at) => (flag > 0 ? -Number(advantages.data[at]) : 0))
+      )
+    }),
+    metrics: { "optim/masked_tokens": count / Math.max(1, trainedTokens(examples)) }
+  }
+}
 
 /** The data in the form that a loss takes. @internal */
 export const dataFor = (loss: string, examples: ReadonlyArray<Example>): ReadonlyArray<Datum.Datum> =>

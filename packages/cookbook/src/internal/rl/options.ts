@@ -92,7 +92,25 @@ export interface KlPenalty {
   readonly coefficient: number
   /** the `tinker://` path of sampler weights; the weights with which the run began by default, also when it resumes */
   readonly reference?: string | undefined
+  /**
+   * from 0 to 1: each token answers for the penalties of later ones as well, discounted by this for each token between; 0
+   * by default
+   */
+  readonly discount?: number | undefined
 }
+
+/**
+ * What is left out of training because what trains thinks otherwise of it than what sampled it: its advantage is 0.
+ *
+ * - `token`: tokens whose probability has already moved by more than `above` where its advantage leads it; 0.2 by default
+ * - `sequence`: all tokens of a datum for which the product of the ratios, trainer against sampler, is out of the bounds
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Mismatch =
+  | { readonly by: "token"; readonly above?: number | undefined }
+  | { readonly by: "sequence"; readonly ratio: readonly [low: number, high: number] }
 
 /**
  * How sampling and training take turns.
@@ -124,8 +142,10 @@ export interface Options<E = never, R = never> {
   readonly substeps?: number | undefined
   readonly rollouts?: rollouts.Options | undefined
   readonly loop?: Mode | undefined
+  readonly snapshots?: "session" | "saved" | undefined
   readonly shaping?: ReadonlyArray<Shaping<E | TinkerError.TinkerError, R>> | undefined
   readonly kl?: KlPenalty | undefined
+  readonly mismatch?: Mismatch | undefined
   readonly postKl?: boolean | undefined
   readonly agreement?: number | undefined
   readonly alarms?: ReadonlyArray<Alarm> | undefined
@@ -139,6 +159,14 @@ export interface Options<E = never, R = never> {
 
 const isCount = (value: number | undefined, least: number): boolean =>
   value === undefined || (Number.isSafeInteger(value) && value >= least)
+
+const isShare = (value: number | undefined): boolean => value === undefined || (value >= 0 && value <= 1)
+
+const isMismatch = (mismatch: Mismatch | undefined): boolean => {
+  if (mismatch === undefined) return true
+  if (mismatch.by === "token") return (mismatch.above ?? 0) >= 0
+  return mismatch.ratio[0] >= 0 && mismatch.ratio[1] > mismatch.ratio[0]
+}
 
 /** The first option with a value that no run can have. */
 const problemOf = <E, R>(options: Options<E, R>): InvalidRun | undefined => {
@@ -168,6 +196,13 @@ const problemOf = <E, R>(options: Options<E, R>): InvalidRun | undefined => {
       options.kl === undefined || (Number.isFinite(options.kl.coefficient) && options.kl.coefficient >= 0),
       "kl.coefficient",
       "must be a number of 0 or more"
+    ],
+    [isShare(options.kl?.discount), "kl.discount", "must be a number from 0 to 1"],
+    [isMismatch(options.mismatch), "mismatch", "must have a bound of 0 or more, or two in order"],
+    [
+      options.mismatch === undefined || !["dro", "gspo"].includes(options.loss?.name ?? ""),
+      "mismatch",
+      `cannot be combined with the loss ${options.loss?.name}, which trains tokens without an advantage as well`
     ],
     [
       options.loss?.name !== "stable_reinforce" || options.rollouts?.recordStabilityInfo === true,

@@ -13,6 +13,7 @@ import { adapterOf, open } from "../supervised/start.ts"
 import { submitSaves } from "../supervised/submit.ts"
 import { asynchronous } from "./asynchronous.ts"
 import { collectStep, groupsAt } from "./collect.ts"
+import * as journal from "./journal.ts"
 import { klShaping } from "./data.ts"
 import { type Options, type Shaping, validate } from "./options.ts"
 import { Rollouts, type RunPart } from "../rollouts/service.ts"
@@ -36,6 +37,7 @@ const configOf = <E, R>(options: Options<E, R>) => ({
   loop: options.loop ?? { mode: "synchronous" },
   rollouts: options.rollouts ?? {},
   kl: options.kl,
+  mismatch: options.mismatch,
   data: options.groups.fingerprint
 })
 
@@ -63,7 +65,7 @@ const shapingOf = Effect.fnUntraced(function* <E, R>(
   const path = yield* referenceOf(kl, training, checkpoint)
   const service = yield* ServiceClient.ServiceClient
   const client = yield* service.createSamplingClient({ model_path: path })
-  const penalty: Shaping<E | TinkerError.TinkerError, R> = klShaping(client, kl.coefficient)
+  const penalty: Shaping<E | TinkerError.TinkerError, R> = klShaping(client, kl.coefficient, kl.discount)
   return { shaping: [penalty, ...shaping], recorded: { reference_path: path } }
 })
 
@@ -149,6 +151,8 @@ export const run = <E, R>(options: Options<E, R>) =>
     yield* loop.mode === "synchronous" ? synchronous(current, loop.minibatches ?? 1) : asynchronous(current, loop)
     const evaluated = yield* evaluateAtEnd(current)
     yield* saveAtEnd(current)
+    const { directory } = current
+    if (directory !== undefined && current.state.checkpoint?.final === true) yield* journal.remove(directory.path)
     const { checkpoint, finished, policy, rows } = current.state
     return { training: current.training, sampling: policy.sampling, from, steps: finished, rows, evaluated, checkpoint }
   }).pipe(Effect.withSpan("Rl.run"))

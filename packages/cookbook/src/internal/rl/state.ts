@@ -14,6 +14,8 @@ import type { Options, Shaping } from "./options.ts"
 /** Sampler weights and the number of steps that they hold. @internal */
 export interface Policy {
   readonly sampling: SamplingClient.SamplingClient
+  /** where the weights are saved, if they are for agents */
+  readonly path: string | undefined
   readonly version: number
   /** their path, if rollouts need it */
   readonly path: string | undefined
@@ -32,6 +34,8 @@ export interface Index {
 export interface Collected extends Index {
   readonly version: number
   readonly episodes: Group
+  /** whether an earlier part of the run sampled them */
+  readonly isKept?: boolean | undefined
 }
 
 /** The episodes of some groups, when they are there. @internal */

@@ -115,6 +115,17 @@ const lagOf = (collected: ReadonlyArray<Collected>, step: number): { readonly [n
   }
 }
 
+/** Leaves out what sampler and trainer disagree on, if asked: a further pass says what the trainer thinks. */
+const maskMismatches = Effect.fnUntraced(function* <E, R>(
+  { options: { mismatch }, training }: Run<E, R>,
+  built: Pick<Trained, "examples" | "metrics">
+) {
+  if (mismatch === undefined || built.examples.length === 0) return built
+  const logprobs = yield* submit.trainerLogprobs(training, built.examples)
+  const { examples, metrics } = data.withoutMismatches(mismatch, built.examples, logprobs)
+  return { examples, metrics: { ...built.metrics, ...metrics } }
+})
+
 /** Builds the examples of groups, and submits their passes. */
 const submitPart = Effect.fnUntraced(function* <E, R>(
   run: Run<E, R>,
@@ -128,12 +139,22 @@ const submitPart = Effect.fnUntraced(function* <E, R>(
   )
   const shaped = yield* data.shape(run.shaping, built)
   const { agreement = 0.01 } = options
-  if (!state.agreed && shaped.examples.length > 0) {
-    yield* submit.checkAgreement(training, shaped.examples, agreement)
+  // what other weights sampled may differ
+  const own = collected.filter(({ isKept, version }) => isKept !== true && version === step)
+  const examples =
+    own.length === collected.length
+      ? shaped.examples
+      : data.examplesOf(
+          options,
+          own.map(({ episodes }) => episodes)
+        )
+  if (!state.agreed && examples.length > 0) {
+    yield* submit.checkAgreement(training, examples, agreement)
     state.agreed = true
   }
-  const parts = submit.partsOf(shaped.examples, options.substeps ?? 1).filter((part) => part.length > 0)
-  return { ...shaped, collected, parts }
+  const kept = yield* maskMismatches(run, shaped)
+  const parts = submit.partsOf(kept.examples, options.substeps ?? 1).filter((part) => part.length > 0)
+  return { ...kept, collected, parts }
 })
 
 interface Trained {

@@ -16,6 +16,19 @@ import type { Policy, Run } from "./state.ts"
 
 type Output = Training.ForwardBackwardOutput
 
+/** The logprobs of the targets of each example. */
+const logprobsOf = (
+  examples: ReadonlyArray<Example>,
+  output: Output
+): Effect.Effect<ReadonlyArray<ArrayLike<number>>, OutputMissing> =>
+  Effect.suspend(() => {
+    const read = Training.logprobsOf(
+      output,
+      examples.map(({ datum }) => datum)
+    )
+    return Either.isLeft(read) ? new OutputMissing(read.left) : Effect.succeed(read.right)
+  })
+
 /** How far the logprobs of outputs are from those of sampling. @internal */
 export const divergenceOf = (
   passes: ReadonlyArray<{ readonly examples: ReadonlyArray<Example>; readonly output: Output }>
@@ -23,17 +36,21 @@ export const divergenceOf = (
   Effect.gen(function* () {
     const pairs: Array<Kl.Pair> = []
     for (const { examples, output } of passes) {
-      const read = Training.logprobsOf(
-        output,
-        examples.map(({ datum }) => datum)
-      )
-      if (Either.isLeft(read)) return yield* new OutputMissing(read.left)
+      const logprobs = yield* logprobsOf(examples, output)
       for (const [i, { datum, mask }] of examples.entries()) {
-        pairs.push({ sampled: datum.loss_fn_inputs.logprobs.data as Float32Array, other: read.right[i]!, mask })
+        pairs.push({ sampled: datum.loss_fn_inputs.logprobs.data as Float32Array, other: logprobs[i]!, mask })
       }
     }
     return Kl.estimate(pairs)
   })
+
+/** The logprobs of examples under the weights as they are. @internal */
+export const trainerLogprobs = Effect.fnUntraced(function* (
+  training: TrainingClient.TrainingClient,
+  examples: ReadonlyArray<Example>
+) {
+  return yield* logprobsOf(examples, yield* Effect.flatten(submitForward(training, examples)))
+})
 
 /** Fails if what trains thinks otherwise of the tokens than what sampled them. @internal */
 export const checkAgreement = Effect.fnUntraced(function* (
@@ -82,14 +99,14 @@ export const submitUpdate = <E, R>(options: Options<E, R>, training: TrainingCli
 const daySeconds = 86_400
 
 /**
- * Submits what samples from the weights that hold so many steps, and returns the effect that waits for it. Where other
- * processes sample from them too, they are kept under a name for a day.
+ * Submits what samples from the weights that hold so many steps, and returns the effect that waits for it. Where agents
+ * or other processes sample from them too, they are kept under a name for a day.
  *
  * @internal
  */
-export const submitPolicy = <E, R>({ part, rollouts, training }: Omit<Run<E, R>, "state">, version: number) =>
+export const submitPolicy = <E, R>({ options, part, rollouts, training }: Omit<Run<E, R>, "state">, version: number) =>
   Effect.gen(function* () {
-    if (!rollouts.needsPaths) {
+    if (!rollouts.needsPaths && options.snapshots !== "saved") {
       const sampler = yield* Effect.fork(training.saveWeightsAndGetSamplingClient())
       return Effect.map(Fiber.join(sampler), (sampling): Policy => ({ sampling, version, path: undefined }))
     }

@@ -104,7 +104,8 @@ export interface Service {
 export const local: Service = {
   needsPaths: false,
   begin: () => Effect.void,
-  group: (group, { options, place, policy }) => runGroup(policy.sampling, group, options, place),
+  group: (group, { options, place, policy: { path, sampling } }) =>
+    runGroup({ sample: sampling.sample, path }, group, options, place),
   forget: () => Effect.void
 }
 

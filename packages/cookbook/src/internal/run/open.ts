@@ -182,6 +182,7 @@ export const open = Effect.fn("RunDirectory.open")(function* (options: Options) 
     .reverse()
   return {
     path: files.directory,
+    isResumed: !isEmpty(found),
     resumable,
     startAt: (step: number) =>
       Effect.gen(function* () {
