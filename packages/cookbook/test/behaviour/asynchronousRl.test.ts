@@ -124,6 +124,64 @@ describe("asynchronous reinforcement learning", () => {
     )
   }
 
+  it.scoped("trains on groups that had ended as they were sampled when it resumes, and removes them at its end", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = `${yield* fs.makeTempDirectoryScoped()}/run`
+      const file = `${path}/groups.jsonl`
+      const ended: Array<string> = []
+      const source = {
+        fingerprint: "test",
+        at: (step: number) =>
+          Effect.succeed(
+            Array.from({ length: perStep }, (_, i): Env.EnvGroup<Fault> => ({
+              ...groupOf(step, i, yields((step * 7 + i * 13) % 40)),
+              rewards: (all) =>
+                Effect.sync(() => (ended.push(nameOf(step, i)), all.map((_, member) => member + step / 8)))
+            }))
+          )
+      }
+      const run = (killedAt: number | undefined, mode: Rl.Mode) =>
+        Rl.run({
+          ...options(mode),
+          checkpoints: { every: 3, final: killedAt === undefined },
+          directory: { path, resume: true },
+          groups: source,
+          evaluations: [
+            {
+              every: 1,
+              run: ({ step }) => (step === killedAt ? Effect.fail("failed" as const) : Effect.succeed({}))
+            }
+          ]
+        })
+      const loop = { mode: "oldest_first", maxLag: 1 } as const
+      yield* Effect.flip(run(2, loop))
+      // before the first checkpoint: all groups that have ended are there
+      const first = yield* runs.jsonLines(file)
+      assert.isAbove(first.length, perStep)
+      const endedFirst = ended.splice(0)
+      assert.includeMembers(
+        endedFirst,
+        first.map(({ group, step }) => nameOf(step, group))
+      )
+      // a line that was cut is no group
+      yield* fs.writeFileString(file, '{"step":4,"gro', { flag: "a" })
+      yield* Effect.flip(run(4, loop))
+      const kept = new Set(first.map(({ group, step }) => nameOf(step, group)))
+      assert.isEmpty(ended.filter((name) => kept.has(name)))
+      const second = yield* runs.jsonLines(file)
+      // the checkpoint of step 3 holds nine groups
+      assert.isAtMost(second.length, steps * perStep - 9)
+      ended.splice(0)
+      const { from, rows } = yield* run(undefined, loop)
+      assert.strictEqual(from, 3)
+      assert.sameMembers(trained(rows).flat(), all.flat())
+      const again = new Set(second.map(({ group, step }) => nameOf(step, group)))
+      assert.isEmpty(ended.filter((name) => again.has(name)))
+      assert.isFalse(yield* fs.exists(file))
+    }).pipe(Effect.provide(runs.layer))
+  )
+
   it.scoped("ends, however random environments are slow, fail or never end", () =>
     Effect.gen(function* () {
       for (let seed = 0; seed < 8; seed++) {
