@@ -17,7 +17,7 @@
  */
 import { conversation as conversation_, type ConversationOptions } from "./internal/environments/conversation.ts"
 import type { GraderTimeout } from "./internal/environments/errors.ts"
-import type { EnvGroup } from "./internal/environments/model.ts"
+import type { Env, EnvGroup } from "./internal/environments/model.ts"
 import { problem as problem_, type ProblemOptions } from "./internal/environments/problem.ts"
 import type { RendererError } from "./internal/formats/model.ts"
 
@@ -34,7 +34,9 @@ export type { Tool, ToolResult, Tools } from "./internal/environments/tools.ts"
  * @since 0.1.0
  * @category constructors
  */
-export const problem: <E = never, R = never>(options: ProblemOptions<E, R>) => EnvGroup<E | GraderTimeout, R> = problem_
+export const problem: <E = never, R = never>(
+  options: ProblemOptions<E, R>
+) => EnvGroup<E | GraderTimeout, R, Env<E | GraderTimeout, R>> = problem_
 
 /**
  * A conversation: each message of the model is parsed; its calls of tools are answered one after the other, and any other
@@ -47,4 +49,4 @@ export const problem: <E = never, R = never>(options: ProblemOptions<E, R>) => E
  */
 export const conversation: <E = never, R = never>(
   options: ConversationOptions<E, R>
-) => EnvGroup<E | GraderTimeout | RendererError, R> = conversation_
+) => EnvGroup<E | GraderTimeout | RendererError, R, Env<E | GraderTimeout | RendererError, R>> = conversation_

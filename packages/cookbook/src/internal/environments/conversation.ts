@@ -201,7 +201,7 @@ const envOf = <E, R>(
 /** @internal */
 export const conversation = <E = never, R = never>(
   options: ConversationOptions<E, R>
-): EnvGroup<E | GraderTimeout | Renderer.RendererError, R> => {
+): EnvGroup<E | GraderTimeout | Renderer.RendererError, R, Env<E | GraderTimeout | Renderer.RendererError, R>> => {
   const { messages, renderer, size, tags, tools } = options
   if (Effect.isEffect(tools)) {
     return { size, tags, env: () => Effect.map(tools, (tools) => envOf(options, tools)) }

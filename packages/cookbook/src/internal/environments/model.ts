@@ -83,10 +83,10 @@ export interface Agent<E = never, R = never> {
  * @since 0.1.0
  * @category models
  */
-export interface EnvGroup<E = never, R = never> {
+export interface EnvGroup<E = never, R = never, Member = Env<E, R> | Agent<E, R>> {
   readonly size: number
   /** makes the environment of a member, counted from 0; its scope closes when the episode has ended */
-  readonly env: (member: number) => Effect.Effect<Env<E, R> | Agent<E, R>, E, R | Scope.Scope>
+  readonly env: (member: number) => Effect.Effect<Member, E, R | Scope.Scope>
   /** what all members are given first, where that is the same: it is sampled from by one request */
   readonly initial?: Effect.Effect<Observation, E, R> | undefined
   /** what each episode earns beside its own rewards, in the light of the others; nothing by default */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { DurationInput } from "../effect/duration.ts"
 import type * as Trajectory from "../trajectories/model.ts"
 import { GraderTimeout } from "./errors.ts"
-import type { EnvGroup, Observation, Outcome } from "./model.ts"
+import type { Env, EnvGroup, Observation, Outcome } from "./model.ts"
 
 /**
  * The answer of the model to a problem.
@@ -91,7 +91,9 @@ const step = <E, R>(options: ProblemOptions<E, R>, { tokens }: Trajectory.Action
   })
 
 /** @internal */
-export const problem = <E = never, R = never>(options: ProblemOptions<E, R>): EnvGroup<E | GraderTimeout, R> => {
+export const problem = <E = never, R = never>(
+  options: ProblemOptions<E, R>
+): EnvGroup<E | GraderTimeout, R, Env<E | GraderTimeout, R>> => {
   const { prompt } = options
   const initial = Effect.succeed<Observation>({
     prompt: "chunks" in prompt ? prompt : ModelInput.fromTokens(prompt),

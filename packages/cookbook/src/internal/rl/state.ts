@@ -14,10 +14,8 @@ import type { Options, Shaping } from "./options.ts"
 /** Sampler weights and the number of steps that they hold. @internal */
 export interface Policy {
   readonly sampling: SamplingClient.SamplingClient
-  /** where the weights are saved, if they are for agents */
-  readonly path: string | undefined
   readonly version: number
-  /** their path, if rollouts need it */
+  /** their path, if rollouts or agents need it */
   readonly path: string | undefined
 }
 
