@@ -121,6 +121,35 @@ export interface Options {
 
 const defaultThreads = 1
 
+/**
+ * Which executor an engine takes on this machine.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ExecutorChoice {
+  readonly executor: "native" | "wasm"
+  /** why it is this one, such as what keeps the native one from loading */
+  readonly reason: string
+}
+
+/**
+ * Chooses an executor as `make` does, and says why it is this one. The engine itself logs the same when it starts, at
+ * info level, or as a warning where a missing package makes it slow.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const chooseExecutor = (
+  executor: Options["executor"] = "auto"
+): Effect.Effect<ExecutorChoice, Engine.EngineError> =>
+  Effect.scoped(
+    Effect.map(executors.make(executor, defaultThreads), ({ executor, reason }) => ({
+      executor: executor.name,
+      reason
+    }))
+  )
+
 /** The share of the memory of the machine that the engine uses by default. */
 const defaultShare = 0.8
 
@@ -142,12 +171,13 @@ export const make = (
     if (options.quantizedSampling === true && options.deterministic === true) {
       return yield* userError("quantizedSampling and deterministic exclude each other: leave one of them out")
     }
-    const executor = yield* executors.make(options.executor ?? "auto", options.threads ?? defaultThreads)
+    const chosen = yield* executors.make(options.executor ?? "auto", options.threads ?? defaultThreads)
+    yield* executors.tell(chosen)
     const given = options.models ?? []
     const shipped = given.some(({ name }) => name === nano)
       ? []
       : [{ name: nano, directory: yield* ModelDirectory.nano }]
-    const models = yield* baseModels.open(shipped, given, executor, {
+    const models = yield* baseModels.open(shipped, given, chosen.executor, {
       ...options,
       memoryBudget: options.memoryBudget ?? defaultShare * availableMemory()
     })

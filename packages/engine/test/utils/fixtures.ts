@@ -130,7 +130,7 @@ export const load = (
   options: { readonly deterministic?: boolean; readonly quantizedSampling?: boolean; readonly half?: boolean } = {}
 ) =>
   Effect.gen(function* () {
-    const executor = yield* executors.make(choice, 1)
+    const { executor } = yield* executors.make(choice, 1)
     const model = yield* ModelDirectory.open(directory)
     const half = options.half === true ? yield* ModelDirectory.halfWeights(model) : undefined
     const weights = half ?? (yield* ModelDirectory.weights(model))

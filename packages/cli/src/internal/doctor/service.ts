@@ -27,6 +27,21 @@ export interface Target {
 
 const isLoopback = (url: string): boolean => /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(new URL(url).hostname)
 
+/** Says what the engine computes on; training in WebAssembly is several times slower. */
+const checkEngine = Effect.fnUntraced(function* (reporter: Reporter) {
+  const chosen = yield* Effect.either(embedded.chooseExecutor)
+  if (Either.isLeft(chosen)) return yield* failed(reporter, "engine", chosen.left, undefined)
+  const { executor, reason } = chosen.right
+  yield* executor === "native"
+    ? ok(reporter, "engine", "computes on ONNX Runtime")
+    : reporter.report({
+        name: "engine",
+        status: "warning",
+        detail: "computes in WebAssembly, several times slower than on ONNX Runtime",
+        advice: reason
+      })
+})
+
 /** Starts the embedded service, which commands use where the environment names no other. */
 const startEmbedded = Effect.fnUntraced(function* (reporter: Reporter, checkpoints: string) {
   const started = yield* Effect.either(embedded.start({ models: [], checkpoints, keys: [] }))
@@ -37,6 +52,7 @@ const startEmbedded = Effect.fnUntraced(function* (reporter: Reporter, checkpoin
   const { url: baseUrl } = started.right
   yield* ok(reporter, "key", "none: this checks the embedded service (set TINKER_API_KEY for another)")
   yield* ok(reporter, "url", `${baseUrl} (the embedded service over ${checkpoints})`)
+  yield* checkEngine(reporter)
   const config = yield* TinkerConfig.make({ apiKey: Redacted.make(embedded.anyKey), baseUrl })
   return Option.some<Target>({ config, isLocal: true })
 })

@@ -81,6 +81,11 @@ export const exportModel = (options: local.ExportOptions): Effect.Effect<void, C
     })
   )
 
+/** Which executor the engine takes on this machine, and why. @internal */
+export const chooseExecutor = Effect.flatMap(load, ({ chooseExecutor }) =>
+  Effect.tryPromise({ try: chooseExecutor, catch: toCliError("The engine cannot compute here") })
+)
+
 /** Starts the embedded service on a port of this machine. It runs until the scope closes. @internal */
 export const start = (
   given: Omit<local.Options, "database" | "log"> & { readonly database?: Option.Option<string> | undefined }

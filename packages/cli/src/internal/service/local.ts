@@ -105,6 +105,21 @@ const formatsOf = ({ models }: Options) =>
 const layerOf = (options: Options) =>
   Layer.unwrapEffect(Effect.map(formatsOf(options), (formats) => layerWith(options, formats)))
 
+/** The engine. Which executor it takes is only of interest here if it is the slow one, which is a warning. */
+const layerEngine = (options: Options) =>
+  Layer.scopedContext(
+    Logger.withMinimumLogLevel(
+      Layer.build(
+        Embedded.layerEngine({
+          models: options.models,
+          quantizedSampling: options.quantizedSampling,
+          localTokenizers: NodeServer.isLoopback(options.host)
+        })
+      ),
+      LogLevel.Warning
+    )
+  )
+
 const layerWith = (options: Options, formats: TextFormats.Service) =>
   NodeServer.layer({
     openAi: { formats },
@@ -116,14 +131,7 @@ const layerWith = (options: Options, formats: TextFormats.Service) =>
     drain: Duration.seconds(options.drainSeconds ?? 0),
     apiKeys: options.keys.map((key) => Redacted.make(key))
   }).pipe(
-    Layer.provide([
-      Embedded.layerEngine({
-        models: options.models,
-        quantizedSampling: options.quantizedSampling,
-        localTokenizers: NodeServer.isLoopback(options.host)
-      }),
-      CheckpointStore.layerFileSystem(options.checkpoints)
-    ]),
+    Layer.provide([layerEngine(options), CheckpointStore.layerFileSystem(options.checkpoints)]),
     Layer.provide(layerStore(options)),
     Layer.provide(NodeContext.layer),
     Layer.provide(
@@ -159,6 +167,9 @@ export const exportModel = async ({ gguf, ...options }: ExportOptions, signal: A
   const exit = await Effect.runPromiseExit(Effect.provide(effect, NodeContext.layer), { signal })
   if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
 }
+
+/** Which executor the engine takes here, and why. @internal */
+export const chooseExecutor = (): Promise<JaxEngine.ExecutorChoice> => Effect.runPromise(JaxEngine.chooseExecutor())
 
 type StartError = Layer.Layer.Error<ReturnType<typeof layerOf>>
 

@@ -89,7 +89,7 @@ export interface Executable {
 
 /** Compiles and runs programs. The model is written once, against this interface. @internal */
 export interface Executor {
-  readonly name: string
+  readonly name: "native" | "wasm"
   /** whether it holds tensors of 16 bits as they are */
   readonly widensInRuns: boolean
   /** whether it holds the quantized matrices of programs; otherwise it takes their inputs */

@@ -28,7 +28,10 @@ const loadOnnxRuntime: Effect.Effect<OnnxRuntime, Engine.EngineError> = Effect.t
     return loaded.default ?? loaded
   },
   catch: (cause) =>
-    serverError("the optional native package onnxruntime-node cannot be loaded: install it, or use wasm", cause)
+    serverError(
+      "the optional package onnxruntime-node cannot be loaded: npm install onnxruntime-node@1.30.0 --ignore-scripts",
+      cause
+    )
 })
 
 /** Initializes jax-js, which traces programs and makes their constants on its WebAssembly device. */

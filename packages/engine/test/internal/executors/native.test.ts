@@ -38,7 +38,7 @@ const runOnBoth = (program: Program, inputs: Record<string, TensorValues>) =>
   Effect.forEach(["wasm", "native"] as const, (choice) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const executor = yield* executors.make(choice, 1)
+        const { executor } = yield* executors.make(choice, 1)
         const executable = yield* executor.compile(program)
         return yield* executable.run(inputs)
       })
