@@ -267,6 +267,7 @@ export const allowedRooms = {
     service: ["effect", "errors", "util", "terminal"],
     doctor: ["errors", "util", "terminal", "service"],
     huggingFace: ["effect", "text", "errors", "terminal", "definition"],
+    init: [],
     sampling: ["text", "errors", "terminal", "checkpoints", "definition", "service"],
     training: ["effect", "text", "errors", "terminal", "definition", "service"],
     handlers: [
@@ -280,6 +281,7 @@ export const allowedRooms = {
       "service",
       "doctor",
       "huggingFace",
+      "init",
       "sampling",
       "training"
     ],

@@ -18,7 +18,7 @@ import { run } from "./run.ts"
 import { sample } from "./sample.ts"
 import { serve } from "./serve.ts"
 import { session } from "./session.ts"
-import { train } from "./train.ts"
+import { init, train } from "./train.ts"
 import { version } from "./version.ts"
 
 const commands = [
@@ -28,6 +28,7 @@ const commands = [
   checkpoint,
   doctor,
   exportCommand,
+  init,
   model,
   report,
   run,

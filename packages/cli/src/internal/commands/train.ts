@@ -1,8 +1,23 @@
-/** `tinker train`. */
+/** `tinker init` and `tinker train`. */
+import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import { command } from "../definition/command.ts"
 import { baseModel, connection } from "../definition/connectionOptions.ts"
 import { argument, choice, flag, integer, number, optionalText, repeatedText, text } from "../definition/options.ts"
+
+/** @internal */
+export const init = command(
+  "init",
+  "Make a project: pinned versions, a data file, a training program and a test of it.",
+  {
+    directory: Args.text({ name: "directory" }).pipe(
+      Args.withDescription("The directory to make, or an empty one (default: this one)"),
+      Args.withDefault(".")
+    ),
+    packages: optionalText("packages", "Install this library from the packed tarballs in a directory, not a registry")
+  },
+  () => import("../handlers/init.ts").then((m) => m.init)
+)
 
 const options = {
   file: argument("file", "JSON Lines of conversations, of prompts and completions, or of texts; .gz and .zst too"),
