@@ -42,10 +42,7 @@ const schemaOf = (i: number): Schema => {
   return { type: "object", properties, required: Object.keys(properties), additionalProperties: false }
 }
 
-/**
- * Whether a value matches a schema of these. Bytes of random weights need not be characters, and what stands for those that
- * are none counts as one.
- */
+/** Whether a value matches a schema of these. */
 const matches = (value: unknown, schema: Schema): boolean => {
   if ("const" in schema) return value === schema["const"]
   if ("enum" in schema) return (schema["enum"] as ReadonlyArray<unknown>).includes(value)
@@ -64,7 +61,7 @@ const matches = (value: unknown, schema: Schema): boolean => {
     case "string":
       return (
         typeof value === "string" &&
-        Array.from(value.replaceAll(/\ufffd+/g, "?")).length <= Number(schema["maxLength"] ?? Infinity) &&
+        Array.from(value).length <= Number(schema["maxLength"] ?? Infinity) &&
         new RegExp((schema["pattern"] as string) ?? "", "u").test(value)
       )
     case "array": {
@@ -113,6 +110,8 @@ describe("samples of a JSON schema", () => {
           for (const { logprobs, stop_reason, tokens } of sequences) {
             const text = tokenizer.decode(tokens, { skipSpecialTokens: true })
             assert.strictEqual(stop_reason, "stop", text)
+            // all bytes are characters
+            assert.notInclude(text, "\ufffd")
             assert.isTrue(matches(JSON.parse(text), schemas[i]!), `${text} is no ${JSON.stringify(schemas[i])}`)
             assert.isTrue(logprobs!.every((logprob) => Number.isFinite(logprob) && logprob <= 0))
           }
@@ -134,10 +133,32 @@ describe("samples of a JSON schema", () => {
           topk_prompt_logprobs: 0,
           json_schema
         })
-      for (const schema of ['{"$ref":"#/nope"}', '{"type":"string","pattern":"("}', "no JSON"]) {
-        const error = yield* Effect.flip(sample(schema))
-        assert.deepStrictEqual([error.category, error.reason.includes("json_schema")], ["user", true])
-      }
+      const written: Array<unknown> = []
+      const write = console.error
+      console.error = (...texts) => written.push(texts)
+      yield* Effect.addFinalizer(() => Effect.sync(() => (console.error = write)))
+      const reasons = yield* Effect.forEach(
+        [
+          '{"$ref":"#/nope"}',
+          '{"type":"string","pattern":"("}',
+          "no JSON",
+          '{"type":"integer","minimum":5,"maximum":2}'
+        ],
+        (schema) =>
+          Effect.map(Effect.flip(sample(schema)), ({ category, reason }) => {
+            assert.strictEqual(category, "user")
+            return reason
+          })
+      )
+      assert.match(reasons[0]!, /^json_schema cannot be compiled: Cannot find field nope/)
+      assert.match(reasons[1]!, /parenthesis is not closed/)
+      assert.match(reasons[2]!, /Failed to parse JSON/)
+      assert.match(reasons[3]!, /minimum greater than maximum/)
+      // the vocabulary has the character, but JSON has no place for it
+      const stuck = yield* Effect.flip(sample('{"type":"string","pattern":"^\\\\x01$"}'))
+      assert.match(stuck.reason, /json_schema: after 1 tokens, no token of the vocabulary continues the JSON/)
+      // the library writes nothing to the console
+      assert.deepStrictEqual(written, [])
       const { sequences } = yield* sample('{"type":"boolean"}')
       assert.strictEqual(sequences[0]!.stop_reason, "stop")
     }).pipe(Effect.scoped, Effect.provide(EngineLive))

@@ -54,9 +54,7 @@ const ropeProblem = (config: ModelConfig): string | undefined => {
         ? undefined
         : "llama.cpp scales rotary embeddings as Llama 3 in Llamas alone"
     case "factors":
-      return architectureOf(config) === "llama" &&
-        scaling.attention_factor === 1 &&
-        scaling.largest_context === undefined
+      return architectureOf(config) === "llama" && scaling.attention_factor === 1
         ? undefined
         : "its rotary embedding (LongRoPE) needs the factors of long contexts too"
   }

@@ -82,5 +82,7 @@ export const sample = (
     const read = yield* batch
       .run({ weights, tokens, wantsAllLogits, sequences: all, options, prompt, needs })
       .pipe(Effect.ensuring(Effect.sync(() => constraints.forEach((constraint) => constraint.dispose()))))
+    const problem = all.find((sequence) => sequence.problem !== undefined)?.problem
+    if (problem !== undefined) return yield* userError(`json_schema: ${problem}`)
     return toResponse(all, yield* promptScores.score(model, read, request, seed), read.reused)
   })

@@ -13,6 +13,8 @@ export interface Sequence {
   /** the most likely tokens in the place of each token, if requested */
   readonly topLogprobs: Array<ReadonlyArray<readonly [token: number, logprob: number]>>
   stop_reason: "stop" | "length"
+  /** why it ended before its time */
+  problem?: string | undefined
   /** what it may continue with */
   readonly constraint?: Constraint | undefined
   /** is told each token of the sequence, where the request wants that */
@@ -48,7 +50,7 @@ const sampleConstrained = (
 ) => {
   // others may read these logits too
   const allowed = logits.slice()
-  constraint.apply(allowed)
+  if (!constraint.apply(allowed)) return undefined
   const { token } = distribution.sampleToken(allowed, sampling, key, tokens.length, scratch)
   constraint.accept(token)
   return { token, logprob: distribution.logprobs(logits)[token]! }
@@ -67,10 +69,15 @@ export const extend = (
 ): boolean => {
   const { isEnd, maxTokens, sampling, topCount } = options
   const { constraint, key } = sequence
-  const { logprob, token } =
+  const sampled =
     constraint === undefined
       ? distribution.sampleToken(logits, sampling, key, sequence.tokens.length, scratch)
       : sampleConstrained({ ...sequence, constraint }, logits, sampling, scratch)
+  if (sampled === undefined) {
+    sequence.problem = `after ${sequence.tokens.length} tokens, no token of the vocabulary continues the JSON of the schema`
+    return false
+  }
+  const { logprob, token } = sampled
   sequence.tokens.push(token)
   sequence.logprobs.push(logprob)
   if (topCount > 0) sequence.topLogprobs.push(distribution.topTokens(distribution.logprobs(logits), topCount))

@@ -4,38 +4,49 @@ import type * as XGrammar from "@mlc-ai/web-xgrammar"
 import * as Effect from "effect/Effect"
 import type { LoadedModel } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
-import { library } from "./library.ts"
+import { lastFailure, library } from "./library.ts"
+import { type Spelling, Text, Tokens } from "./utf8.ts"
 
 /** What one sequence may continue with. @internal */
 export interface Constraint {
   /** Computes what may come next: before the first token, and after each. */
   readonly refresh: () => Promise<void>
-  /** Sets the logits of the tokens that may not come next to -Infinity. */
-  readonly apply: (logits: Float32Array) => void
+  /** Sets the logits of the tokens that may not come next to -Infinity. Returns whether any may. */
+  readonly apply: (logits: Float32Array) => boolean
   readonly accept: (token: number) => void
   readonly dispose: () => void
 }
 
 class Matcher implements Constraint {
   private readonly matcher: XGrammar.GrammarMatcher
+  private readonly text: Text
   private mask: Int32Array = new Int32Array(0)
 
-  constructor(matcher: XGrammar.GrammarMatcher) {
+  constructor(matcher: XGrammar.GrammarMatcher, tokens: Tokens) {
     this.matcher = matcher
+    this.text = new Text(tokens)
   }
 
   async refresh(): Promise<void> {
-    if (!this.matcher.isTerminated()) this.mask = await this.matcher.getNextTokenBitmask()
+    if (this.matcher.isTerminated()) return
+    // where the library fails, no token may come next, and the sequence ends with an error
+    this.mask = await this.matcher.getNextTokenBitmask().catch(() => new Int32Array(0))
   }
 
-  apply(logits: Float32Array): void {
+  apply(logits: Float32Array): boolean {
+    const utf8 = this.text.mask
+    let isAny = false
     for (let token = 0; token < logits.length; token++) {
-      if ((((this.mask[token >> 5] ?? 0) >>> (token & 31)) & 1) === 0) logits[token] = -Infinity
+      const word = (this.mask[token >> 5] ?? 0) & (utf8[token >> 5] ?? 0)
+      if (((word >>> (token & 31)) & 1) === 0) logits[token] = -Infinity
+      else isAny = true
     }
+    return isAny
   }
 
   accept(token: number): void {
     this.matcher.acceptToken(token)
+    this.text.accept(token)
   }
 
   dispose(): void {
@@ -43,12 +54,15 @@ class Matcher implements Constraint {
   }
 }
 
-type Compiler = Promise<XGrammar.GrammarCompiler>
+interface Compiler {
+  readonly compiler: XGrammar.GrammarCompiler
+  readonly tokens: Tokens
+}
 
-const compilers = new WeakMap<LoadedModel, Compiler>()
+const compilers = new WeakMap<LoadedModel, Promise<Compiler>>()
 
 /** The spelling of tokens in the vocabulary, by that of a space. */
-const spellingOf = (space: string): string =>
+const spellingOf = (space: string): Spelling =>
   space.includes("Ġ") ? "byte_level" : space.includes("▁") ? "byte_fallback" : "raw"
 
 /**
@@ -57,7 +71,7 @@ const spellingOf = (space: string): string =>
  */
 const isPartOfJson = (text: string): boolean => text !== "" && Array.from(text).every((char) => char >= " ")
 
-const makeCompiler = async (model: LoadedModel, stop: ReadonlyArray<number>): Compiler => {
+const makeCompiler = async (model: LoadedModel, stop: ReadonlyArray<number>): Promise<Compiler> => {
   const { GrammarCompiler, TokenizerInfo } = await library()
   const tokenizer = model.directory.tokenizer!
   const { vocab_size } = model.config
@@ -66,13 +80,12 @@ const makeCompiler = async (model: LoadedModel, stop: ReadonlyArray<number>): Co
     return token !== "" && isPartOfJson(tokenizer.decode([id], { skipSpecialTokens: true })) ? token : ""
   })
   const space = tokenizer.encode("a b").map((id) => tokenizer.idToToken(id) ?? "")
-  const info = await TokenizerInfo.createTokenizerInfo(vocabulary, spellingOf(space.join("")), false, vocab_size, [
-    ...stop
-  ])
-  return GrammarCompiler.createGrammarCompiler(info)
+  const spelling = spellingOf(space.join(""))
+  const info = await TokenizerInfo.createTokenizerInfo(vocabulary, spelling, false, vocab_size, [...stop])
+  return { compiler: await GrammarCompiler.createGrammarCompiler(info), tokens: new Tokens(vocabulary, spelling) }
 }
 
-const compilerOf = (model: LoadedModel): Compiler => {
+const compilerOf = (model: LoadedModel): Promise<Compiler> => {
   const known = compilers.get(model) ?? makeCompiler(model, model.directory.eos_token_ids)
   compilers.set(model, known)
   return known
@@ -86,10 +99,10 @@ const isAnyObject = (schema: string): boolean => schema === '{"type":"object"}'
 
 const makeAll = async (model: LoadedModel, schema: string, count: number, stop: ReadonlyArray<number>) => {
   const { GrammarMatcher } = await library()
-  const compiler = await compilerOf(model)
+  const { compiler, tokens } = await compilerOf(model)
   const compiled = await compiler.compileJSONSchema(schema, false, withoutIndent, undefined, !isAnyObject(schema))
   const matchers = Array.from({ length: count }, () => GrammarMatcher.createGrammarMatcher(compiled, [...stop]))
-  const all = (await Promise.all(matchers)).map((matcher) => new Matcher(matcher))
+  const all = (await Promise.all(matchers)).map((matcher) => new Matcher(matcher, tokens))
   compiled.dispose()
   await Promise.all(all.map((constraint) => constraint.refresh()))
   return all
@@ -107,8 +120,14 @@ export const make = (
   }
   const given = typeof stop === "string" ? [] : (stop ?? []).filter((item) => typeof item === "number")
   const stops = [...new Set([...model.directory.eos_token_ids, ...given])]
+  if (stops.length === 0) {
+    return userError(`${model.name} has no token that ends a text: give one in stop, so that JSON can end`)
+  }
   return Effect.tryPromise({
     try: () => makeAll(model, schema, count, stops),
-    catch: () => userError("json_schema cannot be compiled: it contradicts itself, or names what is not there")
+    catch: () => {
+      const reason = lastFailure()
+      return userError(`json_schema cannot be compiled${reason === undefined ? "" : `: ${reason}`}`)
+    }
   })
 }
