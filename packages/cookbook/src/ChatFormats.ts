@@ -22,7 +22,8 @@ import * as Renderer from "./Renderer.ts"
 export interface Options<E> {
   readonly tokenizerOf: (baseModel: string) => Effect.Effect<Tokenizer.Service, E>
   /**
-   * The name of a model's renderer; by default the one that is recommended for the model, and else the chat template of its
+   * The name of a model's renderer; by default the one that a checkpoint was trained with, where its run says so in its
+   * metadata (`Renderer.metadataKey`), else the one that is recommended for the model, and else the chat template of its
    * tokenizer.
    */
   readonly rendererOf?: ((baseModel: string) => string | undefined) | undefined
@@ -30,9 +31,22 @@ export interface Options<E> {
 
 const chatTemplate = "chat_template"
 
-const rendererOf = <E>({ rendererOf }: Options<E>, model: string, tokenizer: Tokenizer.Service) =>
+type Metadata = { readonly [key: string]: unknown } | undefined
+
+/** The renderer that a run was trained with. */
+const storedIn = (metadata: Metadata): string | undefined => {
+  const name = metadata?.[Renderer.metadataKey]
+  return typeof name === "string" && name !== "" ? name : undefined
+}
+
+const rendererOf = <E>(
+  { rendererOf }: Options<E>,
+  model: string,
+  stored: string | undefined,
+  tokenizer: Tokenizer.Service
+) =>
   Effect.gen(function* () {
-    const given = rendererOf?.(model)
+    const given = rendererOf?.(model) ?? stored
     if (given !== undefined) return yield* Renderer.make(given, tokenizer)
     const [recommended] = yield* Effect.orElseSucceed(Renderer.forModel(model), () => [chatTemplate] as const)
     // a model may have the name of a family, and another tokenizer
@@ -48,10 +62,13 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
  * @category constructors
  */
 export const make = <E>(options: Options<E>): Effect.Effect<TextFormats.Service> => {
-  const formatOf = (model: string): Effect.Effect<TextFormats.TextFormat, TextFormats.FormatError> =>
+  const formatOf = (
+    model: string,
+    stored: string | undefined
+  ): Effect.Effect<TextFormats.TextFormat, TextFormats.FormatError> =>
     Effect.gen(function* () {
       const tokenizer = yield* options.tokenizerOf(model)
-      const renderer = yield* rendererOf(options, model, tokenizer)
+      const renderer = yield* rendererOf(options, model, stored, tokenizer)
       return {
         encode: (text) => tokenizer.encode(text),
         decode: (tokens) => tokenizer.decode(tokens),
@@ -63,11 +80,13 @@ export const make = <E>(options: Options<E>): Effect.Effect<TextFormats.Service>
   return Effect.sync(() => {
     const known = new Map<string, TextFormats.TextFormat>()
     return {
-      forModel: (model) =>
+      forModel: (model, metadata) =>
         Effect.suspend(() => {
-          const before = known.get(model)
+          const stored = storedIn(metadata)
+          const key = `${stored ?? ""} ${model}`
+          const before = known.get(key)
           return before === undefined
-            ? Effect.tap(formatOf(model), (format) => Effect.sync(() => known.set(model, format)))
+            ? Effect.tap(formatOf(model, stored), (format) => Effect.sync(() => known.set(key, format)))
             : Effect.succeed(before)
         })
     }

@@ -95,6 +95,12 @@ export interface TextFormat {
  * @category models
  */
 export interface Service {
-  /** fails for a model whose tokenizer cannot be had */
-  readonly forModel: (baseModel: string) => Effect.Effect<TextFormat, FormatError>
+  /**
+   * Fails for a model whose tokenizer cannot be had. `metadata` is the user metadata of the run that trained the checkpoint
+   * which is asked for, where it is one: it may name a renderer.
+   */
+  readonly forModel: (
+    baseModel: string,
+    metadata?: { readonly [key: string]: unknown } | undefined
+  ) => Effect.Effect<TextFormat, FormatError>
 }

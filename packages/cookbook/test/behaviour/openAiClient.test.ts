@@ -1,8 +1,23 @@
+import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as Renderer from "@effect-tinker/cookbook/Renderer"
+import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
+import * as Engine from "@effect-tinker/server/Engine"
+import type * as TinkerServer from "@effect-tinker/server/TinkerServer"
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import { generateObject, streamObject } from "ai"
 import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as net from "node:net"
 import OpenAI from "openai"
-import { baseModel as model, listen, type Script } from "../utils/scriptedEngine.ts"
+import { z } from "zod"
+import { baseModel as model, listen, type Script, tokenizer } from "../utils/scriptedEngine.ts"
 
 const call = (name: string, args: unknown) => `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`
 
@@ -125,7 +140,7 @@ describe("the client of OpenAI for Node", () => {
       async (client) => {
         const options = {
           model,
-          messages: [{ role: "user" as const, content: [{ type: "text" as const, text: "hi" }] }],
+          messages: [{ role: "user" as const, content: [{ type: "text" as const, text: "hi ".repeat(600) }] }],
           logprobs: true,
           top_logprobs: 1
         }
@@ -249,5 +264,248 @@ describe("the client of OpenAI for Node", () => {
       stream.controller.abort()
       yield* Effect.repeat(held, { until: ({ futures }) => futures === 0 })
     })
+  )
+})
+
+/** A value inside of JSON, replaced, added or removed. */
+const mutate = (value: unknown, path: ReadonlyArray<number>, other: unknown): unknown => {
+  const [first, ...rest] = path
+  if (first === undefined || typeof value !== "object" || value === null) return other
+  if (Array.isArray(value)) {
+    const at = first % (value.length + 1)
+    return value.toSpliced(at, 1, mutate(value[at], rest, other))
+  }
+  const keys = [...Object.keys(value), "surprise"]
+  const key = keys[first % keys.length]!
+  const changed = mutate((value as Record<string, unknown>)[key], rest, other)
+  return Object.fromEntries([...Object.entries(value).filter(([name]) => name !== key), [key, changed]])
+}
+
+const anyJson = FastCheck.oneof(
+  FastCheck.jsonValue({ maxDepth: 3 }),
+  FastCheck.constantFrom(
+    undefined,
+    "",
+    "__proto__",
+    1e308,
+    -1,
+    2 ** 53,
+    "\u0000",
+    "\ud800",
+    "x".repeat(5000),
+    [[]],
+    [null]
+  ),
+  FastCheck.string()
+) as FastCheck.Arbitrary<unknown>
+
+const shared = { model, stream: false, n: 1, seed: 1, stop: ["a"], temperature: 0, top_p: 1, top_k: 5, user: "me" }
+
+const bodies: ReadonlyArray<readonly [path: string, body: object]> = [
+  [
+    "completions",
+    { ...shared, prompt: ["one", [40]], max_tokens: 4, logprobs: 1, echo: false, best_of: 1, suffix: "" }
+  ],
+  [
+    "chat/completions",
+    {
+      ...shared,
+      messages: [
+        { role: "system", content: "be brief" },
+        { role: "user", content: [{ type: "text", text: "hi" }], name: "me" },
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ id: "1", type: "function", function: { name: "weather", arguments: "{}" } }]
+        },
+        { role: "tool", content: "rain", tool_call_id: "1" }
+      ],
+      max_completion_tokens: 4,
+      logprobs: true,
+      top_logprobs: 1,
+      tools,
+      tool_choice: { type: "function", function: { name: "weather" } },
+      response_format: { type: "text" },
+      stream_options: { include_usage: true }
+    }
+  ]
+]
+
+describe("a request of the OpenAI protocol", () => {
+  it.scopedLive(
+    "is answered or refused in its form, whatever its fields hold",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* listen({ script: () => "ok" })
+        const property = FastCheck.asyncProperty(
+          FastCheck.constantFrom(...bodies),
+          FastCheck.array(FastCheck.nat(20), { minLength: 1, maxLength: 4 }),
+          anyJson,
+          async ([path, body], where, other) => {
+            const response = await fetch(`${url}/v1/${path}`, {
+              method: "POST",
+              headers: { "content-type": "application/json" },
+              body: JSON.stringify(mutate(body, where, other))
+            })
+            const text = await response.text()
+            assert.include([200, 400, 404, 422], response.status, text)
+            if (response.status === 200) return
+            const { error } = JSON.parse(text) as { error: Record<string, unknown> }
+            assert.strictEqual(typeof error["message"], "string")
+            assert.hasAllKeys(error, ["message", "type", "param", "code"])
+          }
+        )
+        yield* Effect.promise(() => FastCheck.assert(property, { numRuns: 300 }))
+      }),
+    30_000
+  )
+})
+
+describe("a reader that is slow", () => {
+  it.scopedLive(
+    "gets all tokens, in fewer pieces: what waits for it does not grow with the time that it takes",
+    () =>
+      Effect.gen(function* () {
+        const length = 30_000
+        let said = 0
+        const token = 100
+        const sample = ({ onToken }: Engine.SampleOptions) =>
+          Effect.gen(function* () {
+            for (; said < length; said++) {
+              onToken?.({ index: 0, token, logprob: -1, stop_reason: said === length - 1 ? "length" : undefined })
+              yield* Effect.yieldNow()
+            }
+            const tokens = new Int32Array(length).fill(token)
+            return {
+              sequences: [{ stop_reason: "length" as const, tokens }],
+              prompt_cache_hit_tokens: 0,
+              type: "sample" as const
+            }
+          })
+        const fast = Layer.succeed(Engine.Engine, {
+          models: [{ model_name: model, max_context_length: 2 * length }],
+          createModel: () => new Engine.EngineError({ reason: "it does not train", category: "user" }),
+          createSampler: () => Effect.succeed({ sample })
+        })
+        const { url } = yield* listen({ script: hello, engine: fast })
+        const body = JSON.stringify({ model, prompt: "x", stream: true, max_tokens: length })
+        const socket = net.connect(Number(new URL(url).port), "127.0.0.1")
+        yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+        socket.pause()
+        socket.write(
+          `POST /v1/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n` +
+            `content-length: ${body.length}\r\n\r\n${body}`
+        )
+        // the model says all while nobody reads
+        yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => said >= length })
+        const chunks: Array<Buffer> = []
+        const ended = yield* Effect.fork(
+          Effect.async<void>((resume) => {
+            socket.on("data", (chunk: Buffer) => chunks.push(chunk))
+            socket.on("close", () => resume(Effect.void))
+          })
+        )
+        socket.resume()
+        yield* Fiber.join(ended)
+        const events = Buffer.concat(chunks).toString().split("data: ").slice(1)
+        const texts = events.flatMap((event) => /"text":"([^"]*)"/.exec(event)?.[1] ?? [])
+        assert.strictEqual(texts.join("").length, length)
+        assert.include(events.at(-1), "[DONE]")
+        assert.isBelow(events.length, length / 2)
+      }),
+    60_000
+  )
+})
+
+describe("over a model that is trained here", () => {
+  const engine = JaxEngine.layer().pipe(Layer.provide(NodeContext.layer))
+  const nano = JaxEngine.nano
+  const Sky = z.object({
+    sky: z.enum(["clear", "grey"]),
+    degrees: z.number().int().min(-40).max(50),
+    tags: z.array(z.boolean()).max(2)
+  })
+
+  it.scopedLive(
+    "both clients get objects of a schema, whole and in pieces",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* listen({ script: hello, engine })
+        yield* Effect.promise(async () => {
+          const options = { name: "tinker", baseURL: `${url}/v1`, supportsStructuredOutputs: true }
+          const sdk = { model: createOpenAICompatible(options)(nano), schema: Sky, prompt: "The sky?", maxRetries: 0 }
+          const whole = await generateObject({ ...sdk, seed: 1 })
+          assert.deepStrictEqual(Sky.parse(whole.object), whole.object)
+          const streamed = streamObject({ ...sdk, seed: 1 })
+          let last: unknown
+          for await (const partial of streamed.partialObjectStream) last = partial
+          assert.deepStrictEqual(last, await streamed.object)
+          const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "any", maxRetries: 0 })
+          const ask = (response_format: unknown) =>
+            client.chat.completions.create({
+              model: nano,
+              messages: [{ role: "user", content: "The sky?" }],
+              seed: 2,
+              max_completion_tokens: 400,
+              response_format: response_format as never
+            })
+          const format = (schema: unknown) => ({
+            type: "json_schema",
+            json_schema: { name: "sky", strict: true, schema }
+          })
+          const answer = await ask(format(z.toJSONSchema(Sky)))
+          Sky.parse(JSON.parse(answer.choices[0]!.message.content!))
+          assert.strictEqual(answer.choices[0]!.finish_reason, "stop")
+          const refused = (schema: unknown) =>
+            ask(format(schema)).then(
+              () => assert.fail("the schema was taken"),
+              (error: unknown) => {
+                assert.instanceOf(error, OpenAI.BadRequestError)
+                return error.message
+              }
+            )
+          assert.include(await refused({ type: "string", format: "date" }), "schema.format: cannot be enforced")
+          assert.include(await refused({ $ref: "#/nope" }), "Cannot find field nope")
+        })
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "chats are laid out by the renderer that a checkpoint was trained with",
+    () =>
+      Effect.gen(function* () {
+        const completions: Array<TinkerServer.Completion> = []
+        const onCompletion = (completion: TinkerServer.Completion) =>
+          Effect.sync(() => void completions.push(completion))
+        const { url } = yield* listen({ script: hello, engine, onCompletion })
+        const client = ServiceClient.layer({ apiKey: Redacted.make("tml-key"), baseUrl: url }).pipe(
+          Layer.provide(NodeHttpClient.layer)
+        )
+        const { path } = yield* Effect.gen(function* () {
+          const service = yield* ServiceClient.ServiceClient
+          const training = yield* service.createLoraTrainingClient({
+            base_model: nano,
+            rank: 2,
+            user_metadata: { [Renderer.metadataKey]: "role_colon" }
+          })
+          return yield* Fiber.join(yield* training.saveWeightsForSampler("final"))
+        }).pipe(Effect.scoped, Effect.provide(client))
+        const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: "any" })
+        const { decode } = yield* tokenizer
+        for (const name of [nano, path, `${nano};${path}`]) {
+          yield* Effect.promise(() =>
+            openai.chat.completions.create({
+              model: name,
+              messages: [{ role: "user", content: "hi" }],
+              max_completion_tokens: 1
+            })
+          )
+          const prompt = decode(Array.from(ModelInput.toTokens(completions.at(-1)!.request.prompt)))
+          if (name === nano) assert.include(prompt, "<|im_start|>user\nhi")
+          else assert.include(prompt, "User: hi")
+        }
+      }),
+    60_000
   )
 })

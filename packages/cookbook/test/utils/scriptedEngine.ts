@@ -30,6 +30,8 @@ interface EngineOptions {
   readonly script: Script
   /** how long each token takes; none by default */
   readonly pause?: Effect.Effect<void> | undefined
+  /** the longest sequence; 2048 */
+  readonly context?: number | undefined
 }
 
 const sequenceOf = (text: string, options: Engine.SampleOptions, tokenizer: Tokenizer.Service) => {
@@ -84,7 +86,7 @@ const layerEngine = (options: EngineOptions) =>
   Layer.effect(
     Engine.Engine,
     Effect.map(Effect.orDie(tokenizer), (tokenizer): Engine.Service => ({
-      models: [{ model_name: baseModel, max_context_length: 2048 }],
+      models: [{ model_name: baseModel, max_context_length: options.context ?? 2048 }],
       scoring: Engine.scoringOptions,
       createModel: unsupported,
       createSampler: () => Effect.succeed({ sample: (request) => sample(tokenizer, options, request) })
@@ -95,14 +97,19 @@ const layerEngine = (options: EngineOptions) =>
 export const listen = (
   options: EngineOptions & {
     readonly server?: Omit<NodeServer.Options, "openAi"> | undefined
+    /** in place of the scripted one */
+    readonly engine?: Layer.Layer<Engine.Engine> | undefined
     readonly onCompletion?: NonNullable<NodeServer.Options["openAi"]>["onCompletion"]
   }
 ) =>
   Effect.gen(function* () {
-    const formats = yield* ChatFormats.make({ tokenizerOf: () => tokenizer, rendererOf: () => "qwen3_instruct" })
+    const formats = yield* ChatFormats.make({
+      tokenizerOf: () => tokenizer,
+      rendererOf: () => (options.engine === undefined ? "qwen3_instruct" : undefined)
+    })
     const context = yield* Layer.build(
       NodeServer.layer({ ...options.server, openAi: { formats, onCompletion: options.onCompletion } }).pipe(
-        Layer.provide([layerEngine(options), CheckpointStore.layerMemory, Store.layerMemory])
+        Layer.provide([options.engine ?? layerEngine(options), CheckpointStore.layerMemory, Store.layerMemory])
       )
     )
     return {

@@ -14,6 +14,7 @@ import { bodyBytes } from "./byteStreams.ts"
 import * as fields from "./body/fields.ts"
 import * as httpErrors from "./httpErrors.ts"
 import { Message } from "./message.ts"
+import * as openAiPaths from "./openai/paths.ts"
 
 interface Overrides {
   readonly url?: string
@@ -52,7 +53,7 @@ class ServerRequest extends Message<HttpServerError.RequestError> implements Htt
     return this.parseJson === undefined
       ? super.json
       : this.parseJson(this.bytes).pipe(
-          Effect.flatMap((body) => Effect.try({ try: () => fields.check(body), catch: (cause) => cause })),
+          Effect.flatMap((body) => Effect.try({ try: () => this.checked(body), catch: (cause) => cause })),
           Effect.mapError((cause) => this.unreadable(cause))
         )
   }
@@ -61,7 +62,10 @@ class ServerRequest extends Message<HttpServerError.RequestError> implements Htt
     return httpErrors.unreadableRequest(this, cause)
   }
   protected override parse(text: string): unknown {
-    return fields.check(super.parse(text))
+    return this.checked(super.parse(text))
+  }
+  private checked(body: unknown): unknown {
+    return openAiPaths.isOpenAi(this) ? fields.checkForeign(body) : fields.check(body)
   }
   get method(): HttpMethod {
     return this.source.method

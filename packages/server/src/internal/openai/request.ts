@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { firstIssue } from "../effect/parseError.ts"
+import { FieldError } from "../http/body/fields.ts"
 import { invalid, type OpenAiError } from "./errors.ts"
 
 /** Decodes a body, whose fields must all be known. @internal */
@@ -16,7 +17,11 @@ export const decodeBody = <A, I>(
 ): Effect.Effect<A, OpenAiError> => {
   const decode = Schema.decodeUnknownEither(schema, { onExcessProperty: "error" })
   return request.json.pipe(
-    Effect.mapError(() => invalid(undefined, "the body is not JSON", "invalid_json")),
+    Effect.mapError(({ cause }) =>
+      cause instanceof FieldError
+        ? invalid(undefined, cause.message)
+        : invalid(undefined, "the body is not JSON", "invalid_json")
+    ),
     Effect.flatMap((body) => {
       const decoded = decode(body)
       if (Either.isRight(decoded)) return Effect.succeed(decoded.right)

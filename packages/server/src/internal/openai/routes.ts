@@ -1,6 +1,7 @@
 /** The routes of the OpenAI protocol, beside those of the contract. */
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as OpenAi from "@effect-tinker/api/OpenAi"
+import * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -8,6 +9,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as TextFormats from "../../TextFormats.ts"
 import * as TinkerService from "../../TinkerService.ts"
 import * as openAiPaths from "../http/openai/paths.ts"
@@ -34,8 +36,12 @@ export interface Options {
   readonly onCompletion?: ((completion: Completion) => Effect.Effect<void>) | undefined
 }
 
+type Metadata = { readonly [key: string]: unknown } | undefined
+
 interface Dependencies extends Options {
   readonly tinker: TinkerService.Service
+  /** the user metadata of runs by id */
+  readonly runs: Map<string, Metadata>
 }
 
 const unknownModel = (model: string) =>
@@ -57,8 +63,31 @@ const baseModelOf = ({ tinker }: Dependencies, model: string): Effect.Effect<str
   })
 }
 
-const formatOf = ({ formats }: Dependencies, baseModel: string) =>
-  Effect.mapError(formats.forModel(baseModel), ({ detail }) => invalid("model", `${baseModel}: ${detail}`))
+/** What is known of so many runs is kept. */
+const mostRuns = 1024
+
+/** The user metadata of the run that trained a model; of a run that the user may not see, none. */
+const metadataOf = ({ runs, tinker }: Dependencies, model: string): Effect.Effect<Metadata> => {
+  const { model_path } = request.sourceOf(model)
+  const id = Option.getOrUndefined(TinkerPath.parse(model_path ?? ""))?.training_run_id
+  if (id === undefined) return Effect.succeed(undefined)
+  if (runs.has(id)) return Effect.succeed(runs.get(id))
+  return Effect.match(tinker.catalog.getTrainingRun(id, "accessible"), {
+    onFailure: () => undefined,
+    onSuccess: ({ user_metadata }) => {
+      if (runs.size >= mostRuns) runs.delete(runs.keys().next().value!)
+      runs.set(id, user_metadata)
+      return user_metadata
+    }
+  })
+}
+
+const formatOf = (dependencies: Dependencies, baseModel: string, model: string) =>
+  Effect.flatMap(metadataOf(dependencies, model), (metadata) =>
+    Effect.mapError(dependencies.formats.forModel(baseModel, metadata), ({ detail }) =>
+      invalid("model", `${baseModel}: ${detail}`)
+    )
+  )
 
 const keyOf = ({
   headers,
@@ -99,7 +128,7 @@ const completions = (dependencies: Dependencies, received: HttpServerRequest.Htt
     const problem = request.unsupported(body)
     if (problem !== undefined) return yield* problem
     const baseModel = yield* baseModelOf(dependencies, body.model)
-    const format = yield* formatOf(dependencies, baseModel)
+    const format = yield* formatOf(dependencies, baseModel, body.model)
     const { id, ...base } = yield* baseOf(dependencies, body, baseModel, received)
     const prompts = yield* request.promptsOf(body, format.encode)
     const stop = request.stopsOf(body)
@@ -147,7 +176,7 @@ const chat = (dependencies: Dependencies, received: HttpServerRequest.HttpServer
     const problem = request.unsupported(body)
     if (problem !== undefined) return yield* problem
     const baseModel = yield* baseModelOf(dependencies, body.model)
-    const format = yield* formatOf(dependencies, baseModel)
+    const format = yield* formatOf(dependencies, baseModel, body.model)
     const { id, ...base } = yield* baseOf(dependencies, body, baseModel, received)
     const { tools, warnings } = yield* toolsOf(body)
     const jsonSchema = yield* schemaOf(body)
@@ -199,7 +228,7 @@ type Handler = (
 export const layer = (options: Options): Layer.Layer<never, never, TinkerService.TinkerService> =>
   HttpApiBuilder.Router.use((router) =>
     Effect.gen(function* () {
-      const dependencies = { ...options, tinker: yield* TinkerService.TinkerService }
+      const dependencies = { ...options, runs: new Map(), tinker: yield* TinkerService.TinkerService }
       const respond = (handler: Handler): HttpApp.Default =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (received) =>
           Effect.catchAll(handler(dependencies, received), (error) => Effect.succeed(toResponse(error)))

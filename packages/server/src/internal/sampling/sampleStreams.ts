@@ -33,7 +33,7 @@ const start = (
     yield* Effect.addFinalizer((exit) =>
       Effect.map(
         futures.complete(entry, outcomes.failed(Exit.isSuccess(exit) ? "it was streamed" : "the reader left", "user")),
-        () => futures.release(id)
+        () => futures.forget(id)
       )
     )
     const { clock: _, parent, record } = submission

@@ -246,6 +246,13 @@ export class Futures {
     if (this.completed.has(id)) this.evict(id)
   }
 
+  /** Forgets a completed future whose id no client knows. */
+  forget(id: string): void {
+    if (!this.completed.has(id)) return
+    this.evict(id)
+    this.evicted.delete(id)
+  }
+
   /** Cancels an operation that nobody waits for. A poll for it that comes later gets 410, so that it is submitted again. */
   abandon(entry: Entry): Effect.Effect<void> {
     return Effect.andThen(

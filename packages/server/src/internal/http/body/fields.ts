@@ -10,12 +10,17 @@ interface Bounds {
   readonly fields: number
   /** of all texts and names of fields together */
   readonly total: number
+  /** whether the names of fields are those of others, so that none has bounds of its own */
+  readonly isForeign?: boolean
 }
 
 const general: Bounds = { text: 1024, items: 4096, fields: 256, total: Infinity }
 
 /** The contents of samples and of training data, which are not kept: bounded by the body, and by what may be pending. */
 const contents: Bounds = { text: Infinity, items: Infinity, fields: 256, total: Infinity }
+
+/** Bodies of other protocols, whose schemas bound every field. */
+const foreign: Bounds = { ...contents, fields: 4096, isForeign: true }
 
 /** The fields whose bounds differ, by name, wherever they stand. What is in them has the same bounds. */
 const bounds: { readonly [name: string]: Bounds } = {
@@ -91,7 +96,8 @@ const checkObject = (
     const own = Object.hasOwn(bounds, name) ? bounds[name]! : undefined
     // the names of a user's fields mean nothing here
     path.push(name)
-    if (own === undefined || limits.total < Infinity) checkValue(object[name], path, limits, counter)
+    if (own === undefined || limits.total < Infinity || limits.isForeign === true)
+      checkValue(object[name], path, limits, counter)
     else checkValue(object[name], path, own, { depth: path.length, count: 0 })
     path.pop()
   }
@@ -116,5 +122,16 @@ const checkValue = (value: unknown, path: Path, limits: Bounds, counter: Counter
  */
 export const check = <A>(body: A): A => {
   checkValue(body, [], general, { depth: 0, count: 0 })
+  return body
+}
+
+/**
+ * Returns a decoded body of another protocol, whose schema bounds its fields, if it is not nested too deeply.
+ *
+ * @throws FieldError if it is
+ * @internal
+ */
+export const checkForeign = <A>(body: A): A => {
+  checkValue(body, [], foreign, { depth: 0, count: 0 })
   return body
 }

@@ -9,7 +9,9 @@ export const prefixes = ["/v1", "/oai/api/v1", "/conversations/:conversation/v1"
 
 const pathOf = (url: string): string => url.split(/[?#]/, 1)[0]!
 
-const isOpenAi = ({ url }: Request): boolean => /^\/(?:v1|oai\/api\/v1|conversations\/[^/]+\/v1)\//.test(url)
+/** Whether a request is one of the protocol. @internal */
+export const isOpenAi = ({ url }: Pick<Request, "url">): boolean =>
+  /^\/(?:v1|oai\/api\/v1|conversations\/[^/]+\/v1)\//.test(url)
 
 /** The key of the conversation in the path. @internal */
 export const conversationOf = (url: string): string | undefined => /^\/conversations\/([^/]+)\//.exec(url)?.[1]
