@@ -7,6 +7,7 @@
  *     npm run interop -- cookbook     the training loops of the cookbook alone, with the engine that really trains
  *     npm run interop -- renderers    the renderers of the cookbook alone, against those of this project
  *     npm run interop -- openai       OpenAI's client for Python, with the engine that really trains, and the shipped model
+ *     npm run interop -- export       PEFT, transformers and llama.cpp alone, on exported models
  *
  * `npm run interop -- hub` runs hub/main.ts instead: Python's huggingface_hub on the cache of this project.
  */
@@ -23,6 +24,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { fileURLToPath } from "node:url"
 import * as cookbook from "./cookbook/main.ts"
+import * as exported from "./export/main.ts"
 import * as hub from "./hub/main.ts"
 import { inEnvironment, prepare, run } from "./python.ts"
 import * as openai from "./openai/main.ts"
@@ -63,7 +65,8 @@ const partsOf = (name: string | undefined) => {
   if (name === "client" || name === "nano") return [client]
   if (name === "renderers") return [renderers.main]
   if (name === "openai") return [openai.main]
-  return name === "cookbook" ? [cookbook.main] : [client, renderers.main, openai.main, cookbook.main]
+  if (name === "export") return [exported.main]
+  return name === "cookbook" ? [cookbook.main] : [client, renderers.main, openai.main, exported.main, cookbook.main]
 }
 
 const main = Effect.gen(function* () {
