@@ -418,7 +418,7 @@ describe("a reader that is slow", () => {
 })
 
 describe("over a model that is trained here", () => {
-  const engine = JaxEngine.layer().pipe(Layer.provide(NodeContext.layer))
+  const engine = JaxEngine.layer().pipe(Layer.provide(NodeContext.layer), Layer.orDie)
   const nano = JaxEngine.nano
   const Sky = z.object({
     sky: z.enum(["clear", "grey"]),
