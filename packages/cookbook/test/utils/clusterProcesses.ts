@@ -8,11 +8,11 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as SqlClient from "@effect/sql/SqlClient"
-import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
@@ -71,9 +71,9 @@ export const checkLog = (lines: ReadonlyArray<string>, killed: ReadonlyArray<num
   for (const line of lines) {
     const [what, name, pid] = line.split(" ") as [string, string, string]
     if (what === "begin") {
-      assert.isFalse(ended.has(name), `${name} was played again though it had ended`)
+      assert.ok(!ended.has(name), `${name} was played again though it had ended`)
       const before = begun.get(name)
-      assert.isTrue(before === undefined || moved || killed.includes(Number(before)), `${name} was played twice`)
+      assert.ok(before === undefined || moved || killed.includes(Number(before)), `${name} was played twice`)
       begun.set(name, pid)
     } else ended.set(name, pid)
   }
