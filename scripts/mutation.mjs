@@ -145,7 +145,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     include: tests,
-    testTimeout: 30_000,
+    // longer than the timeout of a mutant, so that a test that hangs is listed as a timeout
+    testTimeout: 600_000,
     poolOptions: { threads: { isolate: false } },
     sequence: { sequencer: InOrder },
     setupFiles: [${JSON.stringify(join(directory, "../../mutation.setup.mjs"))}]
@@ -178,7 +179,8 @@ const mutate = (group, mutated, tests) => {
     reporters: ["clear-text", "progress-append-only", "json"],
     jsonReporter: { fileName: `../reports/${group}.json` },
     concurrency: 1,
-    timeoutMS: 20_000,
+    // beside what the tests take: on a busy machine a short one would count mutants as found that no test finds
+    timeoutMS: 90_000,
     thresholds: { high: 95, low: 90, break: 90 }
   }
   writeFileSync(join(work, "stryker.config.json"), JSON.stringify(settings))

@@ -57,7 +57,7 @@ const maxSeqId = 2 ** 31 - 1
 /** The sequence number that a 409 names as the expected one, such as "expected 3, got 4". @internal */
 export const expectedSeqId = (error: TinkerError.TinkerError): number | undefined => {
   if (error._tag !== "Conflict") return undefined
-  const found = /expect[a-z_"]*\D{0,40}?(\d{1,10})\b/i.exec(error.detail)?.[1]
+  const found = /expect\D{0,60}?(\d{1,10})\b/i.exec(error.detail)?.[1]
   const seqId = Number(found ?? 0)
   return seqId >= 1 && seqId <= maxSeqId ? seqId : undefined
 }

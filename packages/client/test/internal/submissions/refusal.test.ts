@@ -43,6 +43,7 @@ describe("a request that failed", () => {
       [400, "", true, true, true],
       [401, "", true, false, true],
       [403, "", true, false, true],
+      [403, "this model is not yours", true, false, true],
       [422, "", true, true, true],
       [413, "", true, false, true],
       [404, "no such route", true, false, true],
@@ -56,6 +57,7 @@ describe("a request that failed", () => {
       [410, "checkpoint", false, false, true],
       [409, "conflict", false, false, true],
       [425, "", false, false, true],
+      [500, "", false, false, false],
       [501, "", true, false, false],
       [503, "", false, false, false]
     ] as const) {
@@ -98,6 +100,7 @@ describe("a 409", () => {
       ["EXPECTED seq_id 12", 12],
       ['{"expected_seq_id": 2147483647}', 2 ** 31 - 1],
       ["expects 1", 1],
+      ["expect: 7", 7],
       ["expected 2147483648", undefined],
       ["expected 0", undefined],
       ["expected 12345678901", undefined],

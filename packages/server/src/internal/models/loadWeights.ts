@@ -27,10 +27,7 @@ export const loadWeights = (
     type: "LoadWeights",
     seqId: request.seq_id,
     identity: { path: request.path, optimizer: request.optimizer },
-    validate: Effect.suspend(() => {
-      const late = request.seq_id === undefined ? undefined : lateLoad(environment, request.seq_id)
-      return late ?? validate(environment, record, request.path, parsed)
-    }),
+    validate: Effect.suspend(() => validate(environment, record, request.path, parsed)),
     check: (seqId) => lateLoad(environment, seqId),
     run: (model) =>
       Effect.gen(function* () {

@@ -81,4 +81,72 @@ describe("loading weights", () => {
       assert.strictEqual(client.names(yield* engine.operations).filter((name) => name === "load").length, 1)
     })
   )
+
+  it.scoped("accepts the path of a save that is queued before it, of the same model only", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const session = yield* createSession
+        const [model, other] = [yield* createModel(session, 0), yield* createModel(session, 1)]
+        const load = (run: string, name: string, seq_id: number) =>
+          client.post("/load_weights", {
+            model_id: model,
+            path: `tinker://${run}/weights/${name}`,
+            optimizer: true,
+            seq_id
+          })
+        // the first operation is missing, so that the save waits
+        yield* client.ok(client.post("/save_weights", { model_id: model, path: "a", seq_id: 2 }))
+        const queued = yield* client.ok(load(model, "a", 3))
+        for (const [run, name, seq_id] of [
+          [model, "b", 4],
+          [other, "a", 5]
+        ] as const) {
+          const { body, status } = yield* load(run, name, seq_id)
+          assert.strictEqual(status, 404)
+          assert.include(body.detail, `tinker://${run}/weights/${name}`)
+        }
+        yield* client.ok(client.forwardBackward(model, 1))
+        assert.propertyVal(yield* client.result(queued.request_id), "path", `tinker://${model}/weights/a`)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("runs once for each seq_id, which no other path and no other choice of the optimizer can use", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const session = yield* createSession
+        const saved = yield* createModel(session, 0)
+        const paths = [
+          (yield* run("/save_weights", { model_id: saved, path: "a" })).path,
+          (yield* run("/save_weights", { model_id: saved, path: "b" })).path
+        ]
+        const model = yield* createModel(session, 1)
+        const load = (path: string, optimizer: boolean) =>
+          client.post("/load_weights", { model_id: model, path, optimizer, seq_id: 1 })
+        const first = yield* client.ok(load(paths[0], true))
+        assert.deepStrictEqual(yield* client.ok(load(paths[0], true)), first)
+        assert.strictEqual(yield* client.statusOf(load(paths[1], true)), 409)
+        assert.strictEqual(yield* client.statusOf(load(paths[0], false)), 409)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("says what is wrong with a path", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* client.start()
+      yield* Effect.gen(function* () {
+        const model = yield* createModel(yield* createSession, 0)
+        for (const [path, why] of [
+          ["/tmp/a", 'path "/tmp/a" is not a checkpoint path'],
+          [`tinker://${model}/sampler_weights/a`, "is not a training checkpoint: pass the path that save_weights returned"]
+        ] as const) {
+          const { body, status } = yield* client.post("/load_weights", { model_id: model, path, optimizer: false })
+          assert.strictEqual(status, 400)
+          assert.include(body.detail, why)
+        }
+      }).pipe(Effect.provide(layer))
+    })
+  )
 })
