@@ -137,6 +137,40 @@ describe("Rl.run", () => {
     }).pipe(Effect.provide(runs.layer))
   )
 
+  it.scoped("leaves out what its weights have moved too far from the sampler's, token by token or as a whole", () =>
+    Effect.gen(function* () {
+      const late: Rl.Options<Env.GraderTimeout> = {
+        ...options,
+        groups: { at: () => Effect.succeed([0, 1].map((i) => groupOf(0, i, [], 32))) },
+        loop: { mode: "strict", maxLag: 1 },
+        agreement: 1
+      }
+      const maskedOf = ({ rows }: Rl.Result) => rows.map((row) => Number(row["optim/masked_tokens"]))
+      const some = yield* Rl.run({ ...late, mismatch: { by: "token", above: 3e-4 } })
+      assert.strictEqual(maskedOf(some)[0], 0)
+      // the weights have moved along the advantages by then
+      assert.isTrue(maskedOf(some)[1]! > 0 && maskedOf(some)[1]! < 1, String(maskedOf(some)))
+      const none = yield* Rl.run({ ...late, mismatch: { by: "token", above: 1 } })
+      assert.deepStrictEqual(maskedOf(none), [0, 0, 0, 0])
+      // nothing is left: the weights stay, so that all steps sample from the first ones
+      const all = yield* Rl.run({ ...options, postKl: true, mismatch: { by: "sequence", ratio: [2, 3] } })
+      assert.deepStrictEqual(maskedOf(all), [1, 1, 1, 1])
+      assert.closeTo(Number(all.rows[3]!["optim/kl_pre_post_v3"]), 0, 1e-6)
+      const refused = yield* Effect.forEach(
+        [
+          { ...options, mismatch: { by: "token" }, loss: { name: "dro" } },
+          { ...options, mismatch: { by: "sequence", ratio: [2, 1] } },
+          { ...options, kl: { coefficient: 1, discount: 2 } }
+        ] satisfies ReadonlyArray<typeof options>,
+        (bad) => Effect.flip(Rl.run(bad))
+      )
+      assert.deepStrictEqual(
+        refused.map((error) => (error._tag === "InvalidRun" ? error.path : error)),
+        ["mismatch", "mismatch", "kl.discount"]
+      )
+    }).pipe(Effect.provide(runs.layer))
+  )
+
   it.scoped("gives agents the path of the weights of each step", () =>
     Effect.gen(function* () {
       const service = yield* ServiceClient.ServiceClient
