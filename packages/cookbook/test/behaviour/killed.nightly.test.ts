@@ -7,6 +7,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
 import * as killing from "../utils/killing.ts"
+import * as tinyRl from "../utils/tinyRl.ts"
 
 const steps = 18
 
@@ -42,6 +43,27 @@ describe("a supervised run that is killed", () => {
         yield* killing.killService(service.path, service.checkpoints, { steps, kills: 1, rows: 8 })
         assert.deepStrictEqual(yield* killing.endingOf(service.path, service.checkpoints), expected)
       }).pipe(Effect.withRandom(Random.make("kills")), Effect.provide([NodeContext.layer, quiet])),
+    timeout
+  )
+
+  it.scopedLive(
+    "has the rows and the weights of one that was not, when it learns from rewards",
+    () =>
+      Effect.gen(function* () {
+        const undisturbed = yield* directories
+        yield* killing.runRlHere(undisturbed.path, undisturbed.checkpoints, steps)
+        const expected = yield* killing.endingOf(undisturbed.path, undisturbed.checkpoints)
+        const killed = yield* directories
+        const often = { steps, kills: 2, rows: 5 }
+        yield* killing.killProgram(killed.path, killed.checkpoints, { ...often, kind: "rl" })
+        assert.deepStrictEqual(yield* killing.endingOf(killed.path, killed.checkpoints), expected)
+        // what it samples while it trains depends on the time, but each group is trained once
+        const strict = yield* directories
+        yield* killing.killProgram(strict.path, strict.checkpoints, { ...often, kind: "strict" })
+        const counts = yield* killing.trainedGroups(strict.path)
+        assert.lengthOf(Object.keys(counts), steps * tinyRl.perStep)
+        assert.isTrue(Object.values(counts).every((count) => count === 1))
+      }).pipe(Effect.withRandom(Random.make("kills of rl")), Effect.provide([NodeContext.layer, quiet])),
     timeout
   )
 

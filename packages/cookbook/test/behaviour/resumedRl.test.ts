@@ -5,24 +5,14 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Env from "../../src/Env.ts"
+import type * as Env from "../../src/Env.ts"
 import * as LearningRate from "../../src/LearningRate.ts"
 import * as Metrics from "../../src/Metrics.ts"
 import * as Rl from "../../src/Rl.ts"
+import * as tinyRl from "../utils/tinyRl.ts"
 import * as tiny from "../utils/tinyRun.ts"
 
 const steps = 4
-
-/** Answers of many tokens, so that each rewards and trains something else. */
-const groupOf = (step: number, i: number) =>
-  Env.problem({
-    prompt: [10 + i, 20 + step, 30],
-    stop: "\n",
-    size: 4,
-    decode: (tokens) => Array.from(tokens).join(" "),
-    formPenalty: 0,
-    grade: ({ tokens }) => tokens.reduce((sum, token) => sum + (token % 7), 0) / 40
-  })
 
 /** A run in a process and a service of its own, until the step at which it dies. */
 const run = (path: string, checkpoints: string, diesAt?: number) =>
@@ -31,7 +21,8 @@ const run = (path: string, checkpoints: string, diesAt?: number) =>
       model: { base_model: "test/tiny", rank: 4, seed: 3 },
       groups: {
         fingerprint: "tiny",
-        at: (step) => (step === diesAt ? Effect.fail("killed") : Effect.succeed([0, 1, 2].map((i) => groupOf(step, i))))
+        at: (step) =>
+          step === diesAt ? Effect.fail("killed") : Effect.succeed([0, 1, 2].map((i) => tinyRl.groupOf(step, i)))
       },
       steps,
       learningRate: LearningRate.constant(1e-2),
@@ -50,12 +41,7 @@ const run = (path: string, checkpoints: string, diesAt?: number) =>
     return { kept, tokens: Array.from(sequences[0]!.tokens), logprobs: Array.from(sequences[0]!.logprobs!) }
   }).pipe(
     Effect.scoped,
-    Effect.provide(
-      Layer.merge(
-        Metrics.layerSilent,
-        Embedded.layerServiceClient({ ...tiny.engine, deterministic: true, checkpoints })
-      )
-    )
+    Effect.provide(Layer.merge(Metrics.layerSilent, Embedded.layerServiceClient({ ...tiny.engine, checkpoints })))
   )
 
 describe("a synchronous run of reinforcement learning on the embedded engine", () => {

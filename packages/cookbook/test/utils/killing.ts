@@ -20,10 +20,14 @@ import * as Metrics from "../../src/Metrics.ts"
 import * as Recovery from "../../src/Recovery.ts"
 import * as RunDirectory from "../../src/RunDirectory.ts"
 import { jsonLines } from "./runs.ts"
+import * as tinyRl from "./tinyRl.ts"
 import * as tiny from "./tinyRun.ts"
 
 /** What a run has in the end: a line for each row and for the final adapter, to compare with another run. */
 export type Ending = ReadonlyArray<string>
+
+/** Whether a value of a row is equal in each run. */
+const isSame = ([name]: readonly [string, unknown]): boolean => name !== "writer" && !name.startsWith("time/")
 
 /** The rows without what depends on the time, and the SHA-256 of the tensors of the final state. */
 export const endingOf = (path: string, checkpoints: string) =>
@@ -37,10 +41,13 @@ export const endingOf = (path: string, checkpoints: string) =>
     const tensors = (yield* fs.readDirectory(files)).filter((file) => file.endsWith(".safetensors")).sort()
     for (const file of tensors) hash.update(yield* fs.readFile(join(files, file)))
     return [
-      ...rows.map((row) => `${row.step}: ${row.train_mean_nll} ${row["test/nll"]}`),
+      ...rows.map((row) => JSON.stringify(Object.fromEntries(Object.entries(row).filter(isSame)))),
       `${last.batch} ${last.final}: ${tensors.join()} ${hash.digest("hex")}`
     ]
   })
+
+/** How the run of a program learns. */
+export type Kind = "supervised" | "rl" | "strict"
 
 /** The run without interruption, or until the effect succeeds. */
 export const runHere = (path: string, checkpoints: string, steps: number, stop?: Effect.Effect<unknown>) =>
@@ -51,6 +58,27 @@ export const runHere = (path: string, checkpoints: string, steps: number, stop?:
       Effect.provide(Metrics.layerSilent),
       Effect.provide(Embedded.layerServiceClient({ ...tiny.engine, checkpoints }))
     )
+
+/** A synchronous run of reinforcement learning without interruption. */
+export const runRlHere = (path: string, checkpoints: string, steps: number) =>
+  tinyRl
+    .run(path, steps)
+    .pipe(
+      Effect.scoped,
+      Effect.provide(Metrics.layerSilent),
+      Effect.provide(Embedded.layerServiceClient({ ...tiny.engine, checkpoints }))
+    )
+
+/** How often each group was trained, by the rows of a run. */
+export const trainedGroups = (path: string) =>
+  Effect.map(jsonLines(`${path}/metrics.jsonl`), (rows) => {
+    const counts: Record<string, number> = {}
+    for (const name of rows.flatMap((row) => Object.keys(row))) {
+      const group = /^env\/(g\d+\.\d+)\/total_episodes$/.exec(name)?.[1]
+      if (group !== undefined) counts[group] = (counts[group] ?? 0) + 1
+    }
+    return counts
+  })
 
 interface Child {
   readonly lines: () => number
@@ -120,12 +148,12 @@ const killSoon = Effect.fnUntraced(function* (child: Child, rows: number) {
 export const killProgram = (
   path: string,
   checkpoints: string,
-  options: { readonly steps: number; readonly kills: number; readonly rows: number },
+  options: { readonly steps: number; readonly kills: number; readonly rows: number; readonly kind?: Kind | undefined },
   between: Effect.Effect<void, unknown, FileSystem.FileSystem> = Effect.void
 ) =>
   Effect.gen(function* () {
-    const { kills, rows, steps } = options
-    const begin = start("tinyProgram.ts", path, checkpoints, String(steps))
+    const { kills, kind = "supervised", rows, steps } = options
+    const begin = start("tinyProgram.ts", path, checkpoints, String(steps), kind)
     for (let kill = 0; kill < kills; kill++) {
       const code = yield* Effect.scoped(
         Effect.gen(function* () {

@@ -10,7 +10,11 @@ import * as Supervised from "../../src/Supervised.ts"
 const base_model = "test/tiny"
 const directory = fileURLToPath(new URL("../../../engine/test/fixtures/tiny-qwen3", import.meta.url))
 
-export const engine: Embedded.EngineOptions = { models: [{ name: base_model, directory }], threads: 1 }
+export const engine: Embedded.EngineOptions = {
+  models: [{ name: base_model, directory }],
+  threads: 1,
+  deterministic: true
+}
 
 const examples = Array.from({ length: 12 }, (_, i) => {
   const tokens = Array.from({ length: 12 }, (_, at) => (at * 29 + i * 7) % 259)
