@@ -193,6 +193,7 @@ describe("Comparison", () => {
           grade: () => 0
         }),
         rewards: Comparison.rewards(judge, {
+          opponents: 8,
           answerOf: ({ turns }) => ({ prompt: "", answer: String(turns[0]!.action.tokens[0]) })
         })
       }
