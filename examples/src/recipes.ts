@@ -2,8 +2,9 @@
  * `npm run recipes`: runs the recipes in their short form on the embedded model, and prints a line for each, separated by
  * tabs: `recipe NAME BEFORE AFTER LINE passed|failed`. Exits with 1 if one fails.
  *
- *   -- --only sft      those of a group, or one by its name
+ *   -- --only sft      those of a group, or one by its name; several with commas between
  *   -- --full          at full length
+ *   -- --seeds 3       with so many seeds, a line each
  */
 import * as Backend from "@effect-tinker/cookbook/Backend"
 import * as Metrics from "@effect-tinker/cookbook/Metrics"
@@ -46,7 +47,14 @@ const recipes: ReadonlyArray<Recipe> = [
 
 const data = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))
 
-const { values } = parseArgs({ options: { only: { type: "string" }, full: { type: "boolean", default: false } } })
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    full: { type: "boolean", default: false },
+    seeds: { type: "string", default: "1" }
+  }
+})
+const seeds = Number(values.seeds)
 
 /** The embedded service with its checkpoints in a directory that is removed. */
 const ServiceLive = Layer.unwrapScoped(
@@ -62,15 +70,15 @@ const MainLive = Layer.mergeAll(ServiceLive, Metrics.layerSilent, Timings.layer)
 
 const number = (value: number): string => String(Number(value.toFixed(4)))
 
-const print = ({ name }: Recipe, { after, before, line, passed }: Outcome) =>
+const print = (name: string, { after, before, line, passed }: Outcome) =>
   Console.log(["recipe", name, number(before), number(after), line, passed ? "passed" : "failed"].join("\t"))
 
 /** What a recipe itself prints is not for this list. */
 const silent = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.console, (console) => Effect.withConsole(effect, { ...console, log: () => Effect.void }))
 
-const runRecipe = (recipe: Recipe) =>
-  recipe.run({ full: values.full, data }).pipe(
+const runRecipe = (recipe: Recipe, seed: number) =>
+  recipe.run({ full: values.full, data, seed }).pipe(
     Effect.scoped,
     silent,
     Effect.catchAllCause((cause) =>
@@ -81,18 +89,25 @@ const runRecipe = (recipe: Recipe) =>
         passed: false
       })
     ),
-    Effect.tap((outcome) => print(recipe, outcome)),
+    Effect.tap((outcome) => print(seeds === 1 ? recipe.name : `${recipe.name} (seed ${seed})`, outcome)),
     Effect.map(({ passed }) => passed)
   )
 
 const program = Effect.gen(function* () {
   const { only } = values
-  const chosen = recipes.filter(({ group, name }) => only === undefined || only === group || only === name)
+  const names = only?.split(",")
+  const chosen = recipes.filter(
+    ({ group, name }) => names === undefined || names.includes(group) || names.includes(name)
+  )
   if (chosen.length === 0) {
     const known = Array.from(new Set(recipes.flatMap(({ group, name }) => [group, name])))
     return yield* Effect.fail({ message: `there is no recipe ${only}: give one of ${known.join(", ")}` })
   }
-  const passed = yield* Effect.forEach(chosen, runRecipe)
+  if (!(Number.isSafeInteger(seeds) && seeds >= 1)) {
+    return yield* Effect.fail({ message: `--seeds is ${values.seeds}: give a whole number of 1 or more` })
+  }
+  const runs = chosen.flatMap((recipe) => Array.from({ length: seeds }, (_, seed) => [recipe, seed] as const))
+  const passed = yield* Effect.forEach(runs, ([recipe, seed]) => runRecipe(recipe, seed))
   if (!passed.every(Boolean)) return yield* Effect.fail({ message: "a recipe has failed" })
 })
 

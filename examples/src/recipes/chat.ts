@@ -40,7 +40,7 @@ const score = Effect.fnUntraced(function* (
 export const chat: Recipe = {
   name: "chat-sft",
   group: "sft",
-  run: ({ data, full }) =>
+  run: ({ data, full, seed }) =>
     Effect.gen(function* () {
       const service = yield* ServiceClient.ServiceClient
       const base = yield* BaseModel.BaseModel
@@ -60,10 +60,10 @@ export const chat: Recipe = {
       const untrained = yield* service.createSamplingClient({ base_model: base.name })
       const before = yield* score(untrained, renderer, heldOut)
       const { training } = yield* Supervised.run({
-        model: { base_model: base.name, rank: 16, seed: 0 },
+        model: { base_model: base.name, rank: 16, seed },
         batches: Batches.make(
           examples.flatMap(({ datums }) => datums),
-          { size: 16, seed: 0 }
+          { size: 16, seed }
         ),
         steps: full ? 160 : 40,
         learningRate: LearningRate.linear(5e-3)

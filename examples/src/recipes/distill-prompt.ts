@@ -2,7 +2,6 @@
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
 import * as Batches from "@effect-tinker/cookbook/Batches"
-import * as Dataset from "@effect-tinker/cookbook/Dataset"
 import * as Distillation from "@effect-tinker/cookbook/Distillation"
 import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
 import * as Supervised from "@effect-tinker/cookbook/Supervised"
@@ -16,30 +15,26 @@ const context = "cat -> cat\nbook -> book\ntree -> tree\nhouse -> house\nriver -
 export const distillPrompt: Recipe = {
   name: "distill-prompt",
   group: "distillation",
-  run: ({ data, full }) =>
+  run: ({ data, full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const service = yield* ServiceClient.ServiceClient
       const client = yield* service.createSamplingClient({ base_model: base.name })
-      const records = yield* Dataset.read(Dataset.PromptCompletion, data)
-      const shown = records.filter(({ split }) => split !== "test").slice(0, 256)
-      const held = records
-        .filter(({ split }) => split === "test")
-        .slice(0, full ? 128 : 48)
-        .map(({ prompt }): letters.Task => ({ prompt: prompt, answer: ` ${prompt.replace(" ->", "")}` }))
+      const { held, shown } = yield* letters.verbs({ data, full })
+      const copied = held.map(({ prompt }): letters.Task => ({ prompt, answer: ` ${prompt.replace(" ->", "")}` }))
       const examples = yield* Distillation.answers(
-        shown.map(({ prompt }) => base.encode(prompt)),
+        shown.slice(0, 256).map(({ prompt }) => base.encode(prompt)),
         { client, context: base.encode(context), sampling: { max_tokens: 24, temperature: 0, stop: "\n" } }
       )
-      const before = yield* letters.sampledExactly(client, held)
+      const before = yield* letters.sampledExactly(client, copied)
       const { training } = yield* Supervised.run({
-        model: { base_model: base.name, rank: 16, seed: 0 },
-        batches: Batches.make(examples, { size: 16, seed: 0 }),
+        model: { base_model: base.name, rank: 16, seed },
+        batches: Batches.make(examples, { size: 16, seed }),
         steps: full ? 64 : 32,
         learningRate: LearningRate.linear(2e-3),
         checkpoints: { final: false }
       })
-      const after = yield* letters.sampledExactly(yield* training.saveWeightsAndGetSamplingClient(), held)
+      const after = yield* letters.sampledExactly(yield* training.saveWeightsAndGetSamplingClient(), copied)
       return {
         before,
         after,

@@ -2,7 +2,6 @@
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
 import * as Batches from "@effect-tinker/cookbook/Batches"
-import * as Dataset from "@effect-tinker/cookbook/Dataset"
 import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
 import * as Preference from "@effect-tinker/cookbook/Preference"
 import * as Effect from "effect/Effect"
@@ -18,40 +17,31 @@ const wrong = (verb: string, right: string): string => {
 export const dpoRight: Recipe = {
   name: "dpo-right",
   group: "preference",
-  run: ({ data, full }) =>
+  run: ({ data, full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const service = yield* ServiceClient.ServiceClient
-      const records = yield* Dataset.read(Dataset.PromptCompletion, data)
-      const taskOf = ({ completion, prompt }: Dataset.PromptCompletion): letters.Task => ({
-        prompt,
-        answer: ` ${completion.trim()}`
-      })
-      const pairOf = (record: Dataset.PromptCompletion) => {
-        const right = record.completion.trim()
-        return Preference.pair(base.encode(record.prompt), {
-          chosen: base.encode(` ${right}\n`),
-          rejected: base.encode(` ${wrong(record.prompt.replace(" ->", ""), right)}\n`)
+      const pairOf = ({ answer, prompt }: letters.Task) =>
+        Preference.pair(base.encode(prompt), {
+          chosen: base.encode(`${answer}\n`),
+          rejected: base.encode(` ${wrong(prompt.replace(" ->", ""), answer.trim())}\n`)
         })
-      }
-      const shown = records.filter(({ split }) => split !== "test")
-      const held = records.filter(({ split }) => split === "test").slice(0, full ? 128 : 48)
-      const { sampler, ...model } = yield* letters.warmUp(shown.map(taskOf), 8, 5e-3)
+      const { held, shown } = yield* letters.verbs({ data, full })
+      const { sampler, ...model } = yield* letters.warmUp(shown, { steps: 8, seed })
       const reference = yield* service.createSamplingClient({ model_path: sampler })
       const { evaluated, rows, training } = yield* Preference.run({
         model,
         reference: sampler,
-        pairs: Batches.make(shown.map(pairOf), { size: 16, seed: 0 }),
+        pairs: Batches.make(shown.map(pairOf), { size: 16, seed }),
         loss: Preference.dpo({ beta: 0.3 }),
         nll: 0.1,
-        steps: full ? 30 : 24,
+        steps: 30,
         learningRate: LearningRate.constant(1e-3),
         evaluations: [Preference.heldOut(held.map(pairOf), { reference, every: 100, beta: 0.3 })],
         checkpoints: { final: false }
       })
-      const tasks = held.map(taskOf)
       const exact = yield* Effect.forEach([reference, yield* training.saveWeightsAndGetSamplingClient()], (client) =>
-        letters.sampledExactly(client, tasks)
+        letters.sampledExactly(client, held)
       )
       const [before, after] = [Number(rows[0]!["test/accuracy"]), Number(evaluated["test/accuracy"])]
       const written = exact.map((share) => share.toFixed(2)).join(" → ")

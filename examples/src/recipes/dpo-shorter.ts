@@ -4,22 +4,18 @@ import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
 import * as Batches from "@effect-tinker/cookbook/Batches"
-import * as Dataset from "@effect-tinker/cookbook/Dataset"
 import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
 import * as Preference from "@effect-tinker/cookbook/Preference"
 import * as Effect from "effect/Effect"
 import * as letters from "./letters.ts"
 import type { Recipe } from "./recipe.ts"
 
-const answersOf = ({ completion }: Dataset.PromptCompletion) => ({
-  short: ` ${completion.trim()}`,
-  long: ` they ${completion.trim()} it again`
-})
+const answersOf = ({ answer }: letters.Task) => ({ short: answer, long: ` they${answer} it again` })
 
 /** The share of sampled answers that are one word. */
 const oneWord = Effect.fnUntraced(function* (
   sampling: SamplingClient.SamplingClient,
-  held: ReadonlyArray<Dataset.PromptCompletion>
+  held: ReadonlyArray<letters.Task>
 ) {
   const base = yield* BaseModel.BaseModel
   const shares = yield* Effect.forEach(
@@ -40,22 +36,20 @@ const oneWord = Effect.fnUntraced(function* (
 export const dpoShorter: Recipe = {
   name: "dpo-shorter",
   group: "preference",
-  run: ({ data, full }) =>
+  run: ({ data, full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const service = yield* ServiceClient.ServiceClient
-      const records = yield* Dataset.read(Dataset.PromptCompletion, data)
-      const shown = records.filter(({ split }) => split !== "test")
-      const held = records.filter(({ split }) => split === "test").slice(0, full ? 128 : 48)
-      const both = shown.map((record, i): letters.Task => {
-        const { long, short } = answersOf(record)
-        return { prompt: record.prompt, answer: i % 2 === 0 ? short : long }
+      const { held, shown } = yield* letters.verbs({ data, full })
+      const both = shown.map((task, i): letters.Task => {
+        const { long, short } = answersOf(task)
+        return { prompt: task.prompt, answer: i % 2 === 0 ? short : long }
       })
-      const { sampler, ...model } = yield* letters.warmUp(both, 30, 5e-3)
+      const { sampler, ...model } = yield* letters.warmUp(both, { steps: 30, seed })
       const reference = yield* service.createSamplingClient({ model_path: sampler })
-      const pairOf = (record: Dataset.PromptCompletion) => {
-        const { long, short } = answersOf(record)
-        return Preference.pair(base.encode(record.prompt), {
+      const pairOf = (task: letters.Task) => {
+        const { long, short } = answersOf(task)
+        return Preference.pair(base.encode(task.prompt), {
           chosen: base.encode(`${short}\n`),
           rejected: base.encode(`${long}\n`)
         })
@@ -64,7 +58,7 @@ export const dpoShorter: Recipe = {
       const { evaluated, training } = yield* Preference.run({
         model,
         reference: sampler,
-        pairs: Batches.make(shown.map(pairOf), { size: 16, seed: 0 }),
+        pairs: Batches.make(shown.map(pairOf), { size: 16, seed }),
         loss: Preference.dpo({ beta: 0.1 }),
         nll: 0.1,
         steps: full ? 20 : 12,

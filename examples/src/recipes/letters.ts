@@ -4,6 +4,7 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
 import * as Batches from "@effect-tinker/cookbook/Batches"
+import * as Dataset from "@effect-tinker/cookbook/Dataset"
 import * as Env from "@effect-tinker/cookbook/Env"
 import * as LearningRate from "@effect-tinker/cookbook/LearningRate"
 import type * as Metrics from "@effect-tinker/cookbook/Metrics"
@@ -11,6 +12,7 @@ import type * as Rl from "@effect-tinker/cookbook/Rl"
 import * as Supervised from "@effect-tinker/cookbook/Supervised"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import type { Options } from "./recipe.ts"
 
 export interface Task {
   readonly prompt: string
@@ -29,6 +31,17 @@ export const tasks = (name: string, count: number, answerOf: (word: string) => s
     Effect.map((words) => words.map((word): Task => ({ prompt: `${word} ->`, answer: ` ${answerOf(word)}` }))),
     Effect.withRandom(Random.make(name))
   )
+
+/** Verbs with their past tenses: those that a model is shown, and some that it is not. */
+export const verbs = Effect.fnUntraced(function* ({ data, full }: Pick<Options, "data" | "full">) {
+  const records = yield* Dataset.read(Dataset.PromptCompletion, data)
+  const tasksOf = (all: ReadonlyArray<Dataset.PromptCompletion>) =>
+    all.map(({ completion, prompt }): Task => ({ prompt, answer: ` ${completion.trim()}` }))
+  return {
+    shown: tasksOf(records.filter(({ split }) => split !== "test")),
+    held: tasksOf(records.filter(({ split }) => split === "test").slice(0, full ? 128 : 48))
+  }
+})
 
 /** The share of answers, sampled at the temperature 1, that are exact. */
 export const sampledExactly = Effect.fnUntraced(function* (
@@ -65,15 +78,33 @@ export const problems = (base: BaseModel.Service, all: ReadonlyArray<Task>) =>
     })
   )
 
+/** A problem without a reward of its own, so many answers: a teacher judges them. */
+export const unrewarded = (base: BaseModel.Service, { prompt }: Task, size: number) =>
+  Env.problem({
+    prompt: base.encode(prompt),
+    stop: "\n",
+    size,
+    decode: base.decode,
+    formPenalty: 0,
+    grade: () => 0
+  })
+
 /** A model that was shown some answers first: reward needs something to reward. Succeeds with the path of its state. */
-export const warmUp = Effect.fnUntraced(function* (shown: ReadonlyArray<Task>, steps: number, learningRate: number) {
+export const warmUp = Effect.fnUntraced(function* (
+  shown: ReadonlyArray<Task>,
+  {
+    learningRate = 5e-3,
+    seed,
+    steps
+  }: { readonly steps: number; readonly seed: number; readonly learningRate?: number }
+) {
   const base = yield* BaseModel.BaseModel
   const examples = shown.map(({ answer, prompt }) =>
     Datum.fromPromptCompletion(base.encode(prompt), base.encode(`${answer}\n`))
   )
   const { checkpoint } = yield* Supervised.run({
-    model: { base_model: base.name, rank: 16, seed: 0 },
-    batches: Batches.make(examples, { size: 16, seed: 0 }),
+    model: { base_model: base.name, rank: 16, seed },
+    batches: Batches.make(examples, { size: 16, seed }),
     steps,
     learningRate: LearningRate.linear(learningRate),
     checkpoints: { name: "warm" }

@@ -28,13 +28,18 @@ export interface Outcome {
   readonly passed: boolean
 }
 
+export interface Options {
+  /** `full` takes as long as it takes; the short form is for each change of the code */
+  readonly full: boolean
+  /** the file of verbs and their past tenses */
+  readonly data: string
+  /** of the weights, the order of the data and the samples */
+  readonly seed: number
+}
+
 export interface Recipe {
   readonly name: string
   /** what `--only` selects */
   readonly group: string
-  /** `full` takes as long as it takes; the short form is for each change of the code */
-  readonly run: (options: {
-    readonly full: boolean
-    readonly data: string
-  }) => Effect.Effect<Outcome, unknown, Environment>
+  readonly run: (options: Options) => Effect.Effect<Outcome, unknown, Environment>
 }

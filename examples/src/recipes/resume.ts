@@ -42,7 +42,7 @@ const breakRecord = Effect.fnUntraced(function* (file: string) {
 export const resume: Recipe = {
   name: "resume",
   group: "sft",
-  run: ({ data, full }) =>
+  run: ({ data, full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const fs = yield* FileSystem.FileSystem
@@ -50,8 +50,8 @@ export const resume: Recipe = {
       const records = yield* Dataset.read(Dataset.PromptCompletion, data)
       const examples = records.map((record) => Dataset.toDatum(record, base.encode))
       const options = {
-        model: { base_model: base.name, rank: 16, seed: 0 },
-        batches: Batches.make(examples, { size: 8, seed: 0 }),
+        model: { base_model: base.name, rank: 16, seed },
+        batches: Batches.make(examples, { size: 8, seed }),
         steps: full ? 60 : 12
       }
       const whole = yield* train(options)

@@ -9,7 +9,7 @@ import type { Recipe } from "./recipe.ts"
 export const copy: Recipe = {
   name: "rl-copy",
   group: "rl",
-  run: ({ full }) =>
+  run: ({ full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const service = yield* ServiceClient.ServiceClient
@@ -17,7 +17,8 @@ export const copy: Recipe = {
       const before = yield* letters.sampledExactly(yield* service.createSamplingClient({ base_model: base.name }), held)
       const { rows, sampling } = yield* Rl.run({
         ...letters.settings,
-        model: { base_model: base.name, rank: 16, seed: 0 },
+        model: { base_model: base.name, rank: 16, seed },
+        seed,
         groups: {
           at: (step) =>
             Effect.map(

@@ -12,12 +12,13 @@ const reward = ({ ended, text }: Env.Answer): number => (ended ? Math.max(-1, 1 
 export const length: Recipe = {
   name: "rl-length",
   group: "rl",
-  run: ({ full }) =>
+  run: ({ full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const { rows } = yield* Rl.run({
         ...letters.settings,
-        model: { base_model: base.name, rank: 16, seed: 0 },
+        model: { base_model: base.name, rank: 16, seed },
+        seed,
         groups: {
           at: (step) =>
             Effect.map(

@@ -1,41 +1,31 @@
 /** Reinforcement learning of the past tense of verbs, from a model that was shown a few of them. */
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as BaseModel from "@effect-tinker/cookbook/BaseModel"
-import * as Dataset from "@effect-tinker/cookbook/Dataset"
 import * as Rl from "@effect-tinker/cookbook/Rl"
 import * as Effect from "effect/Effect"
 import * as letters from "./letters.ts"
 import type { Recipe } from "./recipe.ts"
 
-const taskOf = ({ completion, prompt }: Dataset.PromptCompletion): letters.Task => ({
-  prompt,
-  answer: completion.replace("\n", "")
-})
-
 export const rlPastTense: Recipe = {
   name: "rl-past-tense",
   group: "rl",
-  run: ({ data, full }) =>
+  run: ({ data, full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const service = yield* ServiceClient.ServiceClient
-      const records = yield* Dataset.read(Dataset.PromptCompletion, data)
-      const verbs = records.filter(({ split }) => split !== "test").map(taskOf)
-      const held = records
-        .filter(({ split }) => split === "test")
-        .slice(0, full ? 128 : 48)
-        .map(taskOf)
-      const { sampler, ...model } = yield* letters.warmUp(verbs, 8, 5e-3)
+      const { held, shown } = yield* letters.verbs({ data, full })
+      const { sampler, ...model } = yield* letters.warmUp(shown, { steps: 8, seed })
       const before = yield* letters.sampledExactly(yield* service.createSamplingClient({ model_path: sampler }), held)
       const { rows, sampling } = yield* Rl.run({
         ...letters.settings,
         model,
+        seed,
         groups: {
           at: (step) =>
             Effect.succeed(
               letters.problems(
                 base,
-                Array.from({ length: 16 }, (_, i) => verbs[(step * 16 + i) % verbs.length]!)
+                Array.from({ length: 16 }, (_, i) => shown[(step * 16 + i) % shown.length]!)
               )
             )
         },

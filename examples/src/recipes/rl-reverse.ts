@@ -11,16 +11,20 @@ const reversed = (word: string): string => Array.from(word).reverse().join("")
 export const reverse: Recipe = {
   name: "rl-reverse",
   group: "rl",
-  run: ({ full }) =>
+  run: ({ full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const service = yield* ServiceClient.ServiceClient
       const held = yield* letters.tasks("held out", full ? 128 : 64, reversed)
-      const { sampler, ...model } = yield* letters.warmUp(yield* letters.tasks("shown", 640, reversed), 40, 5e-3)
+      const { sampler, ...model } = yield* letters.warmUp(yield* letters.tasks("shown", 640, reversed), {
+        steps: 40,
+        seed
+      })
       const before = yield* letters.sampledExactly(yield* service.createSamplingClient({ model_path: sampler }), held)
       const { rows, sampling } = yield* Rl.run({
         ...letters.settings,
         model,
+        seed,
         groups: {
           at: (step) =>
             Effect.map(letters.tasks(`step ${step}`, 16, reversed), (tasks) => letters.problems(base, tasks))
