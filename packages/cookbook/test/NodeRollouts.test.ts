@@ -9,7 +9,8 @@ import * as processes from "./utils/clusterProcesses.ts"
 import * as cluster from "./utils/clusterRun.ts"
 
 const steps = 2
-const timeout = { timeout: 60_000 }
+// processes start from their sources
+const timeout = { timeout: 120_000 }
 
 describe("Rollouts.layerLocal", () => {
   it.effect("plays where no layer would", () =>

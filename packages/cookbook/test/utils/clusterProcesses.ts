@@ -45,6 +45,27 @@ const startRunner = (url: string, directory: string, database: string, millis: n
     return { pid: child.pid!, kill: Effect.sync(() => void child.kill("SIGKILL")) }
   })
 
+/** The URL of an empty PostgreSQL database until the scope closes, or the reason why there is none. */
+export const postgres = Effect.gen(function* () {
+  const script = fileURLToPath(new URL("../../../embedded/test/utils/postgresServer.ts", import.meta.url))
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, ["--conditions=effect-tinker-source", "--import", "tsx", script], {
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+    ),
+    (child) => Effect.sync(() => child.kill("SIGTERM"))
+  )
+  return yield* Effect.async<string>((resume) => {
+    let text = ""
+    child.stdout.on("data", (chunk) => {
+      text += String(chunk)
+      if (text.includes("\n")) resume(Effect.succeed(text.trim()))
+    })
+    child.once("close", () => resume(Effect.succeed(text.trim())))
+  })
+})
+
 /** The number of rows of the cluster's requests and answers, and the files of trajectories. */
 const leftIn = (directory: string, database: string) =>
   Effect.gen(function* () {

@@ -29,33 +29,71 @@ const whileBusy =
       })
     )
 
-/** A statement that returns rows and finds the database locked would keep its connection from ever committing again. */
+/**
+ * A statement that returns rows and finds the database locked stays in progress, and its connection commits no more. So each
+ * runs in a transaction, whose end ends it.
+ */
 const isRead = (statement: unknown): boolean =>
   typeof statement === "object" &&
   statement !== null &&
   "sql" in statement &&
   /^\s*SELECT\b/i.test(String(statement.sql))
 
-/** A transaction on a connection of its own. It locks the database when it begins: nothing within finds it locked. */
-const begin = async (writer: Sdk, retried: ReturnType<typeof whileBusy>) => {
-  await retried(() => writer.execute("BEGIN IMMEDIATE"))
-  return {
-    execute: (statement: never) => writer.execute(statement),
-    commit: () => retried(() => writer.execute("COMMIT")),
-    rollback: () => writer.execute("ROLLBACK")
+/** Lets the writes of this process take turns, so that they do not find the database locked by each other. */
+const makeTurns = () => {
+  let last = Promise.resolve()
+  /** Waits for its turn, and returns the function that ends it. */
+  return async () => {
+    const before = last
+    let end = () => {}
+    last = new Promise((resolve) => {
+      end = resolve
+    })
+    await before
+    return end
   }
 }
 
-/** A client with one connection for transactions and one for all else. The driver's own would open one for each. */
+/** A transaction on a connection of its own. It locks the database when it begins: nothing within finds it locked. */
+const begin = async (writer: Sdk, turn: () => Promise<() => void>, retried: ReturnType<typeof whileBusy>) => {
+  const end = await turn()
+  try {
+    await retried(() => writer.execute("BEGIN IMMEDIATE"))
+  } catch (error) {
+    end()
+    throw error
+  }
+  return {
+    execute: (statement: never) => writer.execute(statement),
+    commit: async () => {
+      try {
+        return await writer.execute("COMMIT")
+      } catch (error) {
+        await writer.execute("ROLLBACK").catch(() => {})
+        throw error
+      } finally {
+        end()
+      }
+    },
+    rollback: () => writer.execute("ROLLBACK").finally(end)
+  }
+}
+
+/** A client with one connection for writes and one for reads. The driver's own would open one for each transaction. */
 const patient = (reader: Sdk, writer: Sdk, retried: ReturnType<typeof whileBusy>): Sdk => {
-  const execute = (statement: never) =>
-    isRead(statement) ? reader.execute(statement) : retried(async () => (await reader.batch([statement], "write"))[0]!)
-  const client = { execute, transaction: () => begin(writer, retried) }
+  const turn = makeTurns()
+  const write = async (statement: never) => {
+    const end = await turn()
+    return retried(async () => (await writer.batch([statement], "write"))[0]!).finally(end)
+  }
+  const read = (statement: never) => retried(async () => (await reader.batch([statement], "deferred"))[0]!)
+  const execute = (statement: never) => (isRead(statement) ? read(statement) : write(statement))
+  const client = { execute, transaction: () => begin(writer, turn, retried) }
   return client as unknown as Sdk
 }
 
 /** How long the driver itself waits, in milliseconds, while the process waits with it. */
-const shortPatience = 200
+const shortPatience = 20
 
 /** One connection, until the scope closes. */
 const connect = Effect.fnUntraced(function* (url: URL) {
@@ -66,11 +104,18 @@ const connect = Effect.fnUntraced(function* (url: URL) {
   return sdk
 })
 
+/** Lets readers and a writer work side by side. This may find the database locked: each attempt has a connection of its own. */
+const enableWal = (url: URL) =>
+  Effect.flatMap(connect(url), (sdk) => Effect.tryPromise(() => sdk.execute("PRAGMA journal_mode = WAL"))).pipe(
+    Effect.scoped,
+    Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo(patience))),
+    Effect.orDie
+  )
+
 const makeClient = Effect.fnUntraced(function* (url: URL) {
+  yield* enableWal(url)
   const retried = whileBusy(yield* makeRunPromise)
   const [reader, writer] = [yield* connect(url), yield* connect(url)]
-  // readers do not wait for the writer, nor it for them
-  yield* Effect.promise(() => retried(() => writer.execute("PRAGMA journal_mode = WAL")))
   return yield* LibsqlClient.make({ liveClient: patient(reader, writer, retried) })
 })
 
