@@ -23,7 +23,7 @@ export const read = Effect.fn("read")(function* (file: string) {
   }
 })
 
-type Data = Effect.Effect.Success<ReturnType<typeof read>>
+export type Data = Effect.Effect.Success<ReturnType<typeof read>>
 
 /** Trains an adapter on the data. A run with a directory that was interrupted goes on where it was. */
 export const train = Effect.fn("train")(function* ({ heldOut, train }: Data, { directory, steps }: Options) {
