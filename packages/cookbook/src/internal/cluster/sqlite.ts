@@ -92,15 +92,18 @@ const patient = (reader: Sdk, writer: Sdk, retried: ReturnType<typeof whileBusy>
   return client as unknown as Sdk
 }
 
-/** How long the driver itself waits, in milliseconds, while the process waits with it. */
-const shortPatience = 20
+/**
+ * How long the driver itself waits, in milliseconds, while the process waits with it. Others hold the lock for a few; a
+ * statement that is given up stays in progress until it is collected, and no commit succeeds before.
+ */
+const driverPatience = 5000
 
 /** One connection, until the scope closes. */
 const connect = Effect.fnUntraced(function* (url: URL) {
   // ids of the cluster are larger than numbers are exact
   const client = yield* LibsqlClient.make({ url, intMode: "bigint" })
   const { sdk } = client as unknown as { readonly sdk: Sdk }
-  yield* Effect.promise(() => sdk.execute(`PRAGMA busy_timeout = ${shortPatience}`))
+  yield* Effect.promise(() => sdk.execute(`PRAGMA busy_timeout = ${driverPatience}`))
   return sdk
 })
 
