@@ -52,8 +52,9 @@ export const allowedRooms = {
     encoding: ["python"],
     tokenizer: ["python", "chat", "util", "encoding"],
     gguf: ["tokenizer"],
+    ollama: ["tokenizer"],
     weights: ["hub"],
-    models: ["hub", "tokenizer"]
+    models: ["hub", "tokenizer", "gguf"]
   },
   client: {
     platform: [],
@@ -184,7 +185,7 @@ export const allowedRooms = {
     machine: [],
     blocks: ["executors", "model", "programs"],
     grammar: ["util", "model"],
-    generation: ["effect", "grammar", "util", "executors", "model", "programs", "blocks"],
+    generation: ["effect", "grammar", "util", "executors", "model", "lora", "programs", "blocks"],
     training: ["util", "executors", "model", "lora", "programs", "blocks"],
     engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"],
     worker: ["effect", "util", "training", "engine", "JaxEngine", "ModelDirectory"]

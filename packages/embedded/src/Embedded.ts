@@ -49,7 +49,7 @@ import * as copies from "./internal/database/backup.ts"
 export interface EngineOptions extends Omit<JaxEngine.Options, "models"> {
   /**
    * Base models besides `effect-tinker/nano`. A text is the path of a directory or of a GGUF file, whose last part is the
-   * name of the model; or the name of a repository on the Hugging Face hub, such as `HuggingFaceTB/SmolLM2-135M-Instruct`:
+   * name of the model; `ollama:NAME` for a model that Ollama has on this machine; or the name of a repository on the Hugging Face hub, such as `HuggingFaceTB/SmolLM2-135M-Instruct`:
    * its files are taken from the cache that is shared with Python, or downloaded, as `Hub.fromConfig` describes.
    */
   readonly models?: ReadonlyArray<JaxEngine.BaseModel | string> | undefined

@@ -127,7 +127,7 @@ const openGguf = Effect.fnUntraced(function* (path: string) {
  * @category constructors
  */
 export const open = Effect.fn("ModelDirectory.open")(function* (directory: string) {
-  if (directory.endsWith(".gguf")) return yield* openGguf(directory)
+  if (Gguf.isPath(directory)) return yield* openGguf(directory)
   const { join } = yield* Path.Path
   const path = join(directory, "config.json")
   const raw = yield* Effect.mapError(files.readJson(path), toError)

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as header from "./internal/gguf/header.ts"
 import * as written from "./internal/gguf/metadata.ts"
+import * as paths from "./internal/gguf/paths.ts"
 import * as tokenizer from "./internal/gguf/tokenizer.ts"
 import * as files from "./internal/tokenizer/files.ts"
 import * as tokenizers from "./internal/tokenizer/make.ts"
@@ -24,6 +25,14 @@ import { type Service, type Source, TokenizerError } from "./internal/tokenizer/
 export type Header = header.Header
 
 /**
+ * Whether a path is that of a GGUF file, by its name: it ends with `.gguf`, or it is a blob in the store of Ollama.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const isPath: (path: string) => boolean = paths.isPath
+
+/**
  * Reads the header of a file. The network is not used.
  *
  * @since 0.1.0
@@ -33,7 +42,7 @@ export const readHeader = (path: string): Effect.Effect<Header, TokenizerError, 
   header.readHeader(path)
 
 /**
- * The tokenizer in the metadata of a file: byte-level BPE. `path` names the file in an error, which has every reason why
+ * The tokenizer in the metadata of a file: byte-level BPE, or SentencePiece's BPE (`llama`). `path` names the file in an error, which has every reason why
  * the tokenizer is not supported.
  *
  * @since 0.1.0

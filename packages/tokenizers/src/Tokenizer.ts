@@ -54,13 +54,13 @@ export const fromFile = Effect.fn("Tokenizer.fromFile")((file: string, options: 
 /**
  * The tokenizer in a model's directory, as Hugging Face lays it out: `tokenizer.json` and, if they exist,
  * `tokenizer_config.json`, `special_tokens_map.json` and `chat_template.jinja` (or the older `chat_template.json`). A path
- * that ends with `.gguf` is such a file, with the tokenizer in its metadata.
+ * that ends with `.gguf`, or in the store of Ollama, is such a file, with the tokenizer in its metadata.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const fromDirectory = Effect.fn("Tokenizer.fromDirectory")((directory: string) =>
-  directory.endsWith(".gguf") ? fromGguf(directory) : files.fromDirectory(directory)
+  Gguf.isPath(directory) ? fromGguf(directory) : files.fromDirectory(directory)
 )
 
 const fromGguf = (path: string) =>

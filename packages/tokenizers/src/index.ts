@@ -1,6 +1,7 @@
 export * as Gguf from "./Gguf.ts"
 export * as Hub from "./Hub.ts"
 export * as Json from "./Json.ts"
+export * as Ollama from "./Ollama.ts"
 export * as TextReader from "./TextReader.ts"
 export * as Tokenizer from "./Tokenizer.ts"
 export * as Tokenizers from "./Tokenizers.ts"

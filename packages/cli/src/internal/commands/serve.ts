@@ -17,7 +17,10 @@ export const serve = command(
       Options.withDefault(8700)
     ),
     modelDir,
-    model: optionalText("model", "Base model: a model directory, a GGUF file, or a repository on the Hugging Face hub"),
+    model: optionalText(
+      "model",
+      "Base model: a model directory, a GGUF file, ollama:NAME for one of Ollama's, or a repository on the Hugging Face hub"
+    ),
     checkpoints,
     quantizedSampling,
     database: optionalText(

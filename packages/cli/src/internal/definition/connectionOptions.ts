@@ -31,6 +31,6 @@ export const connection = {
 /** @internal */
 export const quantizedSampling = flag(
   "quantized-sampling",
-  "In the embedded service, sample base models in GGUF files by their weights in 4 or 8 bits: two to three times as fast, " +
+  "In the embedded service, sample models in GGUF files by their weights in 4 or 8 bits: two to three times as fast, " +
     "about as exact as llama.cpp"
 )

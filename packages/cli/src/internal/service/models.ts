@@ -1,6 +1,8 @@
 /** Base models for the embedded service, as `--model-dir` and `--model` name them. */
 import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
+import * as Gguf from "@effect-tinker/tokenizers/Gguf"
 import * as Hub from "@effect-tinker/tokenizers/Hub"
+import * as Ollama from "@effect-tinker/tokenizers/Ollama"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -15,13 +17,11 @@ export interface ModelDirectory {
   readonly directory: string
 }
 
-const isGguf = (path: string): boolean => path.endsWith(".gguf")
-
 /** Whether there is a GGUF file, or a directory with a `config.json`. */
 const isModel = Effect.fnUntraced(function* (location: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const sign = isGguf(location) ? location : path.join(location, "config.json")
+  const sign = Gguf.isPath(location) ? location : path.join(location, "config.json")
   return yield* Effect.orElseSucceed(fs.exists(sign), () => false)
 })
 
@@ -45,6 +45,13 @@ const parse = Effect.fnUntraced(function* (text: string) {
 /** @internal */
 export const directories = (given: ReadonlyArray<string>) => Effect.forEach(given, parse)
 
+/** The model of the store of Ollama. Its name has no colon, which means something in paths of checkpoints. */
+const fromOllama = (name: string) =>
+  Ollama.find(name).pipe(
+    Effect.map((directory): ModelDirectory => ({ name: name.replaceAll(":", "-"), directory })),
+    Effect.mapError((error) => new CliError({ title: "The model cannot be used", details: error.message }))
+  )
+
 /** The model of a repository on the Hugging Face hub, from the cache or downloaded. */
 const fromHub = (repo: string) =>
   Effect.flatMap(Hub.Hub, ({ modelFiles }) => modelFiles({ repo })).pipe(
@@ -53,15 +60,17 @@ const fromHub = (repo: string) =>
   )
 
 /**
- * The model that `--model` locates: a path, or the name of a repository on the hub, such as `organisation/name`. None if
- * it names a model that the service has anyway.
+ * The model that `--model` locates: a path, `ollama:NAME`, or the name of a repository on the hub, such as
+ * `organisation/name`. None if it names a model that the service has anyway.
  *
  * @internal
  */
 export const located = Effect.fnUntraced(function* (requested: Option.Option<string>, offered: ReadonlyArray<string>) {
   if (Option.isNone(requested) || offered.includes(requested.value)) return Option.none<ModelDirectory>()
+  const ofOllama = Ollama.nameOf(requested.value)
+  if (ofOllama !== undefined) return Option.some(yield* fromOllama(ofOllama))
   const path = yield* Path.Path
-  const isLocated = isGguf(requested.value) || (yield* isModel(path.resolve(requested.value)))
+  const isLocated = Gguf.isPath(requested.value) || (yield* isModel(path.resolve(requested.value)))
   if (isLocated) return Option.some(yield* parse(requested.value))
   return /^[\w.-]+\/[\w.-]+$/.test(requested.value)
     ? Option.some(yield* fromHub(requested.value))

@@ -1,6 +1,7 @@
 /** The tokenizer and the chat template in the metadata of a GGUF file, in the form of Hugging Face's files. */
 import * as Either from "effect/Either"
 import type { Source } from "../tokenizer/model.ts"
+import * as sentencePiece from "./sentencePiece.ts"
 
 type Metadata = { readonly [key: string]: unknown }
 
@@ -45,6 +46,7 @@ export const kinds: { readonly [pre: string]: Kind } = {
   llama3
 }
 
+const unknownType = 2
 /** The types of tokens that texts are searched for before they are split. @internal */
 export const controlType = 3
 /** @internal */
@@ -78,9 +80,11 @@ const chatTemplateOf = (metadata: Metadata): unknown => {
   return templates.length === 1 && templates[0]!.name === "default" ? templates[0]!.template : templates
 }
 
-/** Adds the first token to every text, if the metadata says so. */
+const isSentencePiece = (metadata: Metadata): boolean => metadata["tokenizer.ggml.model"] === "llama"
+
+/** Adds the first token to every text, if the metadata says so; SentencePiece does unless it says otherwise. */
 const postProcessor = (metadata: Metadata, bos: string | undefined): object | null =>
-  metadata["tokenizer.ggml.add_bos_token"] === true && bos !== undefined
+  (metadata["tokenizer.ggml.add_bos_token"] ?? isSentencePiece(metadata)) === true && bos !== undefined
     ? {
         type: "TemplateProcessing",
         single: [{ SpecialToken: { id: bos, type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
@@ -93,7 +97,7 @@ const postProcessor = (metadata: Metadata, bos: string | undefined): object | nu
 
 const addedTokens = (tokens: ReadonlyArray<string>, types: ReadonlyArray<number>) =>
   tokens.flatMap((content, id) =>
-    types[id] === controlType || types[id] === userDefinedType
+    types[id] === controlType || types[id] === userDefinedType || types[id] === unknownType
       ? [
           {
             id,
@@ -102,7 +106,7 @@ const addedTokens = (tokens: ReadonlyArray<string>, types: ReadonlyArray<number>
             lstrip: false,
             rstrip: false,
             normalized: false,
-            special: types[id] === controlType
+            special: types[id] !== userDefinedType
           }
         ]
       : []
@@ -112,14 +116,44 @@ const addedTokens = (tokens: ReadonlyArray<string>, types: ReadonlyArray<number>
 const problemsOf = (metadata: Metadata): ReadonlyArray<string> => {
   const [model, pre] = [metadata["tokenizer.ggml.model"], metadata["tokenizer.ggml.pre"] ?? "default"]
   const list = (name: string) => (isStrings(metadata[name]) ? [] : [`${name} is not a list of texts`])
+  const isKnown = model === "gpt2" || model === "llama"
   return [
-    ...(model === "gpt2" ? [] : [`the tokenizer is ${String(model)}: only gpt2, byte-level BPE, is supported`]),
-    ...(Object.hasOwn(kinds, String(pre))
+    ...(isKnown
+      ? []
+      : [`the tokenizer is ${String(model)}: supported are gpt2, byte-level BPE, and llama, SentencePiece's BPE`]),
+    ...(isSentencePiece(metadata) ? sentencePiece.problems(metadata) : []),
+    ...(isSentencePiece(metadata) || Object.hasOwn(kinds, String(pre))
       ? []
       : [`tokenizer.ggml.pre is ${String(pre)}: supported are ${Object.keys(kinds).join(", ")}`]),
     ...list("tokenizer.ggml.tokens"),
     ...(metadata["tokenizer.ggml.merges"] === undefined ? [] : list("tokenizer.ggml.merges"))
   ]
+}
+
+const unknownOf = (tokens: ReadonlyArray<string>, types: ReadonlyArray<number>): string | undefined =>
+  tokens[types.indexOf(unknownType)]
+
+/** The parts of `tokenizer.json` for byte-level BPE. */
+const byteParts = (metadata: Metadata, tokens: ReadonlyArray<string>): object => {
+  const { ignoresMerges, normalizer, pre_tokenizer } = kinds[String(metadata["tokenizer.ggml.pre"] ?? "default")]!
+  return {
+    normalizer: normalizer ?? null,
+    pre_tokenizer,
+    decoder: byteLevel(true),
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: ignoresMerges === true,
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+      // a vocabulary of bytes alone has none
+      merges: metadata["tokenizer.ggml.merges"] ?? []
+    }
+  }
 }
 
 /** On the left is every reason why the tokenizer cannot be used. @internal */
@@ -128,7 +162,6 @@ export const toSource = (metadata: Metadata): Either.Either<Source, string> => {
   if (problems.length > 0) return Either.left(problems.join("; "))
   const tokens = metadata["tokenizer.ggml.tokens"] as ReadonlyArray<string>
   const types = (metadata["tokenizer.ggml.token_type"] ?? []) as ReadonlyArray<number>
-  const { ignoresMerges, normalizer, pre_tokenizer } = kinds[String(metadata["tokenizer.ggml.pre"] ?? "default")]!
   const named = namedTokens(metadata, tokens)
   return Either.right({
     config: { ...named, chat_template: chatTemplateOf(metadata) },
@@ -137,23 +170,10 @@ export const toSource = (metadata: Metadata): Either.Either<Source, string> => {
       truncation: null,
       padding: null,
       added_tokens: addedTokens(tokens, types),
-      normalizer: normalizer ?? null,
-      pre_tokenizer,
       post_processor: postProcessor(metadata, named["bos_token"]),
-      decoder: byteLevel(true),
-      model: {
-        type: "BPE",
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges: ignoresMerges === true,
-        vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-        // a vocabulary of bytes alone has none
-        merges: metadata["tokenizer.ggml.merges"] ?? []
-      }
+      ...(isSentencePiece(metadata)
+        ? sentencePiece.parts(metadata, unknownOf(tokens, types))
+        : byteParts(metadata, tokens))
     }
   })
 }

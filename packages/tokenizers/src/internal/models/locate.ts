@@ -2,6 +2,7 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import { isPath } from "../gguf/paths.ts"
 import type { HubError, Ref, Snapshot } from "../hub/model.ts"
 import { TokenizerError } from "../tokenizer/model.ts"
 import { isPrivate, select } from "./select.ts"
@@ -19,7 +20,7 @@ const checkDirectory = (directory: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const isFile = directory.endsWith(".gguf")
+    const isFile = isPath(directory)
     const sign = isFile ? directory : path.join(directory, "tokenizer.json")
     if (yield* Effect.orElseSucceed(fs.exists(sign), () => false)) return directory
     const reason =
