@@ -26,7 +26,7 @@
  *   of `stop`; with an empty `stop`, they end only at `max_tokens`.
  * - **Long sequences** are computed layer by layer and in blocks, in memory that grows in proportion to their length. A
  *   request that would need more than `memoryBudget` is refused before anything is computed.
- * - **Batches**: sequences of all requests for a base model are extended together. Long prompts are read in chunks between
+ * - **Batches**: sequences of all requests for a base model and its checkpoints are extended together. Long prompts are read in chunks between
  *   the steps, and what is known of a prompt is not read again: `prompt_cache_hit_tokens` has the number of such tokens.
  * - **Determinism**: equal data, seeds and calls in the same order give results that are equal to the bit, on the same
  *   executor. What else is sampled at the same time, or was before, changes logprobs by rounding, unless `deterministic`
@@ -109,10 +109,10 @@ export interface Options {
    */
   readonly deterministic?: boolean | undefined
   /**
-   * Whether samples of a base model are computed with the weights as its GGUF file has them, in 4 or 8 bits, with
-   * activations rounded to 8 bits: two to three times as fast, and about as exact as llama.cpp. Training, prompts and
-   * checkpoints are computed in float32 all the same, so that logprobs of samples differ from those of training, which
-   * reinforcement learning must know. By default false. Only `native` does it, and not with `deterministic`.
+   * Whether samples are computed with the weights of the base model as its GGUF file has them, in 4 or 8 bits, with
+   * activations rounded to 8 bits: two to three times as fast, and about as exact as llama.cpp. Training, prompts and the
+   * adapters of checkpoints are computed in float32 all the same, so that logprobs of samples differ from those of
+   * training, which reinforcement learning must know. By default false. Only `native` does it, and not with `deterministic`.
    */
   readonly quantizedSampling?: boolean | undefined
   /** the number of threads of `native`, by default 1; results with other numbers are equal up to rounding */

@@ -5,6 +5,7 @@ import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as rowAdapter from "../src/internal/lora/rowAdapter.ts"
 import * as sampler from "../src/internal/generation/sampler.ts"
 import * as ModelDirectory from "../src/ModelDirectory.ts"
 import * as fixtures from "./utils/fixtures.ts"
@@ -163,7 +164,7 @@ describe("A model directory", () => {
       const base = yield* fixtures.load(directory)
       const { topk_prompt_logprobs } = yield* sampler.sample(
         base,
-        base.stored,
+        rowAdapter.none,
         sampleRequest({
           prompt: [...fixture.tokens, 0],
           params: { max_tokens: 1, temperature: 0 },

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as sampler from "../../src/internal/generation/sampler.ts"
 import type { LoadedModel } from "../../src/internal/model/loaded.ts"
+import * as rowAdapter from "../../src/internal/lora/rowAdapter.ts"
 import * as trainer from "../../src/internal/training/trainer.ts"
 import * as fixtures from "../utils/fixtures.ts"
 import { sampleRequest, trainAll } from "../utils/requests.ts"
@@ -24,7 +25,7 @@ const inBlocks = (model: LoadedModel): LoadedModel => ({ ...model, blocks: { siz
 /** The logprobs of the prompt, read in chunks behind a KV cache. */
 const promptLogprobs = (base: LoadedModel, prompt: ReadonlyArray<number>) =>
   Effect.map(
-    sampler.sample(base, base.stored, sampleRequest({ prompt, prompt_logprobs: true })),
+    sampler.sample(base, rowAdapter.none, sampleRequest({ prompt, prompt_logprobs: true })),
     ({ prompt_logprobs }) => prompt_logprobs!.slice(1) as Float32Array
   )
 
@@ -79,7 +80,7 @@ for (const [name, executor] of combinations) {
         const params = { max_tokens: fixture.greedy.length, temperature: 0, stop: [] }
         const request = sampleRequest({ prompt: fixture.prompt.slice(0, 20), num_samples: 2, params })
         for (const model of [base, inBlocks(base)]) {
-          const { sequences } = yield* sampler.sample(model, model.stored, request)
+          const { sequences } = yield* sampler.sample(model, rowAdapter.none, request)
           for (const { tokens } of sequences) assert.deepStrictEqual(Array.from(tokens), fixture.greedy)
         }
       })

@@ -16,6 +16,7 @@ import * as budget from "../../src/internal/model/budget.ts"
 import type { LoadedModel } from "../../src/internal/model/loaded.ts"
 import * as JaxEngine from "../../src/JaxEngine.ts"
 import * as NodeWorkerEngine from "../../src/NodeWorkerEngine.ts"
+import * as rowAdapter from "../../src/internal/lora/rowAdapter.ts"
 import * as trainer from "../../src/internal/training/trainer.ts"
 import * as fixtures from "../utils/fixtures.ts"
 import { crossEntropy, sampleRequest, trainAll } from "../utils/requests.ts"
@@ -66,7 +67,7 @@ describe("A memory budget", () => {
     Effect.gen(function* () {
       const base = withoutExecutor(withRoom(yield* fixtures.loadQwen(), 300_000))
       const refused = (request: Engine.SampleOptions) =>
-        Effect.map(fixtures.userErrorReason(sampler.sample(base, base.stored, request)), assertNumbers)
+        Effect.map(fixtures.userErrorReason(sampler.sample(base, rowAdapter.none, request)), assertNumbers)
       yield* refused(sampleRequest({ prompt: Array.from({ length: 2000 }, () => 5) }))
       yield* refused(sampleRequest({ params: { max_tokens: 1900 } }))
     })
@@ -76,7 +77,7 @@ describe("A memory budget", () => {
     Effect.gen(function* () {
       const base = yield* fixtures.loadQwen()
       const request = sampleRequest({ num_samples: 16, params: { max_tokens: 8, stop: [] } })
-      const expected = yield* sampler.sample(base, base.stored, request)
+      const expected = yield* sampler.sample(base, rowAdapter.none, request)
       const rows: Array<string> = []
       const counting: LoadedModel = {
         ...withRoom(base, 300_000),
@@ -88,7 +89,7 @@ describe("A memory budget", () => {
           }
         }
       }
-      const actual = yield* sampler.sample(counting, base.stored, request)
+      const actual = yield* sampler.sample(counting, rowAdapter.none, request)
       assert.deepStrictEqual(
         actual.sequences.map(({ tokens }) => tokens),
         expected.sequences.map(({ tokens }) => tokens)

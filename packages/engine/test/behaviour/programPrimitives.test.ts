@@ -57,14 +57,14 @@ describe("The programs of the model", () => {
         forwardBackward(model, linears, 2, { rows: 2, length: 16, targets: 1 }, false),
         extend(model, { rows: 1, length: 16, capacity: 1 }),
         extend(model, { rows: 1, length: 16, capacity: 64 }),
-        extend(model, { rows: 4, length: 1, capacity: 64 }),
+        extend(model, { rows: 4, length: 1, capacity: 64, adapter: { rank: 2, parts: ["attn", "mlp", "unembed"] } }),
         ...(["before", "after"] as const).flatMap((part) => [
           layerBlock(model, part, 16, { rank: 2, parts: ["attn", "mlp"] }),
           layerBlockGradient(model, part, 16, { rank: 2, parts: ["attn", "mlp"] })
         ]),
         attentionPair(model, 16),
         attentionPairGradient(model, 16),
-        headLogits(model, 16),
+        headLogits(model, 16, 2),
         headScores(model, { block: 16, targets: 1, rank: 2 }),
         headGradient(model, { block: 16, targets: 1, rank: 2 })
       ]

@@ -2,7 +2,7 @@ import * as Datum from "@effect-tinker/api/Datum"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as sampler from "../../src/internal/generation/sampler.ts"
-import * as mergedWeights from "../../src/internal/lora/mergedWeights.ts"
+import * as rowAdapter from "../../src/internal/lora/rowAdapter.ts"
 import * as trainer from "../../src/internal/training/trainer.ts"
 import { vi } from "vitest"
 import * as fixtures from "../utils/fixtures.ts"
@@ -25,11 +25,10 @@ const memories = vi.hoisted(() => {
 const bytes = () => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0)
 
 describe("The WebAssembly memory", () => {
-  it.scoped("does not grow over training steps, samples and merged adapters", () =>
+  it.scoped("does not grow over training steps, samples and adapters", () =>
     Effect.gen(function* () {
       const base = yield* fixtures.loadQwen(undefined, "wasm")
       assert.strictEqual(memories.length, 1)
-      const merged = mergedWeights.make(base, 1)
       const data = fixtures.qwen.data["supervised"]!.map(fixtures.datum)
       const batch = crossEntropy(data)
       const model = yield* trainer.make(base, { rank: 4, seed: 0, ...trainAll })
@@ -38,10 +37,10 @@ describe("The WebAssembly memory", () => {
         yield* model.optimStep(adamParams)
         yield* model.forward(batch)
         const adapter = yield* model.adapter
-        yield* merged.use(adapter, (weights) =>
+        yield* Effect.flatMap(rowAdapter.make(base, adapter), (own) =>
           sampler.sample(
             base,
-            weights,
+            own,
             sampleRequest({
               prompt: [10, 11, 12],
               num_samples: 4,

@@ -4,14 +4,8 @@ import * as Effect from "effect/Effect"
 import type { Executable, Inputs } from "../executors/executor.ts"
 import type { LoadedModel } from "../model/loaded.ts"
 import { attentionPair, attentionPairGradient } from "../programs/attentionPair.ts"
-import {
-  adapterInputs,
-  type AdapterShape,
-  layerBlock,
-  layerBlockGradient,
-  type LayerPart,
-  weightInputs
-} from "../programs/layerBlock.ts"
+import type { AdapterShape } from "../programs/inputs.ts"
+import { adapterInputs, layerBlock, layerBlockGradient, type LayerPart, weightInputs } from "../programs/layerBlock.ts"
 import { inputNames, type RopeRows } from "../model/rope.ts"
 import type { BlockedSequence } from "./sequence.ts"
 import * as sequences from "./sequence.ts"

@@ -29,9 +29,15 @@ export interface Targets {
   readonly inputs: { readonly [name: string]: Float32Array | Int32Array }
 }
 
-const adapterInputs = ({ adapter, weights }: BlockContext): Inputs =>
-  adapter.parts.includes("unembed")
-    ? { "lm_head.A": weights["lm_head.A"]!, "lm_head.B": weights["lm_head.B"]!, scaling: weights["scaling"]! }
+const headRank = ({ adapter }: BlockContext): number => (adapter.parts.includes("unembed") ? adapter.rank : 0)
+
+const adapterInputs = (context: BlockContext): Inputs =>
+  headRank(context) > 0
+    ? {
+        "lm_head.A": context.weights["lm_head.A"]!,
+        "lm_head.B": context.weights["lm_head.B"]!,
+        scaling: context.weights["scaling"]!
+      }
     : {}
 
 /**
@@ -51,7 +57,7 @@ export const score = (
     if (parts !== undefined) return yield* headParts.score(context, parts, x, targets, inputs, add)
     const { count, size } = headSequence(context, targets)
     const adapter = adapterInputs(context)
-    const shape = { block: size, targets, rank: "lm_head.A" in adapter ? context.adapter.rank : 0 }
+    const shape = { block: size, targets, rank: headRank(context) }
     const program = yield* executor.compile((add === undefined ? headScores : headGradient)(config, shape))
     const shared = { ...headWeights(context), ...adapter }
     const names = add === undefined ? ["targets"] : ["targets", ...lossGradInputs]
@@ -71,6 +77,14 @@ export const score = (
     return scores
   })
 
+/** The adapter of the unembedding, with the same scaling for each position. */
+const rowScaling = (context: BlockContext, positions: number): Inputs => {
+  const { scaling, ...matrices } = adapterInputs(context)
+  if (scaling === undefined) return {}
+  const [value] = scaling as Float32Array
+  return { ...matrices, scaling: new Float32Array(positions * headRank(context)).fill(value!) }
+}
+
 /** Logits (positions, vocab_size) of the positions from `first` on. @internal */
 export type ReadLogits = (first: number, logits: Float32Array) => void
 
@@ -88,8 +102,9 @@ export const forEachLogits = (
 ): Effect.Effect<void, Engine.EngineError> =>
   Effect.gen(function* () {
     const blocks = headSequence(context, 1)
-    const program = yield* context.model.executor.compile(headLogits(context.model.config, blocks.size))
-    const weights = headWeights(context)
+    const rank = headRank(context)
+    const program = yield* context.model.executor.compile(headLogits(context.model.config, blocks.size, rank))
+    const weights = { ...headWeights(context), ...rowScaling(context, blocks.size) }
     for (let first = 0; first < count; first += blocks.size) {
       const [logits] = yield* program.run({ ...weights, x: sequences.blockOf(blocks, x, first / blocks.size) })
       read(first, logits!.subarray(0, (count - first) * context.model.config.vocab_size))
@@ -104,8 +119,8 @@ export const logitsOf = (
 ): Effect.Effect<Float32Array, Engine.EngineError> =>
   Effect.gen(function* () {
     const { config, executor } = context.model
-    const program = yield* executor.compile(headLogits(config, 1))
+    const program = yield* executor.compile(headLogits(config, 1, headRank(context)))
     const own = x.subarray(position * config.hidden_size, (position + 1) * config.hidden_size)
-    const [logits] = yield* program.run({ ...headWeights(context), x: own })
+    const [logits] = yield* program.run({ ...headWeights(context), ...rowScaling(context, 1), x: own })
     return logits!
   })

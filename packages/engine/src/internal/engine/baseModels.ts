@@ -6,26 +6,16 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor } from "../executors/executor.ts"
-import * as batches from "../generation/batch.ts"
-import * as mergedWeights from "../lora/mergedWeights.ts"
 import * as budget from "../model/budget.ts"
 import * as loaded from "../model/loaded.ts"
 import { serverError, userError } from "../util/errors.ts"
 import * as startMemory from "./startMemory.ts"
 
-/** How many adapters stay merged with a base model while they are idle. */
-const maxIdleAdapters = 2
-
-interface LoadedBaseModel {
-  readonly model: loaded.LoadedModel
-  readonly mergedWeights: mergedWeights.MergedWeights
-}
-
 interface BaseModel {
   readonly info: Engine.BaseModel
   readonly memory: budget.ModelMemory
   /** loads the weights once, however often it runs */
-  readonly load: Effect.Effect<LoadedBaseModel, Engine.EngineError>
+  readonly load: Effect.Effect<loaded.LoadedModel, Engine.EngineError>
 }
 
 /** Base models by name. @internal */
@@ -62,15 +52,13 @@ const loadModel = (
   directory: ModelDirectory.ModelDirectory,
   executor: Executor,
   options: budget.Options
-): Effect.Effect<LoadedBaseModel, Engine.EngineError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<loaded.LoadedModel, Engine.EngineError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const isSmall = !budget.keepsHalf(directory.config, executor, options)
     const half = isSmall ? undefined : yield* orServerError(name, ModelDirectory.halfWeights(directory))
     const weights = half ?? (yield* orServerError(name, ModelDirectory.weights(directory)))
     const quantized = yield* readQuantized(name, directory, executor, options)
-    const model = yield* loaded.load(name, directory, weights, executor, options, quantized)
-    const forget = (weights: loaded.StoredWeights) => batches.of(model).forget(weights)
-    return { model, mergedWeights: mergedWeights.make(model, maxIdleAdapters, forget) }
+    return yield* loaded.load(name, directory, weights, executor, options, quantized)
   })
 
 interface Options extends budget.Options {
@@ -148,6 +136,6 @@ export const open = (
   })
 
 /** Loads a base model by name. @internal */
-export const load = (models: BaseModels, name: string): Effect.Effect<LoadedBaseModel, Engine.EngineError> =>
+export const load = (models: BaseModels, name: string): Effect.Effect<loaded.LoadedModel, Engine.EngineError> =>
   models.get(name)?.load ??
   Effect.fail(userError(`the base model ${name} is not available: available are ${[...models.keys()].join(", ")}`))

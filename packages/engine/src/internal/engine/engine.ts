@@ -4,7 +4,9 @@ import * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as admission from "../generation/admission.ts"
+import * as batches from "../generation/batch.ts"
 import * as sampler from "../generation/sampler.ts"
+import * as rowAdapter from "../lora/rowAdapter.ts"
 import * as losses from "../training/losses.ts"
 import * as passProblem from "../training/passProblem.ts"
 import * as trainer from "../training/trainer.ts"
@@ -17,10 +19,10 @@ const createModel = (
   baseModel: string,
   loraConfig: Model.LoraConfig
 ): Effect.Effect<Engine.EngineModel, Engine.EngineError> =>
-  Effect.flatMap(baseModels.load(models, baseModel), ({ model }) => trainer.make(model, loraConfig))
+  Effect.flatMap(baseModels.load(models, baseModel), (model) => trainer.make(model, loraConfig))
 
 /**
- * Samples from the base model, or from the present state of an adapter. Its merged weights are evicted with the scope.
+ * Samples from the base model, or from the present state of an adapter. What was read with it is forgotten with the scope.
  */
 const createSampler = (
   models: baseModels.BaseModels,
@@ -28,16 +30,11 @@ const createSampler = (
   adapter: Engine.Adapter | undefined
 ): Effect.Effect<Engine.EngineSampler, Engine.EngineError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { mergedWeights, model } = yield* baseModels.load(models, baseModel)
-    if (adapter === undefined) {
-      return { sample: (request) => sampler.sample(model, model.stored, request) }
-    }
-    yield* mergedWeights.check(adapter)
-    yield* Effect.addFinalizer(() => mergedWeights.evict(adapter))
-    return {
-      sample: (request) =>
-        mergedWeights.use(adapter, (weights, memory) => sampler.sample(model, weights, request, memory))
-    }
+    const model = yield* baseModels.load(models, baseModel)
+    if (adapter === undefined) return { sample: (request) => sampler.sample(model, rowAdapter.none, request) }
+    const own = yield* rowAdapter.make(model, adapter)
+    yield* Effect.addFinalizer(() => Effect.sync(() => batches.of(model).forget(own)))
+    return { sample: (request) => sampler.sample(model, own, request) }
   })
 
 /** An engine with what `demands.problemOf` needs, for the thread of its caller. @internal */

@@ -1,7 +1,7 @@
 /** What a model will take in memory, said before its weights are loaded; and whether it fits at all. */
 import * as sampleMemory from "../generation/sampleMemory.ts"
 import * as budget from "../model/budget.ts"
-import * as memory from "../model/memory.ts"
+import * as passMemory from "../training/passMemory.ts"
 
 /** The rows and tokens of the microbatch that is named as an example. */
 const example = { rows: 2, length: 256 }
@@ -10,7 +10,12 @@ const example = { rows: 2, length: 256 }
 const sampled = { prompt: 512, maxTokens: 512 }
 
 const training = (model: budget.ModelMemory, rows: number, length: number): number =>
-  memory.runSize(model, { rows, length, targets: 1, backward: true, logits: rows * length })
+  passMemory.size(
+    model,
+    0,
+    Array.from({ length: rows }, () => ({ tokens: length, targets: 1 })),
+    true
+  )
 
 /**
  * What the model takes, for a log. The adapter and its optimizer come on top of it.

@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { interruptUnsafe } from "../effect/runtime.ts"
-import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
+import type { RowAdapter } from "../lora/rowAdapter.ts"
+import type { LoadedModel } from "../model/loaded.ts"
 import * as admission from "./admission.ts"
 import { Decoder, type Row } from "./decoder.ts"
 import { PrefixCache } from "./prefixCache.ts"
@@ -20,7 +21,7 @@ type Done = Exit.Exit<void, Engine.EngineError>
 
 /** A sample request in the batch. @internal */
 export interface Job extends admission.Request {
-  readonly weights: StoredWeights
+  readonly adapter: RowAdapter
   readonly tokens: Int32Array
   readonly wantsAllLogits: boolean
   readonly sequences: ReadonlyArray<Sequence>
@@ -54,7 +55,7 @@ class Batch {
   private readonly model: LoadedModel
   readonly prefixes: PrefixCache
   private readonly jobs = new Set<Job>()
-  private readonly decoders = new Map<StoredWeights, Decoder<JobRow>>()
+  private decoders: ReadonlyArray<Decoder<JobRow>> = []
   private readonly scratch: Float64Array<ArrayBuffer>
   /** the fiber, as long as there are requests */
   private running: Fiber.RuntimeFiber<void> | undefined
@@ -94,9 +95,9 @@ class Batch {
     return Effect.map(Effect.andThen(this.start, joined), ({ prompt }) => prompt!)
   }
 
-  /** Forgets what was read with weights that are no longer used. */
-  forget(weights: StoredWeights): void {
-    this.prefixes.forget(weights)
+  /** Forgets what was read with an adapter that is no longer used. */
+  forget(adapter: RowAdapter): void {
+    this.prefixes.forget(adapter)
   }
 
   /** Starts the fiber unless it runs. It ends when there is no request. */
@@ -120,7 +121,8 @@ class Batch {
     const round = Effect.gen(this, function* () {
       yield* this.readPrompts()
       this.admit()
-      for (const decoder of this.decoders.values()) yield* this.step(decoder)
+      for (const decoder of this.decoders) yield* this.step(decoder)
+      this.decoders = this.decoders.filter(({ rows }) => rows.length > 0)
       const parts = Array.from(jobs, (job) => [job.turn, job.computed] as const)
       for (const job of jobs) job.computed = 0
       this.isYielding = jobs.size > 0
@@ -139,7 +141,7 @@ class Batch {
   })
 
   private get rows(): ReadonlyArray<JobRow> {
-    return [...this.decoders.values()].flatMap(({ rows }) => rows)
+    return this.decoders.flatMap(({ rows }) => rows)
   }
 
   /** Ends the given requests with a failure. */
@@ -165,13 +167,13 @@ class Batch {
   /** Reads chunks of a prompt until it is read or so many tokens are. Returns their number, padding included. */
   private readSome(job: Job, budget: number): Effect.Effect<number> {
     return Effect.gen(this, function* () {
-      const { tokens, wantsAllLogits, weights } = job
-      const known = wantsAllLogits || job.reading !== undefined ? undefined : this.prefixes.find(weights, tokens)
+      const { adapter, tokens, wantsAllLogits } = job
+      const known = wantsAllLogits || job.reading !== undefined ? undefined : this.prefixes.find(adapter, tokens)
       if (known?.length === tokens.length) {
         job.prompt = { ...known.prefix, lastLogits: known.prefix.lastLogits!, forEachLogits: undefined, reused: tokens.length } // prettier-ignore
         return 0
       }
-      const state = (job.reading ??= reading.begin(this.model, weights, tokens, wantsAllLogits, known))
+      const state = (job.reading ??= reading.begin(this.model, adapter, tokens, wantsAllLogits, known))
       let read = 0
       while (job.prompt === undefined && !job.isEnded && read < budget) {
         const before = state.position
@@ -181,7 +183,7 @@ class Batch {
         if (Exit.isFailure(exit)) this.fail([job], exit)
         else job.prompt = exit.value
       }
-      if (job.prompt !== undefined) this.prefixes.add(weights, job.prompt)
+      if (job.prompt !== undefined) this.prefixes.add(adapter, job.prompt)
       return read
     })
   }
@@ -201,11 +203,19 @@ class Batch {
   private join(job: Job): void {
     const sequence = job.sequences[job.next++]!
     if (extend(sequence, job.prompt!.lastLogits, job.options, this.scratch)) {
-      const decoder = this.decoders.get(job.weights) ?? new Decoder<JobRow>(this.model, job.weights)
-      this.decoders.set(job.weights, decoder)
+      const { adapter, needs, tokens } = job
+      const decoder = this.decoderFor(adapter)
       job.active++
-      decoder.add({ job, sequence, length: job.tokens.length, isEnded: false, needs: job.needs }, job.prompt!)
+      decoder.add({ job, adapter, sequence, length: tokens.length, isEnded: false, needs }, job.prompt!)
     } else this.completeIfDone(job)
+  }
+
+  private decoderFor(adapter: RowAdapter): Decoder<JobRow> {
+    const known = this.decoders.find((decoder) => decoder.takes(adapter))
+    if (known !== undefined) return known
+    const fresh = new Decoder<JobRow>(this.model)
+    this.decoders = [...this.decoders, fresh]
+    return fresh
   }
 
   private completeIfDone(job: Job): void {
@@ -226,8 +236,6 @@ class Batch {
         }
         decoder.remove(({ isEnded, job }) => isEnded || job.isEnded)
       }
-      if (decoder.rows.length > 0) return
-      for (const [weights, other] of this.decoders) if (other === decoder) this.decoders.delete(weights)
     })
   }
 
@@ -247,10 +255,10 @@ class Batch {
 
   /** Remembers a sequence that the next turn of a conversation may begin with. Its bits are those of this batch. */
   private keep(decoder: Decoder<JobRow>, row: JobRow): void {
-    const { sequences, tokens, weights } = row.job
+    const { adapter, sequences, tokens } = row.job
     if (this.model.deterministic || sequences.length > 1) return
     const all = Int32Array.from([...tokens, ...row.sequence.tokens.slice(0, -1)])
-    this.prefixes.add(weights, { tokens: all, cache: decoder.read(row), lastLogits: undefined })
+    this.prefixes.add(adapter, { tokens: all, cache: decoder.read(row), lastLogits: undefined })
   }
 }
 

@@ -1,11 +1,12 @@
 /** Extends sequences of any requests together by one token at a time, each in a row of one KV cache. */
 import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
-import type { TensorValues } from "../executors/executor.ts"
+import type { Inputs, StoredTensor, TensorValues } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
 import { maskedScore } from "../model/attentionMask.ts"
 import * as kvCache from "../model/kvCache.ts"
-import { embedTokens, type LoadedModel, type StoredWeights } from "../model/loaded.ts"
+import * as rowAdapter from "../lora/rowAdapter.ts"
+import { embedTokens, type LoadedModel } from "../model/loaded.ts"
 import * as rope from "../model/rope.ts"
 import { extend, keysInput, valuesInput } from "../programs/extend.ts"
 import { headLogits } from "../programs/headBlock.ts"
@@ -17,6 +18,7 @@ import type { Sequence } from "./sequence.ts"
 /** A sequence in a row of the cache. @internal */
 export interface Row {
   readonly sequence: Sequence
+  readonly adapter: rowAdapter.RowAdapter
   /** how many of its tokens are cached: all but the last */
   length: number
   /** how many tokens it may have */
@@ -59,17 +61,47 @@ const causal = new Float32Array(1)
 /** Whether the model has diverged: the cache then holds what is not a number. */
 const hasNaN = ({ sequence }: Row): boolean => sequence.logprobs.some(Number.isNaN)
 
-/** The rows that share the weights of a base model or of a checkpoint. @internal */
+/** Adapters side by side, stored with the executor. */
+interface StoredStack {
+  readonly stack: rowAdapter.Stack
+  readonly inputs: { readonly [input: string]: StoredTensor }
+}
+
+/** More adapters in one batch, or larger ones, cost each row more than they save. */
+const mostAdapters = 8
+const mostRank = 256
+
+/** Whether rows with an adapter may share their products with others. */
+const isShared = ({ deterministic, executor }: LoadedModel, adapter: rowAdapter.RowAdapter): boolean =>
+  !deterministic && executor.compilesFamilies && adapter.isFinite
+
+/** Rows that are extended together: of the base model, and of checkpoints. @internal */
 export class Decoder<R extends Row> {
   private readonly model: LoadedModel
-  private readonly weights: StoredWeights
   private buffers: Buffers | undefined
+  /** the adapters of the last step */
+  private stored: StoredStack = { stack: rowAdapter.stack([]), inputs: {} }
   /** the first rows of the cache, in its order */
   rows: ReadonlyArray<R> = []
 
-  constructor(model: LoadedModel, weights: StoredWeights) {
+  constructor(model: LoadedModel) {
     this.model = model
-    this.weights = weights
+  }
+
+  /** Whether a sequence with an adapter may join: where bits depend on a request alone, others have no part in them. */
+  takes(adapter: rowAdapter.RowAdapter): boolean {
+    const present = this.adapters
+    if (this.rows.length === 0 || present.includes(adapter)) return true
+    const all = [...present, adapter]
+    return (
+      all.every((one) => isShared(this.model, one)) &&
+      all.length <= mostAdapters &&
+      all.reduce((sum, { rank }) => sum + rank, 0) <= mostRank
+    )
+  }
+
+  private get adapters(): ReadonlyArray<rowAdapter.RowAdapter> {
+    return [...new Set(this.rows.map(({ adapter }) => adapter))]
   }
 
   /** Adds a sequence that follows a prompt. */
@@ -108,13 +140,34 @@ export class Decoder<R extends Row> {
       this.setMask(buffers, last, 0)
     }
     this.rows = rows
-    if (rows.length === 0) this.release()
+    if (rows.length > 0) return
+    this.release()
+    this.releaseStack()
   }
 
   private release(): void {
     if (this.buffers !== undefined) this.model.kvCaches.release(this.buffers.cache)
     this.buffers = undefined
   }
+
+  /** Releases the adapters of the last step. */
+  private releaseStack(): void {
+    for (const tensor of Object.values(this.stored.inputs)) tensor.release()
+    this.stored = { stack: rowAdapter.stack([]), inputs: {} }
+  }
+
+  /** The adapters of the present rows. They are stacked again when another one joined, or one left. */
+  private readonly prepareStack = Effect.suspend(() => {
+    const { executor } = this.model
+    const adapters = this.adapters.filter((adapter) => adapter !== rowAdapter.none)
+    const known = this.stored.stack.adapters
+    if (adapters.length === known.length && adapters.every((adapter) => known.includes(adapter))) {
+      return Effect.succeed(this.stored)
+    }
+    this.releaseStack()
+    const stack = rowAdapter.stack(adapters)
+    return Effect.map(rowAdapter.store(executor, stack), (inputs) => (this.stored = { stack, inputs }))
+  })
 
   /** Lets the next token of a row see the `length` cached ones, or the last of them where there is a window. */
   private setMask({ cache: { capacity }, mask, slidingMask }: Buffers, row: number, length: number): void {
@@ -155,7 +208,7 @@ export class Decoder<R extends Row> {
    */
   step(): Effect.Effect<Float32Array, Engine.EngineError> {
     return Effect.gen(this, function* () {
-      const { model, rows, weights } = this
+      const { model, rows } = this
       const { config, executor } = model
       const buffers = this.reserve(rows.length, Math.max(...rows.map(({ length }) => length)) + 1)
       const count = this.rowsOfRun(rows.length)
@@ -163,20 +216,24 @@ export class Decoder<R extends Row> {
       const part = (data: Float32Array) => data.subarray(0, (data.length / buffers.cache.rows) * count)
       const keysAndValues = buffers.keysAndValues.map(part)
       const [hidden, logits] = [part(buffers.hidden), part(buffers.logits)]
-      // checkpoints have other weights
-      const quantized = weights === model.stored ? model.quantized : undefined
-      const shape = { rows: count, length: 1, capacity }
-      const body = yield* executor.compile(extend(config, shape, model.deterministic, quantized))
-      yield* body.run({ ...weights, ...this.stepInputs(buffers, count) }, [hidden, ...keysAndValues])
+      const { deterministic, quantized } = model
+      const { inputs, stack } = yield* this.prepareStack
+      const adapters: Inputs = { ...inputs, scaling: rowAdapter.scalings(stack, rows.map(({ adapter }) => adapter), count) } // prettier-ignore
+      const body = yield* executor.compile(
+        extend(config, { rows: count, length: 1, capacity, adapter: stack }, deterministic, quantized)
+      )
+      yield* body.run({ ...model.stored, ...adapters, ...this.stepInputs(buffers, count) }, [hidden, ...keysAndValues])
       rows.forEach((row, i) => {
         kvCache.write(config, buffers.cache, { row: i, position: row.length }, keysAndValues, i, 1)
         buffers.mask[i * capacity + row.length] = 0
         row.length += 1
         if (buffers.slidingMask !== undefined) this.setMask(buffers, i, row.length)
       })
-      const head = yield* executor.compile(headLogits(config, count, model.deterministic, quantized))
+      const headRank = stack.parts.includes("unembed") ? stack.rank : 0
+      const head = yield* executor.compile(headLogits(config, count, headRank, deterministic, quantized))
       const names = ["model.norm.weight", architecture.unembedding(config)]
-      yield* head.run({ ...Object.fromEntries(names.map((name) => [name, weights[name]!])), x: hidden }, [logits])
+      const weights = Object.fromEntries(names.map((name) => [name, model.stored[name]!]))
+      yield* head.run({ ...weights, ...adapters, x: hidden }, [logits])
       return logits
     })
   }

@@ -1,6 +1,6 @@
 /** Remembers the keys and values of prompts and of sequences, so that what begins with the same tokens reuses them. */
 import * as kvCache from "../model/kvCache.ts"
-import type { StoredWeights } from "../model/loaded.ts"
+import type { RowAdapter } from "../lora/rowAdapter.ts"
 
 /** Tokens that the model has read. @internal */
 export interface Prefix {
@@ -12,7 +12,7 @@ export interface Prefix {
 }
 
 interface Entry extends Prefix {
-  readonly weights: StoredWeights
+  readonly adapter: RowAdapter
   readonly bytes: number
 }
 
@@ -52,10 +52,10 @@ export class PrefixCache {
   }
 
   /** The longest beginning of a prompt that is known: all of it only with the logits of its last position. */
-  find(weights: StoredWeights, tokens: Int32Array): Match | undefined {
+  find(adapter: RowAdapter, tokens: Int32Array): Match | undefined {
     let best: Match | undefined
     for (const entry of this.entries) {
-      if (entry.weights !== weights) continue
+      if (entry.adapter !== adapter) continue
       const common = commonLength(entry.tokens, tokens)
       const isWhole = common === tokens.length && common === entry.tokens.length && entry.lastLogits !== undefined
       const length = isWhole ? common : Math.floor(Math.min(common, tokens.length - 1) / this.step) * this.step
@@ -73,11 +73,11 @@ export class PrefixCache {
   }
 
   /** Adds a prefix, in the place of those that it begins with, and forgets what was not used for longest. */
-  add(weights: StoredWeights, prefix: Prefix): void {
-    const entry = { ...prefix, weights, bytes: kvCache.bytesOf(prefix.cache) + (prefix.lastLogits?.byteLength ?? 0) }
+  add(adapter: RowAdapter, prefix: Prefix): void {
+    const entry = { ...prefix, adapter, bytes: kvCache.bytesOf(prefix.cache) + (prefix.lastLogits?.byteLength ?? 0) }
     if (entry.bytes > this.maxBytes) return
-    const isCovered = ({ lastLogits, tokens, weights: own }: Entry) =>
-      own === weights &&
+    const isCovered = ({ adapter: own, lastLogits, tokens }: Entry) =>
+      own === adapter &&
       commonLength(tokens, entry.tokens) === tokens.length &&
       (lastLogits === undefined || (tokens.length === entry.tokens.length && entry.lastLogits !== undefined))
     this.entries = [...this.entries.filter((other) => !isCovered(other)), entry].slice(-maxEntries)
@@ -88,8 +88,8 @@ export class PrefixCache {
     }
   }
 
-  /** Forgets what was read with weights that are no longer used. */
-  forget(weights: StoredWeights): void {
-    this.entries = this.entries.filter((entry) => entry.weights !== weights)
+  /** Forgets what was read with an adapter that is no longer used. */
+  forget(adapter: RowAdapter): void {
+    this.entries = this.entries.filter((entry) => entry.adapter !== adapter)
   }
 }

@@ -6,13 +6,13 @@ import * as head from "../blocks/head.ts"
 import * as layers from "../blocks/layers.ts"
 import * as sequences from "../blocks/sequence.ts"
 import type { Inputs } from "../executors/executor.ts"
+import * as rowAdapter from "../lora/rowAdapter.ts"
 import { causalMask, maskedScore } from "../model/attentionMask.ts"
 import * as kvCache from "../model/kvCache.ts"
-import { embedTokens, type LoadedModel, type StoredWeights } from "../model/loaded.ts"
+import { embedTokens, type LoadedModel } from "../model/loaded.ts"
 import * as memory from "../model/memory.ts"
 import * as rope from "../model/rope.ts"
 import { extend, keysInput, valuesInput } from "../programs/extend.ts"
-import { noAdapter } from "../programs/layerBlock.ts"
 import { nextPowerOfTwo } from "../util/shape.ts"
 import type { Match, Prefix } from "./prefixCache.ts"
 import { chunkLength, chunkSize, promptShape, smallestCapacity } from "./sampleMemory.ts"
@@ -41,7 +41,7 @@ const promptInputs = (model: LoadedModel, tokens: Int32Array, first: number, len
 /** A prompt that is being read. @internal */
 export interface Reading {
   readonly model: LoadedModel
-  readonly weights: StoredWeights
+  readonly adapter: rowAdapter.RowAdapter
   readonly tokens: Int32Array
   readonly cache: kvCache.KvCache
   readonly reused: number
@@ -54,7 +54,7 @@ export interface Reading {
 /** Begins to read a prompt, behind what is known of it. @internal */
 export const begin = (
   model: LoadedModel,
-  weights: StoredWeights,
+  adapter: rowAdapter.RowAdapter,
   tokens: Int32Array,
   wantsAllLogits: boolean,
   known: Match | undefined
@@ -65,7 +65,7 @@ export const begin = (
     kvCache.copyRow(model.config, { cache: known.prefix.cache, row: 0 }, reused, { cache, row: 0 })
   }
   const hidden = wantsAllLogits ? new Float32Array(tokens.length * model.config.hidden_size) : undefined
-  return { model, weights, tokens, cache, reused, hidden, position: reused }
+  return { model, adapter, tokens, cache, reused, hidden, position: reused }
 }
 
 /** The masks of layers with a window, for the chunk of `length` positions from `position` on. */
@@ -98,11 +98,20 @@ const cachedInputs = ({ cache, model: { config }, position }: Reading, length: n
   }
 }
 
+/** What runs in blocks take of the model and an adapter. */
+const blockInputs = (model: LoadedModel, adapter: rowAdapter.RowAdapter): Pick<BlockContext, "weights" | "adapter"> => {
+  const { parts, rank } = rowAdapter.stack([adapter])
+  return {
+    weights: { ...model.stored, ...adapter.matrices, scaling: Float32Array.of(adapter.scaling) },
+    adapter: { rank, parts }
+  }
+}
+
 /** The positions as a run in blocks takes them, for their logits. */
-const headContext = ({ model, weights }: Reading, size: number, positions: number): BlockContext => {
+const headContext = ({ adapter, model }: Reading, size: number, positions: number): BlockContext => {
   const nothing = new Float32Array(0)
   const sequence = sequences.make(size, [{ start: 0, length: positions }])
-  return { model, weights, adapter: noAdapter, sequence, ropes: { cos: nothing, sin: nothing }, passes: 1 }
+  return { model, ...blockInputs(model, adapter), sequence, ropes: { cos: nothing, sin: nothing }, passes: 1 }
 }
 
 const finish = (reading: Reading, last: Float32Array): Effect.Effect<ReadPrompt, Engine.EngineError> =>
@@ -135,14 +144,17 @@ const forEachLogits = (
 /** Reads a chunk, and returns the prompt if it was the last one. @internal */
 export const readChunk = (reading: Reading): Effect.Effect<ReadPrompt | undefined, Engine.EngineError> =>
   Effect.gen(function* () {
-    const { cache, hidden, model, position, tokens, weights } = reading
+    const { adapter, cache, hidden, model, position, tokens } = reading
     const { config, executor } = model
     const chunk = tokens.subarray(position, position + chunkSize)
     const length = chunkLength(chunk.length)
     const { capacity, inputs } = cachedInputs(reading, length)
-    const { run } = yield* executor.compile(extend(config, { rows: 1, length, capacity }))
+    const stack = rowAdapter.stack([adapter])
+    const { run } = yield* executor.compile(extend(config, { rows: 1, length, capacity, adapter: stack }))
     const [x, ...keysAndValues] = yield* run({
-      ...weights,
+      ...model.stored,
+      ...stack.inputs,
+      scaling: new Float32Array(length * stack.rank).fill(adapter.scaling),
       ...promptInputs(model, chunk, position, length),
       ...inputs,
       causal: causalMask(1, length, [{ row: 0, column: 0, length }])
@@ -162,7 +174,7 @@ export const isLong = (model: LoadedModel, tokens: number, wantsAllLogits: boole
 /** Reads a long prompt, layer by layer. It gives way to others between blocks. @internal */
 export const readLong = (
   model: LoadedModel,
-  weights: StoredWeights,
+  adapter: rowAdapter.RowAdapter,
   tokens: Int32Array,
   wantsAllLogits: boolean
 ): Effect.Effect<ReadPrompt, Engine.EngineError> =>
@@ -170,7 +182,7 @@ export const readLong = (
     const size = Math.min(model.blocks.size, promptShape(tokens.length, wantsAllLogits).length)
     const sequence = sequences.make(size, [{ start: 0, length: tokens.length }])
     const { x, ...ropes } = promptInputs(model, tokens, 0, sequences.positionsOf(sequence))
-    const context: BlockContext = { model, weights, adapter: noAdapter, sequence, ropes, passes: 1 }
+    const context: BlockContext = { model, ...blockInputs(model, adapter), sequence, ropes, passes: 1 }
     const keysAndValues: Array<Float32Array> = []
     yield* layers.forward(context, x, (keys, values) => keysAndValues.push(keys, values))
     const cache = kvCache.make(model.config, 1, nextPowerOfTwo(tokens.length, smallestCapacity))

@@ -42,16 +42,20 @@ const sizeOf = (model: budget.ModelMemory, prompt: number, maxTokens: number, al
 export const size = (model: budget.ModelMemory, prompt: number, maxTokens: number): number =>
   sizeOf(model, prompt, maxTokens, false)(1)
 
-/** Why not even one sequence fits into the memory budget, or `undefined`. @internal */
+/** An adapter is held by its sampler, and beside others by the batch. */
+const adapterCopies = 2
+
+/** Why not even one sequence, with an adapter of so many values, fits into the memory budget, or `undefined`. @internal */
 export const problem = (
   model: budget.ModelMemory,
   prompt: number,
   maxTokens: number,
-  allLogits: boolean
+  allLogits: boolean,
+  adapterSize = 0
 ): string | undefined =>
   budget.problem(
     model,
-    sizeOf(model, prompt, maxTokens, allLogits)(1),
+    sizeOf(model, prompt, maxTokens, allLogits)(1) + adapterCopies * adapterSize,
     `a prompt of ${prompt} tokens with up to ${maxTokens} more`,
     "shorten the prompt or lower max_tokens"
   )

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as grammar from "../grammar/constraint.ts"
 import type { Constraint } from "../grammar/constraint.ts"
-import * as budget from "../model/budget.ts"
-import type { LoadedModel, StoredWeights } from "../model/loaded.ts"
+import type { RowAdapter } from "../lora/rowAdapter.ts"
+import type { LoadedModel } from "../model/loaded.ts"
 import { userError } from "../util/errors.ts"
 import * as random from "../util/random.ts"
 import * as batches from "./batch.ts"
@@ -50,12 +50,11 @@ const toResponse = (
 const constraintsOf = (model: LoadedModel, { json_schema, num_samples, sampling_params }: Engine.SampleOptions) =>
   json_schema === undefined ? Effect.succeed([]) : grammar.make(model, json_schema, num_samples, sampling_params.stop)
 
-/** Samples from a base model with the given weights, which may have an adapter merged in. @internal */
+/** Samples from a base model, or from it with an adapter. @internal */
 export const sample = (
   model: LoadedModel,
-  weights: StoredWeights,
-  request: Engine.SampleOptions,
-  memory: budget.Memory = budget.beside(model)
+  adapter: RowAdapter,
+  request: Engine.SampleOptions
 ): Effect.Effect<Sampling.SampleResponse, Engine.EngineError> =>
   Effect.gen(function* () {
     const { sampling_params: params, topk_sample_logprobs: topCount = 0 } = request
@@ -69,18 +68,18 @@ export const sample = (
       topCount
     }
     const wantsAllLogits = prompts.needsAllLogits(request)
-    const tooLarge = memory.problem((left) => sampleMemory.problem(left, tokens.length, maxTokens, wantsAllLogits))
+    const tooLarge = sampleMemory.problem(model, tokens.length, maxTokens, wantsAllLogits, adapter.size)
     if (tooLarge !== undefined) return yield* userError(tooLarge)
     const batch = batches.of(model)
-    const known = batch.prefixes.find(weights, tokens)?.length ?? 0
+    const known = batch.prefixes.find(adapter, tokens)?.length ?? 0
     const isInBlocks = isLong(model, tokens.length - (model.deterministic ? 0 : known), wantsAllLogits)
-    const prompt = isInBlocks ? yield* readLong(model, weights, tokens, wantsAllLogits) : undefined
-    if (prompt !== undefined && !model.deterministic) batch.prefixes.add(weights, prompt)
+    const prompt = isInBlocks ? yield* readLong(model, adapter, tokens, wantsAllLogits) : undefined
+    if (prompt !== undefined && !model.deterministic) batch.prefixes.add(adapter, prompt)
     const constraints = yield* constraintsOf(model, request)
     const all = makeSequences(seed, request, constraints)
     const needs = tokens.length + maxTokens
     const read = yield* batch
-      .run({ weights, tokens, wantsAllLogits, sequences: all, options, prompt, needs })
+      .run({ adapter, tokens, wantsAllLogits, sequences: all, options, prompt, needs })
       .pipe(Effect.ensuring(Effect.sync(() => constraints.forEach((constraint) => constraint.dispose()))))
     const problem = all.find((sequence) => sequence.problem !== undefined)?.problem
     if (problem !== undefined) return yield* userError(`json_schema: ${problem}`)

@@ -8,8 +8,7 @@ import * as memory from "./memory.ts"
 /** What Node, the engine's code and ONNX Runtime take without a request. */
 const processBytes = 250 * 2 ** 20
 
-/** @internal */
-export const bytesPerValue = 4
+const bytesPerValue = 4
 
 /** @internal */
 export const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`
@@ -32,38 +31,6 @@ export interface ModelMemory {
   readonly deterministic: boolean
 }
 
-/** What is left of the memory beside what is held already. @internal */
-export interface Memory {
-  /** the model, whose weights count with all that is held */
-  readonly left: () => ModelMemory
-  /** The problem that `find` has with what is left, also once all was released that is idle; `undefined` if there is none. */
-  readonly problem: (find: (left: ModelMemory) => string | undefined) => string | undefined
-}
-
-/** What is known of a model, without the model. @internal */
-export const memoryOf = ({
-  blocks,
-  config,
-  deterministic,
-  maxTokensPerRun,
-  memoryBudget,
-  name,
-  weightBytes,
-  widenedValues
-}: ModelMemory): ModelMemory => ({
-  blocks,
-  config,
-  deterministic,
-  maxTokensPerRun,
-  memoryBudget,
-  name,
-  weightBytes,
-  widenedValues
-})
-
-/** The memory beside the weights of the base model. @internal */
-export const beside = (model: ModelMemory): Memory => ({ left: () => model, problem: (find) => find(model) })
-
 /** @internal */
 export interface Options {
   readonly maxTokensPerRun?: number | undefined
@@ -76,8 +43,8 @@ export interface Options {
 /** Weights in 8 bits with their scales, once as they were read and once as they are packed for products. */
 const quantizedBytes = 2 * (1 + bytesPerValue / quantizedBlock)
 
-/** How many copies of stored weights there are: WebAssembly has one of its own. @internal */
-export const copiesOf = ({ name }: Executor): number => (name === "wasm" ? 2 : 1)
+/** How many copies of stored weights there are: WebAssembly has one of its own. */
+const copiesOf = ({ name }: Executor): number => (name === "wasm" ? 2 : 1)
 
 /** The share of the budget from which on weights are kept in 16 bits, where their files have them so. */
 const halfShare = 1 / 4

@@ -3,7 +3,7 @@ import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor, QuantizedWeights, StoredTensor } from "../executors/executor.ts"
-import { widen, widenTo } from "../executors/half.ts"
+import { widenTo } from "../executors/half.ts"
 import { userError } from "../util/errors.ts"
 import { range } from "../util/shape.ts"
 import * as architecture from "./architecture.ts"
@@ -19,9 +19,6 @@ export interface StoredWeights {
 
 /** Weights by their names, in float32 or as their file has them. */
 type Weights = { readonly [name: string]: StoredWeight }
-
-/** The values of a weight in float32; a copy, if it is in 16 bits. @internal */
-export const valuesOf = (weight: StoredWeight): Float32Array => ("half" in weight ? widen(weight.half) : weight.data)
 
 /** A part of the unembedding: the entries of the vocabulary from `first` on. @internal */
 export interface HeadPart {

@@ -39,8 +39,8 @@ const geluTanh = (x: Traced): Traced => {
 /** Applies the linear layer of a name. @internal */
 export type Project = (x: Traced, name: string) => Traced
 
-/** The linear layers of the base model. @internal */
-export const baseProjection =
+/** The linear layers of the base model. */
+const baseProjection =
   (config: ModelConfig, inputs: TracedInputs): Project =>
   (x, name) => {
     const projected = linear(x, inputs[name === "lm_head" ? architecture.unembedding(config) : `${name}.weight`]!.ref)
@@ -48,7 +48,12 @@ export const baseProjection =
     return bias === undefined ? projected : projected.add(bias.ref)
   }
 
-/** The linear layers with LoRA: `x W^T + (scaling x A^T) B^T`, where the adapter has A and B. @internal */
+/**
+ * The linear layers with LoRA: `x W^T + (scaling x A^T) B^T`, where the adapter has A and B. The input `scaling` is one
+ * number, or one for each row and each column of `x A^T`, which chooses the adapter of the row.
+ *
+ * @internal
+ */
 export const loraProjection = (config: ModelConfig, inputs: TracedInputs, adapter: TracedInputs): Project => {
   const base = baseProjection(config, inputs)
   return (x, name) => {

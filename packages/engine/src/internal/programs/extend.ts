@@ -3,16 +3,31 @@ import type { ModelConfig } from "../../ModelConfig.ts"
 import type { Program, QuantizedWeights, TensorSpec, Traced } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
 import { type Attend, attendToCache } from "../model/attention.ts"
-import { afterLayers, baseProjection } from "../model/transformer.ts"
-import { manyRows, markersFor, rowsClass } from "./families.ts"
-import { baseWeightSpecs, disposeAll, float32, type InputSpecs, programKey, ropeSpecs } from "./inputs.ts"
+import { afterLayers, loraProjection } from "../model/transformer.ts"
+import { manyRows, markersFor, rowsClass, typicalRank } from "./families.ts"
+import {
+  type AdapterShape,
+  baseWeightSpecs,
+  disposeAll,
+  float32,
+  type InputSpecs,
+  noAdapter,
+  programKey,
+  ropeSpecs,
+  rowAdapterSpecs
+} from "./inputs.ts"
 
 /** `length` new tokens in each of `rows` sequences, of which up to `capacity` tokens are cached. @internal */
 export interface ExtendShape {
   readonly rows: number
   readonly length: number
   readonly capacity: number
+  /** adapters of rows; none, if absent */
+  readonly adapter?: AdapterShape | undefined
 }
+
+/** The linear layers but the unembedding. */
+const layerLinears = (config: ModelConfig) => architecture.linears(config).filter(({ part }) => part !== "unembed")
 
 /** The name of the input with the cached keys of a layer. @internal */
 export const keysInput = (layer: number): string => `keys.${layer}`
@@ -44,11 +59,12 @@ const recordKeysAndValues =
   }
 
 const extendOf = (config: ModelConfig, shape: ExtendShape, key: string): Program => {
-  const { capacity, length, rows } = shape
+  const { adapter = noAdapter, capacity, length, rows } = shape
   return {
     key,
     inputs: {
       ...layerWeightSpecs(config),
+      ...rowAdapterSpecs(layerLinears(config), adapter, rows * length),
       x: float32(rows * length, config.hidden_size),
       ...ropeSpecs(config, rows * length),
       mask: float32(rows, capacity),
@@ -70,7 +86,7 @@ const extendOf = (config: ModelConfig, shape: ExtendShape, key: string): Program
         keys: (layer) => inputs[keysInput(layer)]!,
         values: (layer) => inputs[valuesInput(layer)]!
       })
-      const project = baseProjection(config, inputs)
+      const project = loraProjection(config, inputs, inputs)
       const x = afterLayers(config, inputs, inputs["x"]!.ref, project, recordKeysAndValues(attend, keysAndValues))
       disposeAll(inputs)
       return [x, ...keysAndValues]
@@ -83,7 +99,7 @@ const extendOf = (config: ModelConfig, shape: ExtendShape, key: string): Program
  *
  * Inputs besides the weights of the layers: `x` (N, hidden_size); `cos` and `sin` (N, 1, head_dim) of the new positions;
  * `mask` (rows, capacity), added to the scores of cached positions; `causal` (length, length), added to those of the new
- * ones; `mask.sliding` (rows, length, capacity) and `causal.sliding` if layers have a window; and for each layer the cached keys and values (rows, num_kv_heads, capacity, head_dim).
+ * ones; with an adapter its matrices and `scaling` (N, rank); `mask.sliding` (rows, length, capacity) and `causal.sliding` if layers have a window; and for each layer the cached keys and values (rows, num_kv_heads, capacity, head_dim).
  *
  * Outputs: the output of the last layer (N, hidden_size); then for each layer the new keys and values (N, num_kv_heads,
  * head_dim). The cache is not returned, since outputs are copied. With `deterministic`, the bits of a row
@@ -98,22 +114,33 @@ export const extend = (
   deterministic = false,
   quantized?: QuantizedWeights
 ): Program => {
-  const { capacity, length, rows } = shape
+  const { adapter = noAdapter, capacity, length, rows } = shape
   const rounds = deterministic || quantized !== undefined
-  const [first, second] = markersFor(config)
+  const [first, second, third] = markersFor(config)
   const isStep = length === 1
-  const generic = isStep ? { rows: first, length, capacity: second } : { rows, length: first, capacity: second }
+  const isAdapted = adapter.rank > 0 && adapter.parts.some((part) => part !== "unembed")
+  const generic = {
+    ...(isStep ? { rows: first, length } : { rows, length: first }),
+    capacity: second,
+    adapter: isAdapted ? { ...adapter, rank: third } : noAdapter
+  }
   const kind = isStep ? "step" : `chunk ${rows}`
-  const own = quantized === undefined ? [] : [quantized.key]
+  const parts = isAdapted ? [adapter.parts.filter((part) => part !== "unembed").join("+")] : []
+  const own = [...parts, ...(quantized === undefined ? [] : [quantized.key])]
   const genericKey = programKey("extend", config, kind, rowsClass(rows * length, rounds), ...own)
   return {
-    ...extendOf(config, shape, programKey("extend", config, rows, length, capacity, ...own)),
+    ...extendOf(
+      config,
+      shape,
+      programKey("extend", config, rows, length, capacity, ...(isAdapted ? [adapter.rank] : []), ...own)
+    ),
     quantized,
     family: {
       generic: { ...extendOf(config, generic, genericKey), quantized },
       sizes: [
         { marker: first, size: isStep ? rows : length, typical: rounds ? manyRows : undefined },
-        { marker: second, size: capacity }
+        { marker: second, size: capacity },
+        ...(isAdapted ? [{ marker: third, size: adapter.rank, typical: typicalRank }] : [])
       ]
     }
   }

@@ -4,17 +4,20 @@ import type { ModelConfig } from "../../ModelConfig.ts"
 const primes = [29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127]
 
 /**
- * Two primes that divide no size of a model. A model of more than twenty large prime factors does not exist: the largest
+ * Three primes that divide no size of a model. A model of more than twenty large prime factors does not exist: the largest
  * vocabularies have six.
  *
  * @internal
  */
-export const markersFor = (config: ModelConfig): readonly [number, number] => {
+export const markersFor = (config: ModelConfig): readonly [number, number, number] => {
   const { head_dim, hidden_size, intermediate_size, num_heads, num_kv_heads, vocab_size } = config
   const sizes = [head_dim, hidden_size, intermediate_size, num_heads, num_kv_heads, vocab_size]
-  const [first, second] = primes.filter((prime) => sizes.every((size) => size % prime !== 0))
-  return [first!, second!]
+  const [first, second, third] = primes.filter((prime) => sizes.every((size) => size % prime !== 0))
+  return [first!, second!, third!]
 }
+
+/** For what rank programs with adapters are lowered. @internal */
+export const typicalRank = 16
 
 /** What programs with `deterministic` are lowered for. @internal */
 export const manyRows = 64

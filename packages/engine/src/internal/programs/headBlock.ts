@@ -3,9 +3,18 @@ import { valueAndGrad } from "@jax-js/jax"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import type { Program, QuantizedWeights, Traced } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
-import { baseProjection, finalNorm, loraProjection, type TracedInputs } from "../model/transformer.ts"
-import { manyRows, markersFor, rowsClass } from "./families.ts"
-import { adapterSpecs, disposeAll, float32, type InputSpecs, int32, programKey, splitInputs } from "./inputs.ts"
+import { finalNorm, loraProjection, type TracedInputs } from "../model/transformer.ts"
+import { manyRows, markersFor, rowsClass, typicalRank } from "./families.ts"
+import {
+  adapterSpecs,
+  disposeAll,
+  float32,
+  type InputSpecs,
+  int32,
+  programKey,
+  rowAdapterSpecs,
+  splitInputs
+} from "./inputs.ts"
 import { lossGradInputs, scoreTargets, surrogateLoss, type TargetScores } from "./targets.ts"
 
 /** The shape of a block: `targets` target tokens at each of its positions. */
@@ -24,43 +33,54 @@ const weightSpecs = (config: ModelConfig): InputSpecs => ({
 /**
  * The logits of a block of positions.
  *
- * Inputs besides the weights: `x` (block, hidden_size), the output of the last layer. Output: logits (block,
- * vocab_size).
+ * Inputs besides the weights: `x` (block, hidden_size), the output of the last layer; with adapters of the unembedding,
+ * whose ranks are `rank` in all, their matrices and `scaling` (block, rank). Output: logits (block, vocab_size).
  *
  * @internal
  */
 export const headLogits = (
   config: ModelConfig,
   block: number,
+  rank: number,
   deterministic = false,
   quantized?: QuantizedWeights
 ): Program => {
-  const [marker] = markersFor(config)
+  const [marker, second] = markersFor(config)
   const rounds = deterministic || quantized !== undefined
-  const own = quantized === undefined ? [] : [quantized.key]
+  const own = [...(rank === 0 ? [] : ["adapted"]), ...(quantized === undefined ? [] : [quantized.key])]
   const genericKey = programKey("head_logits", config, rowsClass(block, rounds), ...own)
+  const key = programKey("head_logits", config, block, rank, ...own)
   return {
-    ...headLogitsOf(config, block, programKey("head_logits", config, block, ...own)),
+    ...headLogitsOf(config, block, rank, key),
     quantized,
     family: {
-      generic: { ...headLogitsOf(config, marker, genericKey), quantized },
-      sizes: [{ marker, size: block, typical: rounds ? manyRows : undefined }]
+      generic: { ...headLogitsOf(config, marker, rank === 0 ? 0 : second, genericKey), quantized },
+      sizes: [
+        { marker, size: block, typical: rounds ? manyRows : undefined },
+        ...(rank === 0 ? [] : [{ marker: second, size: rank, typical: typicalRank }])
+      ]
     }
   }
 }
 
-const headLogitsOf = (config: ModelConfig, block: number, key: string): Program => ({
+const headLogitsOf = (config: ModelConfig, block: number, rank: number, key: string): Program => ({
   key,
-  inputs: { ...weightSpecs(config), x: float32(block, config.hidden_size) },
+  inputs: {
+    ...weightSpecs(config),
+    ...rowAdapterSpecs(headLinears(config), { rank, parts: ["unembed"] }, block),
+    x: float32(block, config.hidden_size)
+  },
   trace: (inputs) => {
-    const logits = baseProjection(config, inputs)(finalNorm(config, inputs, inputs["x"]!.ref), "lm_head")
+    const logits = loraProjection(config, inputs, inputs)(finalNorm(config, inputs, inputs["x"]!.ref), "lm_head")
     disposeAll(inputs)
     return [logits]
   }
 })
 
+const headLinears = (config: ModelConfig) => architecture.linears(config).filter(({ part }) => part === "unembed")
+
 const headAdapter = (config: ModelConfig, rank: number): InputSpecs =>
-  adapterSpecs(rank === 0 ? [] : architecture.linears(config).filter(({ part }) => part === "unembed"), rank)
+  adapterSpecs(rank === 0 ? [] : headLinears(config), rank)
 
 const scoreSpecs = (config: ModelConfig, { block, rank, targets }: HeadShape): InputSpecs => ({
   ...weightSpecs(config),

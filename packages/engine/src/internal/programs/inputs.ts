@@ -26,6 +26,25 @@ export const adapterSpecs = (linears: ReadonlyArray<architecture.Linear>, rank: 
   return specs
 }
 
+/** Which linear layers have an adapter; a rank of 0 means none. @internal */
+export interface AdapterShape {
+  readonly rank: number
+  readonly parts: ReadonlyArray<architecture.Linear["part"]>
+}
+
+/** @internal */
+export const noAdapter: AdapterShape = { rank: 0, parts: [] }
+
+/** The inputs of adapters side by side, whose ranks are `rank` in all, with the scaling of each row (rows, rank). @internal */
+export const rowAdapterSpecs = (
+  linears: ReadonlyArray<architecture.Linear>,
+  { parts, rank }: AdapterShape,
+  rows: number
+): InputSpecs => {
+  const adapted = rank === 0 ? [] : linears.filter(({ part }) => parts.includes(part))
+  return adapted.length === 0 ? {} : { ...adapterSpecs(adapted, rank), scaling: float32(rows, rank) }
+}
+
 /** Separates the inputs by which a program is differentiated from the others. @internal */
 export const splitInputs = (
   all: TracedInputs,

@@ -10,19 +10,18 @@ import type { Program, TensorSpec, Traced } from "../executors/executor.ts"
 import * as architecture from "../model/architecture.ts"
 import { inputNames } from "../model/rope.ts"
 import { afterAttention, attentionInputs, loraProjection, type TracedInputs } from "../model/transformer.ts"
-import { adapterSpecs, disposeAll, float32, type InputSpecs, programKey, splitInputs } from "./inputs.ts"
+import {
+  adapterSpecs,
+  type AdapterShape,
+  disposeAll,
+  float32,
+  type InputSpecs,
+  programKey,
+  splitInputs
+} from "./inputs.ts"
 
 /** @internal */
 export type LayerPart = "before" | "after"
-
-/** Which linear layers have an adapter; a rank of 0 means none. @internal */
-export interface AdapterShape {
-  readonly rank: number
-  readonly parts: ReadonlyArray<architecture.Linear["part"]>
-}
-
-/** @internal */
-export const noAdapter: AdapterShape = { rank: 0, parts: [] }
 
 const isAfter = (name: string): boolean => /o_proj|post_attention_layernorm|feedforward_layernorm|mlp/.test(name)
 

@@ -8,6 +8,7 @@ import { forwardBackward } from "../../../src/internal/programs/forwardBackward.
 import type { Program, TensorValues, Traced } from "../../../src/internal/executors/executor.ts"
 import * as executors from "../../../src/internal/executors/choose.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
+import * as rowAdapter from "../../../src/internal/lora/rowAdapter.ts"
 import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as ModelDirectory from "../../../src/ModelDirectory.ts"
 import { numpy as np } from "@jax-js/jax"
@@ -228,7 +229,7 @@ describe.skipIf(!fixtures.isNativeAvailable)("The native executor", () => {
         yield* model.optimStep(adamParams)
         yield* sampler.sample(
           base,
-          base.stored,
+          rowAdapter.none,
           sampleRequest({
             prompt: [10, 11, 12],
             num_samples: 4,

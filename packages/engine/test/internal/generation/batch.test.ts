@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Choice } from "../../../src/internal/executors/choose.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
-import * as mergedWeights from "../../../src/internal/lora/mergedWeights.ts"
 import type { LoadedModel } from "../../../src/internal/model/loaded.ts"
+import * as rowAdapter from "../../../src/internal/lora/rowAdapter.ts"
 import * as random from "../../../src/internal/util/random.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 import { sampleRequest } from "../../utils/requests.ts"
@@ -33,15 +33,14 @@ const adapter = fixtures.makeAdapter(fixtures.peftArrays(fixtures.qwen.lora), fi
 /** Samples requests at the same time. They begin one after another, while those before run. */
 const sampleTogether = (base: LoadedModel, all: ReadonlyArray<Request>) =>
   Effect.gen(function* () {
-    const merged = mergedWeights.make(base, 1)
     return yield* Effect.forEach(
       all,
       ({ hasAdapter, options }, i) =>
         Effect.gen(function* () {
           yield* Effect.replicateEffect(Engine.yieldTurn(0), i, { discard: true })
           const response = hasAdapter
-            ? yield* merged.use(adapter, (weights) => sampler.sample(base, weights, options))
-            : yield* sampler.sample(base, base.stored, options)
+            ? yield* Effect.flatMap(rowAdapter.make(base, adapter), (own) => sampler.sample(base, own, options))
+            : yield* sampler.sample(base, rowAdapter.none, options)
           return response.sequences
         }).pipe(Effect.provideService(Engine.CurrentTurn, { yield: () => Effect.yieldNow() })),
       { concurrency: "unbounded" }
@@ -112,7 +111,7 @@ describe("The batch of a model", () => {
       const log: Array<string> = []
       const base = logging(yield* load(executor), log)
       const request = (seed: number) => sampleRequest({ params: { seed, max_tokens: 20, stop: [] } })
-      const sample = (seed: number) => sampler.sample(base, base.stored, request(seed))
+      const sample = (seed: number) => sampler.sample(base, rowAdapter.none, request(seed))
       yield* Effect.forEach(Array.from({ length: 31 }, (_, i) => i), sample, { concurrency: "unbounded" }) // prettier-ignore
       // 31 is also the marker of a size in programs of symbolic sizes; the prompt is the same, and the first token follows it
       assert.deepStrictEqual(log, ["chunk", ...Array.from({ length: 19 }, () => "step 31")])
@@ -123,10 +122,10 @@ describe("The batch of a model", () => {
     Effect.gen(function* () {
       const log: Array<string> = []
       const base = logging(yield* load(executor), log)
-      const running = yield* Effect.fork(sampler.sample(base, base.stored, long))
+      const running = yield* Effect.fork(sampler.sample(base, rowAdapter.none, long))
       yield* Effect.repeat(Effect.yieldNow(), { until: () => log.length > 5 })
       const prompt = Array.from({ length: 900 }, (_, i) => i % 250)
-      yield* sampler.sample(base, base.stored, sampleRequest({ prompt, params: { max_tokens: 2, stop: [] } }))
+      yield* sampler.sample(base, rowAdapter.none, sampleRequest({ prompt, params: { max_tokens: 2, stop: [] } }))
       yield* Fiber.interrupt(running)
       const blocks = log.slice(log.indexOf("block"), log.lastIndexOf("block"))
       const steps = blocks.filter((name) => name === "step 1").length
@@ -138,8 +137,8 @@ describe("The batch of a model", () => {
     Effect.gen(function* () {
       const log: Array<string> = []
       const base = logging(yield* load(executor), log)
-      const interrupted = yield* Effect.fork(sampler.sample(base, base.stored, { ...long, num_samples: 8 }))
-      const other = yield* Effect.fork(sampler.sample(base, base.stored, sampleRequest({ params: { stop: [] } })))
+      const interrupted = yield* Effect.fork(sampler.sample(base, rowAdapter.none, { ...long, num_samples: 8 }))
+      const other = yield* Effect.fork(sampler.sample(base, rowAdapter.none, sampleRequest({ params: { stop: [] } })))
       yield* Effect.repeat(Effect.yieldNow(), { until: () => log.includes("step 9") })
       yield* Fiber.interrupt(interrupted)
       const before = log.length
@@ -147,7 +146,7 @@ describe("The batch of a model", () => {
       assert.strictEqual(sequences[0]!.tokens.length, 20)
       // the step that ran may have been computed for all
       assert.deepStrictEqual(new Set(log.slice(before + 1)), new Set(["step 1"]))
-      const fresh = yield* sampler.sample({ ...base }, base.stored, sampleRequest({ params: { stop: [] } }))
+      const fresh = yield* sampler.sample({ ...base }, rowAdapter.none, sampleRequest({ params: { stop: [] } }))
       assert.deepStrictEqual(sequences[0]!.tokens, fresh.sequences[0]!.tokens)
     })
   )
@@ -155,9 +154,9 @@ describe("The batch of a model", () => {
   it.scoped("lets a request in whose predecessor has thousands of sequences", () =>
     Effect.gen(function* () {
       const base = yield* load(executor)
-      const flood = yield* Effect.fork(sampler.sample(base, base.stored, { ...long, num_samples: 4000 }))
+      const flood = yield* Effect.fork(sampler.sample(base, rowAdapter.none, { ...long, num_samples: 4000 }))
       yield* Effect.replicateEffect(Effect.yieldNow(), 20, { discard: true })
-      const { sequences } = yield* sampler.sample(base, base.stored, sampleRequest({ params: { stop: [] } }))
+      const { sequences } = yield* sampler.sample(base, rowAdapter.none, sampleRequest({ params: { stop: [] } }))
       assert.strictEqual(sequences[0]!.tokens.length, 20)
       yield* Fiber.interrupt(flood)
     })
@@ -167,7 +166,7 @@ describe("The batch of a model", () => {
     Effect.gen(function* () {
       const base = yield* load(executor)
       const sample = (model: LoadedModel, prompt: ReadonlyArray<number>) =>
-        sampler.sample(model, model.stored, sampleRequest({ prompt, params: { max_tokens: 30, stop: [], seed: 7 } }))
+        sampler.sample(model, rowAdapter.none, sampleRequest({ prompt, params: { max_tokens: 30, stop: [], seed: 7 } }))
       const prompt = Array.from({ length: 40 }, (_, i) => (i * 7) % 250)
       const first = yield* sample(base, prompt)
       const again = yield* sample(base, prompt)

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
 import type { LoadedModel } from "../../../src/internal/model/loaded.ts"
+import * as rowAdapter from "../../../src/internal/lora/rowAdapter.ts"
 import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 import { crossEntropy, sampleRequest, type SampleOptions, trainAll } from "../../utils/requests.ts"
@@ -11,7 +12,7 @@ import { crossEntropy, sampleRequest, type SampleOptions, trainAll } from "../..
 const prompt = [10, 11, 12, 13, 40]
 
 const sample = (base: LoadedModel, options: SampleOptions) =>
-  sampler.sample(base, base.stored, sampleRequest({ prompt, ...options }))
+  sampler.sample(base, rowAdapter.none, sampleRequest({ prompt, ...options }))
 
 /** The logprob of a token after others, by the forward program of training. */
 const logprobAfter = (base: LoadedModel, tokens: ReadonlyArray<number>, next: number) =>

@@ -4,15 +4,15 @@ import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as Engine from "@effect-tinker/server/Engine"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { LoadedModel, StoredWeights } from "../../../src/internal/model/loaded.ts"
+import type { LoadedModel } from "../../../src/internal/model/loaded.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
-import * as mergedWeights from "../../../src/internal/lora/mergedWeights.ts"
+import * as rowAdapter from "../../../src/internal/lora/rowAdapter.ts"
 import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as fixtures from "../../utils/fixtures.ts"
 import { sampleRequest, type SampleOptions, trainAll } from "../../utils/requests.ts"
 
 const sample = (base: LoadedModel, options: SampleOptions = {}) =>
-  sampler.sample(base, base.stored, sampleRequest(options))
+  sampler.sample(base, rowAdapter.none, sampleRequest(options))
 
 const tokensOf = (response: Sampling.SampleResponse) => response.sequences.map(({ tokens }) => Array.from(tokens))
 
@@ -34,12 +34,12 @@ const logSoftmax = (logits: Float32Array, width: number) =>
   })
 
 /** The logprobs of all tokens after each token of the prompt. */
-const distributions = (base: LoadedModel, weights: StoredWeights) => {
+const distributions = (base: LoadedModel, adapter: rowAdapter.RowAdapter) => {
   const width = base.config.vocab_size
   // nothing is predicted after the last token, so one is added
   const prompt = [...fixtures.qwen.tokens, 0]
   return Effect.map(
-    sampler.sample(base, weights, sampleRequest({ prompt, topk_prompt_logprobs: width, params: { max_tokens: 1 } })),
+    sampler.sample(base, adapter, sampleRequest({ prompt, topk_prompt_logprobs: width, params: { max_tokens: 1 } })),
     ({ topk_prompt_logprobs }) => {
       const out = new Float32Array((prompt.length - 1) * width)
       topk_prompt_logprobs!.slice(1).forEach((row, i) => {
@@ -56,12 +56,11 @@ describe("The sampler", () => {
       const base = yield* fixtures.loadQwen()
       const width = base.config.vocab_size
       fixtures.assertNear(
-        yield* distributions(base, base.stored),
+        yield* distributions(base, rowAdapter.none),
         logSoftmax(fixtures.decodeTensor(fixtures.qwen.logits), width)
       )
       const adapter = fixtures.makeAdapter(fixtures.peftArrays(fixtures.qwen.lora), fixtures.qwen.rank)
-      const merged = mergedWeights.make(base, 1)
-      const withLora = yield* merged.use(adapter, (weights) => distributions(base, weights))
+      const withLora = yield* Effect.flatMap(rowAdapter.make(base, adapter), (own) => distributions(base, own))
       fixtures.assertNear(withLora, logSoftmax(fixtures.decodeTensor(fixtures.qwen.logits_lora), width))
     })
   )
@@ -76,10 +75,11 @@ describe("A sampled sequence", () => {
         const adapter = fixtures.makeAdapter(fixtures.peftArrays(fixtures.qwen.lora), fixtures.qwen.rank)
         const model = yield* trainer.make(base, adapter.lora_config)
         yield* model.load(adapter, undefined)
-        const merged = mergedWeights.make(base, 1)
         // long enough for the KV cache to grow twice, with sequences of different lengths
         const options = sampleRequest({ num_samples: 5, params: { max_tokens: 200, temperature: 1.5, top_p: 0.99 } })
-        const response = yield* merged.use(adapter, (weights) => sampler.sample(base, weights, options))
+        const response = yield* Effect.flatMap(rowAdapter.make(base, adapter), (own) =>
+          sampler.sample(base, own, options)
+        )
         const lengths = response.sequences.map(({ tokens }) => tokens.length)
         assert.isAbove(Math.max(...lengths), 130)
         assert.isAbove(new Set(lengths).size, 1)
@@ -132,14 +132,9 @@ describe("A sampled sequence", () => {
         params: { max_tokens: 60 }
       })
       // a model that has diverged and fills the KV cache with NaN
-      const broken = { ...base.stored }
-      for (const [name, { spec }] of Object.entries(base.stored)) {
-        if (!name.endsWith("v_proj.weight")) continue
-        broken[name] = yield* base.executor.store(
-          new Float32Array(spec.shape[0]! * spec.shape[1]!).fill(NaN),
-          spec.shape
-        )
-      }
+      const arrays = Object.entries(fixtures.peftArrays(fixtures.qwen.lora))
+      const values = Object.fromEntries(arrays.map(([name, data]) => [name, data.map(() => NaN)] as const))
+      const broken = yield* rowAdapter.make(base, fixtures.makeAdapter(values, fixtures.qwen.rank))
       yield* sampler.sample(base, broken, sampleRequest(options))
       assert.deepStrictEqual(yield* sample(base, options), fresh)
     })
@@ -268,7 +263,7 @@ describe("A prompt", () => {
       const image = ModelInput.image({ data: new Uint8Array(1), format: "png", expected_tokens: 1 })
       assert.include(
         yield* fixtures.userErrorReason(
-          sampler.sample(base, base.stored, { ...sampleRequest(), prompt: ModelInput.make(image) })
+          sampler.sample(base, rowAdapter.none, { ...sampleRequest(), prompt: ModelInput.make(image) })
         ),
         "not text"
       )

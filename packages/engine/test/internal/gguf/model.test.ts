@@ -3,6 +3,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as rowAdapter from "../../../src/internal/lora/rowAdapter.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
 import * as JaxEngine from "../../../src/JaxEngine.ts"
 import * as ModelDirectory from "../../../src/ModelDirectory.ts"
@@ -41,7 +42,7 @@ describe("A GGUF file", () => {
       const weights = yield* ModelDirectory.weights(fromFile)
       assert.deepStrictEqual(weights, yield* ModelDirectory.weights(fromDirectory))
       const [a, b] = yield* Effect.forEach([file, directory], (path) =>
-        Effect.flatMap(fixtures.load(path), (base) => sampler.sample(base, base.stored, sampleRequest()))
+        Effect.flatMap(fixtures.load(path), (base) => sampler.sample(base, rowAdapter.none, sampleRequest()))
       )
       assert.deepStrictEqual(a, b)
     }).pipe(Effect.provide(NodeContext.layer))
@@ -82,7 +83,7 @@ interface Family {
 const promptLogprobs = (path: string, prompt: ReadonlyArray<number>) =>
   Effect.gen(function* () {
     const base = yield* fixtures.load(path)
-    const scores = yield* sampler.sample(base, base.stored, sampleRequest({ prompt, prompt_logprobs: true }))
+    const scores = yield* sampler.sample(base, rowAdapter.none, sampleRequest({ prompt, prompt_logprobs: true }))
     return scores.prompt_logprobs!.slice(1) as Float32Array
   })
 

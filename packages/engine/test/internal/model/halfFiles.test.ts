@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { widen } from "../../../src/internal/executors/half.ts"
 import * as sampler from "../../../src/internal/generation/sampler.ts"
 import * as budget from "../../../src/internal/model/budget.ts"
+import * as rowAdapter from "../../../src/internal/lora/rowAdapter.ts"
 import * as trainer from "../../../src/internal/training/trainer.ts"
 import * as ModelDirectory from "../../../src/ModelDirectory.ts"
 import * as fixtures from "../../utils/fixtures.ts"
@@ -70,7 +71,7 @@ for (const executor of fixtures.availableExecutors) {
         }
         const wide = yield* fixtures.load(directory, undefined, executor)
         const request = sampleRequest({ prompt: fixture.tokens, num_samples: 2 })
-        const [a, b] = yield* Effect.forEach([base, wide], (model) => sampler.sample(model, model.stored, request))
+        const [a, b] = yield* Effect.forEach([base, wide], (model) => sampler.sample(model, rowAdapter.none, request))
         a!.sequences.forEach(({ tokens }, i) => assert.deepStrictEqual(tokens, b!.sequences[i]!.tokens))
       })
     )
@@ -87,7 +88,7 @@ describe("The memory of a model in 16 bits", () => {
       assert.isBelow(half.weightBytes, wide.weightBytes)
       assert.isAbove(half.widenedValues, 0)
       const tight = { ...half, memoryBudget: budget.estimate(half, half.widenedValues) }
-      const sample = sampler.sample(tight, tight.stored, sampleRequest())
+      const sample = sampler.sample(tight, rowAdapter.none, sampleRequest())
       assert.include(yield* fixtures.userErrorReason(sample), "memoryBudget")
     })
   )
