@@ -5,6 +5,7 @@
  *
  * A name is that of a repository on the Hugging Face hub, or `ollama:NAME`; a file is a GGUF file or a model directory.
  */
+import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as SamplingClient from "@effect-tinker/client/SamplingClient"
 import * as Batches from "@effect-tinker/cookbook/Batches"
@@ -17,6 +18,7 @@ import * as Supervised from "@effect-tinker/cookbook/Supervised"
 import * as SupervisedExample from "@effect-tinker/cookbook/SupervisedExample"
 import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
+import * as Tokenizers from "@effect-tinker/tokenizers/Tokenizers"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
@@ -94,9 +96,11 @@ const MetricsLive = Metrics.layer([
 
 const ServiceLive = Embedded.layerServiceClient({ models: [given.model], threads: availableParallelism() })
 
+const TokenizersLive = Tokenizers.layerConfig().pipe(Layer.provide(NodeHttpClient.layer))
+
 program.pipe(
   Effect.scoped,
-  Effect.provide(Layer.merge(MetricsLive, ServiceLive).pipe(Layer.provideMerge(NodeContext.layer))),
+  Effect.provide(Layer.mergeAll(MetricsLive, ServiceLive, TokenizersLive).pipe(Layer.provideMerge(NodeContext.layer))),
   Effect.tapError(({ message }) => Effect.sync(() => console.error(message))),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )
