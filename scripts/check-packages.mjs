@@ -59,6 +59,24 @@ for (const name of names) {
   process.exit(1)
 }
 
+/** The project of `tinker init` starts, passes its test and its types at once, and trains on newer versions of Node too. */
+const checkNewProject = () => {
+  npm("pack", join(root, "packages", "cli"), "--pack-destination", scratch)
+  const inProject = (command, ...args) =>
+    execFileSync(command, args, { cwd: join(scratch, "my-model"), stdio: "inherit", timeout: 600_000 })
+  const tinker = join(root, "packages", "cli", "dist", "bundle", "tinker.js")
+  execFileSync("node", [tinker, "init", "my-model", "--packages", scratch], { cwd: scratch, stdio: "inherit" })
+  inProject("npm", "install", "--no-audit", "--no-fund", "--silent")
+  for (const script of ["start", "test", "types"]) inProject("npm", "run", "--silent", script)
+  for (const version of ["22", "24"]) {
+    for (const directory of ["runs", "checkpoints"]) {
+      rmSync(join(scratch, "my-model", directory), { recursive: true, force: true })
+    }
+    inProject("npx", "--yes", `node@${version}`, "--import", "tsx", "src/main.ts")
+    console.log(`the project of tinker init trains on Node ${version}`)
+  }
+}
+
 const scratch = mkdtempSync(join(tmpdir(), "check-packages-"))
 const npm = (...args) => execFileSync("npm", [...args, "--silent"], { cwd: scratch, encoding: "utf8" })
 try {
@@ -81,6 +99,7 @@ try {
   writeFileSync(join(scratch, "package.json"), JSON.stringify(manifest))
   run("complete")
   execFileSync("node", ["training.mjs"], { cwd: scratch, stdio: "inherit", timeout: 120_000 })
+  checkNewProject()
 } catch (error) {
   console.error(error.message)
   process.exitCode = 1
