@@ -74,6 +74,8 @@ describe("loading weights", () => {
         }
         // the rejected request has used up its number
         assert.strictEqual(yield* client.statusOf(client.optimStep(model, 3)), 200)
+        // the one that had none has used up none
+        assert.isNumber(yield* training.forward(model))
         const fresh = yield* createModel(session, 1)
         const { request_id } = yield* client.ok(load(fresh, 1))
         assert.propertyVal(yield* client.result(request_id), "path", path)
