@@ -166,6 +166,7 @@ export const problem: (self: TensorData) => string | undefined = shapes.problem
 export const TensorDataFromSelf: Schema.Schema<TensorData> = Schema.declare(isTensorData, {
   identifier: "TensorData",
   description: "a float32 or int64 tensor in a typed array, dense or in compressed sparse rows",
+  jsonSchema: json.jsonSchema,
   arbitrary: arbitraries.tensor
 }).pipe(Schema.filter((tensor) => problem(tensor) ?? true))
 

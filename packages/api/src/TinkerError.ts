@@ -6,9 +6,10 @@
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
-import type * as clientErrors from "./internal/errors/clientErrors.ts"
+import * as Schema from "effect/Schema"
+import * as clientErrors from "./internal/errors/clientErrors.ts"
 import * as responses from "./internal/errors/fromResponse.ts"
-import type * as responseErrors from "./internal/errors/responseErrors.ts"
+import * as responseErrors from "./internal/errors/responseErrors.ts"
 import * as trait from "./internal/errors/trait.ts"
 
 export * from "./internal/errors/clientErrors.ts"
@@ -46,6 +47,39 @@ export type TinkerError =
   | clientErrors.SessionLost
   | clientErrors.NoProgress
   | clientErrors.LossFailed
+
+/**
+ * The schema of all of them, such as for an `HttpApi` that lists them as its errors: `.addError(TinkerError.Union)` gives
+ * each its status.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Union = Schema.Union(
+  clientErrors.InvalidInput,
+  clientErrors.CredentialCommandFailed,
+  clientErrors.TransportError,
+  responseErrors.BadRequest,
+  responseErrors.Unauthorized,
+  responseErrors.PaymentRequired,
+  responseErrors.PermissionDenied,
+  responseErrors.NotFound,
+  responseErrors.ModelLost,
+  responseErrors.Conflict,
+  responseErrors.FutureExpired,
+  responseErrors.RateLimited,
+  responseErrors.ServerError,
+  clientErrors.DecodeError,
+  clientErrors.RequestFailed,
+  clientErrors.StepRefused,
+  clientErrors.PartialGradient,
+  clientErrors.ClientBroken,
+  clientErrors.ClientClosed,
+  clientErrors.FileError,
+  clientErrors.SessionLost,
+  clientErrors.NoProgress,
+  clientErrors.LossFailed
+)
 
 /**
  * Whether a value is an error of the library.

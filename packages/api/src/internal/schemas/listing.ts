@@ -2,6 +2,7 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { arrayFromSelf, firstProblem, Invalid, transformOrInvalid } from "../effect/parseError.ts"
+import { oneOf } from "./jsonSchema.ts"
 import { nullishWithDefault } from "./optional.ts"
 
 /** What is wrong with the entries that were left out of a list, by the list. */
@@ -30,7 +31,9 @@ export const listing = <A, I>(entry: Schema.Schema<A, I>) => {
   const decode = Schema.decodeUnknownEither(entry)
   const encode = Schema.encodeEither(entry)
   const list = transformOrInvalid(
-    Schema.Array(Schema.Unknown) as unknown as Schema.Schema<ReadonlyArray<I>>,
+    Schema.Array(Schema.Unknown.annotations({ jsonSchema: oneOf(entry) })) as unknown as Schema.Schema<
+      ReadonlyArray<I>
+    >,
     arrayFromSelf(Schema.typeSchema(entry)),
     {
       decode: (encoded): ReadonlyArray<A> => {

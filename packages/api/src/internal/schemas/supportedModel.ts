@@ -1,5 +1,6 @@
 /** A base model in the capabilities of a server. Servers name it in different ways. */
 import * as Schema from "effect/Schema"
+import { oneOf } from "./jsonSchema.ts"
 import { nullish } from "./optional.ts"
 
 /** The encoded form with its name in `model_name`. */
@@ -21,7 +22,9 @@ const Named = Schema.Struct({
 
 /** @internal */
 export const SupportedModel = Schema.transform(
-  Schema.Unknown as unknown as Schema.Schema<typeof Named.Encoded>,
+  Schema.Unknown.annotations({ jsonSchema: oneOf(Schema.String, Named) }) as unknown as Schema.Schema<
+    typeof Named.Encoded
+  >,
   Named,
   {
     strict: true,

@@ -1,6 +1,6 @@
 /** Schemas that many bodies of the wire share: open enums, discriminators, unions, metadata and metrics. */
-import * as JSONSchema from "effect/JSONSchema"
 import * as Schema from "effect/Schema"
+import { anything, oneOf } from "./jsonSchema.ts"
 import { nullishWithDefault } from "./optional.ts"
 
 /** An enum that servers may extend: the type lists the known members, and any string decodes. @internal */
@@ -42,7 +42,10 @@ export const withoutNulls = <A, I>(value: Schema.Schema<A, I>) =>
 export const ReportedMetadata = withoutNulls(Schema.String)
 
 /** Any JSON value. @internal */
-export const JsonValue = Schema.Unknown.annotations({ arbitrary: () => (fc) => fc.jsonValue() })
+export const JsonValue = Schema.Unknown.annotations({
+  arbitrary: () => (fc) => fc.jsonValue(),
+  jsonSchema: anything
+})
 
 /** A number that is `null` in JSON when it is not finite; `null` decodes to `NaN`. */
 const Metric: Schema.Schema<number, number | null> = Schema.transform(
@@ -57,18 +60,6 @@ const Metric: Schema.Schema<number, number | null> = Schema.transform(
 
 /** Metrics by name. @internal */
 export const Metrics = Schema.Record({ key: Schema.String, value: Metric })
-
-/** A JSON Schema without definitions of its own, for use inside of another. */
-const inlined = ({ $defs = {}, $schema: _, ...root }: JSONSchema.JsonSchema7Root): object => {
-  const inline = (node: unknown): unknown => {
-    if (Array.isArray(node)) return node.map(inline)
-    if (typeof node !== "object" || node === null) return node
-    const reference = (node as { readonly $ref?: unknown }).$ref
-    if (typeof reference === "string") return inline($defs[reference.replace("#/$defs/", "")])
-    return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, inline(value)]))
-  }
-  return inline(root) as object
-}
 
 const isPrimitive = (value: unknown): boolean => typeof value !== "object" && typeof value !== "function"
 
@@ -89,13 +80,7 @@ export const taggedUnion = <const Members extends ReadonlyArray<Schema.Schema.An
     })
   )
   const union = Schema.Union(...members)
-  const described = withPrimitiveTag.annotations({
-    // read when a JSON Schema is made of it: a union itself would have it, but the check before it accepts anything
-    jsonSchema: {
-      get anyOf() {
-        return members.map((member) => inlined(JSONSchema.make(member as Schema.Schema.AnyNoContext)))
-      }
-    }
-  })
+  // a union itself would have it, but the check before it accepts anything
+  const described = withPrimitiveTag.annotations({ jsonSchema: oneOf(...members) })
   return Schema.compose(described, union, { strict: false }) as never
 }

@@ -22,21 +22,24 @@ const isEncoded = (u: unknown): u is Encoded =>
 
 const integers = { type: "array", items: { type: "integer" } }
 
+/** What JSON Schemas say of a tensor. @internal */
+export const jsonSchema: object = {
+  type: "object",
+  required: ["data", "dtype"],
+  properties: {
+    data: { type: "array", items: { type: "number" } },
+    dtype: { enum: ["float32", "int64"] },
+    shape: integers,
+    sparse_crow_indices: integers,
+    sparse_col_indices: integers
+  }
+}
+
 /** The JSON form, checked for its fields but not for its numbers. @internal */
 export const EncodedFromSelf: Schema.Schema<Encoded> = Schema.declare(isEncoded, {
   identifier: "TensorDataEncoded",
   description: '{ data: number[], dtype: "float32" | "int64", shape?: number[] }, or sparse with two index arrays',
-  jsonSchema: {
-    type: "object",
-    required: ["data", "dtype"],
-    properties: {
-      data: { type: "array", items: { type: "number" } },
-      dtype: { enum: ["float32", "int64"] },
-      shape: integers,
-      sparse_crow_indices: integers,
-      sparse_col_indices: integers
-    }
-  }
+  jsonSchema
 })
 
 const decodeData = ({ data, dtype }: Encoded): Pick<Tensor, "data" | "dtype"> | string => {
