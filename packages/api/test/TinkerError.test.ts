@@ -119,8 +119,8 @@ describe("TinkerError", () => {
     assert.isFalse("requestId" in fromStatus(500))
   })
 
-  const classes = Object.entries(TinkerError).filter((member): member is [string, typeof TinkerError.Unauthorized] =>
-    Schema.isSchema(member[1])
+  const classes = Object.entries(TinkerError).filter(
+    (member): member is [string, typeof TinkerError.Unauthorized] => Schema.isSchema(member[1]) && member[0] !== "Union"
   )
   it.each(classes)("decodes %s to an equal error with the same getters", (tag, Class) => {
     FastCheck.assert(
@@ -150,6 +150,13 @@ describe("TinkerError", () => {
       assert.strictEqual(caught, 401)
     })
   )
+
+  it("is listed in the schema of all errors", () => {
+    assert.sameMembers(
+      TinkerError.Union.members.map(({ name }) => name),
+      classes.map(([name]) => name)
+    )
+  })
 
   it("has a status for an HttpApi that lists it among its errors, where it is not 500", () => {
     const api = HttpApi.make("own").add(

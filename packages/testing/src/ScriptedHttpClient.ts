@@ -92,7 +92,8 @@ export type Step = Reply | Effect.Effect<Reply> | ((request: Recorded) => Reply 
 
 /**
  * One step for all requests, or steps by path (`/create_session`). Of several steps for a path, each serves one request, and
- * the last one serves all that follow. The path `*` serves requests to all other paths; without it they get a 404.
+ * the last one serves all that follow. The path `*` serves requests to all other paths; without it they get a 404 whose
+ * detail is such as `no script for POST /create_session`.
  *
  * @since 0.1.0
  * @category models
@@ -215,7 +216,7 @@ export const make = (script: Script): Effect.Effect<ScriptedHttpClient> =>
         const index = yield* record(state, request, url)
         const entry = state.recorded[index]!
         return yield* Effect.suspend(() => {
-          const step = nextStep(state, entry.path)
+          const step = nextStep(state, entry)
           const made = typeof step === "function" ? step(entry) : step
           return Effect.isEffect(made) ? made : Effect.succeed(made)
         }).pipe(
@@ -261,16 +262,18 @@ const recordOutcome = ({ recorded }: ScriptState, index: number, exit: Exit.Exit
   }
 }
 
-const notFound = json({ detail: "Not Found" }, { status: 404 })
+/** Clients do without some endpoints, and ask for them: a path that is not scripted is one that the service does not have. */
+const unscripted = (method: string, path: string): Step =>
+  json({ detail: `no script for ${method} ${path}: add the path to the script, or * for all others` }, { status: 404 })
 
-const nextStep = ({ script, served }: ScriptState, path: string): Step => {
+const nextStep = ({ script, served }: ScriptState, { method, path }: Recorded): Step => {
   if (isStep(script)) return script
   const key = Object.hasOwn(script, path) ? path : "*"
   const steps = script[key]
-  if (steps === undefined) return notFound
+  if (steps === undefined) return unscripted(method, path)
   if (!Array.isArray(steps)) return steps as Step
   const list: ReadonlyArray<Step> = steps
   const count = served.get(key) ?? 0
   served.set(key, count + 1)
-  return list[Math.min(count, list.length - 1)] ?? notFound
+  return list[Math.min(count, list.length - 1)] ?? unscripted(method, path)
 }
