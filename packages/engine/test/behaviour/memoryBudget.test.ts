@@ -106,7 +106,7 @@ const request = (path: string, body: unknown) =>
   HttpClientRequest.post(`http://tinker.test/api/v1${path}`).pipe(HttpClientRequest.bodyUnsafeJson(body))
 
 describe("Models at the start of an engine", () => {
-  /** Starts an engine with the models, and collects what it logs. */
+  /** Starts an engine with the models, and collects what it logs of their memory. */
   const start = (names: ReadonlyArray<string>, memoryBudget: number) =>
     Effect.gen(function* () {
       const lines: Array<string> = []
@@ -116,7 +116,7 @@ describe("Models at the start of an engine", () => {
         Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
         Effect.either
       )
-      return { lines, started }
+      return { lines: lines.filter((line) => line.includes("takes about")), started }
     }).pipe(Effect.provide(NodeContext.layer))
 
   it.scoped("say what they will take before they are loaded", () =>
