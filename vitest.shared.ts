@@ -13,8 +13,6 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: [...configDefaults.exclude, ...nightly],
     passWithNoTests: true,
-    testTimeout: 60_000,
-    // the files of a worker share what they import: importing it anew takes longer than most of the tests
-    isolate: false
+    testTimeout: 60_000
   }
 })

@@ -3,5 +3,5 @@ import shared from "../../vitest.shared.ts"
 
 export default mergeConfig(shared, {
   // tests wait for processes, so they wait together
-  test: { name: "cli", globalSetup: ["test/utils/setup.ts"], sequence: { concurrent: true }, isolate: true }
+  test: { name: "cli", globalSetup: ["test/utils/setup.ts"], sequence: { concurrent: true } }
 })

@@ -1,7 +1,4 @@
 import { mergeConfig } from "vitest/config"
 import shared from "../../vitest.shared.ts"
 
-export default mergeConfig(shared, {
-  // a test measures the memory of a module, which is made when it is imported
-  test: { name: "engine", isolate: true }
-})
+export default mergeConfig(shared, { test: { name: "engine" } })
