@@ -14,7 +14,7 @@ const clientOf = (seqId: number | undefined): number => Math.floor((seqId ?? 0) 
 const completionsOf = (record: SamplerRecord, client: number): Completions => {
   const before = record.completions.get(client)
   if (before !== undefined) return before
-  const completions: Completions = { removed: 0, entries: [], changed: makeDeferredUnsafe() }
+  const completions: Completions = { removed: 0, entries: [], changed: makeDeferredUnsafe(), polls: 0, waiting: 0 }
   record.completions.set(client, completions)
   return completions
 }
@@ -42,6 +42,39 @@ export const addCompletion = (
     return Effect.asVoid(Deferred.succeed(changed, undefined))
   })
 
+/**
+ * Waits, and cancels the samples of a client that hangs up meanwhile and does not ask again within `hangUpGrace`, as
+ * `retrieveResult` does for one sample.
+ */
+const noticingHangUp = <A>(
+  { environment: { forkApart, futures, settings } }: Samplers,
+  record: SamplerRecord,
+  client: number,
+  wait: Effect.Effect<A>
+): Effect.Effect<A> =>
+  Effect.suspend(() => {
+    const completions = completionsOf(record, client)
+    const poll = ++completions.polls
+    completions.waiting++
+    const abandon = Effect.suspend(() =>
+      completions.waiting === 0 && completions.polls === poll
+        ? futures.abandonAll(pendingOf(record, client))
+        : Effect.void
+    )
+    return wait.pipe(
+      Effect.onInterrupt(() => forkApart(Effect.andThen(Effect.sleep(settings.hangUpGrace), abandon))),
+      Effect.ensuring(
+        Effect.sync(() => {
+          completions.waiting--
+        })
+      )
+    )
+  })
+
+/** The ids of the samples that a client has submitted. */
+const pendingOf = ({ requests }: SamplerRecord, client: number): ReadonlyArray<string> =>
+  Array.from(requests).flatMap(([seqId, { receipt }]) => (clientOf(seqId) === client ? [receipt.id] : []))
+
 /** Waits until a client has completions after its cursor, and lists them. @internal */
 export const retrieveCompletions = Effect.fnUntraced(function* (
   samplers: Samplers,
@@ -58,7 +91,12 @@ export const retrieveCompletions = Effect.fnUntraced(function* (
   // the client has received those before its cursor; a count below 0 removes none
   removeOldest(completions, prev_cursor - completions.removed)
   if (completions.removed + completions.entries.length <= prev_cursor) {
-    yield* futures.awaitEvent(Deferred.await(completions.changed), wait)
+    yield* noticingHangUp(
+      samplers,
+      record,
+      target.cloned_sampler_id,
+      futures.awaitEvent(Deferred.await(completions.changed), wait)
+    )
   }
   const from = Math.max(prev_cursor, completions.removed)
   const found = yield* Effect.forEach(completions.entries.slice(from - completions.removed), (entry) =>

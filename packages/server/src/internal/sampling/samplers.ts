@@ -60,6 +60,9 @@ export interface Completions {
   readonly entries: Array<{ readonly request_id: string; readonly state: "finished" | "failed" }>
   /** succeeds when the next sample completes */
   changed: Deferred.Deferred<void>
+  /** how many requests for them have begun, and how many wait now */
+  polls: number
+  waiting: number
 }
 
 /** How many requests of a sampling session are deduplicated, and how many completions are listed. @internal */

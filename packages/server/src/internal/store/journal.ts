@@ -101,7 +101,9 @@ export class Journal {
     return Effect.suspend(() => {
       if (this.running) return Effect.void
       this.running = true
-      return Effect.asVoid(Effect.forkIn(Effect.uninterruptible(this.drain), this.scope))
+      // a group has the changes of many requests, and belongs to none of their traces
+      const drained = Effect.withTracerEnabled(Effect.uninterruptible(this.drain), false)
+      return Effect.asVoid(Effect.forkIn(drained, this.scope))
     })
   }
 

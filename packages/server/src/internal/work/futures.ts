@@ -261,6 +261,19 @@ export class Futures {
     )
   }
 
+  /** Cancels those operations that have no result and nobody polls for. */
+  abandonAll(ids: ReadonlyArray<string>): Effect.Effect<void> {
+    return Effect.forEach(
+      ids,
+      (id) => {
+        const entry = this.entries.get(id)
+        const isPending = entry !== undefined && !this.completed.has(id) && (entry.waiting ?? 0) === 0
+        return isPending ? this.abandon(entry) : Effect.void
+      },
+      { discard: true }
+    )
+  }
+
   /** Evicts the results of a session. */
   releaseAll({ requestIds }: SessionLoad): void {
     for (const id of requestIds) this.release(id)

@@ -94,6 +94,41 @@ describe("the endpoints of the group futures", () => {
     })
   )
 
+  it.scoped("cancel the samples of a client that hung up while it waited for all of them", () =>
+    Effect.gen(function* () {
+      const ended: Array<number> = []
+      const { layer } = yield* client.start(
+        { hangUpGrace: "30 seconds", longPoll: "5 minutes" },
+        {
+          before: ({ index, name }) =>
+            name === "sample"
+              ? Effect.onInterrupt(Effect.sleep("1 hour"), () => Effect.sync(() => void ended.push(index)))
+              : Effect.void
+        }
+      )
+      yield* Effect.gen(function* () {
+        const sampling_session_id = yield* createSampler(yield* createSession)
+        for (const seqId of [1, 2, 1e9 + 1]) {
+          yield* ok(post("/asample", client.sampleRequest(sampling_session_id, seqId)))
+        }
+        const waitForAll = post("/retrieve_futures", { target: { sampling_session_id, cloned_sampler_id: 0 } })
+        const hangUp = Effect.gen(function* () {
+          const waiting = yield* Effect.fork(waitForAll)
+          yield* TestClock.adjust("1 second")
+          yield* Fiber.interrupt(waiting)
+        })
+        yield* hangUp
+        yield* TestClock.adjust("10 seconds")
+        const again = yield* Effect.fork(waitForAll)
+        yield* TestClock.adjust("60 seconds")
+        assert.strictEqual(ended.length, 0, "it asked again in time")
+        yield* Fiber.interrupt(again)
+        yield* TestClock.adjust("31 seconds")
+        assert.strictEqual(ended.length, 2, "those of the other client go on")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
   it.scoped("cancel samples, and reject the cancellation of unknown requests", () =>
     Effect.gen(function* () {
       const { layer } = yield* client.start({}, { before: () => Effect.sleep("1 hour") })
