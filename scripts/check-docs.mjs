@@ -11,6 +11,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import ts from "typescript"
+import * as errorTables from "./error-tables.mjs"
 import { filesBelow, packages, root, shortPath } from "./check-source/sources.mjs"
 
 const directory = join(root, "build", "docs")
@@ -119,4 +120,6 @@ for (const { file, messageText, start } of problems) {
   )
 }
 console.log(`${blocks.length} blocks of code in the documentation, ${problems.length} problems`)
-if (problems.length > 0) process.exitCode = 1
+const tables = errorTables.problems()
+for (const problem of tables) console.error(problem)
+if (problems.length + tables.length > 0) process.exitCode = 1

@@ -6,6 +6,8 @@
  * - a bare undici loop that sends the same two requests for each sample,
  * - the official Python client, where interop/record.py has installed it or PYTHON names a Python that has it.
  *
+ * It also states what the headers of the trace cost a request.
+ *
  * Each runs in its own process, in rounds (the official client once, since it takes a minute); the fastest round counts.
  * The SDK is built first, and run as it is published. `SAMPLES` and `IN_FLIGHT` set other numbers.
  */
@@ -13,6 +15,7 @@ import { spawn, spawnSync, type ChildProcess } from "node:child_process"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { figure } from "./figure.ts"
+import { propagationMicros } from "./sampling/propagation.ts"
 import type { Measured } from "./sampling/measure.ts"
 
 const count = Number(process.env["SAMPLES"] ?? 20_000)
@@ -125,6 +128,8 @@ export default async (print: (line: string) => void = console.log): Promise<void
     print(row("bare undici", measurements.bare))
     if (official !== undefined) print(row("official client", official))
     printFigures(print, measurements, official)
+    const baseline = { name: "CPU of a sample", value: measurements.sdk.cpuMicrosPerSample }
+    print(figure("sampling.propagation", propagationMicros(), "µs", baseline))
   } finally {
     server.kill()
   }

@@ -67,7 +67,7 @@ export const allowedRooms = {
     codec: ["effect"],
     telemetry: ["platform", "util", "effect", "QueueState"],
     polling: ["util", "effect", "limits", "codec", "telemetry", "QueueState", "RetryPolicy", "TinkerClient"],
-    rest: ["util", "network", "auth", "codec", "RetryPolicy", "TinkerClient"],
+    rest: ["util", "network", "auth", "codec", "telemetry", "RetryPolicy", "TinkerClient"],
     transport: [
       "platform",
       "util",

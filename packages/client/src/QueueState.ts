@@ -44,7 +44,8 @@ export interface Observable {
  * @category models
  */
 export interface Observer extends Observable {
-  readonly observe: (state: QueueState) => Effect.Effect<void>
+  /** `quiet` logs nothing, where a line of another kind says it */
+  readonly observe: (state: QueueState, options?: { readonly quiet?: boolean }) => Effect.Effect<void>
 }
 
 /**
@@ -90,12 +91,12 @@ const logPaused = (observer: ObserverState, { reason, state }: QueueState): Effe
     )
   })
 
-const observe = (observer: ObserverState, state: QueueState): Effect.Effect<void> =>
+const observe = (observer: ObserverState, state: QueueState, quiet: boolean): Effect.Effect<void> =>
   Effect.suspend(() => {
     const before = observer.last
     observer.last = state
     const published = publish(observer, before, state)
-    return state.state === "active" ? published : Effect.andThen(published, logPaused(observer, state))
+    return quiet || state.state === "active" ? published : Effect.andThen(published, logPaused(observer, state))
   })
 
 /**
@@ -120,6 +121,6 @@ export const make = (
     return {
       current: Effect.sync(() => observer.last),
       changes: Stream.changesWith(ref.changes, isSame),
-      observe: (state) => observe(observer, state)
+      observe: (state, { quiet = false } = {}) => observe(observer, state, quiet)
     }
   })

@@ -30,7 +30,8 @@ import { SampleOperation, type SampleSettings } from "./internal/sampling/sample
 import { type MakeOptions, makeSampler, makeSettings } from "./internal/sampling/sampler.ts"
 import * as sampleStream from "./internal/sampling/sampleStream.ts"
 import type { Delta, StreamOptions } from "./internal/sampling/streamOptions.ts"
-import { instrumentDetached, type OperationRecord } from "./internal/telemetry/instrument.ts"
+import { instrument, instrumentDetached, type OperationRecord } from "./internal/telemetry/instrument.ts"
+import { pointingAtCalls } from "./internal/util/callSite.ts"
 import * as QueueState from "./QueueState.ts"
 import type * as Session from "./Session.ts"
 import type * as TinkerClient from "./TinkerClient.ts"
@@ -106,7 +107,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
   const sampleAs = (method: SampleSettings["method"], prompt: ModelInput.ModelInput, given: SampleOptions) =>
     withCaller((caller): Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError> => {
       const settings = settingsOf(method, prompt, given, caller)
-      if (Either.isLeft(settings)) return settings.left
+      if (Either.isLeft(settings)) return instrument(`SamplingClient.${method}`, attributes, () => settings.left)
       return instrumentDetached(
         `SamplingClient.${method}`,
         attributes,
@@ -145,7 +146,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
       client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } }),
       ({ base_model }) => base_model
     )
-  return {
+  return pointingAtCalls<SamplingClient>({
     samplingSessionId,
     sample: (prompt, options = {}) => sample("sample", prompt, options),
     stream: (prompt, options = {}) => Stream.unwrap(streamFrom(prompt, options)),
@@ -162,7 +163,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
       Effect.flatMap(Tokenizers.Tokenizers, (tokenizers) => tokenizers.forModel(name))
     ),
     queueState: { current: queueState.current, changes: queueState.changes }
-  }
+  })
 })
 
 /**
@@ -171,12 +172,18 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
  * @since 0.1.0
  * @category constructors
  */
-export const create = Effect.fn("SamplingClient.create")(function* (
-  options: {
-    readonly client: TinkerClient.Service
-    readonly session: Session.Service
-  } & ({ readonly model_path: string } | { readonly base_model: string }) &
-    ClientOptions
+export const create = (options: CreateOptions): Effect.Effect<SamplingClient, TinkerError.TinkerError> =>
+  instrument("ServiceClient.createSamplingClient", {}, (record) => createSampler(options, record))
+
+type CreateOptions = {
+  readonly client: TinkerClient.Service
+  readonly session: Session.Service
+} & ({ readonly model_path: string } | { readonly base_model: string }) &
+  ClientOptions
+
+const createSampler = Effect.fnUntraced(function* (
+  options: CreateOptions,
+  record: OperationRecord
 ): Effect.fn.Return<SamplingClient, TinkerError.TinkerError> {
   const method = "createSamplingClient"
   if ("model_path" in options && !Option.exists(TinkerPath.parse(options.model_path), TinkerPath.isSampler)) {
@@ -195,7 +202,8 @@ export const create = Effect.fn("SamplingClient.create")(function* (
   }
   const samplingSessionId = yield* createSession(
     options,
-    "model_path" in options ? { model_path: options.model_path } : { base_model: options.base_model }
+    "model_path" in options ? { model_path: options.model_path } : { base_model: options.base_model },
+    record
   )
   return yield* make({ ...options, samplingSessionId })
 })

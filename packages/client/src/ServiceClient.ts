@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as createFromState from "./internal/models/createFromState.ts"
 import * as createModel from "./internal/models/createModel.ts"
+import { pointingAtCalls } from "./internal/util/callSite.ts"
 import * as SamplingClient from "./SamplingClient.ts"
 import * as Session from "./Session.ts"
 import * as TinkerClient from "./TinkerClient.ts"
@@ -69,7 +70,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
     const client = yield* TinkerClient.TinkerClient
     const session = yield* Session.Session
     const context = { client, session }
-    return {
+    return pointingAtCalls<Service>({
       sessionId: session.sessionId,
       sessionLost: session.sessionLost,
       getServerCapabilities: client.call(TinkerApi.getServerCapabilities, undefined as never),
@@ -79,7 +80,7 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
       createTrainingClientFromStateWithOptimizer: (path, options) =>
         createFromState.createFromState(context, "createTrainingClientFromStateWithOptimizer", path, options),
       createSamplingClient: (options) => SamplingClient.create({ client, session, ...options })
-    }
+    })
   }
 )
 

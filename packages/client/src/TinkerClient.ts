@@ -157,7 +157,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
   Effect.gen(function* () {
     const config = yield* TinkerConfig.TinkerConfig
     const sender = { http: yield* HttpClient.HttpClient, secretNames: headers.secretNames(config) }
-    const exchange = exchangeOf(sender.http, sender.secretNames, yield* proxyHint.make)
+    const exchange = exchangeOf(sender.http, sender.secretNames, yield* proxyHint.make, config.httpSpans)
     const scope = yield* Effect.scope
     const base = new URL(config.baseUrl)
     const call: Service["call"] = (endpoint, payload, options = {}) =>
@@ -190,6 +190,7 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
       paymentPause: paymentPause.make(
         () => (flags.known ?? ClientFlags.clientDefaults).billing_exception_max_pause_duration_sec
       ),
+      httpSpans: config.httpSpans,
       deprecations: new Set(),
       retryWarnings: new Map(),
       calls: 0,

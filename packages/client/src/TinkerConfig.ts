@@ -32,6 +32,8 @@ export interface Service {
   /** the largest response that is read, in bytes after decompression */
   readonly maxResponseBytes: number
   readonly encoding: Encoding
+  /** whether requests have spans of their own */
+  readonly httpSpans: boolean
 }
 
 /**
@@ -78,6 +80,11 @@ export interface Options {
   readonly maxResponseBytes?: number | undefined
   /** `auto` by default */
   readonly encoding?: Encoding | undefined
+  /**
+   * Whether each request has a span of its own below that of its operation, as `HttpClient` makes them; false by default:
+   * requests then only propagate the trace. Polls, heartbeats and telemetry never have one. It costs a fiber a request.
+   */
+  readonly httpSpans?: boolean | undefined
 }
 
 /** 256 MiB: many times what services send, and less than a string may have. */
@@ -141,7 +148,8 @@ export const make = (options: Options): Effect.Effect<Service, TinkerError.Inval
       headers: yield* readHeaders(options.headers ?? {}),
       telemetry: options.telemetry ?? true,
       maxResponseBytes,
-      encoding
+      encoding,
+      httpSpans: options.httpSpans ?? false
     }
   })
 

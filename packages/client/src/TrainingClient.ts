@@ -25,6 +25,8 @@ import * as loads from "./internal/training/loads.ts"
 import type { Submitted } from "./internal/submissions/operation.ts"
 import * as optimizer from "./internal/training/optimizer.ts"
 import * as saves from "./internal/training/saves.ts"
+import { recordRejection } from "./internal/telemetry/instrument.ts"
+import { pointingAtCalls } from "./internal/util/callSite.ts"
 import type * as QueueState from "./QueueState.ts"
 import * as SamplingClient from "./SamplingClient.ts"
 import type * as Session from "./Session.ts"
@@ -151,20 +153,22 @@ export const make = (options: {
 }): Effect.Effect<TrainingClient, never, Scope.Scope> =>
   Effect.map(trainingContext.make(options), (context): TrainingClient => {
     const { baseModel, client, modelId, queueState, session } = context
-    return {
+    const recorded = recordRejection("TrainingClient", { "tinker.model_id": modelId })
+    return pointingAtCalls<TrainingClient>({
       modelId,
       baseModel,
-      forward: (data, lossFn, config) => submitForwardBackward(context, "forward", data, lossFn, config),
+      forward: (data, lossFn, config) => recorded(submitForwardBackward(context, "forward", data, lossFn, config)),
       forwardBackward: (data, lossFn, config) =>
-        submitForwardBackward(context, "forwardBackward", data, lossFn, config),
-      forwardBackwardCustom: (data, loss) => submitForwardBackwardCustom(context, data, loss),
-      optimStep: (params) => optimizer.submitOptimStep(context, params),
-      optimizerStep: (params) => optimizer.submitOptimizerStep(context, params),
-      saveState: (name, options) => saves.submitSaveState(context, name, options),
-      loadState: (path, options) => loads.submitLoad(context, "loadState", path, options),
-      loadStateWithOptimizer: (path, options) => loads.submitLoad(context, "loadStateWithOptimizer", path, options),
-      saveWeightsForSampler: (name, options) => saves.submitSaveForSampler(context, name, options),
-      saveWeightsExternal: (name, options) => saves.submitSaveExternal(context, name, options),
+        recorded(submitForwardBackward(context, "forwardBackward", data, lossFn, config)),
+      forwardBackwardCustom: (data, loss) => recorded(submitForwardBackwardCustom(context, data, loss)),
+      optimStep: (params) => recorded(optimizer.submitOptimStep(context, params)),
+      optimizerStep: (params) => recorded(optimizer.submitOptimizerStep(context, params)),
+      saveState: (name, options) => recorded(saves.submitSaveState(context, name, options)),
+      loadState: (path, options) => recorded(loads.submitLoad(context, "loadState", path, options)),
+      loadStateWithOptimizer: (path, options) =>
+        recorded(loads.submitLoad(context, "loadStateWithOptimizer", path, options)),
+      saveWeightsForSampler: (name, options) => recorded(saves.submitSaveForSampler(context, name, options)),
+      saveWeightsExternal: (name, options) => recorded(saves.submitSaveExternal(context, name, options)),
       saveWeightsAndGetSamplingClient: (options) =>
         Effect.flatMap(saves.saveForSamplingSession(context, "saveWeightsAndGetSamplingClient"), (samplingSessionId) =>
           SamplingClient.make({ client, session, samplingSessionId, ...options })
@@ -173,5 +177,5 @@ export const make = (options: {
       queueState: { current: queueState.current, changes: queueState.changes },
       getInfo: getInfo(context, "getInfo"),
       getTokenizer: getTokenizer(context)
-    }
+    })
   })

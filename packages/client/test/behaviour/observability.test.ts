@@ -178,6 +178,77 @@ describe.each(ways)("a client over %s", (way) => {
       })
     )
 
+    it.scoped("that fails at its input has a span and counts too, and its error points at the call", () =>
+      Effect.gen(function* () {
+        const { ended, layer, open } = recorder()
+        const before = yield* figures
+        const http = yield* scripted.make({
+          "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+          "/retrieve_future": json({ model_id: "model-1" })
+        })
+        const errors = yield* Effect.gen(function* () {
+          const service = yield* ServiceClient.ServiceClient
+          const training = yield* service.createLoraTrainingClient({ base_model: "base" })
+          const sampling = yield* service.createSamplingClient({ base_model: "base" })
+          return [
+            yield* Effect.flip(training.forwardBackward([], "cross_entropy")),
+            yield* Effect.flip(training.saveState("a/b")),
+            yield* Effect.flip(service.createSamplingClient({ base_model: " " })),
+            yield* Effect.flip(service.createLoraTrainingClient({ base_model: "base", rank: -1 })),
+            yield* Effect.flip(
+              sampling.sample(ModelInput.fromTokens([1]), { num_samples: 0, sampling_params: { max_tokens: 1 } })
+            )
+          ]
+        }).pipe(Effect.scoped, Effect.provide(connect(http, { way })), layer)
+        const after = yield* figures
+        for (const error of errors) {
+          assert.strictEqual(error._tag, "InvalidInput")
+          const [first, second] = error.stack!.split("\n").filter((line) => /^\s+at /.test(line))
+          assert.include(first, "observability.test.ts", second)
+        }
+        const names = [
+          "TrainingClient.forwardBackward",
+          "TrainingClient.saveState",
+          "ServiceClient.createSamplingClient",
+          "ServiceClient.createLoraTrainingClient",
+          "SamplingClient.sample"
+        ]
+        for (const name of names) {
+          const key = `operations ${name} failure`
+          assert.strictEqual((after[key] ?? 0) - (before[key] ?? 0), 1, name)
+          assert.strictEqual(ended.filter((span) => span.name === name && !span.success).length, 1, name)
+        }
+        assert.strictEqual(open(), 0)
+      })
+    )
+
+    for (const httpSpans of [false, true]) {
+      it.scoped(`has ${httpSpans ? "spans" : "no span"} of its requests, but none of its polls`, () =>
+        Effect.gen(function* () {
+          const { ended, layer } = recorder()
+          const http = yield* scripted.make({
+            "/retrieve_future": (request) =>
+              json(
+                (request.body as { request_id: string }).request_id === "CreateModel"
+                  ? { model_id: "m" }
+                  : { metrics: {} }
+              )
+          })
+          yield* Effect.gen(function* () {
+            const service = yield* ServiceClient.ServiceClient
+            const training = yield* service.createLoraTrainingClient({ base_model: "base" })
+            yield* Fiber.join(yield* training.optimStep())
+            yield* TestClock.adjust("1 minute")
+          }).pipe(Effect.scoped, Effect.provide(connect(http, { way, httpSpans })), layer, Effect.withSpan("program"))
+          const parents = ended.filter(({ name }) => name.startsWith("http.client")).map(({ parent }) => parent)
+          const traced = (yield* http.requests).filter(({ headers }) => headers["traceparent"] !== undefined)
+          assert.isAbove(traced.length, 2)
+          assert.strictEqual(parents.length, httpSpans ? traced.length : 0)
+          if (httpSpans) assert.includeMembers(parents, ["TrainingClient.optimStep"])
+        })
+      )
+    }
+
     it.scoped("ends its span when the scope of its client closes", () =>
       Effect.gen(function* () {
         const { ended, layer, open } = recorder()

@@ -1,13 +1,15 @@
+import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ProtobufCodec from "@effect-tinker/api/ProtobufCodec"
 import type * as QueueState from "@effect-tinker/client/QueueState"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
 import { withWarnings } from "@effect-tinker/testing/Logs"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Effect, Either, Exit, Fiber, Layer, Option, Stream, TestClock } from "effect"
-import { failureOf } from "../utils/exits.ts"
+import { bodyOf, failureOf } from "../utils/exits.ts"
 import { range } from "../utils/range.ts"
 import { connect, json, scripted, ways } from "../utils/services.ts"
 import { errorResponse, results, run, settle } from "../utils/trainingRun.ts"
@@ -91,19 +93,95 @@ describe("a request that is retried", () => {
     })
   )
 
-  it.scoped("of a program that waits for the service to start is reported before there is a session", () =>
+  it.scoped("against a service that does not answer gives one warning after a few seconds, then one a minute", () =>
     Effect.gen(function* () {
       const http = yield* scripted.make({ "/create_session": ScriptedHttpClient.connectionLost })
+      const linesWithin = (duration: "2 seconds" | "10 seconds" | "55 seconds" | "4 minutes") =>
+        Effect.map(
+          withWarnings(
+            Effect.gen(function* () {
+              const connecting = yield* Effect.fork(Effect.exit(Effect.scoped(Layer.build(connect(http)))))
+              yield* TestClock.adjust(duration)
+              yield* Fiber.interrupt(connecting)
+            })
+          ),
+          ({ lines }) => lines
+        )
+      assert.deepStrictEqual(yield* linesWithin("2 seconds"), [])
+      const [line, ...more] = yield* linesWithin("10 seconds")
+      assert.match(line!, /^retrying, \d failures in a row: createSession: .*could not be reached/)
+      assert.deepStrictEqual(more, [])
+      assert.strictEqual((yield* linesWithin("55 seconds")).length, 1)
+      const within4Minutes = (yield* linesWithin("4 minutes")).length
+      assert.isTrue(within4Minutes >= 3 && within4Minutes <= 4, String(within4Minutes))
+    })
+  )
+
+  it.scoped("against a service that does not answer has one warning with all others of the client", () =>
+    Effect.gen(function* () {
+      const http = yield* scripted.make({
+        "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+        "/asample": ScriptedHttpClient.connectionLost
+      })
+      const { lines } = yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const sampling = yield* service.createSamplingClient({ base_model: "base" })
+        const sample = sampling.sample(prompt, { sampling_params: { max_tokens: 1 } })
+        const samples = yield* Effect.fork(
+          Effect.all(
+            range(50).map(() => sample),
+            { concurrency: "unbounded" }
+          )
+        )
+        yield* TestClock.adjust("55 seconds")
+        assert.strictEqual((yield* sampling.queueState.current).state, "retrying")
+        yield* Fiber.interrupt(samples)
+      }).pipe(Effect.provide(connect(http)), withWarnings)
+      assert.strictEqual(lines.length, 1, lines.join("\n"))
+    })
+  )
+})
+
+describe("a batch that is submitted again", () => {
+  const batch = [Datum.fromPromptCompletion([1, 2], [3])]
+  const failed = { request_id: "Failed" }
+  const afterFailure: ScriptedHttpClient.Step = (request) =>
+    bodyOf(request)["request_id"] === "Failed" ? json({ error: "no memory", category: "server" }) : stepResults(request)
+  const stepResults = results as (request: ScriptedHttpClient.Recorded) => ScriptedHttpClient.Reply
+
+  const step = (training: TrainingClient.TrainingClient) =>
+    Effect.gen(function* () {
+      const forward = yield* training.forwardBackward(batch, "cross_entropy")
+      const update = yield* training.optimStep()
+      return yield* Effect.all([settle(forward), settle(update)])
+    })
+
+  it.scoped("after its step has failed is warned of, with the count; one of the next epoch is not", () =>
+    Effect.gen(function* () {
       const { lines } = yield* withWarnings(
-        Effect.gen(function* () {
-          const connecting = yield* Effect.fork(Effect.exit(Effect.scoped(Layer.build(connect(http)))))
-          yield* TestClock.adjust("30 seconds")
-          yield* Fiber.interrupt(connecting)
-        })
+        run(
+          { "/retrieve_future": afterFailure, "/optim_step": [json(failed), json({ request_id: "OptimStep" })] },
+          (training) => Effect.repeatN(step(training), 3)
+        )
       )
-      assert.strictEqual(lines.length, 2, lines.join("\n"))
-      assert.match(lines[0]!, /^retrying after a failure: createSession: .*could not be reached/)
-      assert.match(lines[1]!, /^still retrying: the same failure 5 times or more in a row: createSession/)
+      assert.strictEqual(lines.length, 1, lines.join("\n"))
+      assert.match(
+        lines[0]!,
+        /^forwardBackward: the same batch is submitted for the 2nd time, after a failure.*Step\.make/
+      )
+    })
+  )
+
+  it.scoped("is no matter, but a step that was applied without its pass is", () =>
+    Effect.gen(function* () {
+      const pass = json(failed)
+      const { lines, value } = yield* withWarnings(
+        run({ "/retrieve_future": afterFailure, "/forward_backward": pass, "/forward": pass }, step)
+      )
+      const [forward, update] = value.value
+      assert.isTrue(Exit.isFailure(forward) && Exit.isSuccess(update))
+      assert.strictEqual(lines.length, 1, lines.join("\n"))
+      assert.match(lines[0]!, /^a step was applied although forwardBackward \(seq_id 1\) of it failed/)
     })
   )
 })

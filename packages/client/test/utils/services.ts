@@ -95,11 +95,12 @@ export const baseUrl = "http://service.test/base/path"
 /** A session with a test's service. */
 export const connect = (
   http: { readonly layer: Layer.Layer<HttpClient.HttpClient> },
-  options: { key?: string; baseUrl?: string; way?: Way } = {}
+  options: { key?: string; baseUrl?: string; way?: Way; httpSpans?: boolean } = {}
 ) =>
   ServiceClient.layer({
     apiKey: Redacted.make(options.key ?? key),
-    baseUrl: options.baseUrl ?? baseUrl
+    baseUrl: options.baseUrl ?? baseUrl,
+    httpSpans: options.httpSpans
   }).pipe(Layer.provide(over(options.way ?? "any HttpClient", http.layer)))
 
 /** What sends the requests: the adapter over an HttpClient, or an exchange that calls back outside of the fiber. */

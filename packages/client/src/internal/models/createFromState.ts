@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as TrainingClient from "../../TrainingClient.ts"
 import * as validate from "../training/validate.ts"
+import { recordRejection } from "../telemetry/instrument.ts"
 import { awaitCreation, type Context } from "./awaitCreation.ts"
 import { createLoraTrainingClient } from "./createModel.ts"
 
@@ -113,7 +114,7 @@ export const createFromState = (
   options: StateOptions = {}
 ): Created =>
   Effect.gen(function* () {
-    yield* validate.checkStatePath(method, path)
+    yield* recordRejection("ServiceClient", {})(validate.checkStatePath(method, path))
     const info = yield* getWeightsInfo(context, method, path, options.weights_access_token)
     const create = context.session.clientConfig.create_model_via_load_weights ? createByLoading : createThenLoad
     return yield* create(context, method, path, options, info)

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as TrainingClient from "../../TrainingClient.ts"
 import * as codec from "../codec/endpoint.ts"
+import { recordRejection } from "../telemetry/instrument.ts"
 import { awaitCreation, type Context } from "./awaitCreation.ts"
 
 /**
@@ -59,7 +60,7 @@ export const createLoraTrainingClient = (
   Effect.gen(function* () {
     const { client, session } = context
     const { base_model, optimizer_config, user_metadata } = options
-    const lora_config = yield* readLoraConfig(options)
+    const lora_config = yield* recordRejection("ServiceClient", {})(readLoraConfig(options))
     const model_seq_id = yield* session.nextModelSeqId
     const { model_id } = yield* awaitCreation(context, {
       method,

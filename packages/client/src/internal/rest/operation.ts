@@ -1,15 +1,16 @@
-/** Runs an operation of `RestClient` in a span. */
+/** Runs an operation of `RestClient` in a span, and counts it. */
 import * as Pagination from "@effect-tinker/api/Pagination"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as Effect from "effect/Effect"
+import { instrument } from "../telemetry/instrument.ts"
 import * as inputs from "./inputs.ts"
 import type * as options from "./options.ts"
 
 /** @internal */
 export const operation = <A>(method: string, effect: options.RestEffect<A>): options.RestEffect<A> =>
-  Effect.withSpan(effect, `RestClient.${method}`)
+  instrument(`RestClient.${method}`, {}, () => effect)
 
 /** Entries that could not be read are left out of a list. That must not go unnoticed. */
 const warnOfLeftOut = (method: string, response: object): Effect.Effect<void> =>

@@ -10,7 +10,7 @@ import * as TinkerFuture from "../../TinkerFuture.ts"
 import * as sessionLimits from "../limits/sessionLimits.ts"
 import * as progress from "../polling/progress.ts"
 import { retrieve } from "../polling/retrieve.ts"
-import { instrument } from "../telemetry/instrument.ts"
+import type { OperationRecord } from "../telemetry/instrument.ts"
 import { withCreationPolicy } from "../session/creationPolicy.ts"
 
 const method = "createSamplingClient"
@@ -23,29 +23,33 @@ interface Options {
 const missing = () => new TinkerError.DecodeError({ method, reason: "sampling_session_id: is missing" })
 
 /** Waits until the service has created the session. */
-const awaitSession = ({ client, session }: Options, requestId: string, queue: QueueState.Observer) =>
+const awaitSession = (
+  { client, session }: Options,
+  requestId: string,
+  queue: QueueState.Observer,
+  record: OperationRecord
+) =>
   Effect.gen(function* () {
     const noProgressLimit = yield* TinkerFuture.NoProgressLimit
-    const { sampling_session_id } = yield* instrument(`ServiceClient.${method}`, {}, (record) =>
-      retrieve(client, {
-        method,
-        requestId,
-        type: "CreateSamplingSession",
-        schema: Sampling.CreateSamplingSessionResponse,
-        queue,
-        responses: sessionLimits.of(session).responses,
-        record,
-        progress: progress.make(),
-        noProgressLimit
-      })
-    )
+    const { sampling_session_id } = yield* retrieve(client, {
+      method,
+      requestId,
+      type: "CreateSamplingSession",
+      schema: Sampling.CreateSamplingSessionResponse,
+      queue,
+      responses: sessionLimits.of(session).responses,
+      record,
+      progress: progress.make(),
+      noProgressLimit
+    })
     return sampling_session_id ?? (yield* missing())
   })
 
 /** @internal */
 export const createSession = (
   options: Options,
-  source: { readonly model_path: string } | { readonly base_model: string }
+  source: { readonly model_path: string } | { readonly base_model: string },
+  record: OperationRecord
 ): Effect.Effect<string, TinkerError.TinkerError> =>
   Effect.gen(function* () {
     const { client, session } = options
@@ -59,8 +63,14 @@ export const createSession = (
       `Creation of a sampler from ${"base_model" in source ? source.base_model : source.model_path}`
     )
     const { request_id, sampling_session_id } = yield* withCreationPolicy((policy) =>
-      client.call(TinkerApi.createSamplingSession, request, { method, policy, queue })
+      client.call(TinkerApi.createSamplingSession, request, {
+        method,
+        policy,
+        queue,
+        onRetry: () => record.noteRetry()
+      })
     )
+    record.noteAccepted()
     if (sampling_session_id !== undefined) return sampling_session_id
-    return request_id === undefined ? yield* missing() : yield* awaitSession(options, request_id, queue)
+    return request_id === undefined ? yield* missing() : yield* awaitSession(options, request_id, queue, record)
   })

@@ -47,6 +47,8 @@ export interface Operation<A, I, B> {
   readonly parallel?: boolean | undefined
   /** size of all requests, for telemetry */
   readonly bytes?: number | undefined
+  /** the array of datums that the program gave, to recognize it when it is given again */
+  readonly batch?: object | undefined
   /** the tokens of all requests, for telemetry */
   readonly usage?: Pick<Usage, "operation" | "inputTokens"> | undefined
   /** Sends the request at an index. */

@@ -19,6 +19,7 @@ import type { Sender } from "./sendRequest.ts"
 import { sendRequests } from "./sendRequests.ts"
 import { SeqIds } from "./seqIds.ts"
 import { Steps } from "./steps.ts"
+import { StepTraces, type Traced } from "./stepTraces.ts"
 import { placeOf, releaseSeqIds, seqIdsOf, type Submission } from "./submission.ts"
 import type { DurationInput } from "../util/duration.ts"
 
@@ -49,6 +50,7 @@ interface GroupOptions<B, E> {
   readonly role: Submission["role"]
   /** sequence numbers to reserve */
   readonly requestCount: number
+  readonly batch?: object | undefined
   /** Submits the operations of the group. Nothing else is submitted before it ends. */
   readonly run: (group: Group) => Submit<B, E>
 }
@@ -67,6 +69,7 @@ export interface SubmissionQueue {
 interface State extends results.Context, Sender {
   readonly options: Options
   readonly steps: Steps
+  readonly traces: StepTraces
   readonly waiting: Array<Submission>
   nextSeqId: number
   hasWarned: boolean
@@ -86,6 +89,7 @@ interface Reservation<B, E> {
   readonly requestCount: number
   readonly bytes?: number | undefined
   readonly usage?: Operation<never, never, never>["usage"]
+  readonly batch?: object | undefined
   readonly submit: (submission: Submission, tracking: Tracking) => Submit<B, E>
 }
 
@@ -259,6 +263,8 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
     record.bytes = reservation.bytes ?? 0
     const { usage } = reservation
     if (usage !== undefined) record.usage = new Usage(usage.operation, usage.inputTokens)
+    const traced = state.traces.begin(reservation.role, reservation.batch)
+    if (traced.repeated !== undefined) yield* warnOfRepetition(reservation.method, traced.repeated)
     const accepted = yield* Deferred.make<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>()
     const submission = enqueue(state, reservation, { record, noProgressLimit }, accepted)
     const seqIds = () => seqIdsOf(submission)
@@ -266,14 +272,44 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
       method: reservation.method,
       seqIds,
       scope,
-      onFailureSeen: () => noteSeen(state, submission),
+      onFailureSeen: () => {
+        noteSeen(state, submission)
+        state.traces.noteSeen(traced)
+      },
       run: Effect.flatten(Deferred.await(accepted)).pipe(
         Effect.withParentSpan(record.span),
-        Effect.onExit((exit) => Effect.sync(() => record.end(exit, describeSeqIds(seqIds()))))
+        Effect.onExit((exit) => Effect.sync(() => record.end(exit, describeSeqIds(seqIds())))),
+        Effect.onExit((exit) => reportEnd(state, traced, `${reservation.method} (seq_id ${seqIds()[0]})`, exit))
       )
     })
   }).pipe(Effect.annotateLogs(attributes), Effect.uninterruptible)
 }
+
+/** A program that repeats a step after a failure may apply its gradient twice. */
+const warnOfRepetition = (method: string, count: number): Effect.Effect<void> =>
+  Effect.logWarning(
+    `${method}: the same batch is submitted for the ${ordinal(count)} time, after a failure. If its gradient was added before, ` +
+      "it is added again: submit a step once with Step.make, and retry that"
+  )
+
+const ordinal = (count: number): string => (count === 2 ? "2nd" : count === 3 ? "3rd" : `${count}th`)
+
+/** Says that a step was applied whose pass failed. */
+const reportEnd = (
+  { traces }: State,
+  traced: Traced,
+  name: string,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const pass = traces.end(traced, name, Exit.isFailure(exit))
+    return pass === undefined
+      ? Effect.void
+      : Effect.logWarning(
+          `a step was applied although ${pass} of it failed: it lacks that gradient, and the weights are not what the ` +
+            "program computed them to be"
+        )
+  })
 
 /** The first sequence number and the count: a large batch has thousands. */
 const describeSeqIds = (seqIds: ReadonlyArray<number>) => ({
@@ -328,6 +364,7 @@ export const make = (options: Options): Effect.Effect<SubmissionQueue> =>
       breakage: new Breakage(),
       seqIds: new SeqIds(namesRefused),
       steps: new Steps(),
+      traces: new StepTraces(),
       waiting: [],
       nextSeqId: 1,
       hasWarned: false,
@@ -341,6 +378,7 @@ export const make = (options: Options): Effect.Effect<SubmissionQueue> =>
           requestCount: operation.requestCount,
           bytes: operation.bytes,
           usage: operation.usage,
+          batch: operation.batch,
           submit: (submission, tracking) => submitSingle(state, operation, submission, tracking)
         }),
       submitGroup: (group) =>
@@ -348,6 +386,7 @@ export const make = (options: Options): Effect.Effect<SubmissionQueue> =>
           method: group.method,
           role: group.role,
           requestCount: group.requestCount,
+          batch: group.batch,
           submit: (submission, tracking) => submitGroup(state, group, submission, tracking)
         })
     }

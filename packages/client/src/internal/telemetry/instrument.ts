@@ -137,6 +137,14 @@ const withRecord = <A, E, R>(
 export const startRecord = (operation: string, attributes: Attributes): Effect.Effect<OperationRecord> =>
   withRecord(operation, attributes, Effect.succeed)
 
+/** Gives an operation that fails before it has a record one that says so. @internal */
+export const recordRejection =
+  (name: string, attributes: Attributes) =>
+  <A, E extends { readonly method: string }, R>(submitted: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.tapError(submitted, (error) =>
+      Effect.map(startRecord(`${name}.${error.method}`, attributes), (record) => record.end(Exit.fail(error)))
+    )
+
 /** The operation ended without a response of the service, which may still work on it. */
 const isAbandoned = (cause: Cause.Cause<unknown>) =>
   Cause.isInterrupted(cause) || tagOf(Cause.squash(cause)) === "NoProgress"

@@ -1,4 +1,7 @@
-/** Says that requests are sent again: a warning at the first retry, and the queue state once the same failure repeats. */
+/**
+ * Says that requests are sent again: a warning at the first retry, and the queue state once the same failure repeats. A
+ * service that does not answer has one warning for all requests, after a few seconds.
+ */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -23,6 +26,9 @@ export interface RetryReport {
   readonly ended: Effect.Effect<void>
 }
 
+// a connection that breaks once is not worth a line
+const unansweredAfterMillis = 3000
+
 /** When each kind of failure was last logged. One for each client. @internal */
 export type Warnings = Map<string, number>
 
@@ -38,11 +44,18 @@ const isRemarkable = (error: TinkerError.TinkerError): boolean =>
   error._tag !== "PaymentRequired" &&
   !(error._tag === "TransportError" && error.reason === "Timeout" && error.requestId !== undefined)
 
+/** Whether no response arrived; a service may hold a poll for longer than the client waits. */
+const isUnanswered = (error: TinkerError.TinkerError): boolean =>
+  error._tag === "TransportError" &&
+  (error.reason === "Connection" || (error.reason === "Timeout" && error.requestId === undefined))
+
 class Report implements RetryReport {
   private readonly warnings: Warnings
   private readonly queue: QueueState.Observer | undefined
   private kind = ""
   private count = 0
+  /** when the first failure of this kind in a row was noticed */
+  private since = 0
   private isShown = false
 
   constructor(warnings: Warnings, queue: QueueState.Observer | undefined) {
@@ -51,10 +64,12 @@ class Report implements RetryReport {
   }
 
   readonly onRetry = (error: TinkerError.TinkerError): Effect.Effect<void> =>
-    Effect.suspend(() => {
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const kind = kindOf(error)
       this.count = kind === this.kind ? this.count + 1 : 1
       this.kind = kind
+      if (this.count === 1) this.since = now
+      if (isUnanswered(error)) return this.onUnanswered(error, now - this.since)
       if (this.count >= shownAfter) return this.show(error)
       return this.count === 1 && isRemarkable(error)
         ? this.warn(kind, `retrying after a failure: ${error.message}`)
@@ -68,9 +83,27 @@ class Report implements RetryReport {
     return this.queue?.observe(QueueState.active) ?? Effect.void
   })
 
+  /** All requests fail like this: they share a line. */
+  private onUnanswered(error: TinkerError.TinkerError, forMillis: number): Effect.Effect<void> {
+    const isLong = forMillis >= unansweredAfterMillis || (error._tag === "TransportError" && error.reason === "Timeout")
+    const warned = isLong
+      ? this.warn("unanswered", `retrying, ${this.count} failures in a row: ${error.message}`)
+      : Effect.void
+    if (this.count < shownAfter || this.queue === undefined) return warned
+    this.isShown = true
+    return Effect.andThen(
+      warned,
+      this.queue.observe({ state: "retrying", reason: this.reasonOf(error) }, { quiet: true })
+    )
+  }
+
+  private reasonOf(error: TinkerError.TinkerError): string {
+    return `the same failure ${shownAfter} times or more in a row: ${error.message}`
+  }
+
   /** The observer logs what it is told at most once a minute, as `warn` does. */
   private show(error: TinkerError.TinkerError): Effect.Effect<void> {
-    const reason = `the same failure ${shownAfter} times or more in a row: ${error.message}`
+    const reason = this.reasonOf(error)
     if (this.queue === undefined) {
       return error._tag === "PaymentRequired"
         ? Effect.void

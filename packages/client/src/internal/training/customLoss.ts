@@ -62,6 +62,7 @@ export const submitForwardBackwardCustom = <D extends CustomLoss.Target, E, R>(
       method,
       role: "gradient",
       requestCount: 2 * chunks.length,
+      batch: data,
       run: (group) =>
         Effect.gen(function* () {
           const forward = yield* yield* group.submit(

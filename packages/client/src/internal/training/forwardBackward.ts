@@ -34,12 +34,13 @@ export const chunkedOperation = (
     /** computes no gradients */
     readonly forwardOnly: boolean
     readonly chunks: ReadonlyArray<ReadonlyArray<Datum.Datum>>
+    readonly batch?: ReadonlyArray<Datum.Datum> | undefined
     readonly lossFn: LossFn.LossFn
     readonly config?: LossFn.Config | undefined
     readonly policy: RetryPolicy.RetryPolicy
   }
 ): ForwardBackward => {
-  const { chunks, config, forwardOnly, lossFn, method, policy } = options
+  const { batch, chunks, config, forwardOnly, lossFn, method, policy } = options
   const inputOf = (data: ReadonlyArray<Datum.Datum>) => ({
     data,
     loss_fn: lossFn,
@@ -54,6 +55,7 @@ export const chunkedOperation = (
     role: forwardOnly ? "reads" : "gradient",
     requestCount: chunks.length,
     parallel: parallelChunks,
+    batch,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     usage: { operation: forwardOnly ? "forward" : "forward_backward", inputTokens: tokensOf(chunks) },
     send: (seq_id, index, sending) =>
@@ -87,6 +89,6 @@ export const submitForwardBackward = (
     const chunks = splitIntoChunks(data, context.chunkLimits)
     const forwardOnly = method === "forward"
     return yield* context.queue.submit(
-      chunkedOperation(context, { method, forwardOnly, chunks, lossFn, config, policy })
+      chunkedOperation(context, { method, forwardOnly, chunks, batch: data, lossFn, config, policy })
     )
   })

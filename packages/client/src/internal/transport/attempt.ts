@@ -50,7 +50,8 @@ export const startAttempt = (
       timeoutMillis: millis(pending.policy.timeout),
       maxBytes: transport.maxResponseBytes,
       caller,
-      span: pending.span
+      span: pending.span,
+      httpSpan: transport.httpSpans && !isUntraced(pending.endpoint)
     },
     handler
   )

@@ -46,6 +46,8 @@ export interface SendOptions {
   readonly caller: Caller
   /** the parent of the request's span; the caller's current span by default */
   readonly span: Tracer.AnySpan | undefined
+  /** whether the adapter lets the `HttpClient` make a span of its own for the request */
+  readonly httpSpan: boolean
 }
 
 /**

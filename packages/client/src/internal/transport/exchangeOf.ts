@@ -16,12 +16,15 @@ export const register = (client: HttpClient.HttpClient, exchange: Exchange): Htt
 
 /**
  * The exchange that was registered with this very client, or an adapter over it. `secretNames` are headers whose values
- * no span shows. `proxyHint` is what a user of `fetch` needs to know about proxies.
+ * no span shows. `proxyHint` is what a user of `fetch` needs to know about proxies. With `httpSpans` it is always the adapter,
+ * whose `HttpClient` makes them.
  *
  * @internal
  */
 export const exchangeOf = (
   client: HttpClient.HttpClient,
   secretNames: ReadonlyArray<string>,
-  proxyHint?: ProxyHint
-): Exchange => exchanges.get(client) ?? httpClientExchange.make(client, secretNames, proxyHint)
+  proxyHint: ProxyHint,
+  httpSpans: boolean
+): Exchange =>
+  (httpSpans ? undefined : exchanges.get(client)) ?? httpClientExchange.make(client, secretNames, proxyHint)

@@ -1,7 +1,7 @@
 /** An exchange over any HttpClient: each request is a fiber with the caller's context and FiberRefs. */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
-import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -112,13 +112,17 @@ export const make = (
 ): Exchange => {
   const deadlines = new Deadlines()
   const hideSecrets = updateFiberRef(Headers.currentRedactedNames, (names) => [...names, ...secretNames])
+  const hideRequest = Effect.andThen(
+    hideSecrets,
+    updateFiberRef(HttpClient.currentTracerDisabledWhen, () => () => true)
+  )
   return {
     headers: [],
-    send: (request, { caller, maxBytes, span, timeoutMillis }, handler) => {
+    send: (request, { caller, httpSpan, maxBytes, span, timeoutMillis }, handler) => {
       const sent = new Sent(handler, () => proxyHint(request.origin))
       // fetch would send the key to wherever a redirect leads
       const context = Context.add(contextWithSpan(caller, span), FetchHttpClient.RequestInit, { redirect: "manual" })
-      const effect = Effect.flatMap(hideSecrets, () =>
+      const effect = Effect.flatMap(httpSpan ? hideSecrets : hideRequest, () =>
         Effect.flatMap(http.execute(toClientRequest(request)), (response) => toBuffered(response, maxBytes))
       )
       sent.fiber = fork(caller, context, effect, (exit) => sent.onExit(exit))

@@ -60,7 +60,13 @@ const getFromElsewhere = (
   return Effect.async<RawResponse, TinkerError.TinkerError>((resume) => {
     const sent = transport.exchange.send(
       request,
-      { timeoutMillis: millis(policy.timeout), maxBytes: transport.maxResponseBytes, caller, span: undefined },
+      {
+        timeoutMillis: millis(policy.timeout),
+        maxBytes: transport.maxResponseBytes,
+        caller,
+        span: undefined,
+        httpSpan: false
+      },
       {
         onResponse: (response) =>
           resume(Effect.suspend(() => classify(transport, { url: urlOf(request), ...response }, subject, undefined))),
