@@ -157,7 +157,10 @@ export const make: Effect.Effect<Service, never, TinkerConfig.TinkerConfig | Htt
   Effect.gen(function* () {
     const config = yield* TinkerConfig.TinkerConfig
     const sender = { http: yield* HttpClient.HttpClient, secretNames: headers.secretNames(config) }
-    const exchange = exchangeOf(sender.http, sender.secretNames, yield* proxyHint.make, config.httpSpans)
+    const exchange = exchangeOf(sender.http, sender.secretNames, {
+      proxyHint: yield* proxyHint.make,
+      httpSpans: config.httpSpans
+    })
     const scope = yield* Effect.scope
     const base = new URL(config.baseUrl)
     const call: Service["call"] = (endpoint, payload, options = {}) =>

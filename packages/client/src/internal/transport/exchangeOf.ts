@@ -24,7 +24,6 @@ export const register = (client: HttpClient.HttpClient, exchange: Exchange): Htt
 export const exchangeOf = (
   client: HttpClient.HttpClient,
   secretNames: ReadonlyArray<string>,
-  proxyHint: ProxyHint,
-  httpSpans: boolean
+  { httpSpans = false, proxyHint }: { readonly httpSpans?: boolean; readonly proxyHint?: ProxyHint } = {}
 ): Exchange =>
   (httpSpans ? undefined : exchanges.get(client)) ?? httpClientExchange.make(client, secretNames, proxyHint)

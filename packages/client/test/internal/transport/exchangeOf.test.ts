@@ -22,7 +22,7 @@ const statusOf = (exchange: Exchange) =>
     Effect.async<number>((resume) => {
       exchange.send(
         request,
-        { timeoutMillis: 1000, maxBytes: 1024, caller, span: undefined },
+        { timeoutMillis: 1000, maxBytes: 1024, caller, span: undefined, httpSpan: false },
         {
           onResponse: ({ status }) => resume(Effect.succeed(status)),
           onFailure: () => resume(Effect.succeed(0)),
@@ -55,6 +55,15 @@ describe("exchangeOf", () => {
       const { client, seen } = recording()
       assert.strictEqual(yield* statusOf(exchangeOf(register(client, registered), [])), 299)
       assert.isEmpty(seen)
+    })
+  )
+
+  it.live("returns an adapter where requests have spans, which the client makes", () =>
+    Effect.gen(function* () {
+      const { client, seen } = recording()
+      const exchange = exchangeOf(register(client, registered), [], { httpSpans: true })
+      assert.strictEqual(yield* statusOf(exchange), 201)
+      assert.strictEqual(seen.length, 1)
     })
   )
 

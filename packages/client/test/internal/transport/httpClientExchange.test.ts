@@ -38,7 +38,7 @@ const send = (execute: Execute, options: { timeoutMillis?: number; span?: Tracer
       const { span, timeoutMillis = 60_000 } = options
       const sent = make(clientOf(execute), ["x-secret"]).send(
         request,
-        { timeoutMillis, maxBytes: 1024, caller, span },
+        { timeoutMillis, maxBytes: 1024, caller, span, httpSpan: false },
         {
           onResponse: ({ body, status }) => resume(Effect.succeed(`${status} ${new TextDecoder().decode(body)}`)),
           onFailure: ({ reason }) => resume(Effect.succeed(reason)),
@@ -60,7 +60,7 @@ describe("the exchange over an HttpClient", () => {
         let hasReturned = false
         make(clientOf(ok), []).send(
           request,
-          { timeoutMillis: 1000, maxBytes: 1024, caller, span: undefined },
+          { timeoutMillis: 1000, maxBytes: 1024, caller, span: undefined, httpSpan: false },
           {
             onResponse: () => resume(Effect.sync(() => assert.isTrue(hasReturned))),
             onFailure: () => resume(Effect.die("failed")),
