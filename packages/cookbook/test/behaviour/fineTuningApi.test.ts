@@ -47,7 +47,7 @@ describe("a fine-tuning API of one's own", () => {
       assert.include((unknown as TinkerError.BadRequest).detail, "none")
       const prompt = ModelInput.fromTokens([1])
       const invalid = yield* Effect.flip(
-        client.tuning.sample({ payload: { path: "tinker://no/path", prompt, sampling_params } })
+        client.tuning.sample({ payload: { path: "nowhere", prompt, sampling_params } })
       )
       assert.strictEqual(invalid._tag, "InvalidInput")
       assert.strictEqual((invalid as TinkerError.InvalidInput).path, "model_path")
@@ -55,7 +55,7 @@ describe("a fine-tuning API of one's own", () => {
       const page = yield* Effect.flatMap(http.get("http://own.test/docs"), (response) => response.text)
       const statuses = Array.from(page.matchAll(/"(4\d\d|5\d\d)":\{"description"/g), ([, status]) => status)
       assert.includeMembers(statuses, ["400", "401", "402", "404", "409", "429", "502", "503", "504"])
-      for (const shown of ["target_tokens", "top_p", "StepRefused"]) assert.include(page, shown)
+      for (const shown of ["loss_fn_inputs", "top_p", "StepRefused"]) assert.include(page, shown)
     })
   )
 })
