@@ -10,8 +10,11 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as client from "../utils/client.ts"
 import { collect } from "../utils/garbage.ts"
@@ -182,6 +185,22 @@ describe("the service", () => {
         // those of the last one may still be referenced from a stack
         assert.isAtMost(turns.filter((turn) => turn.deref() !== undefined).length, 5)
       }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("ends what outlives requests with its scope, also where it was started without interruption", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { engine } = yield* TestEngine.make()
+      const http = yield* InProcessHttpClient.make(
+        TinkerServer.layer().pipe(
+          Layer.provide([Layer.succeed(Engine.Engine, engine), CheckpointStore.layerMemory, Store.layerMemory])
+        )
+      ).pipe(Scope.extend(scope), Effect.uninterruptible)
+      yield* Effect.provideService(client.createSession, HttpClient.HttpClient, http)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("1 seconds")
+      assert.isTrue(Option.isSome(yield* Fiber.poll(closing)))
     })
   )
 })

@@ -30,6 +30,10 @@ export const closeApart = (scope: Scope.CloseableScope): Effect.Effect<void> =>
     Effect.flatten(Fiber.await(fiber))
   )
 
+/** The runtime of a service that was started without interruption would start its fibers without it, too. */
+const forkInterruptible = <A, E>(effect: Effect.Effect<A, E>, scope: Scope.Scope) =>
+  Effect.forkIn(Effect.interruptible(effect), scope)
+
 /** Starts an effect in a fiber that ends with the service at the latest. @internal */
 export type ForkApart = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<Fiber.RuntimeFiber<A, E>>
 
@@ -45,7 +49,7 @@ export const makeForkApart = (scope: Scope.Scope): Effect.Effect<ForkApart> =>
     (runtime): ForkApart =>
       (effect) =>
         // not by the scope that `runFork` takes: one that is closed already would not interrupt the fiber
-        Effect.suspend(() => Fiber.await(Runtime.runFork(runtime)(Effect.forkIn(effect, scope)))).pipe(
+        Effect.suspend(() => Fiber.await(Runtime.runFork(runtime)(forkInterruptible(effect, scope)))).pipe(
           Effect.flatten,
           Effect.uninterruptible
         )
