@@ -1,3 +1,4 @@
-import { testSeeds } from "../utils/randomSeeds.ts"
+import { testMortalSeeds, testSeeds } from "../utils/randomSeeds.ts"
 
 testSeeds(0, 80)
+testMortalSeeds(0, 6)

@@ -157,7 +157,7 @@ export const checkModel = (
         if (isLost(submitted) && changesTraining && !isFailed) missing ??= submitted
         continue
       }
-      const isFilled = kind === "ForwardBackward" && found.type === "Forward" && exit?._tag === "Failure"
+      const isFilled = kind === "ForwardBackward" && found.type === "Forward" && exit?._tag !== "Success"
       if (found.type !== kind && !isFilled) report(`was applied as ${found.type}`)
       const foundTag = tagOf(found)
       if (foundTag !== undefined && foundTag !== tag) report(`was applied as operation ${foundTag}`)

@@ -8,6 +8,20 @@ const shard = 20
 // programs in virtual time never wait for the event loop, which the test runner needs to report on them
 const yieldToEventLoop = () => new Promise<void>((resume) => setImmediate(resume))
 
+/** Programs whose service ends now and then, and starts again. */
+export const testMortalSeeds = (start: number, end: number) =>
+  describe("a random program whose service is killed", () => {
+    afterEach(yieldToEventLoop)
+    it.effect(`loses nothing that was acknowledged, and leaves nothing behind: seeds ${start} to ${end - 1}`, () =>
+      Effect.gen(function* () {
+        for (let seed = start; seed < end; seed++) {
+          const { problems } = yield* check(seed, { isMortal: true })
+          assert.deepStrictEqual(problems, [], replay(seed, true))
+        }
+      })
+    )
+  })
+
 /** The seeds are split over two files so that two cores share them. */
 export const testSeeds = (start: number, end: number) =>
   describe("a random program under faults", () => {
