@@ -58,10 +58,11 @@ describe("Rl.run", () => {
         "env/all/total_episodes": 64,
         "env/even/total_episodes": 32,
         "env/all/ac_tokens_per_turn": 1,
-        "env/all/stop/max_tokens": 1,
         "lag/max": 0,
         learning_rate: 0.3
       })
+      // one of 64 tokens may be the one that ends an answer
+      assert.isAbove(row["env/all/stop/max_tokens"] as number, 0.9)
       assert.closeTo(row["optim/kl_sample_train_v3"] as number, 0, 1e-6)
       assert.isAbove(row["optim/entropy"] as number, 4)
       assert.isAbove(row["optim/kl_pre_post_v3"] as number, 1e-4)

@@ -13,6 +13,8 @@ import * as Engine from "@effect-tinker/server/Engine"
 import * as SafeTensors from "@effect-tinker/server/SafeTensors"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -108,11 +110,19 @@ interface Measured {
   readonly estimate: number
 }
 
+/** The output of this program is read, so nothing is logged to it. */
+const services = Layer.merge(NodeContext.layer, Logger.remove(Logger.defaultLogger))
+
 /** The number of gigabytes in the refusal of an engine that may use little more than the weights. */
 const estimateOf = async (length: number, executor: "native" | "wasm", directory: string): Promise<number> => {
   const EngineLive = JaxEngine.layer({ executor, memoryBudget: 270e6, models: [{ name: "random", directory }] })
-  const refused = train("random", length).pipe(Effect.scoped, Effect.flip, Effect.provide(EngineLive))
-  const { message } = await Effect.runPromise(refused.pipe(Effect.provide(NodeContext.layer)))
+  const refused = train("random", length).pipe(
+    Effect.scoped,
+    Effect.flip,
+    Effect.provide(EngineLive),
+    Effect.provide(services)
+  )
+  const { message } = await Effect.runPromise(refused)
   return 1000 * Number(/needs about ([0-9.]+) GB/.exec(message)?.[1])
 }
 
@@ -125,7 +135,7 @@ const measure = async (length: number, executor: "native" | "wasm"): Promise<Mea
     yield* sample("random", length, false)
   })
   const EngineLive = JaxEngine.layer({ executor, models: [{ name: "random", directory }] })
-  const program = run.pipe(Effect.scoped, Effect.provide(EngineLive), Effect.provide(NodeContext.layer))
+  const program = run.pipe(Effect.scoped, Effect.provide(EngineLive), Effect.provide(services))
   const estimate = await estimateOf(length, executor, directory)
   await Effect.runPromise(program).finally(() => rmSync(directory, { recursive: true }))
   return { peak: process.resourceUsage().maxRSS / 1024, estimate }

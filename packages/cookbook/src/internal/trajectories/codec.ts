@@ -6,14 +6,17 @@ import * as Schema from "effect/Schema"
 import { merged, rest } from "./data.ts"
 import type { Trajectory, Turn } from "./model.ts"
 
-/** JSON has no numbers that are not finite. */
+/** JSON has no numbers that are not finite, and loses the sign of a zero. */
 const AnyNumber = Schema.transform(
-  Schema.Union(Schema.Finite, Schema.Literal("NaN", "Infinity", "-Infinity")),
+  Schema.Union(Schema.Finite, Schema.Literal("NaN", "Infinity", "-Infinity", "-0")),
   Schema.Number,
   {
     strict: true,
     decode: Number,
-    encode: (value) => (Number.isFinite(value) ? value : (String(value) as "NaN" | "Infinity" | "-Infinity"))
+    encode: (value) => {
+      if (Object.is(value, -0)) return "-0"
+      return Number.isFinite(value) ? value : (String(value) as "NaN" | "Infinity" | "-Infinity")
+    }
   }
 )
 

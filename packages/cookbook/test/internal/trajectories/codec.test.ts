@@ -45,7 +45,7 @@ describe("the codec of trajectories", () => {
             assert.deepStrictEqual(plain(back), plain(trajectory))
           }).pipe(Effect.runPromise)
         }),
-        { numRuns: 100 }
+        { numRuns: 100, examples: [[[], -0]] }
       )
     )
   )
