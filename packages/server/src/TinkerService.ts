@@ -21,7 +21,7 @@ import * as levels from "./internal/queries/levels.ts"
 import * as queries from "./internal/queries/queries.ts"
 import { retrieveCompletions } from "./internal/sampling/sampleCompletions.ts"
 import { submitSample } from "./internal/sampling/sampleRequests.ts"
-import { streamSample } from "./internal/sampling/sampleStreams.ts"
+import { sampleWhole, streamSample } from "./internal/sampling/sampleStreams.ts"
 import { createSamplingSession, joinSamplingSession } from "./internal/sampling/samplingSessions.ts"
 import type { Held, Service } from "./internal/service/model.ts"
 import * as services from "./internal/service/parts.ts"
@@ -158,6 +158,7 @@ const samplingEndpoints = (parts: Parts) => {
       ),
     joinSamplingSession: (id) => joinSamplingSession(samplers, id),
     sample: (request) => Effect.map(submitSample(samplers, request), toEnvelope),
+    sampleWhole: (request, jsonSchema) => sampleWhole(samplers, request, jsonSchema),
     streamSample: (request, jsonSchema) => streamSample(samplers, request, jsonSchema)
   } satisfies Partial<Service>
 }

@@ -125,25 +125,42 @@ const headersOf = ({ ignored }: Job, warnings: ReadonlyArray<string>): { readonl
   ...(warnings.length === 0 ? {} : { [OpenAi.warningHeader]: headerText(warnings.join("; ")) })
 })
 
-const whole = (job: Job, steps: Stream.Stream<ReadonlyArray<Step>, OpenAiError>) =>
+/** What the sequences of one sample add to their choices. */
+const readWhole = (job: Job, request: Sampling.SampleRequest, response: Sampling.SampleResponse) =>
+  Effect.gen(function* () {
+    const choices = response.sequences.map(() => new Choice(job.form, job.reader()))
+    const added: Array<Added> = []
+    for (const [index, { logprobs, stop_reason, tokens, topk_logprobs }] of response.sequences.entries()) {
+      const delta = { type: "sample_delta" as const, index, tokens, logprobs, topk_logprobs, stop_reason }
+      added.push(yield* choices[index]!.push(delta))
+    }
+    const pieces = added.map((one) => {
+      const joined: Array<TextFormats.Piece> = []
+      for (const piece of one.pieces) append(joined, piece)
+      return joined
+    })
+    yield* job.onSampled({ request, response, pieces })
+    return { added, warnings: choices.flatMap((choice) => choice.warnings) }
+  })
+
+const whole = (tinker: TinkerService.Service, job: Job) =>
   Effect.gen(function* () {
     const { form, model, samples } = job
+    const admitted = yield* Effect.forEach(samples, (request) =>
+      Effect.mapError(tinker.sampleWhole(request, job.jsonSchema), fromRejection)
+    )
+    const responses = yield* Effect.forEach(admitted, Effect.mapError(fromFailure), {
+      concurrency: samples.length === 1 ? 1 : "unbounded"
+    })
     const usage = new Usage(samples)
     const warnings = [...job.warnings]
-    const choices: Array<Array<Added>> = samples.flatMap(({ num_samples }) =>
-      Array.from({ length: num_samples }, () => [])
-    )
-    yield* Stream.runForEach(steps, (some) =>
-      Effect.sync(() => {
-        for (const step of some) {
-          if (step._tag === "Added") choices[step.index]!.push(step.added)
-          else {
-            usage.add(step.response)
-            warnings.push(...step.warnings)
-          }
-        }
-      })
-    )
+    const choices: Array<Added> = []
+    for (const [i, response] of responses.entries()) {
+      const read = yield* readWhole(job, samples[i]!, response)
+      usage.add(response)
+      choices.push(...read.added)
+      warnings.push(...read.warnings)
+    }
     const body = {
       id: form.id,
       object: form.object.whole,
@@ -151,8 +168,8 @@ const whole = (job: Job, steps: Stream.Stream<ReadonlyArray<Step>, OpenAiError>)
       model,
       choices: choices.map((added, index) => ({
         index,
-        ...form.whole(added),
-        finish_reason: added.at(-1)?.finish_reason ?? "stop"
+        ...form.whole([added]),
+        finish_reason: added.finish_reason ?? "stop"
       })),
       usage
     }
@@ -204,15 +221,13 @@ export const answer = (
   tinker: TinkerService.Service,
   job: Job
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, OpenAiError> =>
-  Effect.flatMap(start(tinker, job), (steps) =>
-    job.isStream
-      ? Effect.succeed(
-          eventStreams.toResponse({
-            contentType: "text/event-stream",
-            keepAlive: ": waiting\n\n",
-            text: events(job, steps),
-            headers: headersOf(job, job.warnings)
-          })
-        )
-      : whole(job, steps)
-  )
+  job.isStream
+    ? Effect.map(start(tinker, job), (steps) =>
+        eventStreams.toResponse({
+          contentType: "text/event-stream",
+          keepAlive: ": waiting\n\n",
+          text: events(job, steps),
+          headers: headersOf(job, job.warnings)
+        })
+      )
+    : whole(tinker, job)

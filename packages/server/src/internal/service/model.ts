@@ -111,6 +111,14 @@ export interface Service {
     request: Sampling.CreateSamplingSessionRequest
   ) => Effect.Effect<string, RequestRejection>
   readonly sample: (request: Sampling.SampleRequest) => Submitted
+  /** Samples while the inner effect runs, without a future; otherwise as `streamSample`. */
+  readonly sampleWhole: (
+    request: Sampling.SampleRequest,
+    jsonSchema?: string
+  ) => Effect.Effect<
+    Effect.Effect<Sampling.SampleResponse, { readonly error: string; readonly category: Future.Category }>,
+    RequestRejection
+  >
   /**
    * Samples while the stream runs, and brings what was sampled since the reader last took something. When the stream
    * ends early, so does the sample. With a JSON schema, as text, each sequence is JSON that it describes.
