@@ -3,6 +3,7 @@ import * as NodeHttpClient from "@effect-tinker/client/NodeHttpClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
+import * as Engine from "@effect-tinker/server/Engine"
 import type * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -13,6 +14,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as net from "node:net"
 import OpenAI from "openai"
 import { z } from "zod"
 import { baseModel as model, listen, type Script, tokenizer } from "../utils/scriptedEngine.ts"
@@ -354,6 +356,62 @@ describe("a request of the OpenAI protocol", () => {
           }
         )
         yield* Effect.promise(() => FastCheck.assert(property, { numRuns: 100 }))
+      }),
+    60_000
+  )
+})
+
+describe("a reader that is slow", () => {
+  it.scopedLive(
+    "gets all tokens, in fewer pieces: what waits for it does not grow with the time that it takes",
+    () =>
+      Effect.gen(function* () {
+        const length = 20_000
+        let said = 0
+        const token = 100
+        const sample = ({ onToken }: Engine.SampleOptions) =>
+          Effect.gen(function* () {
+            for (; said < length; said++) {
+              onToken?.({ index: 0, token, logprob: -1, stop_reason: said === length - 1 ? "length" : undefined })
+              yield* Effect.yieldNow()
+            }
+            const tokens = new Int32Array(length).fill(token)
+            return {
+              sequences: [{ stop_reason: "length" as const, tokens }],
+              prompt_cache_hit_tokens: 0,
+              type: "sample" as const
+            }
+          })
+        const fast = Layer.succeed(Engine.Engine, {
+          models: [{ model_name: model, max_context_length: 2 * length }],
+          createModel: () => new Engine.EngineError({ reason: "it does not train", category: "user" }),
+          createSampler: () => Effect.succeed({ sample })
+        })
+        const { url } = yield* listen({ script: hello, engine: fast })
+        const body = JSON.stringify({ model, prompt: "x", stream: true, max_tokens: length })
+        const socket = net.connect(Number(new URL(url).port), "127.0.0.1")
+        yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+        socket.pause()
+        socket.write(
+          `POST /v1/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json\r\n` +
+            `content-length: ${body.length}\r\n\r\n${body}`
+        )
+        // the model says all while nobody reads
+        yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => said >= length })
+        const chunks: Array<Buffer> = []
+        const ended = yield* Effect.fork(
+          Effect.async<void>((resume) => {
+            socket.on("data", (chunk: Buffer) => chunks.push(chunk))
+            socket.on("close", () => resume(Effect.void))
+          })
+        )
+        socket.resume()
+        yield* Fiber.join(ended)
+        const events = Buffer.concat(chunks).toString().split("data: ").slice(1)
+        const texts = events.flatMap((event) => /"text":"([^"]*)"/.exec(event)?.[1] ?? [])
+        assert.strictEqual(texts.join("").length, length)
+        assert.include(events.at(-1), "[DONE]")
+        assert.isBelow(events.length, length / 2)
       }),
     60_000
   )
