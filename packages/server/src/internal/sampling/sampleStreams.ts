@@ -91,7 +91,7 @@ export const sampleWhole = (
         const rejection = reject(samplers, submission)
         return rejection === undefined
           ? Effect.sync(() => addFuture(samplers, { ...submission, seqId: undefined }))
-          : Effect.mapError(rejection, ({ detail }) => outcomes.failed(detail, "user"))
+          : Effect.fail(outcomes.failed(rejection.detail, "user"))
       }),
       (entry) => Effect.mapError(inSpan(submission, sampleInEngine(samplers, submission, entry)), toFailed),
       (entry, exit) => endFuture(samplers, entry, exit)
