@@ -30,8 +30,6 @@ interface EngineOptions {
   readonly script: Script
   /** how long each token takes; none by default */
   readonly pause?: Effect.Effect<void> | undefined
-  /** the longest sequence; 2048 */
-  readonly context?: number | undefined
 }
 
 const sequenceOf = (text: string, options: Engine.SampleOptions, tokenizer: Tokenizer.Service) => {
@@ -86,7 +84,7 @@ const layerEngine = (options: EngineOptions) =>
   Layer.effect(
     Engine.Engine,
     Effect.map(Effect.orDie(tokenizer), (tokenizer): Engine.Service => ({
-      models: [{ model_name: baseModel, max_context_length: options.context ?? 2048 }],
+      models: [{ model_name: baseModel, max_context_length: 2048 }],
       scoring: Engine.scoringOptions,
       createModel: unsupported,
       createSampler: () => Effect.succeed({ sample: (request) => sample(tokenizer, options, request) })
