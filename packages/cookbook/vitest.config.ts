@@ -2,5 +2,5 @@ import { mergeConfig } from "vitest/config"
 import shared from "../../vitest.shared.ts"
 
 export default mergeConfig(shared, {
-  test: { name: "cookbook", globalSetup: ["../../scripts/vocabularies.mjs"] }
+  test: { name: "cookbook", setupFiles: ["test/utils/memories.ts"], globalSetup: ["../../scripts/vocabularies.mjs"] }
 })

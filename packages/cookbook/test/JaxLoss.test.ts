@@ -10,23 +10,9 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
-import { vi } from "vitest"
 import * as Embedded from "@effect-tinker/embedded/Embedded"
 import * as JaxLoss from "../src/JaxLoss.ts"
-
-// jax-js allocates all arrays in one memory, which it creates when its module is imported
-const memories = vi.hoisted(() => {
-  const caught: Array<WebAssembly.Memory> = []
-  const Memory = WebAssembly.Memory
-  WebAssembly.Memory = class extends Memory {
-    constructor(descriptor: WebAssembly.MemoryDescriptor) {
-      super(descriptor)
-      caught.push(this)
-    }
-  }
-  return caught
-})
-const bytes = () => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0)
+import { bytes } from "./utils/memories.ts"
 
 const directory = fileURLToPath(new URL("../../engine/test/fixtures/tiny-qwen3", import.meta.url))
 const service = Embedded.layerServiceClient({ models: [{ name: "test/tiny", directory }] }).pipe(
