@@ -6,16 +6,14 @@
  */
 import * as Schema from "effect/Schema"
 import { nullish } from "./internal/schemas/optional.ts"
-import { anything } from "./internal/schemas/jsonSchema.ts"
 import { JsonValue, taggedUnion } from "./internal/schemas/wire.ts"
 
 const text = (max: number) => Schema.String.pipe(Schema.maxLength(max))
 const count = (max: number) => Schema.Int.pipe(Schema.between(1, max))
 
 /** Any value of JSON, for a field that may be absent: `null` says that it is. */
-const anyValue = Schema.Unknown.annotations({
-  arbitrary: () => (fc) => fc.jsonValue().filter((value) => value !== null),
-  jsonSchema: anything
+const anyValue = JsonValue.annotations({
+  arbitrary: () => (fc) => fc.jsonValue().filter((value) => value !== null)
 })
 
 /** A prompt of a few million characters is beyond any context. */

@@ -9,6 +9,7 @@ import { makeMutex } from "../effect/runtime.ts"
 import { sha256 } from "../util/sha256.ts"
 import * as adapterFiles from "./adapterFiles.ts"
 import * as modes from "./disk/modes.ts"
+import * as replacing from "./disk/replacing.ts"
 import * as directories from "./directories.ts"
 import * as infos from "./info.ts"
 import * as layout from "./layout.ts"
@@ -152,15 +153,11 @@ const readCheckpoint = Effect.fnUntraced(function* (root: Root, path: TinkerPath
   return { info, ...decoded, revision: infos.revisionOf(stored.info) }
 })
 
-// a save that replaces a checkpoint takes less
-const replacePause = 50
-const replaceAttempts = 40
-
 /** Reads a checkpoint. While another process replaces it, its files and its record differ for a moment. */
 const load = (
   context: Context,
   path: TinkerPath.TinkerPath,
-  attempts = replaceAttempts
+  attempts = replacing.attempts
 ): Effect.Effect<model.Checkpoint, model.CheckpointNotFound | model.CheckpointStoreError> =>
   Effect.gen(function* () {
     const info = yield* find(context, path)
@@ -174,7 +171,7 @@ const load = (
     const now = yield* find(context, path)
     const isStable = changing === undefined && infos.revisionOf(now) === infos.revisionOf(info)
     if (read._tag === "Left" && (isStable || attempts === 0)) return yield* read.left
-    yield* Effect.sleep(replacePause)
+    yield* Effect.sleep(replacing.pause)
     return yield* load(context, path, attempts - 1)
   })
 

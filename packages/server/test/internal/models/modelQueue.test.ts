@@ -217,6 +217,20 @@ describe("a queue alone", () => {
       )
     })
   )
+
+  it.scoped("remembers each number that waits to run", () =>
+    Effect.gen(function* () {
+      const { queue, ran, settle, submit } = yield* queues.make({ maxAhead: 5000 })
+      const gate = yield* Deferred.make<void>()
+      yield* submit(0, { gate })
+      for (let seqId = 1; seqId <= 4001; seqId++) yield* submit(seqId)
+      assert.strictEqual((yield* queue.find(1, "f1"))?.id, "1")
+      assert.strictEqual((yield* submit(1)).id, "1")
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.strictEqual(ran.length, 4002)
+    })
+  )
 })
 
 describe("the queue of a model", () => {

@@ -11,6 +11,7 @@ import * as infos from "../info.ts"
 import * as layout from "../layout.ts"
 import * as model from "../model.ts"
 import * as recovery from "../recovery.ts"
+import * as replacing from "./replacing.ts"
 import * as storedInfo from "../storedInfo.ts"
 import * as uploadFiles from "../uploadFiles.ts"
 
@@ -32,10 +33,6 @@ const add = (a: Copied, b: Copied): Copied => ({
   checkpoints: a.checkpoints + b.checkpoints,
   bytes: a.bytes + b.bytes
 })
-
-// a save that replaces a checkpoint takes less
-const replacePause = 50
-const replaceAttempts = 40
 
 // a checkpoint that is not there for so long was removed
 const absentAttempts = 5
@@ -83,12 +80,12 @@ const copyOnce = Effect.fnUntraced(function* (roots: Roots, path: TinkerPath.Tin
 const copyCheckpoint = (
   roots: Roots,
   path: TinkerPath.TinkerPath,
-  attempts = replaceAttempts
+  attempts = replacing.attempts
 ): Effect.Effect<Copied, model.CheckpointStoreError> =>
   copyOnce(roots, path).pipe(
     Effect.flatMap((copied) =>
-      copied === none && attempts > replaceAttempts - absentAttempts
-        ? Effect.flatMap(Effect.sleep(replacePause), () => copyCheckpoint(roots, path, attempts - 1))
+      copied === none && attempts > replacing.attempts - absentAttempts
+        ? Effect.flatMap(Effect.sleep(replacing.pause), () => copyCheckpoint(roots, path, attempts - 1))
         : Effect.succeed(copied)
     ),
     Effect.mapError(storedInfo.toStoreError(path)),
@@ -96,7 +93,7 @@ const copyCheckpoint = (
       if (attempts === 0) return error
       const target = storedInfo.directoryOf(roots.to, path)!
       const clear = Effect.ignore(roots.to.fs.remove(target, { recursive: true, force: true }))
-      return Effect.flatMap(Effect.delay(clear, replacePause), () => copyCheckpoint(roots, path, attempts - 1))
+      return Effect.flatMap(Effect.delay(clear, replacing.pause), () => copyCheckpoint(roots, path, attempts - 1))
     })
   )
 
