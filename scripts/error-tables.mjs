@@ -1,10 +1,17 @@
 /**
- * The tables of errors in READMEs: all members of the union `TinkerError`, with the first sentences of their
- * documentation. `npm run errors` writes them; `npm run types` fails where one differs.
+ * What the documentation says of errors: all members of the union `TinkerError`, with the first sentences of their
+ * documentation. `npm run errors` writes it; `npm run types` fails where it differs, and where `docs/troubleshooting.md`
+ * has no section for a member, or one for another tag.
  *
- *     <!-- errors -->
+ *     <!-- errors -->                    in READMEs
  *     | tag | … |
  *     <!-- end of errors -->
+ *
+ *     ### `InvalidInput`                 in docs/troubleshooting.md
+ *
+ *     <!-- meaning -->
+ *     …
+ *     <!-- end of meaning -->
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -32,7 +39,7 @@ const documented = () =>
         ([, comment, name, status]) => {
           const lines = comment.split("\n").map((line) => line.replace(/^ \* ?/, ""))
           const end = lines.findIndex((line) => line === "" || line.startsWith("@"))
-          return [name, { status, text: lines.slice(0, end).join(" ").replaceAll("|", "\\|") }]
+          return [name, { status, text: lines.slice(0, end).join(" ") }]
         }
       )
     )
@@ -43,7 +50,7 @@ const table = () => {
   const rows = members().map((name) => {
     const found = known.get(name)
     if (found === undefined) throw new Error(`${name} has no documentation, or no httpStatus`)
-    return `| \`${name}\` | ${found.status} | ${found.text} |`
+    return `| \`${name}\` | ${found.status} | ${found.text.replaceAll("|", "\\|")} |`
   })
   return ["| tag | status | when |", "|---|---|---|", ...rows].join("\n")
 }
@@ -63,15 +70,43 @@ const pages = () => {
     }))
 }
 
-/** What is wrong with the tables. */
+const guide = join(root, "docs", "troubleshooting.md")
+const section = /(^### `(\w+)`\n\n<!-- meaning -->\n\n?)[\s\S]*?(\n\n?<!-- end of meaning -->)/gm
+
+/** The page with a section for each error, its text, and the text that it should have. */
+const guidePage = () => {
+  const known = documented()
+  const text = readFileSync(guide, "utf8")
+  const wanted = text.replace(section, (all, before, name, after) =>
+    known.has(name) ? `${before}${known.get(name).text}${after}` : all
+  )
+  return { page: guide, text, wanted }
+}
+
+/** Members of the union without a section, and sections of other tags. */
+const wrongSections = () => {
+  const all = members()
+  const found = Array.from(readFileSync(guide, "utf8").matchAll(section), ([, , name]) => name)
+  return [
+    ...all.filter((name) => !found.includes(name)).map((name) => `has no section for ${name}`),
+    ...found
+      .filter((name) => !all.includes(name))
+      .map((name) => `has a section for ${name}, which is not in TinkerError`)
+  ].map((text) => `${shortPath(guide)} ${text}`)
+}
+
+/** What is wrong with the tables and the sections. */
 export const problems = () => {
   const found = pages()
   if (found.length === 0) return ["no README has a table of errors"]
-  return found
-    .filter(({ text, wanted }) => text !== wanted)
-    .map(({ page }) => `${shortPath(page)}: the table of errors is not what TinkerError says: npm run errors writes it`)
+  return [...wrongSections(), ...differing([...found, guidePage()])]
 }
 
+const differing = (found) =>
+  found
+    .filter(({ text, wanted }) => text !== wanted)
+    .map(({ page }) => `${shortPath(page)}: it is not what TinkerError says of errors: npm run errors writes it`)
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  for (const { page, wanted } of pages()) writeFileSync(page, wanted)
+  for (const { page, wanted } of [...pages(), guidePage()]) writeFileSync(page, wanted)
 }
