@@ -1,5 +1,5 @@
 /** Values of 16 bits, which are widened to float32 where they are used. */
-import { halfValue } from "../util/half.ts"
+import { halfTable } from "../util/half.ts"
 
 /** Values in bfloat16 or in half precision, by their bits. @internal */
 export interface HalfValues {
@@ -9,11 +9,6 @@ export interface HalfValues {
 
 /** @internal */
 export const isHalf = (values: object): values is HalfValues => "bits" in values
-
-/** The values of all half-precision numbers, by their bits; made when they are first needed. */
-let table: Float32Array | undefined
-
-const halfTable = (): Float32Array => (table ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => halfValue(bits)))
 
 /** Writes `out.length` values from the index `first` on. @internal */
 export const widenTo = ({ bits, format }: HalfValues, first: number, out: Float32Array): void => {

@@ -1,7 +1,7 @@
 /** The metadata of a GGUF file for a model, and why llama.cpp would compute another model than the engine. */
-import type { ModelConfig, Rope, RopeScaling } from "../../ModelConfig.ts"
+import type { ModelConfig, Rope } from "../../ModelConfig.ts"
 import { architectureOf } from "../gguf/model.ts"
-import { range } from "../util/shape.ts"
+import { divisors } from "../model/rope.ts"
 
 /** A value with its type in the file. @internal */
 export type Value =
@@ -77,20 +77,11 @@ export const problems = (config: ModelConfig): ReadonlyArray<string> => {
   ]
 }
 
-/** By what Llama 3 divides the frequency of each pair of values. */
-const llama3Factors = (rope: Rope, headDim: number, scaling: RopeScaling & { readonly type: "llama3" }) =>
-  range(headDim / 2).map((i) => {
-    const turns = (scaling.original_max_position_embeddings * rope.theta ** ((-2 * i) / headDim)) / (2 * Math.PI)
-    const smooth = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
-    const kept = Math.min(1, Math.max(0, smooth))
-    return 1 / (kept + (1 - kept) / scaling.factor)
-  })
-
 /** The factors by which frequencies are divided, if the file has them as a tensor. @internal */
-export const ropeFactors = ({ head_dim, rope }: ModelConfig): Float32Array | undefined => {
-  if (rope.scaling.type === "factors") return Float32Array.from(rope.scaling.factors)
-  return rope.scaling.type === "llama3" ? Float32Array.from(llama3Factors(rope, head_dim, rope.scaling)) : undefined
-}
+export const ropeFactors = ({ head_dim, rope }: ModelConfig): Float32Array | undefined =>
+  rope.scaling.type === "factors" || rope.scaling.type === "llama3"
+    ? Float32Array.from(divisors(rope, head_dim))
+    : undefined
 
 const scalingMetadata = ({ scaling }: Rope): Metadata => {
   if (scaling.type === "linear") {

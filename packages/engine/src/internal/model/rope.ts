@@ -45,6 +45,12 @@ const frequencies = ({ scaling, theta }: Rope, half: number): Float64Array => {
   return out
 }
 
+/** By what the scaling divides the frequency of each pair of values of a head. @internal */
+export const divisors = (rope: Rope, head_dim: number): Float64Array => {
+  const half = head_dim / 2
+  return frequencies(rope, half).map((frequency, i) => rope.theta ** (-i / half) / frequency)
+}
+
 /**
  * A table for `x * cos + swap(x) * sin`, where `swap` exchanges the halves of a head and `sin` includes the sign. Row
  * `p` belongs to position `p` and has `head_dim` values. It grows as positions are asked for, since contexts may be much

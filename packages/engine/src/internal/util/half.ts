@@ -10,6 +10,13 @@ export const halfValue = (bits: number): number => {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
+/** The values of all half-precision numbers, by their bits; made when they are first needed. */
+let table: Float32Array | undefined
+
+/** The values of all half-precision numbers, by their bits. @internal */
+export const halfTable = (): Float32Array =>
+  (table ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => halfValue(bits)))
+
 const single = new Float32Array(1)
 const singleBits = new Uint32Array(single.buffer)
 

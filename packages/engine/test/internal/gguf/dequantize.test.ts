@@ -19,6 +19,9 @@ describe("A tensor of a GGUF file", () => {
     assert.strictEqual(format.name, name)
     assert.strictEqual(bytesOf(format, expected.length), bytes.length)
     assert.deepStrictEqual(dequantize(format, bytes, expected.length), expected)
+    // tensors begin at any byte of what was read
+    const moved = Uint8Array.of(255, ...bytes).subarray(1)
+    assert.deepStrictEqual(dequantize(format, moved, expected.length), expected)
   })
 
   it("covers every format", () => {
