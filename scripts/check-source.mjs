@@ -14,13 +14,27 @@ import * as layout from "./check-source/layout.mjs"
 import * as packages from "./check-source/packages.mjs"
 import * as platforms from "./check-source/platforms.mjs"
 import * as publicModules from "./check-source/publicModules.mjs"
+import * as pythonPage from "./check-source/pythonPage.mjs"
 import * as rooms from "./check-source/rooms.mjs"
 import { shortPath } from "./check-source/sources.mjs"
 import * as tests from "./check-source/tests.mjs"
 import * as unused from "./check-source/unused.mjs"
 
 const asked = (flag) => process.argv.includes(flag)
-const rules = [globals, publicModules, layout, tests, packages, platforms, rooms, circles, effect4, unused, docs]
+const rules = [
+  globals,
+  publicModules,
+  layout,
+  tests,
+  packages,
+  platforms,
+  rooms,
+  circles,
+  effect4,
+  unused,
+  docs,
+  pythonPage
+]
 
 const checks = asked("--unused") ? [unused] : rules
 const options = { write: asked("--write"), everything: asked("--unused") }

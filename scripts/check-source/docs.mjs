@@ -1,5 +1,5 @@
 /**
- * What the documentation names exists: relative links, paths in code spans (from the root or from `packages/`), modules
+ * What the documentation names exists: relative links with their anchors, paths in code spans (from the root or from `packages/`), modules
  * such as `@effect-tinker/client/Session`, and declarations as `path.ts:name`.
  */
 import { existsSync, readFileSync } from "node:fs"
@@ -9,6 +9,8 @@ import { filesBelow, packages, root } from "./sources.mjs"
 const pages = () => [
   join(root, "README.md"),
   join(root, "CONTRIBUTING.md"),
+  join(root, "SECURITY.md"),
+  ...filesBelow(join(root, "examples"), [".md"]),
   ...filesBelow(join(root, "docs"), [".md"]),
   ...packages.map(({ directory }) => join(directory, "README.md")).filter((page) => existsSync(page))
 ]
@@ -42,6 +44,33 @@ const problemWith = (span) => {
   return declaration.test(read(path)) ? undefined : `${name} is not declared there`
 }
 
+/** The anchors of a page, as GitHub makes them of its headings. */
+const anchorsOf = (page) => {
+  const seen = new Map()
+  const text = readFileSync(page, "utf8").replace(/^```[\s\S]*?^```$/gm, "")
+  return new Set(
+    Array.from(text.matchAll(/^#{1,6} (.*)$/gm), ([, heading]) => {
+      const plain = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase()
+      const slug = plain
+        .replace(/[^\p{L}\p{N}\p{M}\s_-]/gu, "")
+        .trim()
+        .replaceAll(" ", "-")
+      const times = seen.get(slug) ?? 0
+      seen.set(slug, times + 1)
+      return times === 0 ? slug : `${slug}-${times}`
+    })
+  )
+}
+
+/** What is wrong with a relative link, if anything. */
+const problemWithLink = (page, link, anchor) => {
+  const target = link === "" ? page : resolve(dirname(page), link)
+  if (!existsSync(target)) return "no such file"
+  return anchor === undefined || !target.endsWith(".md") || anchorsOf(target).has(anchor)
+    ? undefined
+    : "no such heading"
+}
+
 export const check = (report) => {
   for (const page of pages()) {
     let inCode = false
@@ -52,9 +81,10 @@ export const check = (report) => {
         const problem = problemWith(span)
         if (problem !== undefined) report(page, i + 1, `${span}: ${problem}`)
       }
-      for (const [, link] of line.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
-        if (!/^[a-z]+:/.test(link) && !existsSync(resolve(dirname(page), link)))
-          report(page, i + 1, `${link}: no such file`)
+      for (const [, link, anchor] of line.matchAll(/\]\(([^)#\s]*)(?:#([^)]*))?\)/g)) {
+        if (/^[a-z]+:/.test(link)) continue
+        const problem = problemWithLink(page, link, anchor)
+        if (problem !== undefined) report(page, i + 1, `${link}${anchor === undefined ? "" : `#${anchor}`}: ${problem}`)
       }
     }
   }
