@@ -65,7 +65,7 @@ export const JoinSamplingSessionResponse = Schema.Struct({
 })
 
 /**
- * The model that a sampling session samples from.
+ * The model that a sampling session samples from. Services that name the tokenizer of a model in training name it here too.
  *
  * @since 0.1.0
  * @category schemas
@@ -73,7 +73,8 @@ export const JoinSamplingSessionResponse = Schema.Struct({
 export const GetSamplerResponse = Schema.Struct({
   sampler_id: Schema.String,
   base_model: Schema.String,
-  model_path: nullish(Schema.String)
+  model_path: nullish(Schema.String),
+  tokenizer_id: nullish(Schema.String)
 })
 
 /**

@@ -141,11 +141,8 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
       })
     })
 
-  const baseModel = (method: string) =>
-    Effect.map(
-      client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } }),
-      ({ base_model }) => base_model
-    )
+  const info = (method: string) =>
+    client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } })
   return pointingAtCalls<SamplingClient>({
     samplingSessionId,
     sample: (prompt, options = {}) => sample("sample", prompt, options),
@@ -158,9 +155,9 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
             ? new TinkerError.DecodeError({ method: "computeLogprobs", reason: "prompt_logprobs: is missing" })
             : Effect.succeed(prompt_logprobs)
       ),
-    getBaseModel: baseModel("getBaseModel"),
-    getTokenizer: Effect.flatMap(baseModel("getTokenizer"), (name) =>
-      Effect.flatMap(Tokenizers.Tokenizers, (tokenizers) => tokenizers.forModel(name))
+    getBaseModel: Effect.map(info("getBaseModel"), ({ base_model }) => base_model),
+    getTokenizer: Effect.flatMap(info("getTokenizer"), ({ base_model, tokenizer_id }) =>
+      Effect.flatMap(Tokenizers.Tokenizers, (tokenizers) => tokenizers.forModel(base_model, tokenizer_id))
     ),
     queueState: { current: queueState.current, changes: queueState.changes }
   })

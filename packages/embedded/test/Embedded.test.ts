@@ -87,6 +87,8 @@ describe("the embedded service", () => {
         const training = yield* service.createLoraTrainingClient({ base_model: name, rank: 1 })
         const { decode, encode } = yield* training.getTokenizer
         assert.strictEqual(decode(encode("walk -> walked")), "walk -> walked", name)
+        const untrained = yield* service.createSamplingClient({ base_model: name })
+        assert.strictEqual((yield* untrained.getTokenizer).decode(encode("walk")), "walk", name)
       }
     }).pipe(
       Effect.provide(Embedded.layerServiceClient({ models })),
