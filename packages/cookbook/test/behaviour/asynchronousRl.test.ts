@@ -1,3 +1,6 @@
+import * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import * as TinkerFuture from "@effect-tinker/client/TinkerFuture"
 import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
@@ -97,13 +100,61 @@ describe("asynchronous reinforcement learning", () => {
       }).pipe(Effect.provide(runs.layer))
     )
 
+    it.scoped(`trains on the first groups of a step while others are played (${mode})`, () =>
+      Effect.gen(function* () {
+        const begun = yield* Deferred.make<void>()
+        const source = groups((_, i) => (i === 2 ? Deferred.await(begun) : Effect.void))
+        const shaping = [
+          (examples: ReadonlyArray<unknown>) =>
+            Effect.as(Deferred.succeed(begun, undefined), {
+              added: examples.map(() => [0]),
+              metrics: { examples: examples.length }
+            })
+        ]
+        const loop = { mode, maxLag: 0, minibatches: 2 }
+        const { rows } = yield* Rl.run({ ...options(loop), steps: 1, groups: source, shaping })
+        assert.deepStrictEqual(trained(rows), [all[0]])
+        // the mean of a part of two examples and one of four
+        assert.closeTo(Number(rows[0]!["examples"]), (2 * 2 + 4 * 4) / 6, 1e-9)
+      }).pipe(Effect.provide(runs.layer))
+    )
+
+    it.scoped(`fails with the error of a pass, though groups of its step never end (${mode})`, () =>
+      Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const error = new TinkerError.InvalidInput({ method: "forwardBackward", path: "data", reason: "is broken" })
+        const failed = TinkerFuture.make({
+          method: "forwardBackward",
+          seqIds: () => [],
+          scope: yield* Effect.scope,
+          run: Effect.fail(error)
+        })
+        const broken: typeof service = {
+          ...service,
+          createLoraTrainingClient: (model) =>
+            Effect.map(service.createLoraTrainingClient(model), (training) => ({
+              ...training,
+              forwardBackward: () => failed
+            }))
+        }
+        const source = groups((_, i) => (i === 2 ? Effect.never : Effect.void))
+        const run = Rl.run({ ...options({ mode, maxLag: 0, minibatches: 2 }), groups: source })
+        const ended = yield* run.pipe(Effect.provideService(ServiceClient.ServiceClient, broken), Effect.flip)
+        assert.include(String(ended), "is broken")
+      }).pipe(Effect.provide(runs.layer))
+    )
+
     it.scoped(`loses no group and trains none twice when it resumes (${mode})`, () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        for (const killedAt of [1, 3]) {
+        for (const [killedAt, minibatches] of [
+          [1, 1],
+          [3, 1],
+          [3, 2]
+        ] as const) {
           const path = `${yield* fs.makeTempDirectoryScoped()}/run`
           const run = {
-            ...options({ mode, maxLag: 1 }),
+            ...options({ mode, maxLag: 1, minibatches }),
             checkpoints: { every: 1, final: false },
             directory: { path, resume: true }
           }

@@ -36,7 +36,7 @@ const isBegin = (line: string) => line.startsWith("begin")
 /** Kills one of two runners that has begun episodes. */
 const killOne = (database?: string) =>
   Effect.gen(function* () {
-    const all = yield* processes.make(database)
+    const all = yield* processes.make({ database })
     const victim = yield* all.runner(millis)
     yield* all.runner(millis)
     const kill = Effect.andThen(

@@ -102,7 +102,10 @@ export const checkLog = (lines: ReadonlyArray<string>, killed: ReadonlyArray<num
 }
 
 /** A service of the test engine that listens, and a directory with what the processes share. */
-export const make = Effect.fnUntraced(function* (database?: string) {
+export const make = Effect.fnUntraced(function* ({
+  database,
+  failing
+}: { readonly database?: string | undefined; readonly failing?: string } = {}) {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped()
   const server = yield* Layer.build(
@@ -118,7 +121,7 @@ export const make = Effect.fnUntraced(function* (database?: string) {
   const log = `${directory}/log`
   const where = (millis: number): cluster.Where => ({ log, millis })
   const trainer = NodeRollouts.layerCluster({ directory })
-  const runner = NodeRollouts.layerRunner({ directory, groups: cluster.groups(where(0)) })
+  const runner = NodeRollouts.layerRunner({ directory, groups: cluster.groups({ ...where(0), failing }) })
   /** what a trainer needs; with an address, the same process is a runner too */
   const layerOf = (address?: NodeRollouts.Address) =>
     Layer.mergeAll(Metrics.layerSilent, trainer, address === undefined ? Layer.empty : runner).pipe(

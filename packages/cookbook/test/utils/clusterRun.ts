@@ -35,6 +35,8 @@ export interface Where {
   readonly log: string
   /** how long an episode takes */
   readonly millis: number
+  /** the name of an episode that fails */
+  readonly failing?: string | undefined
 }
 
 const note = ({ log }: Where, line: string) =>
@@ -56,6 +58,7 @@ const groupOf = (where: Where, name: string, prompt: number): Env.EnvGroup<Fault
     env: (member) =>
       Effect.gen(function* () {
         yield* Effect.orDie(note(where, `begin ${name}.${member}`))
+        if (where.failing === `${name}.${member}`) return yield* Effect.fail("failed" as const)
         const made = yield* env(member)
         const step: typeof made.step = (action) =>
           Effect.zipLeft(

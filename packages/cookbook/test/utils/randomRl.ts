@@ -37,7 +37,9 @@ const plan = (seed: number) => {
     { mode: "synchronous" },
     { mode: "synchronous", minibatches: 2 },
     { mode: "strict", maxLag },
-    { mode: "oldest_first", maxLag }
+    { mode: "oldest_first", maxLag },
+    { mode: "strict", maxLag, minibatches: 2 },
+    { mode: "oldest_first", maxLag, minibatches: 2 }
   ]
   const failures: ReadonlyArray<Rollouts.Failures> = [
     { policy: "fail" },

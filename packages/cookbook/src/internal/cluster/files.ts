@@ -8,8 +8,8 @@ import * as codec from "../trajectories/codec.ts"
 import type { Trajectory } from "../trajectories/model.ts"
 import { type Answer, type RolloutKey, rolloutName } from "./protocol.ts"
 
-/** An episode of more than this is no episode. */
-const maxBytes = 1 << 30
+/** An episode of more than this is no episode; one of twice as much would not fit in a string. */
+const maxBytes = 2 ** 28
 
 const hashOf = (bytes: Uint8Array) =>
   Effect.map(
@@ -42,14 +42,27 @@ export const make = Effect.fnUntraced(function* (directory: string) {
   const answerOf = (key: RolloutKey, bytes: Uint8Array) =>
     Effect.map(hashOf(bytes), (hash): Answer => ({ path: nameOf(key), hash, bytes: bytes.length }))
 
+  const checkBytes = (key: RolloutKey, bytes: number) =>
+    bytes > maxBytes ? failed(key, `takes ${bytes} bytes: the most is ${maxBytes}`)(undefined) : Effect.void
+
+  /** The content of an episode's file, whose size is looked at first. */
+  const readFile = Effect.fnUntraced(function* (key: RolloutKey) {
+    const file = path.join(root, nameOf(key))
+    const bytes = Number((yield* fs.stat(file)).size)
+    yield* checkBytes(key, bytes)
+    return yield* fs.readFile(file)
+  })
+
   const find: Files["find"] = (key) =>
-    fs.readFile(path.join(root, nameOf(key))).pipe(
+    readFile(key).pipe(
       Effect.flatMap((bytes) => answerOf(key, bytes)),
       Effect.catchIf(
         (error) => error._tag === "SystemError" && error.reason === "NotFound",
         () => Effect.succeed(undefined)
       ),
-      Effect.mapError(failed(key, `has a file in ${root} that cannot be read`))
+      Effect.mapError((error) =>
+        error._tag === "RolloutFailed" ? error : failed(key, `has a file in ${root} that cannot be read`)(error)
+      )
     )
 
   const write: Files["write"] = (key, trajectory) =>
@@ -57,6 +70,7 @@ export const make = Effect.fnUntraced(function* (directory: string) {
       const file = path.join(root, nameOf(key))
       const json = yield* Effect.mapError(codec.encode(trajectory), failed(key, "cannot be written as JSON"))
       const bytes = new TextEncoder().encode(json)
+      yield* checkBytes(key, bytes.length)
       yield* Effect.gen(function* () {
         yield* fs.makeDirectory(path.dirname(file), { recursive: true })
         const draft = yield* fs.makeTempFileScoped({ directory: path.dirname(file), prefix: "draft-" })
@@ -69,11 +83,13 @@ export const make = Effect.fnUntraced(function* (directory: string) {
   const read: Files["read"] = (key, answer) =>
     Effect.gen(function* () {
       // a path from outside is only ever the one that is expected
-      if (answer.path !== nameOf(key) || answer.bytes > maxBytes) {
+      if (answer.path !== nameOf(key)) {
         return yield* failed(key, `was answered with ${answer.bytes} bytes in ${answer.path}`)(undefined)
       }
       const hint = `cannot be read from ${root}: trainer and runners must share this directory`
-      const bytes = yield* Effect.mapError(fs.readFile(path.join(root, answer.path)), failed(key, hint))
+      const bytes = yield* Effect.mapError(readFile(key), (error) =>
+        error._tag === "RolloutFailed" ? error : failed(key, hint)(error)
+      )
       const { hash } = yield* answerOf(key, bytes)
       if (hash !== answer.hash) return yield* failed(key, `has another content than was answered`)(undefined)
       return yield* Effect.mapError(

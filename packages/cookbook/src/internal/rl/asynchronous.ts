@@ -14,6 +14,7 @@ import * as journals from "./journal.ts"
 import type { Mode } from "./options.ts"
 import type { Collected, CollectError, Index, Run } from "./state.ts"
 import { trainStep } from "./step.ts"
+import { partsOf } from "./submit.ts"
 
 /** Keys of the checkpoint. */
 const nextKey = "next_group_step"
@@ -30,7 +31,9 @@ interface Pending<E> extends Index {
 interface Queue<E, R> {
   /** groups of a step that are not begun */
   readonly waiting: Array<Index & { readonly env: EnvGroup<E, R> }>
-  readonly pending: Array<Pending<E>>
+  pending: Array<Pending<E>>
+  /** how many of them have ended */
+  ended: number
   /** the next step of the source; none when it has ended */
   next: number | undefined
   /** groups of a step, the size of a batch */
@@ -66,6 +69,7 @@ const open = <E, R>(run: Run<E, R>) =>
     const queue: Queue<E, R> = {
       waiting: [],
       pending: [],
+      ended: 0,
       next: typeof next === "number" ? next : 0,
       size: 0,
       journal: yield* journals.open(run)
@@ -98,6 +102,7 @@ const begin = <E, R>(run: Run<E, R>, queue: Queue<E, R>, env: EnvGroup<E, R>, in
     const pending: Pending<E> = { ...index, done, collected: kept }
     queue.pending.push(pending)
     if (kept !== undefined) {
+      queue.ended++
       queue.journal.kept.delete(key)
       return yield* Deferred.succeed(done, kept)
     }
@@ -105,6 +110,7 @@ const begin = <E, R>(run: Run<E, R>, queue: Queue<E, R>, env: EnvGroup<E, R>, in
     return yield* collect(run, policy, env, index).pipe(
       Effect.tap((collected) => {
         pending.collected = collected
+        queue.ended++
         return queue.journal.add(collected)
       }),
       Effect.onExit((exit) => Effect.andThen(Deferred.done(done, exit), Effect.sync(ends.ended))),
@@ -133,10 +139,11 @@ const takeOldest = <E, R>(queue: Queue<E, R>, count: number, ends: Ends<E>) =>
   Effect.gen(function* () {
     for (;;) {
       const next = ends.next()
-      const ended = queue.pending.flatMap(({ collected }) => (collected === undefined ? [] : [collected]))
-      if (ended.length >= count) return ended.sort((a, b) => a.version - b.version).slice(0, count)
+      if (queue.ended >= count) break
       yield* next
     }
+    const ended = queue.pending.flatMap(({ collected }) => (collected === undefined ? [] : [collected]))
+    return ended.sort((a, b) => a.version - b.version).slice(0, count)
   })
 
 const makeEnds = <E>(): Ends<E> => {
@@ -166,8 +173,22 @@ const checkpointKeys =
     [untrainedKey]: [...queue.pending, ...queue.waiting].map(({ group, step }) => ({ step, group }))
   })
 
+type Asynchronous = Exclude<Mode, { readonly mode: "synchronous" }>
+
+/** Takes so many groups out of the queue when they are there. */
+const takePart = <E, R>(queue: Queue<E, R>, mode: Asynchronous["mode"], count: number, ends: Ends<E>) =>
+  Effect.gen(function* () {
+    const take = mode === "strict" ? takeInOrder(queue, count) : takeOldest(queue, count, ends)
+    // a failure is not to wait behind groups that take long, or never end
+    const taken = yield* Effect.raceFirst(take, Deferred.await(ends.failed))
+    const isTaken = new Set(taken.map(journals.keyOf))
+    queue.pending = queue.pending.filter((pending) => !isTaken.has(journals.keyOf(pending)))
+    queue.ended -= taken.length
+    return taken
+  }).pipe(Effect.withSpan("wait_for_groups"))
+
 /** Trains on the groups of a step as they come, until the source or the steps end. @internal */
-export const asynchronous = <E, R>(run: Run<E, R>, { maxLag, mode }: Exclude<Mode, { readonly mode: "synchronous" }>) =>
+export const asynchronous = <E, R>(run: Run<E, R>, { maxLag, minibatches = 1, mode }: Asynchronous) =>
   Effect.scoped(
     Effect.gen(function* () {
       const { options, state } = run
@@ -179,17 +200,11 @@ export const asynchronous = <E, R>(run: Run<E, R>, { maxLag, mode }: Exclude<Mod
         yield* fill(run, queue, limit, ends)
         const count = Math.min(Math.max(1, queue.size), queue.pending.length)
         if (count === 0) return
-        const take = mode === "strict" ? takeInOrder(queue, count) : takeOldest(queue, count, ends)
-        // a failure is not to wait behind groups that take long, or never end
-        const taken = yield* Effect.raceFirst(take, Deferred.await(ends.failed)).pipe(
-          Effect.withSpan("wait_for_groups"),
-          window.record
+        const parts = partsOf(queue.pending.slice(0, count), minibatches).map(({ length }) =>
+          takePart(queue, mode, length, ends)
         )
-        const isTaken = new Set(taken.map(journals.keyOf))
-        const left = queue.pending.filter((pending) => !isTaken.has(journals.keyOf(pending)))
-        queue.pending.splice(0, queue.pending.length, ...left)
         const before = state.checkpoint
-        yield* trainStep(run, window, [Effect.succeed(taken)], checkpointKeys(queue, options.steps)).pipe(window.record)
+        yield* trainStep(run, window, parts, checkpointKeys(queue, options.steps)).pipe(window.record)
         if (state.checkpoint !== before) yield* queue.journal.retain(() => untrained(queue))
       }
     })

@@ -113,10 +113,10 @@ export type Mismatch =
   | { readonly by: "sequence"; readonly ratio: readonly [low: number, high: number] }
 
 /**
- * How sampling and training take turns.
+ * How sampling and training take turns. With `minibatches` above 1, the pass of each part of a step's groups is submitted as
+ * soon as its groups are there; advantages are then taken by part.
  *
- * - `synchronous`: each step samples from the weights of the step before it. With `minibatches` above 1, the pass of each
- *   part of the groups is submitted as soon as its groups are there; advantages are then taken by part.
+ * - `synchronous`: each step samples from the weights of the step before it.
  * - `strict`: groups are trained in their order, so that none is trained with weights more than `maxLag` steps newer than
  *   those that sampled it. A slow group holds the others up.
  * - `oldest_first`: groups are trained when they end, those of the oldest weights first. Nothing waits for a slow group and
@@ -127,7 +127,11 @@ export type Mismatch =
  */
 export type Mode =
   | { readonly mode: "synchronous"; readonly minibatches?: number | undefined }
-  | { readonly mode: "strict" | "oldest_first"; readonly maxLag: number }
+  | {
+      readonly mode: "strict" | "oldest_first"
+      readonly maxLag: number
+      readonly minibatches?: number | undefined
+    }
 
 /** @internal */
 export interface Options<E = never, R = never> {
@@ -172,7 +176,7 @@ const isMismatch = (mismatch: Mismatch | undefined): boolean => {
 const problemOf = <E, R>(options: Options<E, R>): InvalidRun | undefined => {
   const { checkpoints = {}, evaluations = [], learningRate, loop = { mode: "synchronous" } } = options
   const count = "must be a whole number of 1 or more"
-  const minibatches = loop.mode === "synchronous" ? loop.minibatches : undefined
+  const { minibatches } = loop
   const checks: ReadonlyArray<readonly [isValid: boolean, path: string, reason: string]> = [
     [isCount(options.steps, 1), "steps", count],
     [isCount(options.substeps, 1), "substeps", count],

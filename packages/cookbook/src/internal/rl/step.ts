@@ -182,6 +182,29 @@ const rowOf = Effect.fnUntraced(function* <E, R>(
   }
 })
 
+/** The mean of each metric over the parts of a step that have it, by their numbers of examples. */
+const meanMetrics = (parts: ReadonlyArray<Trained>): Trained["metrics"] => {
+  const names = new Set(parts.flatMap(({ metrics }) => Object.keys(metrics)))
+  return Object.fromEntries(
+    Array.from(names, (name) => {
+      const having = parts.filter(({ metrics }) => name in metrics)
+      const count = having.reduce((sum, { examples }) => sum + examples.length, 0)
+      const weighted = having.reduce((sum, { examples, metrics }) => sum + metrics[name]! * examples.length, 0)
+      return [name, count === 0 ? having[0]!.metrics[name]! : weighted / count]
+    })
+  )
+}
+
+/** Waits for the groups of a part, or fails when a pass that was submitted before has failed. */
+const awaitPart = <E, R>(part: Part<E, R>, passes: ReadonlyArray<submit.Pass>) =>
+  Effect.raceFirst(
+    part,
+    Effect.andThen(
+      Effect.forEach(passes, ({ output }) => output, { concurrency: "unbounded", discard: true }),
+      Effect.never
+    )
+  )
+
 /** Submits the passes and updates of all parts, and what comes behind them. */
 const submitStep = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, step: number, parts: ReadonlyArray<Part<E, R>>) {
   const { options, training } = run
@@ -193,7 +216,7 @@ const submitStep = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, step: numb
   )
   const trained: Array<Trained> = []
   for (const part of parts) {
-    const built = yield* submitPart(run, step, yield* part)
+    const built = yield* submitPart(run, step, yield* awaitPart(part, passes))
     trained.push(built)
     for (const examples of built.parts) {
       passes.push(yield* submit.submitPass(options, training, examples))
@@ -206,7 +229,7 @@ const submitStep = Effect.fnUntraced(function* <E, R>(run: Run<E, R>, step: numb
   const merged: Trained = {
     examples: trained.flatMap(({ examples }) => examples),
     collected: trained.flatMap(({ collected }) => collected),
-    metrics: Object.assign({}, ...trained.map(({ metrics }) => metrics))
+    metrics: meanMetrics(trained)
   }
   const post = options.postKl === true ? yield* submit.submitForward(training, merged.examples) : undefined
   return { passes, updates, merged, post, behind: yield* submit.submitBehind(run, step) }
