@@ -7,8 +7,9 @@ import * as TestEngine from "@effect-tinker/testing/TestEngine"
 import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Chunk, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import * as FineTuning from "../../../../examples/src/fine-tuning/api.ts"
+import type * as Runs from "../../../../examples/src/fine-tuning/runs.ts"
 
 const Service = ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: "http://service.test" }).pipe(
   Layer.provide(TestServer.layer())
@@ -56,6 +57,40 @@ describe("a fine-tuning API of one's own", () => {
       const statuses = Array.from(page.matchAll(/"(4\d\d|5\d\d)":\{"description"/g), ([, status]) => status)
       assert.includeMembers(statuses, ["400", "401", "402", "404", "409", "429", "502", "503", "504"])
       for (const shown of ["loss_fn_inputs", "top_p", "StepRefused"]) assert.include(page, shown)
+    })
+  )
+
+  it.scoped("tells the progress of a run by server-sent events, and cancels one", () =>
+    Effect.gen(function* () {
+      const { client, http } = yield* start
+      const follow = (id: string) =>
+        Effect.flatMap(http.get(`http://own.test/runs/${id}/events`), (response) =>
+          response.stream.pipe(
+            Stream.decodeText(),
+            Stream.splitLines,
+            Stream.filter((line) => line.startsWith("data: ")),
+            Stream.map((line) => JSON.parse(line.slice("data: ".length)) as Runs.Event),
+            Stream.runCollect,
+            Effect.map(Chunk.toReadonlyArray)
+          )
+        )
+      const short = yield* client.tuning.start({ payload: request })
+      const events = yield* follow(short.id)
+      assert.deepStrictEqual(
+        events.map(({ type }) => type),
+        ["step", "step", "step", "done"]
+      )
+      // whoever comes later gets all of them
+      assert.deepStrictEqual(yield* follow(short.id), events)
+
+      const long = yield* client.tuning.start({ payload: { ...request, steps: 100 } })
+      const following = yield* Effect.fork(follow(long.id))
+      yield* client.tuning.cancel({ path: { id: long.id } })
+      const last = (yield* Fiber.join(following)).at(-1)
+      assert.deepStrictEqual(last, { type: "cancelled" })
+
+      const missing = yield* http.get("http://own.test/runs/none/events")
+      assert.strictEqual(missing.status, 404)
     })
   )
 })
