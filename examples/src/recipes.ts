@@ -1,8 +1,9 @@
 /**
- * `npm run recipes`: runs the recipes in their short form on the embedded model, and prints a line for each, separated by
- * tabs: `recipe NAME BEFORE AFTER LINE passed|failed`. Exits with 1 if one fails.
+ * `npm run recipes`: runs recipes in their short form on the embedded model, and prints a line for each, separated by tabs:
+ * `recipe NAME BEFORE AFTER LINE passed|failed`. Those that take long in any form are skipped, and their line says why. Exits
+ * with 1 if one fails. How long each took goes to the standard error.
  *
- *   -- --only sft      those of a group, or one by its name; several with commas between
+ *   -- --only sft      those of a group, or one by its name; several with commas between. None of them is skipped
  *   -- --full          at full length
  *   -- --seeds 3       with so many seeds, a line each
  */
@@ -14,6 +15,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
@@ -73,6 +75,9 @@ const number = (value: number): string => String(Number(value.toFixed(4)))
 const print = (name: string, { after, before, line, passed }: Outcome) =>
   Console.log(["recipe", name, number(before), number(after), line, passed ? "passed" : "failed"].join("\t"))
 
+const printSkipped = ({ name, nightly }: Recipe) =>
+  Console.log(["recipe", name, "-", "-", `only with --full: it ${nightly}`, "skipped"].join("\t"))
+
 /** What a recipe itself prints is not for this list. */
 const silent = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.console, (console) => Effect.withConsole(effect, { ...console, log: () => Effect.void }))
@@ -89,8 +94,14 @@ const runRecipe = (recipe: Recipe, seed: number) =>
         passed: false
       })
     ),
-    Effect.tap((outcome) => print(seeds === 1 ? recipe.name : `${recipe.name} (seed ${seed})`, outcome)),
-    Effect.map(({ passed }) => passed)
+    Effect.timed,
+    Effect.flatMap(([took, outcome]) => {
+      const name = seeds === 1 ? recipe.name : `${recipe.name} (seed ${seed})`
+      return Effect.as(
+        Effect.andThen(print(name, outcome), Console.error(`${name} took ${Duration.toSeconds(took).toFixed(1)} s`)),
+        outcome.passed
+      )
+    })
   )
 
 const program = Effect.gen(function* () {
@@ -106,7 +117,11 @@ const program = Effect.gen(function* () {
   if (!(Number.isSafeInteger(seeds) && seeds >= 1)) {
     return yield* Effect.fail({ message: `--seeds is ${values.seeds}: give a whole number of 1 or more` })
   }
-  const runs = chosen.flatMap((recipe) => Array.from({ length: seeds }, (_, seed) => [recipe, seed] as const))
+  const isSkipped = ({ nightly }: Recipe) => nightly !== undefined && !values.full && names === undefined
+  yield* Effect.forEach(chosen.filter(isSkipped), printSkipped)
+  const runs = chosen
+    .filter((recipe) => !isSkipped(recipe))
+    .flatMap((recipe) => Array.from({ length: seeds }, (_, seed) => [recipe, seed] as const))
   const passed = yield* Effect.forEach(runs, ([recipe, seed]) => runRecipe(recipe, seed))
   if (!passed.every(Boolean)) return yield* Effect.fail({ message: "a recipe has failed" })
 })

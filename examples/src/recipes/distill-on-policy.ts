@@ -10,6 +10,7 @@ import type { Recipe } from "./recipe.ts"
 export const distillOnPolicy: Recipe = {
   name: "distill-on-policy",
   group: "distillation",
+  nightly: "asks its teacher about each answer",
   run: ({ data, full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel

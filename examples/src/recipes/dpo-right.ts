@@ -17,6 +17,7 @@ const wrong = (verb: string, right: string): string => {
 export const dpoRight: Recipe = {
   name: "dpo-right",
   group: "preference",
+  nightly: "takes thirty steps in any form",
   run: ({ data, full, seed }) =>
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel

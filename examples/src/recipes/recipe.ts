@@ -41,5 +41,7 @@ export interface Recipe {
   readonly name: string
   /** what `--only` selects */
   readonly group: string
+  /** why it is left out of the short form of all recipes, if it is: then it runs at full length, or when it is named */
+  readonly nightly?: string | undefined
   readonly run: (options: Options) => Effect.Effect<Outcome, unknown, Environment>
 }
