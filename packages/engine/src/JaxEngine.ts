@@ -37,7 +37,7 @@
  *
  * @since 0.1.0
  */
-import { availableMemory } from "#machine-memory"
+import { availableMemory, kindOfMachine } from "#machine-memory"
 import * as Engine from "@effect-tinker/server/Engine"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
@@ -47,6 +47,7 @@ import type * as Scope from "effect/Scope"
 import * as baseModels from "./internal/engine/baseModels.ts"
 import * as engine from "./internal/engine/engine.ts"
 import * as executors from "./internal/executors/choose.ts"
+import * as programCache from "./internal/executors/programCache.ts"
 import { userError } from "./internal/util/errors.ts"
 import * as ModelDirectory from "./ModelDirectory.ts"
 
@@ -115,6 +116,12 @@ export interface Options {
    * training, which reinforcement learning must know. By default false. Only `native` does it, and not with `deterministic`.
    */
   readonly quantizedSampling?: boolean | undefined
+  /**
+   * The directory in which `native` keeps compiled programs, so that later processes start sooner; `false` for none. By
+   * default `effect-tinker/programs` in the user's cache directory: `XDG_CACHE_HOME`, `LOCALAPPDATA` or `~/.cache`. It takes
+   * at most 64 MB. What is in it does not change results, and may be removed at any time.
+   */
+  readonly programCache?: string | false | undefined
   /** the number of threads of `native`, by default 1; results with other numbers are equal up to rounding */
   readonly threads?: number | undefined
 }
@@ -171,7 +178,8 @@ export const make = (
     if (options.quantizedSampling === true && options.deterministic === true) {
       return yield* userError("quantizedSampling and deterministic exclude each other: leave one of them out")
     }
-    const chosen = yield* executors.make(options.executor ?? "auto", options.threads ?? defaultThreads)
+    const cache = yield* programCache.make(options.programCache, kindOfMachine())
+    const chosen = yield* executors.make(options.executor ?? "auto", options.threads ?? defaultThreads, cache)
     yield* executors.tell(chosen)
     const given = options.models ?? []
     const shipped = given.some(({ name }) => name === nano)

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
 import type { Executor } from "./executor.ts"
+import type { ProgramCache } from "./programCache.ts"
 import * as wasm from "./wasm.ts"
 
 /** @internal */
@@ -26,14 +27,18 @@ const asAsked = (executor: Effect.Effect<Executor, Engine.EngineError, Scope.Sco
   Effect.map(executor, (executor): Chosen => ({ executor, reason: "as the option executor asks", isFallback: false }))
 
 /** `auto` is `native` where it can be loaded, and `wasm` elsewhere. @internal */
-export const make = (choice: Choice, threads: number): Effect.Effect<Chosen, Engine.EngineError, Scope.Scope> => {
+export const make = (
+  choice: Choice,
+  threads: number,
+  cache?: ProgramCache
+): Effect.Effect<Chosen, Engine.EngineError, Scope.Scope> => {
   switch (choice) {
     case "native":
-      return asAsked(native.make(threads))
+      return asAsked(native.make(threads, cache))
     case "wasm":
       return asAsked(wasm.make)
     case "auto":
-      return Effect.matchEffect(native.make(threads), {
+      return Effect.matchEffect(native.make(threads, cache), {
         onFailure: ({ cause, reason }) =>
           Effect.map(wasm.make, (executor) => ({
             executor,

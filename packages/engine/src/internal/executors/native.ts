@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as onnxruntime from "onnxruntime-node"
 import { type Lock, makeLock } from "../effect/runtime.ts"
+import { constantsOf } from "../onnx/emit/quantized.ts"
+import type { External } from "../onnx/graph.ts"
 import * as lowering from "../onnx/lower.ts"
 import { serverError } from "../util/errors.ts"
 import type {
@@ -19,8 +21,10 @@ import type {
 } from "./executor.ts"
 import { type HalfValues, isHalf, WidenedValues } from "./half.ts"
 import { bindInput, positionalTrace, specOf } from "./program.ts"
+import * as programCache from "./programCache.ts"
+import type { Entry } from "./programFile.ts"
 
-type OnnxRuntime = Pick<typeof onnxruntime, "InferenceSession" | "Tensor">
+type OnnxRuntime = Pick<typeof onnxruntime, "InferenceSession" | "Tensor" | "env">
 
 const loadOnnxRuntime: Effect.Effect<OnnxRuntime, Engine.EngineError> = Effect.tryPromise({
   try: async () => {
@@ -93,6 +97,7 @@ interface Context {
   readonly lock: Lock
   readonly compiled: Map<string, Compiled>
   readonly widened: WidenedValues
+  readonly cache: programCache.ProgramCache
   isClosed: boolean
 }
 
@@ -152,13 +157,65 @@ const runSession = async (
   return shapes.map((_, i) => results[`out${i}`]!.data as Float32Array)
 }
 
+const createSession = (context: Context, model: Uint8Array, external: ReadonlyArray<External>, options: object) =>
+  context.runtime.InferenceSession.create(model, {
+    ...context.sessionOptions,
+    ...options,
+    ...(external.length === 0 ? {} : { externalData: external })
+  })
+
+/** All that a lowered program depends on besides this code. */
+const cacheKey = ({ runtime }: Context, { inputs, key, quantized }: Program, sizes: ReadonlyArray<Marker>): string => {
+  const markers = sizes.map(({ marker, size, typical = size }) => [marker, typical])
+  const matrices = Object.entries(quantized?.matrices ?? {}).map(([name, { bits, columns, middles, rows }]) => {
+    const hasMiddles = middles !== undefined
+    return { name, bits, rows, columns, hasMiddles }
+  })
+  return JSON.stringify([runtime.env.versions, key, Object.entries(inputs), markers, matrices])
+}
+
+/** The session of a program that was lowered before; `undefined` if it cannot be used. */
+const restore = (context: Context, program: Program, entry: Entry) => {
+  const constants = constantsOf(program.quantized?.matrices ?? {})
+  const external = entry.external.flatMap((path) => {
+    const data = constants.get(path)
+    return data === undefined ? [] : [{ path, data }]
+  })
+  const options = entry.isOptimized ? { graphOptimizationLevel: "disabled" } : {}
+  return attempt(context, `restore ${program.key}`, async (): Promise<Compiled> => {
+    if (external.length < entry.external.length) throw new TypeError("constants are missing")
+    return { session: await createSession(context, entry.model, external, options), shapes: entry.outputs }
+  }).pipe(Effect.orElseSucceed(() => undefined))
+}
+
+/** Lowers a program, and keeps it. ONNX Runtime would write constants with it, so that it is optimized anew if it has some. */
+const lowerAndKeep = (context: Context, program: Program, sizes: ReadonlyArray<Marker>, key: string) =>
+  Effect.gen(function* () {
+    const lowered = yield* attempt(context, `lower ${program.key}`, async () => lowerProgram(program, sizes))
+    const { external, model, outputs } = lowered
+    const create = (file: string | undefined) =>
+      attempt(context, `compile ${program.key}`, () =>
+        createSession(context, model, external, file === undefined ? {} : { optimizedModelFilePath: file })
+      )
+    const [session, optimized] =
+      external.length > 0
+        ? [yield* create(undefined), undefined]
+        : yield* Effect.orElse(context.cache.written(create), () =>
+            Effect.map(create(undefined), (session) => [session, undefined] as const)
+          )
+    const paths = external.map(({ path }) => path)
+    const isOptimized = optimized !== undefined
+    yield* context.cache.write(key, { model: optimized ?? model, isOptimized, outputs, external: paths })
+    return { session, shapes: outputs } satisfies Compiled
+  })
+
 const build = (context: Context, program: Program): Effect.Effect<Compiled, Engine.EngineError> =>
-  attempt(context, `compile ${program.key}`, async () => {
+  Effect.gen(function* () {
     const { generic, sizes } = program.family ?? { generic: program, sizes: [] }
-    const { external, model, outputs: shapes } = lowerProgram(generic, sizes)
-    const options = external.length === 0 ? {} : { externalData: external }
-    const session = await context.runtime.InferenceSession.create(model, { ...context.sessionOptions, ...options })
-    return { session, shapes }
+    const key = cacheKey(context, generic, sizes)
+    const entry = yield* context.cache.read(key)
+    const restored = entry === undefined ? undefined : yield* restore(context, generic, entry)
+    return restored ?? (yield* lowerAndKeep(context, generic, sizes, key))
   })
 
 /** A shape with the sizes in the place of their markers. A size may itself be the marker of another one. */
@@ -199,12 +256,15 @@ const close = (context: Context): Effect.Effect<void> =>
   )
 
 /**
- * Runs programs with ONNX Runtime, on the given number of threads. As in WebAssembly, a run blocks the event loop: the
+ * Runs programs with ONNX Runtime, on the given number of threads, those that the cache has without lowering them. As in WebAssembly, a run blocks the event loop: the
  * bindings of ONNX Runtime compute on the calling thread.
  *
  * @internal
  */
-export const make = (threads: number): Effect.Effect<Executor, Engine.EngineError, Scope.Scope> =>
+export const make = (
+  threads: number,
+  cache: programCache.ProgramCache = programCache.none
+): Effect.Effect<Executor, Engine.EngineError, Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* loadOnnxRuntime
     yield* initTracing
@@ -214,6 +274,7 @@ export const make = (threads: number): Effect.Effect<Executor, Engine.EngineErro
       lock: yield* makeLock,
       compiled: new Map(),
       widened: new WidenedValues(),
+      cache,
       isClosed: false
     }
     yield* Effect.addFinalizer(() => close(context))

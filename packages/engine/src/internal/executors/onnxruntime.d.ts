@@ -16,6 +16,8 @@ declare module "onnxruntime-node" {
     readonly release: () => Promise<void>
   }
 
+  export const env: { readonly versions: { readonly [name: string]: string } }
+
   export const InferenceSession: {
     readonly create: (model: Uint8Array, options: object) => Promise<Session>
   }

@@ -4,7 +4,6 @@ import type * as Gguf from "@effect-tinker/tokenizers/Gguf"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import * as architecture from "../model/architecture.ts"
 import * as config from "../model/config.ts"
@@ -253,19 +252,33 @@ export const headsOf = (weight: string, model: ModelConfig): number | undefined 
   return weight.endsWith("k_proj.weight") ? model.num_kv_heads : undefined
 }
 
-/** Reads bytes of a file. Those behind its end are zeros. @internal */
-export const readBytes = (file: FileSystem.File, offset: number, bytes: number) =>
+/** Reads bytes of a file into `out`. Those behind its end are zeros. */
+const readInto = (file: FileSystem.File, offset: number, out: Uint8Array) =>
   Effect.gen(function* () {
     yield* file.seek(FileSystem.Size(offset), "start")
-    const out = new Uint8Array(bytes)
-    for (let done = 0; done < bytes;) {
-      const part = yield* file.readAlloc(FileSystem.Size(bytes - done))
-      if (Option.isNone(part)) break
-      out.set(part.value, done)
-      done += part.value.length
+    for (let done = 0; done < out.length;) {
+      const count = Number(yield* file.read(out.subarray(done)))
+      if (count === 0) {
+        out.fill(0, done)
+        break
+      }
+      done += count
     }
     return out
   })
+
+/** Reads bytes of a file. Those behind its end are zeros. @internal */
+export const readBytes = (file: FileSystem.File, offset: number, bytes: number) =>
+  readInto(file, offset, new Uint8Array(bytes))
+
+/** Reads the bytes of tensors one after the other, each into the memory of the one before. */
+const makeReader = (file: FileSystem.File) => {
+  let memory = new Uint8Array(0)
+  return (offset: number, bytes: number) => {
+    if (bytes > memory.length) memory = new Uint8Array(bytes)
+    return readInto(file, offset, memory.subarray(0, bytes))
+  }
+}
 
 /** Reads the matrices that the file has in few bits, as they are. The header was parsed before. @internal */
 export const readQuantized = (path: string, header: Gguf.Header, model: ModelConfig) =>
@@ -273,10 +286,11 @@ export const readQuantized = (path: string, header: Gguf.Header, model: ModelCon
     const fs = yield* FileSystem.FileSystem
     const file = yield* fs.open(path)
     const byName = new Map(header.tensors.map((info) => [info.name, info]))
+    const read = makeReader(file)
     const matrices: Record<string, QuantizedMatrix> = {}
     for (const [weight, shape] of architecture.expectedWeights(model)) {
       const { offset, type } = byName.get(tensorName(weight, model))!
-      const bytes = yield* readBytes(file, offset, bytesOf(formats.get(type)!, sizeOf(shape))!)
+      const bytes = yield* read(offset, bytesOf(formats.get(type)!, sizeOf(shape))!)
       const matrix = toMatrix(type, shape, bytes, sourceOfRow(headsOf(weight, model), shape[0]!))
       if (matrix !== undefined) matrices[weight] = matrix
     }
@@ -315,11 +329,12 @@ export const readWeights = (path: string, header: Gguf.Header, model: ModelConfi
     const fs = yield* FileSystem.FileSystem
     const file = yield* fs.open(path)
     const byName = new Map(header.tensors.map((info) => [info.name, info]))
+    const read = makeReader(file)
     const weights: Record<string, SafeTensors.Tensor> = {}
     for (const [weight, shape] of architecture.expectedWeights(model)) {
       const info = byName.get(tensorName(weight, model))!
       const format = formats.get(info.type)!
-      const bytes = yield* readBytes(file, info.offset, bytesOf(format, sizeOf(shape))!)
+      const bytes = yield* read(info.offset, bytesOf(format, sizeOf(shape))!)
       const values = dequantize(format, bytes, sizeOf(shape))
       const heads = headsOf(weight, model)
       const data = heads === undefined ? values : reorder(values, shape[1]!, sourceOfRow(heads, shape[0]!))

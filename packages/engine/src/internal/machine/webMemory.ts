@@ -2,3 +2,6 @@
 
 /** In bytes: what WebAssembly can address. @internal */
 export const availableMemory = (): number => 4 * 2 ** 30
+
+/** @internal */
+export const kindOfMachine = (): string => "web"

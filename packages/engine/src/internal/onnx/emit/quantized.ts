@@ -7,6 +7,21 @@ import { reshapeTensor } from "./layout.ts"
 /** Activations are rounded to 8 bits, block by block in each row: this is where the speed comes from. */
 const accuracyLevel = 4
 
+/** The large constants of matrices, by the names that products have for them. @internal */
+export const constantsOf = (matrices: {
+  readonly [name: string]: QuantizedMatrix
+}): ReadonlyMap<string, Uint8Array> => {
+  const bytesOf = (values: Uint8Array | Float32Array) =>
+    new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+  return new Map(
+    Object.entries(matrices).flatMap(([name, { middles, scales, values }]) => [
+      [`${name}.values`, bytesOf(values)],
+      [`${name}.scales`, bytesOf(scales)],
+      ...(middles === undefined ? [] : [[`${name}.middles`, bytesOf(middles)] as const])
+    ])
+  )
+}
+
 /**
  * `x @ matrix.T` for `x` (count, columns). The middles of blocks are multiplied by the sums of the blocks of `x`.
  *
