@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricLabel from "effect/MetricLabel"
 
 /** Names of all metrics of this package start with it. @internal */
 export const prefix = "tinker.server."
@@ -14,19 +15,19 @@ const requests = Metric.counter(`${prefix}requests`, {
 /** The exporter of OpenTelemetry reads the unit from this label. @internal */
 export const unitLabel = "unit"
 
-const inSeconds = <Type, In, Out>(metric: Metric.Metric<Type, In, Out>) => Metric.tagged(metric, unitLabel, "s")
+const inSeconds = MetricLabel.make(unitLabel, "s")
 
 const durations = Metric.histogram(
   `${prefix}request_duration_seconds`,
   MetricBoundaries.fromIterable([0.005, 0.02, 0.1, 0.5, 2, 10, 30, 120]),
   "time from a request to its response, by endpoint; polls wait for results"
-).pipe(inSeconds)
+)
 
 const queueTimes = Metric.histogram(
   `${prefix}queue_time_seconds`,
   MetricBoundaries.fromIterable([0.005, 0.02, 0.1, 0.5, 2, 10, 30, 120, 600]),
   "time from the submission of an operation until the engine begins it"
-).pipe(inSeconds)
+)
 
 const tokens = Metric.counter(`${prefix}tokens`, {
   description: "tokens that were trained, prefilled and sampled",
@@ -54,33 +55,45 @@ export interface Levels extends Record<keyof typeof gauges, number> {
   readonly running: number
 }
 
-// by operation: a metric that is tagged at each update is looked up each time
-const queueTimesOf = new Map<string, typeof queueTimes>()
+type Labels = ReadonlyArray<MetricLabel.MetricLabel>
 
-type Recorder = (seconds: number) => void
-
-const recorders = new Map<string, Recorder>()
-
-const makeRecorder = (endpoint: string, status: number): Recorder => {
-  const count = requests.pipe(Metric.tagged("endpoint", endpoint), Metric.tagged("status", String(status)))
-  const duration = Metric.tagged(durations, "endpoint", endpoint)
-  return (seconds) => {
-    count.unsafeUpdate(1, [])
-    duration.unsafeUpdate(seconds, [])
+/**
+ * Labels by their key: one list for all updates of a series, by which a metric finds it at once. A metric that is tagged makes a
+ * new list at each update, and looks it up in the registry.
+ */
+const makeLabels = () => {
+  const known = new Map<string, Labels>()
+  return (key: string, make: () => Labels): Labels => {
+    let labels = known.get(key)
+    if (labels === undefined) known.set(key, (labels = make()))
+    return labels
   }
 }
 
+const labelsOfRequests = makeLabels()
+const labelsOfDurations = makeLabels()
+const labelsOfOperations = makeLabels()
+const labelsOfTokens = makeLabels()
+
 /** Counts a request. Both labels have few values: `endpoint` is a name of the contract. @internal */
 export const recordRequest = (endpoint: string, status: number, seconds: number): void => {
-  const key = `${endpoint} ${status}`
-  let record = recorders.get(key)
-  if (record === undefined) recorders.set(key, (record = makeRecorder(endpoint, status)))
-  record(seconds)
+  const label = () => MetricLabel.make("endpoint", endpoint)
+  requests.unsafeUpdate(
+    1,
+    labelsOfRequests(`${endpoint} ${status}`, () => [label(), MetricLabel.make("status", String(status))])
+  )
+  durations.unsafeUpdate(
+    seconds,
+    labelsOfDurations(endpoint, () => [inSeconds, label()])
+  )
 }
 
 /** @internal */
-export const recordTokens = (type: string, count: number): Effect.Effect<void> =>
-  Metric.incrementBy(Metric.tagged(tokens, "type", type), count)
+export const recordTokens = (type: string, count: number): void =>
+  tokens.unsafeUpdate(
+    count,
+    labelsOfTokens(type, () => [MetricLabel.make("type", type)])
+  )
 
 /** Sets the gauges, which are read right afterwards. @internal */
 export const setLevels = ({ queued, running, ...levels }: Levels): Effect.Effect<void> =>
@@ -95,8 +108,8 @@ export const setLevels = ({ queued, running, ...levels }: Levels): Effect.Effect
   )
 
 /** @internal */
-export const recordQueueTime = (operation: string, seconds: number): void => {
-  let metric = queueTimesOf.get(operation)
-  if (metric === undefined) queueTimesOf.set(operation, (metric = Metric.tagged(queueTimes, "operation", operation)))
-  metric.unsafeUpdate(seconds, [])
-}
+export const recordQueueTime = (operation: string, seconds: number): void =>
+  queueTimes.unsafeUpdate(
+    seconds,
+    labelsOfOperations(operation, () => [inSeconds, MetricLabel.make("operation", operation)])
+  )

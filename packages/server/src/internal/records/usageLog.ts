@@ -61,12 +61,10 @@ const eventsOf = (rows: ReadonlyArray<Store.UsageRow>, user: currentUser.User): 
 /** @internal */
 export const make = ({ usage: totals }: Store.Service): UsageLog => ({
   record: ({ base_model, count, owner = "", session_id = "", type }) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      Effect.andThen(
-        totals.later.put({ hour: now - (now % hourMillis), owner, session_id, base_model, type, count }),
-        type === "checkpoint" ? Effect.void : recordTokens(type, count)
-      )
-    ),
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (type !== "checkpoint") recordTokens(type, count)
+      return totals.later.put({ hour: now - (now % hourMillis), owner, session_id, base_model, type, count })
+    }),
   events: (from, to) =>
     Effect.map(
       Effect.all([Effect.orDie(totals.list({ range: { column: "hour", from, to } })), currentUser.CurrentUser]),

@@ -83,6 +83,6 @@ const readSource = (
 
 /** Counts what arrives in the lease of the request. @internal */
 export const readNodeBody: ReadBody = (request, limit) =>
-  Effect.flatMap(Effect.all([budget.CurrentLease, currentUser.CurrentUser]), ([lease, { id }]) =>
-    readSource(request, limit, (bytes) => lease.add(id, bytes))
+  Effect.flatMap(budget.CurrentLease, (lease) =>
+    Effect.flatMap(currentUser.CurrentUser, ({ id }) => readSource(request, limit, (bytes) => lease.add(id, bytes)))
   )
