@@ -252,17 +252,26 @@ describe("the client of OpenAI for Node", () => {
     )
   )
 
-  it.scopedLive("frees the place of a stream that it leaves", () =>
+  it.scopedLive("frees the place of a completion that it leaves, whole or in pieces, and ends its sample", () =>
     Effect.gen(function* () {
-      const { service, url } = yield* listen({ script: hello, pause: Effect.sleep("1 hour") })
-      const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "any" })
-      const stream = yield* Effect.promise(() =>
-        client.completions.create({ model, prompt: "x", stream: true, max_tokens: 64 })
-      )
+      let ended = 0
+      const pause = Effect.onInterrupt(Effect.sleep("1 hour"), () => Effect.sync(() => void ended++))
+      const { service, url } = yield* listen({ script: hello, pause })
+      const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "any", maxRetries: 0 })
       const held = Effect.delay(service.held, "1 millis")
-      yield* Effect.repeat(held, { until: ({ futures }) => futures === 1 })
-      stream.controller.abort()
-      yield* Effect.repeat(held, { until: ({ futures }) => futures === 0 })
+      for (const [i, stream] of [true, false].entries()) {
+        const controller = new AbortController()
+        const body = { model, prompt: "x", stream, max_tokens: 64 }
+        const left = client.completions.create(body, { signal: controller.signal }).then(
+          () => undefined,
+          () => undefined
+        )
+        yield* Effect.repeat(held, { until: ({ futures }) => futures === 1 })
+        controller.abort()
+        yield* Effect.promise(() => left)
+        yield* Effect.repeat(held, { until: ({ futures }) => futures === 0 })
+        assert.strictEqual(ended, i + 1)
+      }
     })
   )
 })
