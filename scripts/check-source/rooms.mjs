@@ -13,9 +13,9 @@ export const allowedRooms = {
     effect: [],
     protobuf: ["Datum", "LossFn", "ModelInput", "Sampling", "TensorData", "Training"],
     zstd: [],
-    schemas: ["effect"],
     tensor: ["effect"],
     arbitraries: ["tensor"],
+    schemas: ["effect", "arbitraries"],
     datum: ["schemas", "LossFn", "ModelInput", "TensorData"],
     endpoints: [
       "schemas",
@@ -187,7 +187,7 @@ export const allowedRooms = {
     grammar: ["util", "model"],
     generation: ["effect", "grammar", "util", "executors", "model", "lora", "programs", "blocks"],
     training: ["util", "executors", "model", "lora", "programs", "blocks"],
-    engine: ["util", "executors", "model", "lora", "generation", "training", "ModelDirectory"],
+    engine: ["util", "executors", "model", "lora", "grammar", "generation", "training", "ModelDirectory"],
     worker: ["effect", "util", "training", "engine", "JaxEngine", "ModelDirectory"]
   },
   testing: {

@@ -5,7 +5,8 @@
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import * as arbitraries from "./internal/arbitraries/tensors.ts"
+import { enforce, maxLength } from "./internal/schemas/enforceable.ts"
+import { nullableLogprobs } from "./internal/schemas/logprobs.ts"
 import { nullish, nullishWithDefault, withDefault } from "./internal/schemas/optional.ts"
 import { openEnum, typeField } from "./internal/schemas/wire.ts"
 import * as ModelInput from "./ModelInput.ts"
@@ -122,7 +123,8 @@ export type SamplingParams = typeof SamplingParams.Type
  * - `prompt_alt_tokens_k`: the number of tokens to draw per position, at the temperature of the request.
  * - `prompt_logprobs_last_n`: score only the last `n` prompt tokens, where `n` is from 1 to the prompt length minus 1.
  *
- * `record_stability_info` makes the service record what `stable_reinforce` needs of each sequence.
+ * `record_stability_info` makes the service record what `stable_reinforce` needs of each sequence. `json_schema`, as text,
+ * keeps each sequence to JSON that it describes: ours alone, where `ClientConfigResponse` says `sample_json_schemas`.
  *
  * @since 0.1.0
  * @category schemas
@@ -142,6 +144,7 @@ export const SampleRequest = Schema.Struct({
   prompt_alt_tokens_k: nullish(Schema.NonNegativeInt),
   prompt_logprobs_last_n: nullish(Schema.Int.pipe(Schema.greaterThan(0))),
   record_stability_info: nullish(Schema.Boolean),
+  json_schema: nullish(Schema.String.pipe(Schema.maxLength(maxLength))),
   type: typeField("sample")
 })
 
@@ -151,15 +154,19 @@ export const SampleRequest = Schema.Struct({
  */
 export type SampleRequest = typeof SampleRequest.Type
 
-const LogprobsFromSelf = Schema.declare((u): u is Float32Array => u instanceof Float32Array, {
-  identifier: "Float32Array",
-  arbitrary: arbitraries.logprobs
-})
-const NumbersFromSelf: Schema.Schema<ReadonlyArray<number | null>> = Schema.declare(
-  (u): u is ReadonlyArray<number | null> =>
-    Array.isArray(u) && u.every((value) => value === null || typeof value === "number"),
-  { identifier: "Logprobs", jsonSchema: { type: "array", items: { type: ["number", "null"] } } }
-)
+/**
+ * A JSON schema, as text, in a form of which services enforce all; or the path to what they cannot, and the reason.
+ *
+ * @since 0.1.0
+ * @category validation
+ */
+export const enforceJsonSchema = (
+  text: string,
+  path = "json_schema"
+): Either.Either<string, { readonly path: string; readonly reason: string }> => {
+  const enforced = enforce(text, path)
+  return typeof enforced === "string" ? Either.right(enforced) : Either.left(enforced)
+}
 
 /**
  * Logprobs: numbers or `null` on the wire, a `Float32Array` with `NaN` for `null` in memory. The first prompt token, which
@@ -168,15 +175,7 @@ const NumbersFromSelf: Schema.Schema<ReadonlyArray<number | null>> = Schema.decl
  * @since 0.1.0
  * @category schemas
  */
-export const Logprobs: Schema.Schema<Float32Array, ReadonlyArray<number | null>> = Schema.transform(
-  NumbersFromSelf,
-  LogprobsFromSelf,
-  {
-    strict: true,
-    decode: (values): Float32Array => Float32Array.from(values, (value) => value ?? Number.NaN),
-    encode: (logprobs) => Array.from(logprobs, (value) => (Number.isNaN(value) ? null : value))
-  }
-)
+export const Logprobs: Schema.Schema<Float32Array, ReadonlyArray<number | null>> = nullableLogprobs
 
 /**
  * The most likely tokens per position, as pairs of token id and logprob; `null` for a position that was not scored.

@@ -32,6 +32,7 @@ const flag = nullish(Schema.Boolean)
  * - `custom_loss_server_side`: whether uploaded losses run on the service.
  * - `create_model_via_load_weights`: whether a load may create the model, on servers before SDK 0.26.
  * - `sample_streams`: whether samples can be read while they are sampled (`SampleLine`). Ours alone; others ignore it.
+ * - `sample_json_schemas`: whether samples can be kept to a `json_schema`. Ours alone, too.
  *
  * @since 0.1.0
  * @category schemas
@@ -56,6 +57,7 @@ export const ClientConfigResponse = Schema.Struct({
   custom_loss_server_side: flag,
   create_model_via_load_weights: flag,
   sample_streams: flag,
+  sample_json_schemas: flag,
   use_pyqwest_transport: flag
 })
 
@@ -89,7 +91,8 @@ export const clientDefaults = {
   sample_join_sampling_session: false,
   custom_loss_server_side: false,
   create_model_via_load_weights: false,
-  sample_streams: false
+  sample_streams: false,
+  sample_json_schemas: false
 } as const satisfies ClientConfigResponse
 
 /**

@@ -44,6 +44,8 @@ export type { ClientOptions, SampleOptions } from "./internal/sampling/options.t
  */
 export interface SamplingClient {
   readonly samplingSessionId: string
+  /** whether the service keeps samples to a `json_schema`: a service of this project does, where its engine can */
+  readonly takesJsonSchemas: boolean
   /**
    * Submits one request, and waits for its samples. Run many at once with `Effect.all` or `Effect.forEach`: the client
    * keeps as many in flight as the service allows.
@@ -145,6 +147,7 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
     client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } })
   return pointingAtCalls<SamplingClient>({
     samplingSessionId,
+    takesJsonSchemas: session.clientConfig.sample_json_schemas,
     sample: (prompt, options = {}) => sample("sample", prompt, options),
     stream: (prompt, options = {}) => Stream.unwrap(streamFrom(prompt, options)),
     computeLogprobs: (prompt) =>

@@ -12,8 +12,9 @@
  * - Prompts, tools and their calls are rendered and parsed by the renderer of the model. A call that cannot be parsed comes
  *   back as text, with a warning in the log.
  * - `streamText` streams as `SamplingClient.stream` does.
- * - `generateObject` asks the model for JSON by the schema in a message of the system; an answer that does not match fails
- *   with `MalformedOutput`. A `toolChoice` says which tools are rendered; nothing forces the model to call one.
+ * - `generateObject` gives the model the JSON schema in a message of the system. A service of this project also keeps the
+ *   answer to it, token by token; elsewhere, and where the schema says what cannot be enforced, an answer that does not match
+ *   fails with `MalformedOutput`. A `toolChoice` says which tools are rendered; nothing forces the model to call one.
  *
  * @since 0.1.0
  */
@@ -24,7 +25,9 @@ import * as LanguageModel from "@effect/ai/LanguageModel"
 import type * as Response from "@effect/ai/Response"
 import * as Telemetry from "@effect/ai/Telemetry"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as Sampling from "@effect-tinker/api/Sampling"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { Delta, Service as RendererService } from "./internal/formats/model.ts"
@@ -36,7 +39,8 @@ import { StreamParts, wholeParts } from "./internal/languageModel/parts.ts"
  * @category models
  */
 export interface Options {
-  readonly sampling: Pick<SamplingClient.SamplingClient, "sample" | "stream">
+  readonly sampling: Pick<SamplingClient.SamplingClient, "sample" | "stream"> &
+    Partial<Pick<SamplingClient.SamplingClient, "takesJsonSchemas">>
   /** the format of the model */
   readonly renderer: RendererService
   /** the name of the model, for telemetry */
@@ -119,13 +123,38 @@ const annotate = (options: Options, { span }: LanguageModel.ProviderOptions, fin
 
 const isCall = ({ _tag }: Delta): boolean => _tag === "ToolCall"
 
+/** The schema that the service keeps the answer to, as text; undefined where none is wanted, or nothing keeps to it. */
+const enforcedSchema = (
+  { sampling }: Options,
+  { responseFormat }: LanguageModel.ProviderOptions
+): Effect.Effect<string | undefined> =>
+  Effect.suspend(() => {
+    if (responseFormat.type === "text" || sampling.takesJsonSchemas !== true) return Effect.succeed(undefined)
+    const schema = JSON.stringify(messages.jsonSchemaOf(responseFormat))
+    return Either.match(Sampling.enforceJsonSchema(schema, "schema"), {
+      onRight: Effect.succeed,
+      onLeft: ({ path, reason }) =>
+        Effect.as(
+          Effect.logWarning(`${path} ${reason}: the model is asked for the object, and not kept to it`),
+          undefined
+        )
+    })
+  })
+
+const formatOf = ({ responseFormat }: LanguageModel.ProviderOptions, schema: string | undefined) =>
+  responseFormat.type === "text" ? "text" : schema === undefined ? "asked JSON" : "enforced JSON"
+
 const generateText = (options: Options, request: LanguageModel.ProviderOptions) =>
   Effect.gen(function* () {
     const toError = toAiError("generateText")
     const ids = yield* IdGenerator.IdGenerator
     const prompt = yield* render(options, request, "generateText")
+    const schema = yield* enforcedSchema(options, request)
     const { prompt_cache_hit_tokens: cached, sequences } = yield* Effect.mapError(
-      options.sampling.sample(prompt, { sampling_params: params(options) }),
+      options.sampling.sample(prompt, {
+        sampling_params: params(options),
+        ...(schema === undefined ? {} : { json_schema: schema })
+      }),
       toError
     )
     const { stop_reason: reason, tokens } = sequences[0]!
@@ -135,7 +164,7 @@ const generateText = (options: Options, request: LanguageModel.ProviderOptions) 
     const hasCalls = deltas.some(isCall)
     const finish = finishOf(prompt, { tokens: tokens.length, cached, reason, hasCalls })
     annotate(options, request, finish)
-    const parts = yield* wholeParts(deltas, ids, request.responseFormat.type === "json")
+    const parts = yield* wholeParts(deltas, ids, formatOf(request, schema))
     return [...parts, finish]
   })
 

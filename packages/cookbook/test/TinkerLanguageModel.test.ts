@@ -1,11 +1,14 @@
+import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
 import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as TinkerLanguageModel from "@effect-tinker/cookbook/TinkerLanguageModel"
 import * as LanguageModel from "@effect/ai/LanguageModel"
 import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -167,6 +170,37 @@ describe("TinkerLanguageModel", () => {
         )
       )
     )
+  )
+
+  it.scopedLive("keeps objects to their schema where the service can, and says where it cannot", () =>
+    Effect.gen(function* () {
+      const engine = JaxEngine.layer().pipe(Layer.provide(NodeContext.layer), Layer.orDie)
+      const sampling = yield* samplerOf({ script: () => "", engine, model: JaxEngine.nano })
+      assert.isTrue(sampling.takesJsonSchemas)
+      const renderer = yield* Renderer.make("chat_template", yield* tokenizer)
+      const warnings: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        if (logLevel._tag === "Warning") warnings.push(String(message))
+      })
+      const model = Layer.mergeAll(
+        TinkerLanguageModel.layer({ sampling, renderer, maxTokens: 200, seed: 1 }),
+        Logger.replace(Logger.defaultLogger, logger)
+      )
+      const generate = <A, I extends Record<string, unknown>>(schema: Schema.Schema<A, I>) =>
+        Effect.provide(LanguageModel.generateObject({ prompt: "The sky?", schema }), model)
+      // what it says is not sensible, but it is what was asked for
+      const Sky = Schema.Struct({
+        sky: Schema.Literal("clear", "grey"),
+        degrees: Schema.Int.pipe(Schema.between(-40, 50)),
+        tags: Schema.Array(Schema.Boolean).pipe(Schema.maxItems(2))
+      })
+      const { value } = yield* generate(Sky)
+      assert.isTrue(Schema.is(Sky)(value))
+      assert.deepStrictEqual(warnings, [])
+      const error = yield* Effect.flip(generate(Schema.Struct({ degrees: Schema.Number.pipe(Schema.positive()) })))
+      assert.strictEqual(error._tag, "MalformedOutput")
+      assert.match(warnings[0]!, /^schema\.properties\.degrees\.exclusiveMinimum cannot be enforced: /)
+    })
   )
 
   it.live("returns calls that are none as text", () =>

@@ -158,8 +158,8 @@ const samplingEndpoints = (parts: Parts) => {
       ),
     joinSamplingSession: (id) => joinSamplingSession(samplers, id),
     sample: (request) => Effect.map(submitSample(samplers, request), toEnvelope),
-    sampleWhole: (request, jsonSchema) => sampleWhole(samplers, request, jsonSchema),
-    streamSample: (request, jsonSchema) => streamSample(samplers, request, jsonSchema)
+    sampleWhole: (request) => sampleWhole(samplers, request),
+    streamSample: (request) => streamSample(samplers, request)
   } satisfies Partial<Service>
 }
 
@@ -193,7 +193,10 @@ export const make = (
     const parts = yield* services.make(settings)
     return {
       held: Effect.sync(() => held(parts)),
-      clientConfig: settings.clientConfig,
+      clientConfig: {
+        ...(parts.engine.schemas === true ? { sample_json_schemas: true } : {}),
+        ...settings.clientConfig
+      },
       capabilities: capabilitiesOf(parts.engine),
       catalog: { ...queries.make(parts), ...(yield* commands.make(parts)) },
       ...sessionEndpoints(parts),

@@ -132,6 +132,8 @@ describe("bad input", () => {
           yield* path(sampling.sample(prompt, { sampling_params: { temperature: -1 } })),
           "sampling_params.temperature"
         )
+        // the engine of this service keeps no sample to one
+        assert.strictEqual(yield* path(sampling.sample(prompt, { json_schema: "true" })), "json_schema")
         assert.strictEqual(
           yield* path(service.createSamplingClient({ model_path: "tinker://run/weights/a" })),
           "model_path"

@@ -117,12 +117,12 @@ export const listen = (
   })
 
 /** A sampling client of such a service. */
-export const samplerOf = (options: Parameters<typeof listen>[0]) =>
+export const samplerOf = (options: Parameters<typeof listen>[0] & { readonly model?: string | undefined }) =>
   Effect.gen(function* () {
     const { url } = yield* listen(options)
     const client = ServiceClient.layer({ apiKey: Redacted.make("tml-key"), baseUrl: url }).pipe(
       Layer.provide(NodeHttpClient.layer)
     )
     const service = Context.get(yield* Layer.build(client), ServiceClient.ServiceClient)
-    return yield* service.createSamplingClient({ base_model: baseModel })
+    return yield* service.createSamplingClient({ base_model: options.model ?? baseModel })
   })

@@ -33,6 +33,8 @@ export interface SampleOptions {
   readonly prompt_alt_tokens_k?: number | undefined
   /** records what the loss `stable_reinforce` needs */
   readonly record_stability_info?: boolean | undefined
+  /** a JSON schema, as text: each sequence is JSON that it describes; only where `SamplingClient.takesJsonSchemas` */
+  readonly json_schema?: string | undefined
 }
 
 /**
@@ -118,6 +120,13 @@ const checkTargets = ({ target_prompt_logprobs: targets }: SampleOptions) => {
     : invalid("sample", "target_prompt_logprobs", "is not int64: give token ids")
 }
 
+const checkSchema = ({ json_schema: schema }: SampleOptions) => {
+  const enforced = schema === undefined ? undefined : Sampling.enforceJsonSchema(schema)
+  return enforced === undefined || Either.isRight(enforced)
+    ? undefined
+    : invalid("sample", enforced.left.path, enforced.left.reason)
+}
+
 const checkPrompt = (prompt: ModelInput.ModelInput) =>
   prompt.chunks.length === 0 || (ModelInput.isText(prompt) && ModelInput.length(prompt) === 0)
     ? invalid("sample", "prompt", "is empty: give it one token or more")
@@ -128,4 +137,4 @@ export const checkOptions = (
   prompt: ModelInput.ModelInput,
   options: SampleOptions
 ): TinkerError.InvalidInput | undefined =>
-  checkCounts(options) ?? checkLastN(options) ?? checkTargets(options) ?? checkPrompt(prompt)
+  checkCounts(options) ?? checkLastN(options) ?? checkTargets(options) ?? checkSchema(options) ?? checkPrompt(prompt)

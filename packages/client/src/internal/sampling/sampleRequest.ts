@@ -31,6 +31,7 @@ export const sampleRequest = (
   ...optional("prompt_alt_tokens_k", options.prompt_alt_tokens_k),
   ...optional("prompt_logprobs_last_n", options.prompt_logprobs_last_n),
   ...optional("record_stability_info", options.record_stability_info),
+  ...optional("json_schema", options.json_schema),
   type: "sample" as const
 })
 

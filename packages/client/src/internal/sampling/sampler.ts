@@ -15,7 +15,7 @@ import * as progress from "../polling/progress.ts"
 import { promptBytes } from "../limits/requestSize.ts"
 import { millis } from "../util/duration.ts"
 import { make as makeCompletions } from "./completedFutures.ts"
-import { checkOptions, type ClientOptions, readSamplingParams, type SampleOptions } from "./options.ts"
+import { checkOptions, type ClientOptions, invalid, readSamplingParams, type SampleOptions } from "./options.ts"
 import type { Sampler, SampleSettings } from "./sampleOperation.ts"
 
 /** @internal */
@@ -60,7 +60,10 @@ export const makeSettings =
     options: SampleOptions,
     caller: Caller
   ): Either.Either<SampleSettings, TinkerError.InvalidInput> => {
-    const problem = checkOptions(prompt, options)
+    const notTaken = options.json_schema !== undefined && !flags.sample_json_schemas
+    const problem = notTaken
+      ? invalid("sample", "json_schema", "is nothing that this service enforces: ask for JSON in the prompt")
+      : checkOptions(prompt, options)
     if (problem !== undefined) return Either.left(problem)
     return Either.map(readSamplingParams(options.sampling_params), (samplingParams) => ({
       method,

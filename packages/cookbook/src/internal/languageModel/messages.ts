@@ -51,10 +51,13 @@ const toMessages = (message: Prompt.Message): ReadonlyArray<Message.Message> => 
 
 type Format = LanguageModel.ProviderOptions["responseFormat"]
 
-/** What asks the model for an object, since nothing forces it. */
+/** @internal */
+export const jsonSchemaOf = ({ schema }: Format & { readonly type: "json" }): object => JSONSchema.make(schema)
+
+/** What asks the model for an object, which not every service forces. */
 const instructions = (format: Format & { readonly type: "json" }): string =>
   "Answer with one JSON value that matches this JSON schema, and with nothing else:\n" +
-  JSON.stringify(JSONSchema.make(format.schema))
+  JSON.stringify(jsonSchemaOf(format))
 
 /** Adds the instructions to the message of the system, which is the first. */
 const withInstructions = (messages: ReadonlyArray<Message.Message>, format: Format): ReadonlyArray<Message.Message> => {

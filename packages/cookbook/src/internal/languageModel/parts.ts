@@ -31,11 +31,14 @@ const unparsed = (call: Message.UnparsedToolCall): Effect.Effect<string> =>
 /** Text without the fence that models put around JSON. */
 const withoutFence = (text: string): string => /^\s*```(?:json)?\s*\n([\s\S]*?)\n?```\s*$/.exec(text)?.[1] ?? text
 
+/** What a response is: text, JSON that the model was asked for, or JSON that the service kept it to. @internal */
+export type Form = "text" | "asked JSON" | "enforced JSON"
+
 /** The parts of a whole response. @internal */
 export const wholeParts = (
   deltas: ReadonlyArray<Delta>,
   ids: IdGenerator.Service,
-  isJson: boolean
+  form: Form
 ): Effect.Effect<Array<Response.PartEncoded>> =>
   Effect.gen(function* () {
     const parts: Array<Response.PartEncoded> = []
@@ -46,11 +49,12 @@ export const wholeParts = (
     }
     for (const delta of deltas) {
       if (delta._tag === "Text") append("text", delta.text)
-      if (delta._tag === "Thinking") append("reasoning", delta.thinking)
+      // the prompt of some models begins their reasoning, and JSON that they are kept to goes on from there
+      if (delta._tag === "Thinking") append(form === "enforced JSON" ? "text" : "reasoning", delta.thinking)
       if (delta._tag === "ToolCall") parts.push(yield* callPart(delta.call, ids))
       if (delta._tag === "UnparsedToolCall") append("text", yield* unparsed(delta.call))
     }
-    return isJson
+    return form === "asked JSON"
       ? parts.map((part) => (part.type === "text" ? { ...part, text: withoutFence(part.text) } : part))
       : parts
   })

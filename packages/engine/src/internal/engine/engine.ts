@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import * as admission from "../generation/admission.ts"
 import * as batches from "../generation/batch.ts"
 import * as sampler from "../generation/sampler.ts"
+import * as grammars from "../grammar/library.ts"
 import * as rowAdapter from "../lora/rowAdapter.ts"
 import * as losses from "../training/losses.ts"
 import * as passProblem from "../training/passProblem.ts"
@@ -56,7 +57,7 @@ const service = (models: baseModels.BaseModels): Engine.Service => ({
   concurrency: 2,
   batch: admission.mostRows,
   scoring: Engine.scoringOptions,
-  schemas: true,
+  schemas: grammars.isAvailable,
   createModel: ({ base_model, lora_config }) => createModel(models, base_model, lora_config),
   createSampler: ({ adapter, base_model }) => createSampler(models, base_model, adapter)
 })

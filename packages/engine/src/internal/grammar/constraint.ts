@@ -119,14 +119,15 @@ export const make = (
     return userError(`${model.name} has no tokenizer.json, so it cannot be kept to a JSON schema`)
   }
   const given = typeof stop === "string" ? [] : (stop ?? []).filter((item) => typeof item === "number")
-  const stops = [...new Set([...model.directory.eos_token_ids, ...given])]
+  // a request that names tokens reads its sequences up to one of those: another end would be a part of the text
+  const stops = given.length > 0 ? [...new Set(given)] : model.directory.eos_token_ids
   if (stops.length === 0) {
     return userError(`${model.name} has no token that ends a text: give one in stop, so that JSON can end`)
   }
   return Effect.tryPromise({
     try: () => makeAll(model, schema, count, stops),
-    catch: () => {
-      const reason = lastFailure()
+    catch: (error) => {
+      const reason = lastFailure() ?? (error instanceof Error ? error.message : undefined)
       return userError(`json_schema cannot be compiled${reason === undefined ? "" : `: ${reason}`}`)
     }
   })

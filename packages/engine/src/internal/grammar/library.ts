@@ -1,6 +1,9 @@
 /** Loads the grammar engine, whose module is made for browsers: it leaves its exports in a global, and asks where it is. */
-import { importModule } from "#grammar-module"
+import { importModule, isAvailable } from "#grammar-module"
 import type * as XGrammar from "@mlc-ai/web-xgrammar"
+
+/** Whether there is one on this platform. @internal */
+export { isAvailable }
 
 interface Globals {
   xgrammar?: typeof XGrammar

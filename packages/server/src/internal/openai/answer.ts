@@ -22,8 +22,6 @@ export interface Job {
   /** one for each prompt, with as many sequences */
   readonly samples: ReadonlyArray<Sampling.SampleRequest>
   readonly reader: () => TextFormats.Reader
-  /** what each choice must be */
-  readonly jsonSchema?: string | undefined
   readonly ignored: ReadonlyArray<string>
   readonly warnings: ReadonlyArray<string>
   /** is told each sample with its response, once it has ended */
@@ -83,9 +81,7 @@ const stepsOf = (
 /** The steps of all samples; they run at the same time. Fails before any if one is rejected. */
 const start = (tinker: TinkerService.Service, job: Job) =>
   Effect.map(
-    Effect.forEach(job.samples, (request) =>
-      Effect.mapError(tinker.streamSample(request, job.jsonSchema), fromRejection)
-    ),
+    Effect.forEach(job.samples, (request) => Effect.mapError(tinker.streamSample(request), fromRejection)),
     (all) => {
       const streams = all.map((events, i) => stepsOf(job, job.samples[i]!, i * job.samples[i]!.num_samples, events))
       return streams.length === 1 ? streams[0]! : Stream.mergeAll(streams, { concurrency: "unbounded" })
@@ -147,7 +143,7 @@ const whole = (tinker: TinkerService.Service, job: Job) =>
   Effect.gen(function* () {
     const { form, model, samples } = job
     const admitted = yield* Effect.forEach(samples, (request) =>
-      Effect.mapError(tinker.sampleWhole(request, job.jsonSchema), fromRejection)
+      Effect.mapError(tinker.sampleWhole(request), fromRejection)
     )
     const responses = yield* Effect.forEach(admitted, Effect.mapError(fromFailure), {
       concurrency: samples.length === 1 ? 1 : "unbounded"

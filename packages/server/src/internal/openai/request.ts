@@ -10,27 +10,27 @@ import { firstIssue } from "../effect/parseError.ts"
 import { FieldError } from "../http/body/fields.ts"
 import { invalid, type OpenAiError } from "./errors.ts"
 
-/** Decodes a body, whose fields must all be known. @internal */
-export const decodeBody = <A, I>(
-  schema: Schema.Schema<A, I>,
-  request: HttpServerRequest.HttpServerRequest
-): Effect.Effect<A, OpenAiError> => {
+/** A decoder of bodies, whose fields must all be known. @internal */
+export const makeDecoder = <A, I>(
+  schema: Schema.Schema<A, I>
+): ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<A, OpenAiError>) => {
   const decode = Schema.decodeUnknownEither(schema, { onExcessProperty: "error" })
-  return request.json.pipe(
-    Effect.mapError(({ cause }) =>
-      cause instanceof FieldError
-        ? invalid(undefined, cause.message)
-        : invalid(undefined, "the body is not JSON", "invalid_json")
-    ),
-    Effect.flatMap((body) => {
-      const decoded = decode(body)
-      if (Either.isRight(decoded)) return Effect.succeed(decoded.right)
-      const { isUnknownField, message, path } = firstIssue(decoded.left)
-      return isUnknownField
-        ? invalid(path, `${path}: this service does not know the parameter`, "unknown_parameter")
-        : invalid(path === "" ? undefined : path, `${path === "" ? "the body" : path}: ${message.slice(0, 500)}`)
-    })
-  )
+  return (request) =>
+    request.json.pipe(
+      Effect.mapError(({ cause }) =>
+        cause instanceof FieldError
+          ? invalid(undefined, cause.message)
+          : invalid(undefined, "the body is not JSON", "invalid_json")
+      ),
+      Effect.flatMap((body) => {
+        const decoded = decode(body)
+        if (Either.isRight(decoded)) return Effect.succeed(decoded.right)
+        const { isUnknownField, message, path } = firstIssue(decoded.left)
+        return isUnknownField
+          ? invalid(path, `${path}: this service does not know the parameter`, "unknown_parameter")
+          : invalid(path === "" ? undefined : path, `${path === "" ? "the body" : path}: ${message.slice(0, 500)}`)
+      })
+    )
 }
 
 type Request = OpenAi.CompletionRequest | OpenAi.ChatRequest
@@ -86,13 +86,15 @@ export interface SampleSettings {
   readonly stop: ReadonlyArray<number | string>
   readonly maxTokens: number | undefined
   readonly topLogprobs: number
+  /** what each choice must be */
+  readonly jsonSchema?: string | undefined
 }
 
 /** @internal */
 export const toSampleRequest = (
   request: Request,
   prompt: ModelInput.ModelInput,
-  { maxTokens, source, stop, topLogprobs }: SampleSettings
+  { jsonSchema, maxTokens, source, stop, topLogprobs }: SampleSettings
 ): Sampling.SampleRequest => ({
   ...source,
   prompt,
@@ -109,6 +111,7 @@ export const toSampleRequest = (
   prompt_logprobs: false,
   topk_prompt_logprobs: 0,
   ...(topLogprobs > 0 ? { topk_sample_logprobs: topLogprobs } : {}),
+  ...(jsonSchema === undefined ? {} : { json_schema: jsonSchema }),
   type: "sample"
 })
 

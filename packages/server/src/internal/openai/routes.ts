@@ -122,9 +122,13 @@ const baseOf = (
     }
   })
 
+const decodeCompletion = request.makeDecoder(OpenAi.CompletionRequest)
+
+const decodeChat = request.makeDecoder(OpenAi.ChatRequest)
+
 const completions = (dependencies: Dependencies, received: HttpServerRequest.HttpServerRequest) =>
   Effect.gen(function* () {
-    const body = yield* request.decodeBody(OpenAi.CompletionRequest, received)
+    const body = yield* decodeCompletion(received)
     const problem = request.unsupported(body)
     if (problem !== undefined) return yield* problem
     const baseModel = yield* baseModelOf(dependencies, body.model)
@@ -172,7 +176,7 @@ const toolsOf = ({
 
 const chat = (dependencies: Dependencies, received: HttpServerRequest.HttpServerRequest) =>
   Effect.gen(function* () {
-    const body = yield* request.decodeBody(OpenAi.ChatRequest, received)
+    const body = yield* decodeChat(received)
     const problem = request.unsupported(body)
     if (problem !== undefined) return yield* problem
     const baseModel = yield* baseModelOf(dependencies, body.model)
@@ -189,14 +193,15 @@ const chat = (dependencies: Dependencies, received: HttpServerRequest.HttpServer
       source: request.sourceOf(body.model),
       stop: [...format.chat.stop, ...stop],
       maxTokens: body.max_completion_tokens ?? body.max_tokens,
-      topLogprobs: body.top_logprobs ?? 0
+      topLogprobs: body.top_logprobs ?? 0,
+      jsonSchema
     }
     return yield* answer(dependencies.tinker, {
       ...base,
       form: chatForm(id, format.decode, body.logprobs === true ? (body.top_logprobs ?? 0) : undefined),
       samples: [request.toSampleRequest(body, prompt, settings)],
-      reader: () => format.chat.reader(stop),
-      jsonSchema,
+      // JSON has no parts that a renderer would read otherwise, such as the reasoning that some prompts begin
+      reader: () => (jsonSchema === undefined ? format.chat.reader(stop) : format.reader(stop)),
       warnings
     })
   })

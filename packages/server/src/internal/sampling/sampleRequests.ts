@@ -31,13 +31,28 @@ export interface SampleSubmission {
   /** absent for requests that name a base model or a path */
   readonly seqId: number | undefined
   readonly request: Sampling.SampleRequest
+  /** of a request with a `seqId`, which may be repeated; else empty */
   readonly fingerprint: string
   readonly bytes: number
   readonly load: futures.SessionLoad
   readonly parent: outcomes.ParentSpan
   readonly clock: Clock.Clock
-  /** what its sequences must be */
-  readonly jsonSchema?: string | undefined
+}
+
+/** The request with its JSON schema in a form that the engine enforces. */
+const withSchema = (
+  { schemas }: Engine.Service,
+  request: Sampling.SampleRequest
+): Effect.Effect<Sampling.SampleRequest, responses.OperationRejection> => {
+  const { json_schema: schema } = request
+  if (schema === undefined) return Effect.succeed(request)
+  if (schemas !== true) {
+    return responses.badRequest("json_schema: the engine of this service keeps no sample to a JSON schema")
+  }
+  const enforced = Sampling.enforceJsonSchema(schema)
+  return Either.isRight(enforced)
+    ? Effect.succeed({ ...request, json_schema: enforced.right })
+    : responses.badRequest(`${enforced.left.path} ${enforced.left.reason}`)
 }
 
 /** Finds what a request samples from, and whose it is. @internal */
@@ -53,8 +68,8 @@ export const toSubmission = Effect.fnUntraced(function* (
   return {
     record,
     seqId,
-    request,
-    fingerprint: fingerprint.of({ ...request, seq_id: undefined }),
+    request: yield* withSchema(samplers.environment.engine, request),
+    fingerprint: seqId === undefined ? "" : fingerprint.of({ ...request, seq_id: undefined }),
     bytes: size.of(request),
     load: session?.load ?? samplers.loadOf(yield* currentUser.CurrentUser),
     parent: yield* outcomes.currentParentSpan,
@@ -206,8 +221,7 @@ export const sampleInEngine = (
   const sampled = Effect.flatMap(samplers.engineSampler(record), (sampler) =>
     sampler.sample({
       ...toSampleOptions(request),
-      ...(onToken === undefined ? {} : { onToken }),
-      ...(submission.jsonSchema === undefined ? {} : { json_schema: submission.jsonSchema })
+      ...(onToken === undefined ? {} : { onToken })
     })
   )
   return turns.run(claim, Effect.scoped(sampled)).pipe(
@@ -219,7 +233,8 @@ export const sampleInEngine = (
 // engines get no fields that are absent or have no effect
 const toSampleOptions = (request: Sampling.SampleRequest): Engine.SampleOptions => {
   const { num_samples, prompt, prompt_logprobs, sampling_params, topk_prompt_logprobs } = request
-  const { prompt_alt_tokens_k, prompt_logprobs_last_n, target_prompt_logprobs, topk_sample_logprobs } = request
+  const { json_schema, prompt_alt_tokens_k, prompt_logprobs_last_n, target_prompt_logprobs, topk_sample_logprobs } =
+    request
   return {
     num_samples,
     prompt,
@@ -229,7 +244,8 @@ const toSampleOptions = (request: Sampling.SampleRequest): Engine.SampleOptions 
     ...(prompt_logprobs_last_n === undefined ? {} : { prompt_logprobs_last_n }),
     ...(target_prompt_logprobs === undefined ? {} : { target_prompt_logprobs }),
     ...(topk_sample_logprobs ? { topk_sample_logprobs } : {}),
-    ...(prompt_alt_tokens_k ? { prompt_alt_tokens_k } : {})
+    ...(prompt_alt_tokens_k ? { prompt_alt_tokens_k } : {}),
+    ...(json_schema === undefined ? {} : { json_schema })
   }
 }
 

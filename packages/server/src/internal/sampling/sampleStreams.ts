@@ -59,17 +59,13 @@ const start = (
 /** Admits a request. A client that resumes nothing needs no `seq_id`, and none is deduplicated. */
 const admit = (
   samplers: Samplers,
-  request: Sampling.SampleRequest,
-  jsonSchema: string | undefined
+  request: Sampling.SampleRequest
 ): Effect.Effect<SampleSubmission, responses.OperationRejection> =>
   Effect.gen(function* () {
     if (request.record_stability_info === true) {
       return yield* responses.badRequest("record_stability_info: samples that are streamed are not recorded")
     }
-    if (jsonSchema !== undefined && samplers.environment.engine.schemas !== true) {
-      return yield* responses.badRequest("the engine of this service keeps no sample to a JSON schema")
-    }
-    const submission = { ...(yield* toSubmission(samplers, request)), jsonSchema }
+    const submission = yield* toSubmission(samplers, request)
     const rejection = reject(samplers, submission)
     return rejection === undefined ? submission : yield* rejection
   })
@@ -81,10 +77,9 @@ const admit = (
  */
 export const sampleWhole = (
   samplers: Samplers,
-  request: Sampling.SampleRequest,
-  jsonSchema: string | undefined
+  request: Sampling.SampleRequest
 ): Effect.Effect<Effect.Effect<Sampling.SampleResponse, outcomes.Failed>, responses.OperationRejection> =>
-  Effect.map(admit(samplers, request, jsonSchema), (submission) =>
+  Effect.map(admit(samplers, request), (submission) =>
     Effect.acquireUseRelease(
       Effect.suspend(() => {
         // others may have been admitted since
@@ -105,10 +100,9 @@ export const sampleWhole = (
  */
 export const streamSample = (
   samplers: Samplers,
-  request: Sampling.SampleRequest,
-  jsonSchema: string | undefined
+  request: Sampling.SampleRequest
 ): Effect.Effect<SampleStream, responses.OperationRejection> =>
-  Effect.map(admit(samplers, request, jsonSchema), (submission) =>
+  Effect.map(admit(samplers, request), (submission) =>
     Stream.unwrapScoped(
       Effect.map(
         Effect.mapError(start(samplers, submission), ({ detail }) => outcomes.failed(detail, "user")),

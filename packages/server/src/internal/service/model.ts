@@ -113,19 +113,17 @@ export interface Service {
   readonly sample: (request: Sampling.SampleRequest) => Submitted
   /** Samples while the inner effect runs, without a future; otherwise as `streamSample`. */
   readonly sampleWhole: (
-    request: Sampling.SampleRequest,
-    jsonSchema?: string
+    request: Sampling.SampleRequest
   ) => Effect.Effect<
     Effect.Effect<Sampling.SampleResponse, { readonly error: string; readonly category: Future.Category }>,
     RequestRejection
   >
   /**
    * Samples while the stream runs, and brings what was sampled since the reader last took something. When the stream
-   * ends early, so does the sample. With a JSON schema, as text, each sequence is JSON that it describes.
+   * ends early, so does the sample.
    */
   readonly streamSample: (
-    request: Sampling.SampleRequest,
-    jsonSchema?: string
+    request: Sampling.SampleRequest
   ) => Effect.Effect<
     Stream.Stream<ReadonlyArray<SampleEvent>, { readonly error: string; readonly category: Future.Category }>,
     RequestRejection

@@ -41,7 +41,7 @@ export interface Options {
   readonly quota?: number | undefined
   /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
   readonly strictLoad?: boolean | undefined
-  /** the client configuration that the service returns, beside `sample_streams` */
+  /** the client configuration that the service returns, beside `sample_streams` and `sample_json_schemas` */
   readonly clientConfig?: Session.ClientConfigResponse | undefined
 }
 

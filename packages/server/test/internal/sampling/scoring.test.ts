@@ -99,7 +99,8 @@ describe("the scoring options of a sample request", () => {
           prompt_logprobs_last_n: { prompt_logprobs: true, prompt_logprobs_last_n: 1 },
           target_prompt_logprobs: { target_prompt_logprobs: targets },
           prompt_alt_tokens_k: { prompt_alt_tokens_k: 1 },
-          record_stability_info: { record_stability_info: true }
+          record_stability_info: { record_stability_info: true },
+          json_schema: { json_schema: '{"type":"boolean"}' }
         }
         for (const [name, option] of Object.entries(options)) {
           const { body, status } = yield* post("/asample", { ...request, ...option })

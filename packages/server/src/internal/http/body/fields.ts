@@ -30,6 +30,7 @@ const bounds: { readonly [name: string]: Bounds } = {
   detail: { ...general, text: 4096 },
   weights_access_token: { ...general, text: 8192 },
   stop: contents,
+  json_schema: { ...general, text: 2 ** 16 },
   retrieved_request_ids: { ...general, items: 65_536 },
   age_encryption_recipients: { ...general, text: 4096, items: 64 },
   data: contents,
