@@ -46,10 +46,11 @@ for (const { directory, name } of packages) {
   }
 }
 
-/** Where a file of the repository stands in the site, if it is a page. */
+/** Where a Markdown file of the repository stands in the site, if it is a page. */
 const placeOf = (path) => {
   const [first, second, ...rest] = relative(root, path).split("/")
-  if (first === "docs") return ["README.md", undefined].includes(second) ? "index.md" : [second, ...rest].join("/")
+  if (!path.endsWith(".md")) return undefined
+  if (first === "docs") return second === "README.md" ? "index.md" : [second, ...rest].join("/")
   if (first === "packages" && rest.join("/") === "README.md") return `packages/${second}.md`
   if (["CONTRIBUTING.md", "SECURITY.md"].includes(first)) return first.toLowerCase()
   return first === "examples" && second === "README.md" ? "examples.md" : undefined

@@ -2,7 +2,7 @@
  * Trains with a loss of one's own: focal loss, which learns more from the tokens that the model finds hard. The gradient is
  * written by hand here; `JaxLoss` of the cookbook derives it.
  */
-import * as Datum from "@effect-tinker/api/Datum"
+import type * as Datum from "@effect-tinker/api/Datum"
 import * as TensorData from "@effect-tinker/api/TensorData"
 import type * as CustomLoss from "@effect-tinker/client/CustomLoss"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
@@ -38,9 +38,7 @@ const program = Effect.gen(function* () {
   const base = yield* BaseModel.BaseModel
   const file = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))
   const records = yield* Dataset.read(Dataset.PromptCompletion, file)
-  const batch = records
-    .slice(0, 16)
-    .map(({ completion, prompt }) => Datum.fromPromptCompletion(base.encode(prompt), base.encode(completion)))
+  const batch = records.slice(0, 16).map((record) => Dataset.toDatum(record, base.encode))
   const training = yield* service.createLoraTrainingClient({ base_model: base.name, rank: 16, seed: 0 })
   for (let step = 0; step < 12; step++) {
     const forward = yield* training.forwardBackwardCustom(batch, focal)

@@ -3,7 +3,9 @@ import type * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
@@ -53,6 +55,12 @@ export interface Service {
 
 export class Runs extends Context.Tag("examples/fine-tuning/Runs")<Runs, Service>() {}
 
+const lastEvent: (exit: Exit.Exit<string, unknown>) => Event = Exit.match({
+  onSuccess: (path) => ({ type: "done", path }),
+  onFailure: (cause) =>
+    Cause.isInterrupted(cause) ? { type: "cancelled" } : { type: "failed", reason: Cause.pretty(cause) }
+})
+
 export const layer = Layer.scoped(
   Runs,
   Effect.gen(function* () {
@@ -66,14 +74,17 @@ export const layer = Layer.scoped(
       const log = yield* SubscriptionRef.make<ReadonlyArray<Event>>([])
       logs.set(id, log)
       const tell = (event: Event) => SubscriptionRef.update(log, (events) => [...events, event])
-      const run = train(service, request, (step, loss) => tell({ type: "step", step, loss })).pipe(
-        Effect.matchCauseEffect({
-          onSuccess: (path) => tell({ type: "done", path }),
-          onFailure: (cause) =>
-            tell(Cause.isInterrupted(cause) ? { type: "cancelled" } : { type: "failed", reason: Cause.pretty(cause) })
-        })
+      const begun = yield* Deferred.make<void>()
+      const run = Effect.uninterruptibleMask((restore) =>
+        Deferred.succeed(begun, undefined).pipe(
+          Effect.andThen(restore(train(service, request, (step, loss) => tell({ type: "step", step, loss })))),
+          Effect.exit,
+          Effect.flatMap((exit) => tell(lastEvent(exit)))
+        )
       )
       yield* FiberMap.run(fibers, id, run)
+      // from here on, a run that is cancelled says so
+      yield* Deferred.await(begun)
       return id
     })
 

@@ -292,4 +292,4 @@ export const read = <A, I>(
 export const toDatum = (
   record: Pick<PromptCompletion, "prompt" | "completion">,
   encode: (text: string) => ArrayLike<number>
-): Datum.For<"cross_entropy"> => Datum.fromPromptCompletion(encode(record.prompt), encode(record.completion))
+): Datum.Supervised => Datum.fromPromptCompletion(encode(record.prompt), encode(record.completion))

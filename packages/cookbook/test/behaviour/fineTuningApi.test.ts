@@ -60,7 +60,7 @@ describe("a fine-tuning API of one's own", () => {
     })
   )
 
-  it.scoped("tells the progress of a run by server-sent events, and cancels one", () =>
+  it.scopedLive("tells the progress of a run by server-sent events, and cancels one", () =>
     Effect.gen(function* () {
       const { client, http } = yield* start
       const follow = (id: string) =>
