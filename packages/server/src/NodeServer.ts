@@ -145,7 +145,7 @@ const makeMiddleware = (policy: ListenerPolicy) => {
   return (app: HttpApp.Default): HttpApp.Default =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const rejection = rejectionOf(request)
-      if (rejection !== undefined) return requests.observe(Effect.succeed(withHeaders(request, rejection)))
+      if (rejection !== undefined) return requests.observe(() => Effect.succeed(withHeaders(request, rejection)))
       const lease = budget.lease()
       return Effect.andThen(addHeaders, isUntraced(request) ? Effect.withTracerEnabled(app, false) : app).pipe(
         Effect.provideService(BodyReader, read),

@@ -17,6 +17,7 @@ import type * as Redacted from "effect/Redacted"
 import type * as CheckpointStore from "./CheckpointStore.ts"
 import type * as Engine from "./Engine.ts"
 import * as apiKeys from "./internal/auth/apiKeys.ts"
+import * as direct from "./internal/endpoints/direct.ts"
 import * as endpoints from "./internal/endpoints/endpoints.ts"
 import * as largeJson from "./internal/http/body/largeJson.ts"
 import * as bodyLimits from "./internal/http/body/limits.ts"
@@ -114,7 +115,8 @@ const layerMiddleware = (options: HandlerOptions) =>
   HttpApiBuilder.middleware(
     Effect.map(
       Effect.all([TinkerService.TinkerService, Zstd.make, apiKeys.ApiKeys, largeJson.make]),
-      ([tinker, zstd, keys, parseJson]) => middleware.make({ tinker, zstd, keys, parseJson, limits: limitsOf(options) })
+      ([tinker, zstd, keys, parseJson]) =>
+        middleware.make({ tinker, zstd, keys, parseJson, limits: limitsOf(options), direct: direct.make(tinker) })
     )
   )
 

@@ -7,12 +7,20 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
 
 /** A deferred that is made outside of an effect. @internal */
 export const makeDeferredUnsafe = <A, E = never>(): Deferred.Deferred<A, E> => Deferred.unsafeMake<A, E>(FiberId.none)
 
 /** The time of a clock, in milliseconds since the epoch, outside of an effect. @internal */
 export const currentMillisUnsafe = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
+
+/** Runs a function on the span of the current fiber, if it has one. @internal */
+export const withCurrentSpan = (use: (span: Tracer.AnySpan | undefined) => void): Effect.Effect<void> =>
+  Effect.withFiberRuntime((fiber) => {
+    use(fiber.currentSpan)
+    return Effect.void
+  })
 
 /** Interrupts a fiber without waiting for its end. @internal */
 export const interruptInBackground = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<void> => Fiber.interruptFork(fiber)

@@ -26,13 +26,18 @@ const toResponse = (retrieved: TinkerService.Retrieved): HttpServerResponse.Http
   }
 }
 
+/** Waits for a result, and responds with it in the encoding that the client accepts. @internal */
+export const retrieve = (
+  tinker: TinkerService.Service,
+  payload: Parameters<TinkerService.Service["retrieve"]>[0],
+  request: HttpServerRequest.HttpServerRequest
+) => Effect.map(tinker.retrieve(payload, acceptedFormat(request)), toResponse)
+
 /** @internal */
 export const futures = HttpApiBuilder.group(TinkerApi, "futures", (handlers) =>
   Effect.map(TinkerService.TinkerService, (tinker) =>
     handlers
-      .handle("retrieveFuture", ({ payload, request }) =>
-        Effect.map(tinker.retrieve(payload, acceptedFormat(request)), toResponse)
-      )
+      .handle("retrieveFuture", ({ payload, request }) => retrieve(tinker, payload, request))
       .handle("retrieveFutures", ({ payload }) => tinker.retrieveMany(payload))
       .handle("cancelFuture", ({ payload }) => tinker.cancel(payload.request_id))
   )

@@ -10,8 +10,8 @@ import * as Stream from "effect/Stream"
 import * as eventStreams from "../http/eventStreams.ts"
 import * as TinkerService from "../../TinkerService.ts"
 
-/** Whether the client reads a sample while it is sampled. Clients that know nothing of it do not ask. */
-const wantsLines = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
+/** Whether the client reads a sample while it is sampled. Clients that know nothing of it do not ask. @internal */
+export const wantsLines = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
   (headers["accept"] ?? "").includes(SampleLine.contentType)
 
 const encodeLine = Schema.encodeSync(Schema.parseJson(SampleLine.SampleLine))

@@ -60,6 +60,9 @@ class StreamedResponse extends ClientResponse {
     this.body = body
   }
 
+  override get inMemory(): undefined {
+    return undefined
+  }
   override get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
     return Stream.mapError(this.body, (cause) => this.unreadable(cause))
   }

@@ -3,15 +3,16 @@ import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as clientResponse from "./clientResponse.ts"
 import * as httpErrors from "./httpErrors.ts"
@@ -21,25 +22,12 @@ import * as serverRequest from "./serverRequest.ts"
 type Requirements<R> = Exclude<R, HttpServerRequest.HttpServerRequest | Scope.Scope>
 
 /** Handles a request. A failure becomes its response, such as 404 or 500; interruption stays interruption. */
-const handle = <R>(
-  app: HttpApp.Default<unknown, R>,
-  context: Context.Context<Requirements<R>>,
-  request: HttpServerRequest.HttpServerRequest
-): Effect.Effect<HttpServerResponse.HttpServerResponse, never, Scope.Scope> => {
-  const handled = Effect.catchAllCause(app, (cause) =>
+const handle = <R>(app: HttpApp.Default<unknown, R>): HttpApp.Default<never, R> =>
+  Effect.catchAllCause(app, (cause) =>
     Cause.isInterruptedOnly(cause)
       ? Effect.failCause(cause as Cause.Cause<never>)
       : Effect.map(HttpServerError.causeResponse(cause), ([response]) => response)
   )
-  return Effect.mapInputContext(
-    handled,
-    (scope: Context.Context<Scope.Scope>) =>
-      Context.merge(scope, context).pipe(
-        Context.add(HttpServerRequest.HttpServerRequest, request),
-        withoutRoute
-      ) as Context.Context<R | HttpServerRequest.HttpServerRequest>
-  )
-}
 
 /** The parent of the service's spans, on which the router cannot write its `http.route`: it is a span of the client. */
 const withoutRoute = <R>(context: Context.Context<R>): Context.Context<R> => {
@@ -48,29 +36,39 @@ const withoutRoute = <R>(context: Context.Context<R>): Context.Context<R> => {
 }
 
 const execute = <R>(
-  app: HttpApp.Default<unknown, R>,
+  handled: HttpApp.Default<never, R>,
   context: Context.Context<Requirements<R>>,
   request: HttpClientRequest.HttpClientRequest
-) =>
-  Effect.gen(function* () {
-    const url = yield* Effect.mapError(UrlParams.makeUrl(request.url, request.urlParams, request.hash), (cause) =>
-      httpErrors.invalidUrl(request, cause)
-    )
-    const received = yield* serverRequest.fromClientRequest(request, url)
-    const response = yield* handle(app, context, received)
-    // inside the scope, which a streamed body may need
-    return yield* clientResponse.fromServerResponse(request, response)
-  }).pipe(Effect.scoped)
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> => {
+  const url = UrlParams.makeUrl(request.url, request.urlParams, request.hash)
+  if (Either.isLeft(url)) return Effect.fail(httpErrors.invalidUrl(request, url.left))
+  return Effect.flatMap(serverRequest.fromClientRequest(request, url.right), (received) =>
+    Effect.flatMap(Scope.make(), (scope) => {
+      const responded = Effect.mapInputContext(
+        handled,
+        (caller: Context.Context<never>) =>
+          withoutRoute(Context.merge(caller, context)).pipe(
+            Context.add(Scope.Scope, scope),
+            Context.add(HttpServerRequest.HttpServerRequest, received)
+          ) as Context.Context<HttpServerRequest.HttpServerRequest | R | Scope.Scope>
+      )
+      // before the scope closes, which a streamed body may need
+      const read = Effect.flatMap(responded, (response) => clientResponse.fromServerResponse(request, response))
+      return Effect.onExit(read, (exit) => Scope.close(scope, exit))
+    })
+  )
+}
 
 /** @internal */
 export const fromHttpApp = <R>(
   app: HttpApp.Default<unknown, R>
 ): Effect.Effect<HttpClient.HttpClient, never, Requirements<R>> =>
-  Effect.map(Effect.context<Requirements<R>>(), (context) =>
+  Effect.map(Effect.context<Requirements<R>>(), (context) => {
+    const handled = handle(app)
     // not `HttpClient.make`: it registers every response for garbage collection, and programs that never yield to the
     // event loop, such as simulations, would never release the registrations
-    HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
-      (request) => Effect.flatMap(request, (sent) => execute(app, context, sent)),
+    return HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+      (request) => Effect.flatMap(request, (sent) => execute(handled, context, sent)),
       Effect.succeed
     )
-  )
+  })

@@ -29,6 +29,11 @@ export abstract class Message<E> extends Inspectable.Class implements HttpIncomi
     this.bytes = bytes
   }
 
+  /** Its bytes, if they are all of the body. */
+  get inMemory(): Uint8Array | undefined {
+    return this.bytes
+  }
+
   /** The error of a body that is not JSON. */
   protected abstract unreadable(cause: unknown): E
 
@@ -57,3 +62,7 @@ export abstract class Message<E> extends Inspectable.Class implements HttpIncomi
     return Stream.suspend(() => Stream.succeed(this.bytes))
   }
 }
+
+/** The body of a message whose body is all in memory; `undefined` for any other. @internal */
+export const bytesInMemory = (message: object): Uint8Array | undefined =>
+  message instanceof Message ? message.inMemory : undefined

@@ -4,12 +4,15 @@ import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as TinkerService from "../../TinkerService.ts"
 import type * as apiKeys from "../auth/apiKeys.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as tokens from "../auth/tokens.ts"
+import { withCurrentSpan } from "../effect/runtime.ts"
 import * as requests from "../monitoring/requests.ts"
+import * as directApps from "../util/directApps.ts"
 import * as refusedSeqIds from "../util/refusedSeqIds.ts"
 import * as apiErrors from "./apiErrors.ts"
 import * as bodies from "./bodies.ts"
@@ -25,6 +28,8 @@ type Response = HttpServerResponse.HttpServerResponse
 export interface Dependencies extends bodies.BodyOptions {
   readonly tinker: TinkerService.Service
   readonly keys: apiKeys.Service
+  /** what needs no router */
+  readonly direct: directApps.DirectApps
 }
 
 const unauthorized = (credential: string | undefined): Response => {
@@ -49,23 +54,28 @@ const rejectMalformed = (dependencies: Dependencies, request: Request, detail: s
   })
 
 /** Logs a failure of the service. Its response has the id of the log entry, and nothing of the failure. */
-const toInternalError = (request: Request, cause: Cause.Cause<unknown>): Effect.Effect<Response> =>
-  Effect.gen(function* () {
-    const { id } = yield* requests.RequestRecord
-    yield* Effect.logError(`request ${id} failed: ${request.method} ${request.url.split("?")[0]}`, cause)
-    const detail = `internal error: the service has logged it as request ${id}`
-    return apiErrors.toResponse({ status: 500, detail })
-  })
+const toInternalError = (
+  request: Request,
+  { id }: requests.CurrentRequest,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<Response> => {
+  const detail = `internal error: the service has logged it as request ${id}`
+  return Effect.as(
+    Effect.logError(`request ${id} failed: ${request.method} ${request.url.split("?")[0]}`, cause),
+    apiErrors.toResponse({ status: 500, detail })
+  )
+}
 
 /** The response to a failed request. */
 const toErrorResponse = (
   dependencies: Dependencies,
   request: Request,
+  record: requests.CurrentRequest,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<Response> => {
   if (Cause.isInterrupted(cause)) return Effect.failCause(cause as Cause.Cause<never>)
   const error = apiErrors.fromCause(cause)
-  if (error === undefined) return toInternalError(request, cause)
+  if (error === undefined) return toInternalError(request, record, cause)
   const response = apiErrors.toResponse(error)
   return error.status === 422
     ? Effect.as(rejectMalformed(dependencies, request, error.detail), response)
@@ -106,37 +116,66 @@ const withRefusedSeqIds = (app: HttpApp.Default, { headers }: Request): HttpApp.
     : Effect.provideService(app, refusedSeqIds.RefusedSeqIds, refusedSeqIds.parse(header))
 }
 
-const handle = (dependencies: Dependencies, app: HttpApp.Default, request: Request) =>
-  withRefusedSeqIds(app, request).pipe(
-    Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-    Effect.catchAllCause((cause) => toErrorResponse(dependencies, request, cause)),
-    Effect.map(withRetryHints)
-  )
+/** Names the route on the span of the request, as the router does; not on a span of another service. */
+const nameRoute = (route: string): Effect.Effect<void> =>
+  withCurrentSpan((span) => {
+    if (span?._tag === "Span") span.attribute("http.route", route)
+  })
+
+/** Runs the request, with the router only if it needs it. */
+const run = ({ direct }: Dependencies, app: HttpApp.Default, request: Request): HttpApp.Default<unknown> => {
+  const found = directApps.find(direct, request)
+  return found === undefined
+    ? Effect.provideService(withRefusedSeqIds(app, request), HttpServerRequest.HttpServerRequest, request)
+    : Effect.andThen(nameRoute(request.url), Effect.interruptible(found.handle(request)))
+}
+
+const handle = (
+  dependencies: Dependencies,
+  app: HttpApp.Default,
+  request: Request,
+  record: requests.CurrentRequest
+): HttpApp.Default =>
+  Effect.matchCauseEffect(run(dependencies, app, request), {
+    onFailure: (cause) => Effect.map(toErrorResponse(dependencies, request, record, cause), withRetryHints),
+    onSuccess: (response) => Effect.succeed(withRetryHints(response))
+  })
 
 /** Handles a request. Its body leaves the budget with the response: whether that can be sent does not matter. */
-const handleAs = (dependencies: Dependencies, app: HttpApp.Default, request: Request) =>
+const handleAs = (
+  dependencies: Dependencies,
+  app: HttpApp.Default,
+  request: Request,
+  record: requests.CurrentRequest
+): HttpApp.Default =>
   Effect.matchEffect(bodies.normalize(dependencies, request), {
     onFailure: (error) => Effect.succeed(withRetryHints(apiErrors.toResponse(error))),
-    onSuccess: (normalized) => handle(dependencies, app, normalized)
+    onSuccess: (normalized) => handle(dependencies, app, normalized, record)
   }).pipe(Effect.ensuring(Effect.map(CurrentLease, (lease) => lease.release())))
+
+/** Runs an app that may ask which request runs, and for whom. */
+const provide = <A, E, R>(
+  app: Effect.Effect<A, E, R>,
+  record: requests.CurrentRequest,
+  user: currentUser.User
+): Effect.Effect<A, E, R> =>
+  Effect.mapInputContext(app, (context: Context.Context<R>) =>
+    Context.add(Context.add(context, requests.RequestRecord, record), currentUser.CurrentUser, user)
+  )
 
 /** @internal */
 export const make =
   (dependencies: Dependencies) =>
   (app: HttpApp.Default): HttpApp.Default =>
-    requests.observe(
-      Effect.gen(function* () {
-        const request = yield* HttpServerRequest.HttpServerRequest
-        const record = yield* requests.RequestRecord
-        return yield* authenticate(dependencies.keys, request).pipe(
-          Effect.flatMap((user) => {
-            if (user === undefined) return Effect.succeed(unauthorized(openAiPaths.credentialOf(request)))
-            record.user = currentUser.ownerName(user.id)
-            return Effect.provideService(handleAs(dependencies, app, request), currentUser.CurrentUser, user)
-          }),
-          // what fails outside of the handlers
-          Effect.catchAllCause((cause) => toErrorResponse(dependencies, request, cause)),
-          Effect.map((response) => openAiPaths.withErrorForm(request, response))
-        )
-      })
+    requests.observe((request, record) =>
+      authenticate(dependencies.keys, request).pipe(
+        Effect.flatMap((user) => {
+          if (user === undefined) return Effect.succeed(unauthorized(openAiPaths.credentialOf(request)))
+          record.user = currentUser.ownerName(user.id)
+          return provide(handleAs(dependencies, app, request, record), record, user)
+        }),
+        // what fails outside of the handlers
+        Effect.catchAllCause((cause) => toErrorResponse(dependencies, request, record, cause)),
+        Effect.map((response) => openAiPaths.withErrorForm(request, response))
+      )
     )

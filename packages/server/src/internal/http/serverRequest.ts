@@ -109,21 +109,19 @@ export const fromClientRequest = (
   request: HttpClientRequest.HttpClientRequest,
   url: URL
 ): Effect.Effect<HttpServerRequest.HttpServerRequest, HttpClientError.RequestError> =>
-  bodyBytes(request.body).pipe(
-    Effect.mapBoth({
-      onFailure: (problem) => httpErrors.requestBody(request, problem),
-      onSuccess: (bytes) => {
-        const { contentType } = request.body
-        const headers = {
-          host: url.host,
-          ...(contentType === undefined ? {} : { "content-type": contentType }),
-          ...request.headers,
-          ...(bytes.length === 0 ? {} : { "content-length": String(bytes.length) })
-        } as Headers.Headers
-        return new ServerRequest(request, url.href, `${url.pathname}${url.search}`, headers, bytes)
-      }
-    })
-  )
+  Effect.mapBoth(bodyBytes(request.body), {
+    onFailure: (problem) => httpErrors.requestBody(request, problem),
+    onSuccess: (bytes) => {
+      const { contentType } = request.body
+      const headers = {
+        host: url.host,
+        ...(contentType === undefined ? {} : { "content-type": contentType }),
+        ...request.headers,
+        ...(bytes.length === 0 ? {} : { "content-length": String(bytes.length) })
+      } as Headers.Headers
+      return new ServerRequest(request, url.href, `${url.pathname}${url.search}`, headers, bytes)
+    }
+  })
 
 /** A request with this body, which is not compressed. @internal */
 export const withBody = (

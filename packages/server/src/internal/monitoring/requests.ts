@@ -3,7 +3,6 @@ import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -49,34 +48,30 @@ const makeRecord = (request: HttpServerRequest.HttpServerRequest, now: number): 
   return { id: given !== undefined && givenId.test(given) ? given : ids.numbered(now, ++count), user: undefined }
 }
 
-const observeRequest = (
-  app: HttpApp.Default,
-  request: HttpServerRequest.HttpServerRequest,
-  clock: Clock.Clock
-): HttpApp.Default => {
-  const record = makeRecord(request, currentMillisUnsafe(clock))
-  const started = clock.unsafeCurrentTimeNanos()
-  const { method } = request
-  const path = pathOf(request.url)
-  const finish = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse>) =>
-    Effect.suspend(() => {
-      const status = statusOf(exit)
-      const seconds = Number(clock.unsafeCurrentTimeNanos() - started) / 1e9
-      metrics.recordRequest(nameOf(method, path), status, seconds)
-      return Effect.logDebug(
-        `request ${record.id}: ${method} ${path.slice(0, maxPath)} ${status} in ${Math.round(seconds * 1e3)} ms, ` +
-          `user ${record.user ?? "unknown"}`
+const report = (record: CurrentRequest, method: string, path: string, status: number, seconds: number) =>
+  Effect.logDebug(
+    `request ${record.id}: ${method} ${path.slice(0, maxPath)} ${status} in ${Math.round(seconds * 1e3)} ms, ` +
+      `user ${record.user ?? "unknown"}`
+  )
+
+/** Observes a request. Its response carries its id. @internal */
+export const observe = (
+  app: (request: HttpServerRequest.HttpServerRequest, record: CurrentRequest) => HttpApp.Default
+): HttpApp.Default =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.clockWith((clock) => {
+      const record = makeRecord(request, currentMillisUnsafe(clock))
+      const started = clock.unsafeCurrentTimeNanos()
+      const { method } = request
+      const path = pathOf(request.url)
+      const finish = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse>) => {
+        const status = statusOf(exit)
+        const seconds = Number(clock.unsafeCurrentTimeNanos() - started) / 1e9
+        metrics.recordRequest(nameOf(method, path), status, seconds)
+        return report(record, method, path, status, seconds)
+      }
+      return Effect.map(Effect.onExit(app(request, record), finish), (response) =>
+        HttpServerResponse.setHeader(response, header, record.id)
       )
     })
-  return app.pipe(
-    Effect.map((response) => HttpServerResponse.setHeader(response, header, record.id)),
-    Effect.provideService(RequestRecord, record),
-    Effect.onExit(finish)
-  )
-}
-
-/** Observes all requests of an app. Their responses carry their ids. @internal */
-export const observe = (app: HttpApp.Default): HttpApp.Default =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-    Effect.flatMap(Effect.clock, (clock) => observeRequest(app, request, clock))
   )

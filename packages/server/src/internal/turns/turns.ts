@@ -1,6 +1,7 @@
 /** Turns on the engine: users share it equally by the tokens that they use, and so do the models and samplers of a user. */
 import * as Effect from "effect/Effect"
 import * as Engine from "../../Engine.ts"
+import * as spans from "../util/spans.ts"
 
 /** Who wants to use the engine, and for how much. @internal */
 export interface Claim<A> {
@@ -157,15 +158,12 @@ export class Turns {
         yieldTogether: (parts) => this.giveWay(parts.flatMap((part) => this.ownPart(part)))
       }
       this.ticketOf.set(turn, [ticket, tokenCost])
-      return Effect.withSpan(this.awaitTurn(ticket), "tinker.server.queue", { captureStackTrace: false }).pipe(
-        Effect.andThen(
-          Effect.withSpan(Effect.provideService(operation, Engine.CurrentTurn, turn), "tinker.server.compute", {
-            captureStackTrace: false
-          })
-        ),
-        Effect.tap((result) =>
-          Effect.sync(() => charge(ticket, (claim.costOf?.(result) ?? claim.cost) - ticket.charged))
-        ),
+      return spans.beside("tinker.server.queue", this.awaitTurn(ticket)).pipe(
+        Effect.andThen(spans.under("tinker.server.compute", operation, Engine.CurrentTurn, turn)),
+        Effect.map((result) => {
+          charge(ticket, (claim.costOf?.(result) ?? claim.cost) - ticket.charged)
+          return result
+        }),
         Effect.ensuring(Effect.sync(() => this.leave(ticket)))
       )
     })

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { collectBytes } from "../byteStreams.ts"
+import { bytesInMemory } from "../message.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -17,8 +18,10 @@ const incomplete: BodyFailure = "Incomplete"
 
 const tooLarge: BodyFailure = "TooLarge"
 
-/** Reads the stream of any platform's request. */
+/** Reads the stream of any platform's request, unless its body is in memory already. */
 const readStream: ReadBody = (request, limit) => {
+  const bytes = bytesInMemory(request)
+  if (bytes !== undefined) return bytes.length > limit ? Effect.fail(tooLarge) : Effect.succeed(bytes)
   let received = 0
   return request.stream.pipe(
     Stream.mapError(() => incomplete),
