@@ -1,10 +1,12 @@
 /** The parts of Effect's runtime that change with Effect 4, in one place. */
 import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
@@ -21,6 +23,39 @@ export const withCurrentSpan = (use: (span: Tracer.AnySpan | undefined) => void)
     use(fiber.currentSpan)
     return Effect.void
   })
+
+/** `Effect.mapInputContext` in a third of its operations, for what runs for every sample. @internal */
+export const updateContext = <A, E, R, R0>(
+  effect: Effect.Effect<A, E, R>,
+  update: (context: Context.Context<R0>) => Context.Context<R>
+): Effect.Effect<A, E, R0> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiberRuntime<A, E, R0>((fiber) => {
+      const before = fiber.currentContext
+      const reset = (exit: Exit.Exit<A, E>): Exit.Exit<A, E> => {
+        fiber.setFiberRef(FiberRef.currentContext, before)
+        return exit
+      }
+      fiber.setFiberRef(FiberRef.currentContext, update(before as Context.Context<R0>) as Context.Context<never>)
+      return Effect.matchCauseEffect(restore(effect as Effect.Effect<A, E>), {
+        onFailure: (cause) => reset(Exit.failCause(cause)),
+        onSuccess: (value) => reset(Exit.succeed(value))
+      })
+    })
+  )
+
+/** `Effect.scoped` in fewer operations. @internal */
+export const scoped = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
+  Effect.flatMap(Scope.make(), (scope) =>
+    Effect.onExit(
+      updateContext(
+        effect,
+        (context: Context.Context<Exclude<R, Scope.Scope>>) =>
+          Context.add(context, Scope.Scope, scope) as Context.Context<R | Scope.Scope> as Context.Context<R>
+      ),
+      (exit) => Scope.close(scope, exit)
+    )
+  )
 
 /** Interrupts a fiber without waiting for its end. @internal */
 export const interruptInBackground = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<void> => Fiber.interruptFork(fiber)

@@ -14,6 +14,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import { updateContext } from "../effect/runtime.ts"
 import * as clientResponse from "./clientResponse.ts"
 import * as httpErrors from "./httpErrors.ts"
 import * as serverRequest from "./serverRequest.ts"
@@ -44,7 +45,7 @@ const execute = <R>(
   if (Either.isLeft(url)) return Effect.fail(httpErrors.invalidUrl(request, url.left))
   return Effect.flatMap(serverRequest.fromClientRequest(request, url.right), (received) =>
     Effect.flatMap(Scope.make(), (scope) => {
-      const responded = Effect.mapInputContext(
+      const responded = updateContext(
         handled,
         (caller: Context.Context<never>) =>
           withoutRoute(Context.merge(caller, context)).pipe(

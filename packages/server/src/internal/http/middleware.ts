@@ -10,7 +10,7 @@ import type * as TinkerService from "../../TinkerService.ts"
 import type * as apiKeys from "../auth/apiKeys.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as tokens from "../auth/tokens.ts"
-import { withCurrentSpan } from "../effect/runtime.ts"
+import { updateContext, withCurrentSpan } from "../effect/runtime.ts"
 import * as requests from "../monitoring/requests.ts"
 import * as directApps from "../util/directApps.ts"
 import * as refusedSeqIds from "../util/refusedSeqIds.ts"
@@ -159,7 +159,7 @@ const provide = <A, E, R>(
   record: requests.CurrentRequest,
   user: currentUser.User
 ): Effect.Effect<A, E, R> =>
-  Effect.mapInputContext(app, (context: Context.Context<R>) =>
+  updateContext(app, (context: Context.Context<R>) =>
     Context.add(Context.add(context, requests.RequestRecord, record), currentUser.CurrentUser, user)
   )
 

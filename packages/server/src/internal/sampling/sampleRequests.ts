@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Engine from "../../Engine.ts"
 import * as currentUser from "../auth/currentUser.ts"
-import { currentMillisUnsafe, interruptInBackground } from "../effect/runtime.ts"
+import { currentMillisUnsafe, interruptInBackground, scoped } from "../effect/runtime.ts"
 import * as fairModel from "../turns/fairModel.ts"
 import * as fingerprint from "../util/fingerprint.ts"
 import * as size from "../util/size.ts"
@@ -224,7 +224,7 @@ export const sampleInEngine = (
       ...(onToken === undefined ? {} : { onToken })
     })
   )
-  return turns.run(claim, Effect.scoped(sampled)).pipe(
+  return turns.run(claim, scoped(sampled)).pipe(
     Effect.tap((response) => recordUsage(samplers, record, load, prompt, response)),
     Effect.tap((response) => recordStability(samplers, submission, entry, response))
   )

@@ -1,4 +1,5 @@
 /** Turns on the engine: users share it equally by the tokens that they use, and so do the models and samplers of a user. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Engine from "../../Engine.ts"
 import * as spans from "../util/spans.ts"
@@ -159,7 +160,11 @@ export class Turns {
       }
       this.ticketOf.set(turn, [ticket, tokenCost])
       return spans.beside("tinker.server.queue", this.awaitTurn(ticket)).pipe(
-        Effect.andThen(spans.under("tinker.server.compute", operation, Engine.CurrentTurn, turn)),
+        Effect.andThen(
+          spans.under("tinker.server.compute", {}, operation, (context) =>
+            Context.add(context, Engine.CurrentTurn, turn)
+          )
+        ),
         Effect.map((result) => {
           charge(ticket, (claim.costOf?.(result) ?? claim.cost) - ticket.charged)
           return result

@@ -3,10 +3,15 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Tracer from "effect/Tracer"
+import { updateContext } from "../effect/runtime.ts"
 
-const run = <A, E, R>(name: string, use: (span: Tracer.Span) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+const run = <A, E, R>(
+  name: string,
+  options: Tracer.SpanOptions,
+  use: (span: Tracer.Span) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.makeSpan(name, { captureStackTrace: false }), (span) =>
+    Effect.flatMap(Effect.makeSpan(name, { ...options, captureStackTrace: false }), (span) =>
       Effect.clockWith((clock) => {
         const end = (exit: Exit.Exit<A, E>): Exit.Exit<A, E> => {
           span.end(clock.unsafeCurrentTimeNanos(), exit)
@@ -22,23 +27,15 @@ const run = <A, E, R>(name: string, use: (span: Tracer.Span) => Effect.Effect<A,
 
 /** Runs an effect that makes no spans of its own with a span, which does not become the current one. @internal */
 export const beside = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  run(name, () => effect)
+  run(name, {}, () => effect)
 
-/** Runs an effect under a span, and with a service. @internal */
-export const under = <A, E, R, I, S>(
+/** Runs an effect under a span, and with what else `update` adds to its context. @internal */
+export const under = <A, E, R>(
   name: string,
+  options: Tracer.SpanOptions,
   effect: Effect.Effect<A, E, R>,
-  tag: Context.Tag<I, S> | Context.Reference<I, S>,
-  service: S
-): Effect.Effect<A, E, Exclude<R, I>> =>
-  run(name, (span) =>
-    Effect.mapInputContext(
-      effect,
-      (context: Context.Context<Exclude<R, I>>) =>
-        Context.add(
-          Context.add(context, Tracer.ParentSpan, span),
-          tag as Context.Tag<I, S>,
-          service
-        ) as Context.Context<R>
-    )
+  update: (context: Context.Context<R>) => Context.Context<R> = (context) => context
+): Effect.Effect<A, E, R> =>
+  run(name, options, (span) =>
+    updateContext(effect, (context: Context.Context<R>) => update(Context.add(context, Tracer.ParentSpan, span)))
   )

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
+import * as spans from "../util/spans.ts"
 
 /** How an operation ended. @internal */
 export type Outcome = Done | Failed
@@ -98,18 +99,23 @@ export const runOperation = (
   attributes: { readonly [name: string]: unknown },
   work: Effect.Effect<Outcome, Failure>
 ): Effect.Effect<Outcome> =>
-  work.pipe(
-    Effect.withSpan(`tinker.server.${name}`, {
-      attributes: spanAttributes(attributes),
-      ...(Option.isSome(parent) ? { parent: parent.value } : { root: true })
-    }),
-    Effect.catchAll((error) =>
-      Effect.as(
-        Effect.annotateLogs(Effect.logDebug(`${name} failed: ${error.message}`), attributes),
-        failed(error.message, categoryOf(error))
+  spans
+    .under(
+      `tinker.server.${name}`,
+      {
+        attributes: spanAttributes(attributes),
+        ...(Option.isSome(parent) ? { parent: parent.value } : { root: true })
+      },
+      work
+    )
+    .pipe(
+      Effect.catchAll((error) =>
+        Effect.as(
+          Effect.annotateLogs(Effect.logDebug(`${name} failed: ${error.message}`), attributes),
+          failed(error.message, categoryOf(error))
+        )
       )
     )
-  )
 
 /**
  * Completes an operation however its work ends: interruptions and defects become failed outcomes too.
