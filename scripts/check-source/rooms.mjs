@@ -136,7 +136,7 @@ export const allowedRooms = {
     http: ["effect", "util", "auth", "monitoring", "TinkerService"],
     records: ["auth", "monitoring", "Store"],
     transfers: ["util", "auth", "checkpoints", "http", "records", "TinkerService"],
-    turns: ["util", "Engine"],
+    turns: ["effect", "Engine"],
     work: ["effect", "util", "auth", "checkpoints", "records", "turns", "CheckpointStore", "Engine", "Store"],
     endpoints: ["util", "auth", "monitoring", "http", "transfers", "TinkerService"],
     openai: ["effect", "monitoring", "http", "TextFormats", "TinkerService"],

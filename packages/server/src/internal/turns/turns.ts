@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Engine from "../../Engine.ts"
-import * as spans from "../util/spans.ts"
+import * as spans from "../effect/spans.ts"
 
 /** Who wants to use the engine, and for how much. @internal */
 export interface Claim<A> {

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import type * as CheckpointStore from "../../CheckpointStore.ts"
 import type * as Engine from "../../Engine.ts"
-import * as spans from "../util/spans.ts"
+import * as spans from "../effect/spans.ts"
 
 /** How an operation ended. @internal */
 export type Outcome = Done | Failed

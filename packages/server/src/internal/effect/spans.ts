@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Tracer from "effect/Tracer"
-import { updateContext } from "../effect/runtime.ts"
+import { updateContext } from "./runtime.ts"
 
 const run = <A, E, R>(
   name: string,
