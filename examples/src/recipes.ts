@@ -6,11 +6,16 @@
  *   -- --only sft      those of a group, or one by its name; several with commas between. None of them is skipped
  *   -- --full          at full length
  *   -- --seeds 3       with so many seeds, a line each
+ *   -- --hosted        on the service of `TINKER_API_KEY` and `TINKER_BASE_URL`; its base model is that of `BaseModel.layerConfig`
+ *   -- --reports DIR   where to write a page for each, `NAME/report.html`; `build/recipes` by default
  */
 import * as Backend from "@effect-tinker/cookbook/Backend"
 import * as Metrics from "@effect-tinker/cookbook/Metrics"
+import * as NodeReport from "@effect-tinker/cookbook/NodeReport"
 import * as Timings from "@effect-tinker/cookbook/Timings"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
@@ -53,20 +58,23 @@ const { values } = parseArgs({
   options: {
     only: { type: "string" },
     full: { type: "boolean", default: false },
+    hosted: { type: "boolean", default: false },
+    reports: { type: "string", default: "build/recipes" },
     seeds: { type: "string", default: "1" }
   }
 })
 const seeds = Number(values.seeds)
 
-/** The embedded service with its checkpoints in a directory that is removed. */
+/** The service; the embedded one has its checkpoints in a directory that is removed. */
 const ServiceLive = Layer.unwrapScoped(
   Effect.map(
     Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "tinker-recipes-" })),
-    (checkpoints) => Backend.layerEmbedded({ checkpoints })
+    (checkpoints) => (values.hosted ? Backend.layerHosted : Backend.layerEmbedded({ checkpoints }))
   )
 )
 
-const MainLive = Layer.mergeAll(ServiceLive, Metrics.layerSilent, Timings.layer).pipe(
+const MainLive = Layer.merge(ServiceLive, Timings.layer).pipe(
+  Layer.provide(FetchHttpClient.layer),
   Layer.provideMerge(NodeContext.layer)
 )
 
@@ -78,13 +86,46 @@ const print = (name: string, { after, before, line, passed }: Outcome) =>
 const printSkipped = ({ name, nightly }: Recipe) =>
   Console.log(["recipe", name, "-", "-", `only with --full: it ${nightly}`, "skipped"].join("\t"))
 
+/** Keeps the rows of the last run of a recipe: others warm its model up. */
+const keepLastRun =
+  (rows: Array<Metrics.Row>): Metrics.Sink =>
+  (row) =>
+    Effect.sync(() => {
+      if (row.step <= (rows.at(-1)?.step ?? -1)) rows.length = 0
+      rows.push(row)
+    })
+
+/** Writes the page of a run of these rows. */
+const writeReport = Effect.fnUntraced(function* (name: string, rows: ReadonlyArray<Metrics.Row>) {
+  if (rows.length === 0) return
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directory = path.resolve(values.reports, name)
+  yield* fs.makeDirectory(directory, { recursive: true })
+  const lines = rows.map((row) => `${JSON.stringify(row)}\n`)
+  yield* fs.writeFileString(path.join(directory, "metrics.jsonl"), lines.join(""))
+  yield* NodeReport.write(directory)
+})
+
 /** What a recipe itself prints is not for this list. */
 const silent = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.console, (console) => Effect.withConsole(effect, { ...console, log: () => Effect.void }))
 
+/** Runs a recipe, and writes its report. */
+const runReported = (recipe: Recipe, seed: number) =>
+  Effect.suspend(() => {
+    const rows: Array<Metrics.Row> = []
+    return recipe
+      .run({ full: values.full, data, seed })
+      .pipe(
+        Effect.scoped,
+        Effect.provide(Metrics.layer([Effect.succeed(keepLastRun(rows))])),
+        Effect.tap(writeReport(recipe.name, rows))
+      )
+  })
+
 const runRecipe = (recipe: Recipe, seed: number) =>
-  recipe.run({ full: values.full, data, seed }).pipe(
-    Effect.scoped,
+  runReported(recipe, seed).pipe(
     silent,
     Effect.catchAllCause((cause) =>
       Effect.as(Console.error(`${recipe.name}: ${Cause.pretty(cause)}`), {
