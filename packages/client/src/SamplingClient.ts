@@ -144,7 +144,9 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
     })
 
   const info = (method: string) =>
-    client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } })
+    instrument(`SamplingClient.${method}`, attributes, () =>
+      client.call(TinkerApi.getSampler, undefined as never, { method, path: { sampler_id: samplingSessionId } })
+    )
   return pointingAtCalls<SamplingClient>({
     samplingSessionId,
     takesJsonSchemas: session.clientConfig.sample_json_schemas,

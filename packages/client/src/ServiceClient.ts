@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as createFromState from "./internal/models/createFromState.ts"
 import * as createModel from "./internal/models/createModel.ts"
+import { instrument } from "./internal/telemetry/instrument.ts"
 import { pointingAtCalls } from "./internal/util/callSite.ts"
 import * as SamplingClient from "./SamplingClient.ts"
 import * as Session from "./Session.ts"
@@ -73,7 +74,9 @@ export const make: Effect.Effect<Service, never, TinkerClient.TinkerClient | Ses
     return pointingAtCalls<Service>({
       sessionId: session.sessionId,
       sessionLost: session.sessionLost,
-      getServerCapabilities: client.call(TinkerApi.getServerCapabilities, undefined as never),
+      getServerCapabilities: instrument("ServiceClient.getServerCapabilities", {}, () =>
+        client.call(TinkerApi.getServerCapabilities, undefined as never)
+      ),
       createLoraTrainingClient: (options) => createModel.createLoraTrainingClient(context, options),
       createTrainingClientFromState: (path, options) =>
         createFromState.createFromState(context, "createTrainingClientFromState", path, options),

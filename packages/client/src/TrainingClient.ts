@@ -25,7 +25,7 @@ import * as loads from "./internal/training/loads.ts"
 import type { Submitted } from "./internal/submissions/operation.ts"
 import * as optimizer from "./internal/training/optimizer.ts"
 import * as saves from "./internal/training/saves.ts"
-import { recordRejection } from "./internal/telemetry/instrument.ts"
+import { instrument, recordRejection } from "./internal/telemetry/instrument.ts"
 import { pointingAtCalls } from "./internal/util/callSite.ts"
 import type * as QueueState from "./QueueState.ts"
 import * as SamplingClient from "./SamplingClient.ts"
@@ -129,7 +129,9 @@ const getInfo = (
   { client, modelId }: trainingContext.Context,
   method: string
 ): Effect.Effect<Model.GetInfoResponse, TinkerError.TinkerError> =>
-  client.call(TinkerApi.getInfo, { model_id: modelId, type: "get_info" }, { method })
+  instrument(`TrainingClient.${method}`, { "tinker.model_id": modelId }, () =>
+    client.call(TinkerApi.getInfo, { model_id: modelId, type: "get_info" }, { method })
+  )
 
 const getTokenizer = (context: trainingContext.Context): TrainingClient["getTokenizer"] =>
   Effect.gen(function* () {

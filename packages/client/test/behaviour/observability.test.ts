@@ -3,7 +3,7 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Metric, MetricState, Option, TestClock, Tracer } from "effect"
+import { Effect, Exit, Fiber, Metric, MetricState, Option, type Scope, TestClock, Tracer } from "effect"
 import { connect, json, scripted, ways } from "../utils/services.ts"
 
 interface Ended {
@@ -219,6 +219,46 @@ describe.each(ways)("a client over %s", (way) => {
           assert.strictEqual(ended.filter((span) => span.name === name && !span.success).length, 1, name)
         }
         assert.strictEqual(open(), 0)
+      })
+    )
+
+    it.scoped("of any kind has a span and counts when the service rejects it", () =>
+      Effect.gen(function* () {
+        const { ended, layer } = recorder()
+        const before = yield* figures
+        const rejected = json({ detail: "no" }, { status: 400 })
+        const http = yield* scripted.make({
+          "/create_sampling_session": json({ sampling_session_id: "sampler" }),
+          "/retrieve_future": json({ model_id: "model-1" }),
+          "/weights_info": rejected,
+          "/get_server_capabilities": rejected,
+          "/get_info": rejected,
+          "/samplers/sampler": rejected
+        })
+        const path = "tinker://run/weights/0001"
+        const names = yield* Effect.gen(function* () {
+          const service = yield* ServiceClient.ServiceClient
+          const training = yield* service.createLoraTrainingClient({ base_model: "base" })
+          const sampling = yield* service.createSamplingClient({ base_model: "base" })
+          const operations: ReadonlyArray<readonly [string, Effect.Effect<unknown, unknown, Scope.Scope>]> = [
+            ["ServiceClient.getServerCapabilities", service.getServerCapabilities],
+            ["ServiceClient.createTrainingClientFromState", service.createTrainingClientFromState(path)],
+            [
+              "ServiceClient.createTrainingClientFromStateWithOptimizer",
+              service.createTrainingClientFromStateWithOptimizer(path)
+            ],
+            ["TrainingClient.getInfo", training.getInfo],
+            ["SamplingClient.getBaseModel", sampling.getBaseModel]
+          ]
+          for (const [, operation] of operations) yield* Effect.flip(operation)
+          return operations.map(([name]) => name)
+        }).pipe(Effect.scoped, Effect.provide(connect(http, { way })), layer)
+        const after = yield* figures
+        for (const name of names) {
+          const key = `operations ${name} failure`
+          assert.strictEqual((after[key] ?? 0) - (before[key] ?? 0), 1, name)
+          assert.strictEqual(ended.filter((span) => span.name === name && !span.success).length, 1, name)
+        }
       })
     )
 

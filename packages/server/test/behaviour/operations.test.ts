@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import * as AnyHost from "@effect-tinker/testing/AnyHost"
 import * as CheckpointStore from "@effect-tinker/server/CheckpointStore"
 import * as NodeServer from "@effect-tinker/server/NodeServer"
@@ -131,6 +132,23 @@ describe("the routes of the operator", () => {
       for (const line of body.trimEnd().split("\n")) {
         assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[\d.e+-]+)$/)
       }
+    })
+  )
+
+  it.scoped("have every metric that the dashboard asks for, under its name", () =>
+    Effect.gen(function* () {
+      const dashboard = readFileSync(new URL("../../../../docs/observability/dashboard.json", import.meta.url), "utf8")
+      const asked = new Set(Array.from(dashboard.matchAll(/tinker_server_\w+/g), ([name]) => name))
+      assert.isAtLeast(asked.size, 5)
+      const server = yield* client.start()
+      const text = yield* Effect.gen(function* () {
+        const model = yield* client.createModel(yield* client.createSession)
+        const { request_id } = yield* client.ok(client.forwardBackward(model, 1))
+        yield* client.result(request_id)
+        const http = yield* HttpClient.HttpClient
+        return yield* Effect.flatMap(http.get("http://tinker.test/metrics"), ({ text }) => text)
+      }).pipe(Effect.provide(server.layer))
+      for (const name of asked) assert.match(text, new RegExp(`^${name}[{ ]`, "m"))
     })
   )
 

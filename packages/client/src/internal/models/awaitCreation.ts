@@ -10,7 +10,7 @@ import * as TinkerFuture from "../../TinkerFuture.ts"
 import * as sessionLimits from "../limits/sessionLimits.ts"
 import * as progress from "../polling/progress.ts"
 import { retrieve } from "../polling/retrieve.ts"
-import { instrument } from "../telemetry/instrument.ts"
+import { instrument, type OperationRecord } from "../telemetry/instrument.ts"
 import { withCreationPolicy } from "../session/creationPolicy.ts"
 import { retryUnreadable } from "../util/backoff.ts"
 
@@ -26,6 +26,8 @@ interface Creation<A, I> {
   readonly description: string
   readonly type: Future.RequestType
   readonly schema: Schema.Schema<A, I>
+  /** that of the operation which creates the model, if it has one already */
+  readonly record?: OperationRecord | undefined
   readonly send: (
     options: Pick<TinkerClient.CallOptions, "method" | "policy" | "onRetry" | "queue">
   ) => Effect.Effect<Future.FutureEnvelope, TinkerError.TinkerError>
@@ -34,12 +36,12 @@ interface Creation<A, I> {
 /** @internal */
 export const awaitCreation = <A, I>(
   { client, session }: Context,
-  { description, method, schema, send, type }: Creation<A, I>
+  { description, method, record: given, schema, send, type }: Creation<A, I>
 ): Effect.Effect<A, TinkerError.TinkerError> =>
   Effect.gen(function* () {
     const noProgressLimit = yield* TinkerFuture.NoProgressLimit
     const queue = yield* QueueState.make(description)
-    return yield* instrument(`ServiceClient.${method}`, {}, (record) =>
+    const create = (record: OperationRecord) =>
       Effect.gen(function* () {
         const { request_id } = yield* withCreationPolicy((policy) =>
           send({ method, policy, onRetry: () => record.noteRetry(), queue })
@@ -57,5 +59,5 @@ export const awaitCreation = <A, I>(
           noProgressLimit
         })
       })
-    )
+    return yield* given === undefined ? instrument(`ServiceClient.${method}`, {}, create) : create(given)
   })

@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as TrainingClient from "../../TrainingClient.ts"
 import * as validate from "../training/validate.ts"
-import { recordRejection } from "../telemetry/instrument.ts"
+import { instrument, type OperationRecord } from "../telemetry/instrument.ts"
 import { awaitCreation, type Context } from "./awaitCreation.ts"
 import { createLoraTrainingClient } from "./createModel.ts"
 
@@ -50,7 +50,8 @@ const createByLoading = (
   method: CreateFromState,
   path: string,
   { base_model, user_metadata, weights_access_token: token }: StateOptions,
-  info: Weights.WeightsInfoResponse
+  info: Weights.WeightsInfoResponse,
+  record: OperationRecord
 ): Created =>
   Effect.gen(function* () {
     const { client, session } = context
@@ -61,6 +62,7 @@ const createByLoading = (
       description: `Creation of a model from ${path}`,
       type: "LoadWeights",
       schema: Weights.LoadWeightsResponse,
+      record,
       send: (callOptions) =>
         client.call(
           TinkerApi.loadWeights,
@@ -113,9 +115,11 @@ export const createFromState = (
   path: string,
   options: StateOptions = {}
 ): Created =>
-  Effect.gen(function* () {
-    yield* recordRejection("ServiceClient", {})(validate.checkStatePath(method, path))
-    const info = yield* getWeightsInfo(context, method, path, options.weights_access_token)
-    const create = context.session.clientConfig.create_model_via_load_weights ? createByLoading : createThenLoad
-    return yield* create(context, method, path, options, info)
-  }).pipe(Effect.withSpan(`ServiceClient.${method}`))
+  instrument(`ServiceClient.${method}`, {}, (record) =>
+    Effect.gen(function* () {
+      yield* validate.checkStatePath(method, path)
+      const info = yield* getWeightsInfo(context, method, path, options.weights_access_token)
+      const create = context.session.clientConfig.create_model_via_load_weights ? createByLoading : createThenLoad
+      return yield* create(context, method, path, options, info, record)
+    })
+  )
