@@ -56,13 +56,18 @@ describe("the client of OpenAI for Node", () => {
         [model]
       )
       assert.strictEqual((await client.models.retrieve(model)).id, model)
-      await client.models.retrieve("other/model").then(
-        () => assert.fail("there is no such model"),
-        (error) => {
+      const checkpoint = "tinker://none/sampler_weights/final"
+      for (const name of ["other/model", checkpoint, `${model};${checkpoint}`]) {
+        const asked = [client.models.retrieve(name), client.completions.create({ model: name, prompt: "x" })]
+        for (const answer of asked) {
+          const error = await answer.then(
+            () => assert.fail(`there is no ${name}`),
+            (error: unknown) => error
+          )
           assert.instanceOf(error, OpenAI.NotFoundError)
-          assert.strictEqual(error.code, "model_not_found")
+          assert.deepStrictEqual([error.param, error.code], ["model", "model_not_found"])
         }
-      )
+      }
     })
   )
 
@@ -465,6 +470,10 @@ describe("over a model that is trained here", () => {
           const answer = await ask(format(z.toJSONSchema(Sky)))
           Sky.parse(JSON.parse(answer.choices[0]!.message.content!))
           assert.strictEqual(answer.choices[0]!.finish_reason, "stop")
+          const withTools = await client.chat.completions
+            .create({ model: nano, messages: [{ role: "user", content: "hi" }], tools })
+            .catch((error: unknown) => error)
+          assert.match(String(withTools), /400 tools: the renderer chat_template has no form for tools/)
           const refused = (schema: unknown) =>
             ask(format(schema)).then(
               () => assert.fail("the schema was taken"),

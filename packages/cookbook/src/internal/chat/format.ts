@@ -99,7 +99,8 @@ export const chatOf = (renderer: Service): TextFormats.TextFormat["chat"] => ({
         messages.map(toMessage),
         tools.length === 0 ? {} : { tools: tools as unknown as ReadonlyArray<Message.ToolSpec> }
       ),
-      ({ message, path }) => new TextFormats.FormatError({ path: path ?? "messages", detail: message })
+      ({ detail, path, renderer }) =>
+        new TextFormats.FormatError({ path: path ?? "messages", detail: `the renderer ${renderer} ${detail}` })
     ),
   reader: (stop) => chatReader(renderer, stop)
 })

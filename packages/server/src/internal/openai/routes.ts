@@ -56,10 +56,14 @@ const unknownModel = (model: string) =>
 const baseModelOf = ({ tinker }: Dependencies, model: string): Effect.Effect<string, OpenAiError> => {
   const { base_model, model_path } = request.sourceOf(model)
   const offered = tinker.capabilities.supported_models.map(({ model_name }) => model_name)
-  if (base_model !== undefined) return offered.includes(base_model) ? Effect.succeed(base_model) : unknownModel(model)
-  return Effect.matchEffect(tinker.catalog.weightsInfo(model_path!), {
+  if (base_model !== undefined && !offered.includes(base_model)) return unknownModel(model)
+  if (model_path === undefined) return Effect.succeed(base_model!)
+  return Effect.matchEffect(tinker.catalog.weightsInfo(model_path), {
     onFailure: (rejection) => (rejection._tag === "NotFoundResponse" ? unknownModel(model) : fromRejection(rejection)),
-    onSuccess: (info) => Effect.succeed(info.base_model)
+    onSuccess: (info) =>
+      base_model === undefined || base_model === info.base_model
+        ? Effect.succeed(info.base_model)
+        : invalid("model", `model: ${model_path} is of base model ${info.base_model}, not of ${base_model}`)
   })
 }
 
