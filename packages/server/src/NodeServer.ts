@@ -13,6 +13,7 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import type * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -135,6 +136,7 @@ const makeMiddleware = (policy: ListenerPolicy) => {
     return isStopping() ? HttpServerResponse.setHeader(readable, "connection", "close") : readable
   }
   const read: ReadBody = (request, limit) => readNodeBody(request, Math.min(limit, maxBodySize))
+  const ofServer = Context.add(Context.make(BodyReader, read), CurrentBudget, budget)
   const addHeaders = HttpApp.appendPreResponseHandler((request, response) =>
     Effect.succeed(withHeaders(request, response))
   )
@@ -147,10 +149,10 @@ const makeMiddleware = (policy: ListenerPolicy) => {
       const rejection = rejectionOf(request)
       if (rejection !== undefined) return requests.observe(() => Effect.succeed(withHeaders(request, rejection)))
       const lease = budget.lease()
-      return Effect.andThen(addHeaders, isUntraced(request) ? Effect.withTracerEnabled(app, false) : app).pipe(
-        Effect.provideService(BodyReader, read),
-        Effect.provideService(CurrentLease, lease),
-        Effect.provideService(CurrentBudget, budget)
+      const services = Context.add(ofServer, CurrentLease, lease)
+      return Effect.provide(
+        Effect.andThen(addHeaders, isUntraced(request) ? Effect.withTracerEnabled(app, false) : app),
+        services
       )
     })
 }
