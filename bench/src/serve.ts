@@ -165,7 +165,7 @@ const program = (print: (line: string) => void) =>
     print(figure("the same beside a router", ours, "ms", { name: "a router of the platform", value: platform }))
     print(figure("cpu of the service beyond that router", ours - platform, "ms"))
     print(figure("first byte of a stream", alone.firstByte, "ms"))
-    print(figure(`first byte of ${openStreams} streams`, second.firstByte, "ms"))
+    print(figure("first byte of 100 streams at a time", second.firstByte, "ms"))
     print(figure("memory of an open stream", ((second.open - first.closed) / openStreams) * 1024, "KiB"))
     print(figure("memory left by 1,000 closed streams", third.closed - second.closed, "MiB"))
   }).pipe(Effect.scoped)
