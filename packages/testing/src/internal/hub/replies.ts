@@ -113,7 +113,7 @@ const tree = (files: StoredFiles): Reply =>
     }))
   )
 
-/** A small file, or the part of it that was asked for. */
+/** A file, or the part of it that was asked for. */
 const bytesReply = (headers: Reply["headers"], bytes: Uint8Array, range: string | undefined): Reply => {
   const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? []
   if (start === undefined || bytes.length === 0) return reply(200, headers, bytes)
@@ -136,12 +136,12 @@ const fileReply = (commit: string, file: StoredFile | undefined, { range, storag
   })
 }
 
-const storageReply = ({ repositories }: State, { authorization, parsed }: Asked): Reply => {
+const storageReply = ({ repositories }: State, { authorization, parsed, range }: Asked): Reply => {
   if (authorization !== undefined) return reply(400, {}, "the token was sent to the storage host")
   const file = findLarge(repositories.values(), parsed.file!)
   return file === undefined
     ? reply(404)
-    : reply(200, { etag: `"${file.sha256}"`, "content-type": "application/octet-stream" }, file.bytes)
+    : bytesReply({ etag: `"${file.sha256}"`, "content-type": "application/octet-stream" }, file.bytes, range)
 }
 
 /** The response to a request. @internal */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as hash from "#hash"
-import { type Disk, exists, replace } from "./disk.ts"
+import { type Disk, exists, replace, temporaryName } from "./disk.ts"
 import * as layout from "./layout.ts"
 import type { Target } from "./model.ts"
 import type { FileInfo } from "./repositoryInfo.ts"
@@ -93,6 +93,55 @@ export const link = (
     Effect.catchAll(fs.symlink(relative, temporary), () => fs.copyFile(content, temporary))
   )
 }
+
+/** A file whose size and hash are known, so that parts of it can be put together. @internal */
+export interface Known {
+  readonly size: number
+  readonly hash: string
+}
+
+/** Smaller files are downloaded again, in bytes. */
+const smallest = 2 ** 20
+
+/** Whether parts of a file are kept. @internal */
+export const isResumable = (info: FileInfo): info is Known =>
+  info.hash !== undefined && info.size !== undefined && info.size >= smallest
+
+/** From when on no process writes to a part any more, in milliseconds: each gives up after half of it without a byte. */
+const idleAfter = 60_000
+
+/**
+ * The name of the temporary file of a download: of a part that another process left, or a new one. A part is taken over by
+ * its new name, so that no two processes get the same one.
+ *
+ * @internal
+ */
+export const claim = (disk: Disk, directory: string, { hash, size }: Known): Effect.Effect<string> =>
+  Effect.gen(function* () {
+    const { fs, path } = disk
+    const own = yield* temporaryName(disk, path.join(directory, hash))
+    const now = yield* Clock.currentTimeMillis
+    const names = yield* Effect.orElseSucceed(fs.readDirectory(directory), () => [])
+    const isOurs = new RegExp(`^${hash}\\.[0-9a-z]+\\.incomplete$`)
+    for (const name of names.filter((name) => isOurs.test(name))) {
+      const file = path.join(directory, name)
+      const info = yield* Effect.option(fs.stat(file))
+      const isLeft = Option.exists(
+        info,
+        ({ mtime, size: bytes }) =>
+          Number(bytes) < size && Option.exists(mtime, (time) => now - time.getTime() > idleAfter)
+      )
+      if (isLeft && Option.isSome(yield* Effect.option(fs.rename(file, own)))) return own
+    }
+    return own
+  })
+
+/** How many bytes of a file have arrived. @internal */
+export const arrived = (disk: Disk, temporary: string, { size }: Known): Effect.Effect<number> =>
+  Effect.map(
+    Effect.orElseSucceed(sizeOf(disk, temporary), () => 0),
+    (bytes) => (bytes < size ? bytes : 0)
+  )
 
 /** Removes temporary files of killed processes that are at least a day old. @internal */
 export const removeAbandoned = (disk: Disk, target: Target): Effect.Effect<void> => {

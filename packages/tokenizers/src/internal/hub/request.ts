@@ -16,15 +16,20 @@ const maxRedirects = 5
 const silent = (target: Remote, origin: string, millis: number) =>
   makeError(target, "Unreachable", `${origin} did not respond within ${millis / 1000} s`)
 
+/** The bytes of a file that are wanted, from the first to the last. @internal */
+export type Range = readonly [first: number, last: number]
+
 /** Sends one request. Only requests to the endpoint carry the token. */
 const send = (
   http: HttpClient.HttpClient,
   target: Remote,
   url: URL,
-  { idleMillis }: RetryLimits
+  { idleMillis }: RetryLimits,
+  range: Range | undefined
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HubError, Scope.Scope> => {
   const { endpoint, token } = target
-  const request = HttpClientRequest.get(url)
+  const headers = range === undefined ? {} : { range: `bytes=${range.join("-")}` }
+  const request = HttpClientRequest.get(url, { headers })
   return http
     .execute(
       token !== undefined && isBelowEndpoint(endpoint, url) ? HttpClientRequest.bearerToken(request, token) : request
@@ -65,17 +70,19 @@ const followRedirects = (
   target: Remote,
   url: URL,
   limits: RetryLimits,
+  range: Range | undefined,
   redirectsLeft: number
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HubError, Scope.Scope> =>
   Effect.gen(function* () {
-    const response = yield* send(http, target, url, limits)
+    const response = yield* send(http, target, url, limits, range)
     const location = response.headers["location"]
     if (response.status >= 300 && response.status < 400 && location !== undefined) {
       if (redirectsLeft === 0) return yield* makeError(target, "Unreachable", `${target.endpoint} redirects too often`)
       const next = yield* redirectUrl(target, url, location)
-      return yield* followRedirects(http, target, next, limits, redirectsLeft - 1)
+      return yield* followRedirects(http, target, next, limits, range, redirectsLeft - 1)
     }
-    return response.status === 200 ? response : yield* responseError(target, url, response)
+    const isAsked = response.status === 200 || (response.status === 206 && range !== undefined)
+    return isAsked ? response : yield* responseError(target, url, response)
   })
 
 /** A client that sends neither trace ids nor spans to the hub. @internal */
@@ -99,6 +106,15 @@ export const bodyOf = (
     )
   )
 
+/** Where the body of a response begins in its file; `undefined` if it is not the part that was asked for. @internal */
+export const startOf = (
+  { headers, status }: HttpClientResponse.HttpClientResponse,
+  wanted: number
+): number | undefined => {
+  if (status !== 206) return 0
+  return headers["content-range"]?.startsWith(`bytes ${wanted}-`) === true ? wanted : undefined
+}
+
 /** Bounds the duration of an attempt. */
 const bound =
   (target: Remote, { duration }: RetryLimits) =>
@@ -115,16 +131,22 @@ const bound =
             )
         })
 
-/** Sends a request and reads the response, with retries. @internal */
+/**
+ * Sends a request and reads the response, with retries. Each attempt asks for the range of bytes that is then wanted, or for
+ * all of them; the response may be whole all the same.
+ *
+ * @internal
+ */
 export const get = <A>(
   http: HttpClient.HttpClient,
   target: Remote,
   url: string,
   limits: RetryLimits,
-  read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, HubError>
+  read: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, HubError>,
+  wanted: Effect.Effect<Range | undefined> = Effect.succeed(undefined)
 ): Effect.Effect<A, HubError> =>
   retry(
-    followRedirects(http, target, new URL(url), limits, maxRedirects).pipe(
+    Effect.flatMap(wanted, (range) => followRedirects(http, target, new URL(url), limits, range, maxRedirects)).pipe(
       Effect.flatMap(read),
       Effect.scoped,
       bound(target, limits)
