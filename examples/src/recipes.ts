@@ -37,6 +37,7 @@ import { copy } from "./recipes/rl-copy.ts"
 import { length } from "./recipes/rl-length.ts"
 import { rlPastTense } from "./recipes/rl-past-tense.ts"
 import { reverse } from "./recipes/rl-reverse.ts"
+import { useTools } from "./recipes/rl-tools.ts"
 
 const recipes: ReadonlyArray<Recipe> = [
   chat,
@@ -46,6 +47,7 @@ const recipes: ReadonlyArray<Recipe> = [
   length,
   rlPastTense,
   reverse,
+  useTools,
   dpoRight,
   dpoShorter,
   distillOnPolicy,

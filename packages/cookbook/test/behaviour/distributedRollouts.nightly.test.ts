@@ -48,44 +48,47 @@ const killOne = (database?: string) =>
   })
 
 describe("rollouts on a cluster", () => {
-  it.scopedLive("removes what is trained behind each checkpoint, and gives a new part no answer of an older one", () =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const all = yield* processes.make()
-      const path = `${all.directory}/run`
-      const sizes: Array<number> = []
-      const options = {
-        ...cluster.options(all.where(0), 4),
-        directory: { path, resume: true },
-        checkpoints: { every: 1, final: true },
-        // a part that ends as a process does that is killed: nothing is cleaned up
-        evaluations: [
-          {
-            every: 1,
-            run: () =>
-              Effect.as(
-                Effect.map(Effect.orDie(all.left), ({ rows }) => void sizes.push(rows)),
-                {}
-              )
-          }
-        ]
-      }
-      yield* Effect.gen(function* () {
-        yield* Rl.run({ ...options, alarms: [{ metric: "step", above: 1 }] }).pipe(Effect.scoped, Effect.flip)
-        const begun = (yield* all.lines).filter((line) => line.startsWith("begin 2.")).length
-        const { from } = yield* Effect.scoped(Rl.run(options))
-        // the step was played before, and no checkpoint has it
-        assert.deepStrictEqual([from, begun], [2, 12])
-        assert.strictEqual((yield* all.lines).filter((line) => line.startsWith("begin 2.")).length, 24)
-      }).pipe(Effect.provide(all.together))
-      // the episodes of a step are there while it trains, and not longer
-      assert.isTrue(
-        sizes.every((rows) => rows <= 24),
-        sizes.join()
-      )
-      assert.deepStrictEqual(yield* all.left, { rows: 0, files: [] })
-      assert.isBelow(Number((yield* fs.stat(`${all.directory}/cluster.db`)).size), 200_000)
-    }).pipe(Effect.provide(NodeContext.layer))
+  it.scopedLive(
+    "removes what is trained behind each checkpoint, and gives a new part no answer of an older one",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const all = yield* processes.make()
+        const path = `${all.directory}/run`
+        const sizes: Array<number> = []
+        const options = {
+          ...cluster.options(all.where(0), 4),
+          directory: { path, resume: true },
+          checkpoints: { every: 1, final: true },
+          // a part that ends as a process does that is killed: nothing is cleaned up
+          evaluations: [
+            {
+              every: 1,
+              run: () =>
+                Effect.as(
+                  Effect.map(Effect.orDie(all.left), ({ rows }) => void sizes.push(rows)),
+                  {}
+                )
+            }
+          ]
+        }
+        yield* Effect.gen(function* () {
+          yield* Rl.run({ ...options, alarms: [{ metric: "step", above: 1 }] }).pipe(Effect.scoped, Effect.flip)
+          const begun = (yield* all.lines).filter((line) => line.startsWith("begin 2.")).length
+          const { from } = yield* Effect.scoped(Rl.run(options))
+          // the step was played before, and no checkpoint has it
+          assert.deepStrictEqual([from, begun], [2, 12])
+          assert.strictEqual((yield* all.lines).filter((line) => line.startsWith("begin 2.")).length, 24)
+        }).pipe(Effect.provide(all.together))
+        // the episodes of a step are there while it trains, and not longer
+        assert.isTrue(
+          sizes.every((rows) => rows <= 24),
+          sizes.join()
+        )
+        assert.deepStrictEqual(yield* all.left, { rows: 0, files: [] })
+        assert.isBelow(Number((yield* fs.stat(`${all.directory}/cluster.db`)).size), 200_000)
+      }).pipe(Effect.provide(NodeContext.layer)),
+    timeout
   )
 
   it.scopedLive("survive a runner that is killed", () => Effect.provide(killOne(), NodeContext.layer), timeout)
