@@ -1,7 +1,6 @@
 /** Remembers the request that broke a training client, and which sequence numbers are in doubt. */
 import * as TinkerError from "@effect-tinker/api/TinkerError"
 import * as Cause from "effect/Cause"
-import * as Option from "effect/Option"
 
 /**
  * A client is broken when it is not known whether the service received a request: what follows would run on an unknown
@@ -13,7 +12,7 @@ import * as Option from "effect/Option"
 export class Breakage {
   #first: { readonly operation: string; readonly seqId: number; readonly cause: unknown } | undefined = undefined
   #isDefect = false
-  #doubtful: ReadonlyArray<number> = []
+  readonly #doubtful = new Set<number>()
 
   get isBroken(): boolean {
     return this.#first !== undefined
@@ -26,24 +25,23 @@ export class Breakage {
 
   /** The lowest number of which it is not known whether the service has used it. */
   get doubtful(): number | undefined {
-    return this.#doubtful[0]
+    return this.#doubtful.size === 0 ? undefined : Math.min(...this.#doubtful)
   }
 
   /** Records a request that may or may not have been accepted. */
   record(method: string, seqId: number, cause: Cause.Cause<TinkerError.TinkerError>): void {
-    const failure = Option.getOrUndefined(Cause.failureOption(cause))
     this.#isDefect ||= Cause.isDie(cause)
-    this.#first ??= { operation: method, seqId, cause: failure ?? Cause.squash(cause) }
+    this.#first ??= { operation: method, seqId, cause: Cause.squash(cause) }
     this.addDoubtful(seqId)
   }
 
   addDoubtful(seqId: number): void {
-    if (!this.#doubtful.includes(seqId)) this.#doubtful = [...this.#doubtful, seqId].sort((a, b) => a - b)
+    this.#doubtful.add(seqId)
   }
 
   /** The service has used the number. */
   settle(seqId: number): void {
-    this.#doubtful = this.#doubtful.filter((other) => other !== seqId)
+    this.#doubtful.delete(seqId)
   }
 
   /** The error of an operation that is not submitted because the client is broken, or its model was lost. */
