@@ -70,7 +70,7 @@ const groups = {
   credentials: {
     name: "client",
     files: ["src/internal/auth/*.ts"],
-    tests: ["Credentials", "CredentialsFile", "internal/auth/*"]
+    tests: ["internal/auth/*", "CredentialsFile", "Credentials"]
   },
   download: {
     name: "client",
@@ -80,12 +80,26 @@ const groups = {
   submissions: {
     name: "client",
     files: ["src/internal/submissions/*.ts"],
-    tests: ["Pipeline", "TinkerFuture", "behaviour/refusals", "internal/{submissions,training}/*"]
+    tests: [
+      "internal/submissions/*",
+      "Pipeline",
+      "Step",
+      "TinkerFuture",
+      "CustomLoss",
+      "internal/training/*",
+      "behaviour/{refusals,repeatedFailures,serviceRestart}"
+    ]
   },
   retry: {
     name: "client",
     files: ["src/internal/transport/{attempt,classify,redirects,retries}.ts"],
-    tests: ["TinkerClient", "NodeHttpClient", "behaviour/faults", "internal/transport/*"]
+    tests: [
+      "TinkerClient",
+      "internal/transport/*",
+      "behaviour/{faults,repeatedFailures,observability}",
+      "RestClient",
+      "NodeHttpClient"
+    ]
   }
 }
 

@@ -45,7 +45,6 @@ export const check = (path: string, credential: Redacted.Redacted): Checked => {
 /** The credential, for as long as it has not expired. @internal */
 export const unexpired = (path: string, credential: Redacted.Redacted): Checked => {
   const expiry = jwt.expiresAt(Redacted.value(credential))
-  if (expiry === Number.POSITIVE_INFINITY) return Effect.succeed(credential)
   return Effect.flatMap(Clock.currentTimeMillis, (now) =>
     now < expiry
       ? Effect.succeed(credential)

@@ -12,7 +12,7 @@ export const isToken = (credential: string): boolean => credential.startsWith("e
 /** The claims of a token; `undefined` for a key, and for a token that cannot be read. @internal */
 export const claims = (credential: string): Auth.Claims | undefined => {
   if (!isToken(credential)) return undefined
-  const payload = (credential.split(".")[1] ?? "").replace(/=+$/, "")
+  const payload = credential.split(".")[1] ?? ""
   return Option.getRight(Encoding.decodeBase64UrlString(payload)).pipe(
     Option.flatMap(readClaims),
     Option.getOrUndefined

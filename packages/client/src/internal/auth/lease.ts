@@ -62,6 +62,5 @@ export const ofIssuedToken = (value: Redacted.Redacted, now: number, held: Lease
   const expiry = jwt.expiresAt(Redacted.value(value))
   const lifetime = lifetimeOf(Redacted.value(value)) ?? (expiry > now ? expiry - now : renewalMillis)
   const isSame = held !== undefined && Redacted.value(held.value) === Redacted.value(value)
-  if (lifetime === Number.POSITIVE_INFINITY) return { value, renewAt: lifetime, expiresAt: lifetime }
   return lease(value, now, isSame ? Math.max(Math.min(lifetime, held.expiresAt - now), minHoldMillis) : lifetime)
 }
