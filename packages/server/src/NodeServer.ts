@@ -93,6 +93,9 @@ export interface Options extends TinkerServer.Options {
   readonly sharesStore?: boolean | undefined
 }
 
+/** How many connections may wait to be accepted; with Node's 511, some of a thousand clients that come at once are dropped. */
+const backlog = 4096
+
 const makeHttpServer = Effect.sync(() => {
   const server = Http.createServer()
   // longer than clients keep idle connections, so that the server never closes one that a request is just using
@@ -202,7 +205,7 @@ const listen = (options: Options, server: Http.Server) =>
       ),
       Layer.provide(TinkerServer.layerHandlers(options)),
       Layer.provideMerge(
-        NodeHttpServer.layer(() => server, { host: options.host ?? "127.0.0.1", port: options.port ?? 0 })
+        NodeHttpServer.layer(() => server, { host: options.host ?? "127.0.0.1", port: options.port ?? 0, backlog })
       )
     )
   })
