@@ -145,8 +145,9 @@ const writeReference = () => {
       groupOrder: ["*"],
       navigation: false,
       skipErrorChecking: true,
-      disableSources: false,
-      gitRevision: "main",
+      excludeTags: ["@since"],
+      disableGit: true,
+      basePath: root,
       sourceLinkTemplate: `${repository}{path}#L{line}`,
       logLevel: "Error"
     }
@@ -156,14 +157,33 @@ const writeReference = () => {
   }
 }
 
-/** Adds to each module of the reference the pages that name it. */
-const linkBack = ({ named, titles }) => {
-  for (const [module, places] of named) {
-    const file = join(pages, "api", modules.get(module), `${module}.md`)
-    if (!existsSync(file)) continue
-    const links = [...places].map((place) => `[${titles.get(place)}](../../${place})`)
-    const text = readFileSync(file, "utf8")
-    writeFileSync(file, text.replace(/^(# .*\n)/, `$1\nIn the guides: ${links.join(", ")}\n`))
+/** What the docstring of a module says, which TypeDoc leaves out. */
+const docstringOf = (path) => {
+  const comment = /^\/\*\*\n([\s\S]*?)\n \*\/\n/.exec(readFileSync(path, "utf8"))?.[1] ?? ""
+  const lines = comment.split("\n").map((line) => line.replace(/^ \* ?/, ""))
+  return lines
+    .filter((line) => !line.startsWith("@since"))
+    .join("\n")
+    .trim()
+}
+
+/** Adds to each module of the reference its docstring, how it is imported, and the pages that name it. */
+const completeReference = ({ named, titles }) => {
+  for (const { directory, name } of packages) {
+    for (const file of readdirSync(join(directory, "src"))) {
+      const module = /^([A-Z]\w*)\.ts$/.exec(file)?.[1]
+      const page = join(pages, "api", name, `${module}.md`)
+      if (module === undefined || !existsSync(page)) continue
+      const places = modules.get(module) === name ? [...(named.get(module) ?? [])] : []
+      const links = places.map((place) => `[${titles.get(place)}](../../${place})`)
+      const head = [
+        `\`\`\`ts\nimport * as ${module} from "@effect-tinker/${name}/${module}"\n\`\`\``,
+        docstringOf(join(directory, "src", file)),
+        links.length > 0 ? `In the guides: ${links.join(", ")}` : ""
+      ].filter((part) => part !== "")
+      const text = readFileSync(page, "utf8")
+      writeFileSync(page, forVue(text.replace(/^(# .*\n)/, () => `# ${module}\n\n${head.join("\n\n")}\n`)))
+    }
   }
 }
 
@@ -228,7 +248,7 @@ mkdirSync(pages, { recursive: true })
 const written = writePages()
 if (!asked("--pages")) {
   writeReference()
-  linkBack(written)
+  completeReference(written)
 }
 writeConfiguration()
 // VitePress finds Vue from the pages

@@ -1,8 +1,8 @@
 /**
- * What the documentation names exists: relative links with their anchors, paths in code spans (from the root or from `packages/`), modules
+ * What the documentation names exists, and its index names all pages: relative links with their anchors, paths in code spans (from the root or from `packages/`), modules
  * such as `@effect-tinker/client/Session`, and declarations as `path.ts:name`.
  */
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { filesBelow, packages, root } from "./sources.mjs"
 
@@ -71,7 +71,17 @@ const problemWithLink = (page, link, anchor) => {
     : "no such heading"
 }
 
+/** Every page in `docs/` is in the index, which is the navigation of the site. */
+const checkIndex = (report) => {
+  const index = join(root, "docs", "README.md")
+  const text = readFileSync(index, "utf8")
+  for (const name of readdirSync(join(root, "docs"))) {
+    if (name.endsWith(".md") && name !== "README.md" && !text.includes(`](${name})`)) report(index, 0, `lacks ${name}`)
+  }
+}
+
 export const check = (report) => {
+  checkIndex(report)
   for (const page of pages()) {
     let inCode = false
     for (const [i, line] of readFileSync(page, "utf8").split("\n").entries()) {

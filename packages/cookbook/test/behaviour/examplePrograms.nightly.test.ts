@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
+import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 
 const examples = fileURLToPath(new URL("../../../../examples/src/", import.meta.url))
-const tsx = import.meta.resolve("tsx")
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 /** Runs an example as a person does, in an empty directory, and gives what it printed. */
 const run = (name: string) => {
