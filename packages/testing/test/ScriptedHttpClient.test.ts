@@ -63,6 +63,15 @@ describe("ScriptedHttpClient", () => {
     })
   )
 
+  it.effect("says which path the script lacks", () =>
+    Effect.gen(function* () {
+      const scripted = yield* ScriptedHttpClient.make({ "/asample": ScriptedHttpClient.json({}) })
+      const response = yield* post("/create_session", {}).pipe(Effect.provide(scripted.layer))
+      assert.strictEqual(response.status, 404)
+      assert.include(yield* response.text, "no script for POST /create_session")
+    })
+  )
+
   it.effect("delays replies by the test clock", () =>
     Effect.gen(function* () {
       const scripted = yield* ScriptedHttpClient.make(
