@@ -147,8 +147,7 @@ const writeReference = () => {
       skipErrorChecking: true,
       excludeTags: ["@since"],
       disableGit: true,
-      basePath: root,
-      sourceLinkTemplate: `${repository}{path}#L{line}`,
+      sourceLinkTemplate: `${repository}packages/${name}/src/{path}#L{line}`,
       logLevel: "Error"
     }
     const file = join(site, `typedoc.${name}.json`)
