@@ -19,7 +19,9 @@ export interface Step {
   readonly status?: number
   readonly headers?: Record<string, string>
   readonly text?: string
-  readonly end?: "closed" | "cut" | "silent"
+  readonly end?: "closed" | "cut" | "silent" | "unanswered"
+  /** of the error of a body that is cut */
+  readonly code?: string
 }
 
 export interface Options {
@@ -32,7 +34,7 @@ export interface Options {
   readonly policy?: Partial<RetryPolicy.RetryPolicy>
 }
 
-const bodyOf = ({ end = "closed", text = "" }: Step) =>
+const bodyOf = ({ code, end = "closed", text = "" }: Step) =>
   new ReadableStream<Uint8Array>({
     start: (controller) => {
       if (text !== "") controller.enqueue(new TextEncoder().encode(text))
@@ -40,7 +42,7 @@ const bodyOf = ({ end = "closed", text = "" }: Step) =>
     },
     // the text is read before the failure
     pull: (controller) => {
-      if (end === "cut") controller.error(new Error("cut"))
+      if (end === "cut") controller.error(Object.assign(new Error("cut"), { code }))
     }
   })
 
@@ -55,9 +57,9 @@ const makeFile = (initial: string | undefined) => {
         calls.push(`truncate ${size}`)
         content = content!.subarray(0, Number(size))
       }),
-    seek: (offset: FileSystem.SizeInput) =>
+    seek: (offset: FileSystem.SizeInput, from: FileSystem.SeekMode) =>
       Effect.sync(() => {
-        position = Number(offset)
+        position = Number(offset) + (from === "start" ? 0 : position)
       }),
     writeAll: (bytes: Uint8Array) =>
       Effect.sync(() => {
@@ -93,6 +95,7 @@ export const make = (steps: ReadonlyArray<Step>, options: Options = {}) => {
       times.push(yield* Clock.currentTimeMillis)
       requests.push({ url: request.url, ...request.headers })
       const step = steps[Math.min(requests.length, steps.length) - 1]!
+      if (step.end === "unanswered") return yield* Effect.never
       const { headers = {}, status = 200 } = step
       return HttpClientResponse.fromWeb(request, new Response(bodyOf(step), { status, headers }))
     })

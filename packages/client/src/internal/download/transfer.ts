@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as retryReport from "../telemetry/retryReport.ts"
 import { jittered } from "../util/backoff.ts"
-import { failureOf, fieldsOf } from "../network/failure.ts"
+import { type Failure, failureOf, fieldsOf } from "../network/failure.ts"
 import * as signedUrls from "../rest/signedUrls.ts"
 import { type Checksum, checksumsOf, findMismatch } from "./checksums.ts"
 import { fileError } from "./fileErrors.ts"
@@ -64,12 +64,10 @@ const mayBeExpired = ({ _tag }: TinkerError.TinkerError): boolean =>
   _tag === "Unauthorized" ||
   _tag === "BadRequest"
 
-const transportError = ({ method, signed }: State, reason: "Connection" | "Timeout", cause?: unknown) =>
-  new TinkerError.TransportError({
-    method,
-    url: signedUrls.withoutSignature(signed.url),
-    ...fieldsOf(reason === "Timeout" ? { reason, cause } : failureOf(cause))
-  })
+const transportError = ({ method, signed }: State, failure: Failure) =>
+  new TinkerError.TransportError({ method, url: signedUrls.withoutSignature(signed.url), ...fieldsOf(failure) })
+
+const timedOut = (state: State) => transportError(state, { reason: "Timeout" })
 
 const tooLarge = (state: State) =>
   fail(state, `would be larger than ${state.maxSize} bytes: set a larger maxSize if that is right`)
@@ -95,7 +93,7 @@ const requestRest = (
   })
   return Effect.timeoutFail(signedUrls.execute(http, method, request), {
     duration: policy.timeout,
-    onTimeout: () => transportError(state, "Timeout")
+    onTimeout: () => timedOut(state)
   })
 }
 
@@ -105,8 +103,8 @@ const writeBody = (
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<void, TinkerError.TinkerError> =>
   response.stream.pipe(
-    Stream.mapError((error) => transportError(state, "Connection", error.cause)),
-    Stream.timeoutFail(() => transportError(state, "Timeout"), state.policy.timeout),
+    Stream.mapError((error) => transportError(state, failureOf(error.cause))),
+    Stream.timeoutFail(() => timedOut(state), state.policy.timeout),
     Stream.runForEach((bytes) =>
       Effect.gen(function* () {
         if (state.received + bytes.length > state.maxSize) return yield* tooLarge(state)
@@ -122,7 +120,7 @@ const checkComplete = (state: State): Effect.Effect<void, TinkerError.TinkerErro
   const { received, version } = state
   if (version.total === undefined || received === version.total) return Effect.void
   return received < version.total
-    ? transportError(state, "Connection")
+    ? transportError(state, { reason: "Connection" })
     : fail(state, `is not written: ${received} bytes arrived where ${version.total} were announced. Download it again`)
 }
 

@@ -57,4 +57,22 @@ describe("the checksum that a server announces", () => {
       assert.isTrue(yield* passes({ "content-md5": wrong }, true), "that of a range")
     })
   )
+
+  it("is read in its form alone", () => {
+    const md5 = hash("md5")
+    assert.deepStrictEqual(checksumsOf({ digest: ` MD5 = ${md5} ` }, false), [{ algorithm: "md5", value: md5 }])
+    for (const value of [`!${md5.slice(1)}`, `${md5.slice(0, 23)}!`, `:${md5}`, `${md5}=`, ""]) {
+      assert.deepStrictEqual(checksumsOf({ "content-md5": value, digest: `md5=${value}` }, false), [], value)
+    }
+    const composite = {
+      "x-amz-checksum-type": "composite",
+      "x-amz-checksum-sha256": hash("sha256"),
+      "x-amz-checksum-crc32c": crc32c
+    }
+    assert.deepStrictEqual(checksumsOf(composite, false), [])
+    assert.deepStrictEqual(checksumsOf({ "content-md5": md5, "content-digest": `md5=${md5}` }, true), [])
+    assert.deepStrictEqual(checksumsOf({ "content-md5": md5, "content-encoding": "gzip" }, false), [])
+    assert.deepStrictEqual(checksumsOf({ digest: `md5, unixsum=${md5}, =${md5}` }, false), [])
+    assert.deepStrictEqual(checksumsOf({}, false), [])
+  })
 })

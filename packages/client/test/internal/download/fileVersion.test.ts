@@ -12,6 +12,7 @@ const range = (text: string) => response({ "content-range": text })
 describe("the part of a file in a response", () => {
   it("is the one that was requested, or the whole file", () => {
     assert.deepStrictEqual(readRange(range("bytes 5-9/10"), 5), { offset: 5, total: 10 })
+    assert.deepStrictEqual(readRange(range("bytes 15-29/30"), 15), { offset: 15, total: 30 })
     assert.deepStrictEqual(readRange(range("bytes 5-9/*"), 5), { offset: 5, total: undefined })
     assert.deepStrictEqual(readRange(response({ "content-length": "10" }, 200), 5), { offset: 0, total: 10 })
     assert.deepStrictEqual(readRange(response({}, 200), 5), { offset: 0, total: undefined })

@@ -55,7 +55,7 @@ describe("a download", () => {
         { ...rest(4), headers: { "content-range": "bytes 4-9/*" } }
       ])
       assert.strictEqual(yield* unversioned.run, 10)
-      assert.isUndefined(unversioned.requests[1]!["if-range"])
+      assert.notProperty(unversioned.requests[1], "if-range")
       assert.deepStrictEqual(unversioned.versions.at(-1), { total: undefined, validator: undefined })
     })
   )
@@ -106,10 +106,15 @@ describe("a download", () => {
         const { file, run, ...seen } = transfers.make([cut("xxxx"), second, whole])
         assert.strictEqual(yield* run, 10)
         assert.deepStrictEqual([ranges(seen), file.text()], [[undefined, "bytes=4-", undefined], "0123456789"])
+        assert.notProperty(seen.requests[2], "if-range")
       }
       const unsupported = transfers.make([cut("xxxx"), whole])
       assert.strictEqual(yield* unsupported.run, 10)
       assert.strictEqual(unsupported.file.text(), "0123456789")
+      const changed = transfers.make([cut("xxxx"), { text: "0123456789" }])
+      assert.strictEqual(yield* changed.run, 10)
+      assert.deepStrictEqual([changed.file.text(), changed.requests.length], ["0123456789", 2])
+      assert.deepStrictEqual(changed.versions.at(-1), { total: undefined, validator: undefined })
       const compressed = transfers.make([{ text: "xx", headers: { "content-encoding": "gzip" }, end: "cut" }, whole])
       assert.strictEqual(yield* compressed.run, 10)
       assert.deepStrictEqual([ranges(compressed), compressed.file.text()], [[undefined, undefined], "0123456789"])
@@ -163,6 +168,13 @@ describe("a download", () => {
       const error = yield* Effect.flip(silent.run)
       assert(error._tag === "TransportError")
       assert.deepStrictEqual([error.reason, error.url, error.method], ["Timeout", "https://files/1", "download"])
+      const unanswered = transfers.make([{ end: "unanswered" }, whole])
+      assert.strictEqual(yield* unanswered.run, 10)
+      assert.isAtLeast(unanswered.times[1]!, 60_375)
+      const reasonAt = (step: transfers.Step) =>
+        Effect.map(Effect.flip(transfers.make([step]).run), (error) => "reason" in error && error.reason)
+      assert.strictEqual(yield* reasonAt({ end: "cut" }), "Connection")
+      assert.strictEqual(yield* reasonAt({ end: "cut", code: "UND_ERR_BODY_TIMEOUT" }), "Timeout")
     })
   )
 })
@@ -257,6 +269,9 @@ describe("a download that fails", () => {
           "Download it again; if that does not help, save the checkpoint again"
       )
       assert.strictEqual(always.requests.length, 2)
+      const ofPart = createHash("md5").update("456789").digest("base64")
+      const part = transfers.make([cut("0123"), rest(4, { headers: { "content-md5": ofPart } })])
+      assert.strictEqual(yield* part.run, 10, "that of a part is not that of the file")
       const stored = { "x-ms-blob-content-md5": other }
       const inParts = transfers.make([{ ...cut("0123"), headers: { ...whole.headers, ...stored } }, rest(4), right])
       assert.strictEqual(yield* inParts.run, 10)
