@@ -63,7 +63,8 @@ const makeFile = (initial: string | undefined) => {
       }),
     writeAll: (bytes: Uint8Array) =>
       Effect.sync(() => {
-        content = Buffer.concat([content!.subarray(0, position), bytes])
+        const gap = Buffer.alloc(Math.max(0, position - content!.length))
+        content = Buffer.concat([content!.subarray(0, position), gap, bytes])
         position += bytes.length
       }),
     sync: Effect.sync(() => void calls.push("sync"))

@@ -78,6 +78,7 @@ describe("a download", () => {
       const resumed = transfers.make([rest(4)], { content: "0123", earlier })
       assert.strictEqual(yield* resumed.run, 10)
       assert.deepStrictEqual([ranges(resumed), resumed.file.text()], [["bytes=4-"], "0123456789"])
+      assert.strictEqual(resumed.requests[0]!["if-range"], '"a"')
       assert.deepStrictEqual(resumed.file.calls, ["open r+", "truncate 4", "sync"])
       // whether a complete file has changed is asked with its last byte
       const complete = transfers.make([rest(9)], { content: "0123456789", earlier })
