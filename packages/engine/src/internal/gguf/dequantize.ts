@@ -48,22 +48,23 @@ const readBrains: Format["read"] = (data, out) => {
 }
 
 /**
- * Blocks of 32 values `scale * quant + min` of 4 bits: the low halves of 16 bytes, then the high ones. The fifth bits, or 0,
- * are in `high`.
+ * Blocks of 32 values `scale * (quant - zero) + min` of 4 bits: the low halves of 16 bytes, then the high ones. The fifth
+ * bits, or 0, are in `high`.
  */
 const nibbles = (
   data: Uint8Array,
   at: number,
   high: number,
   scale: number,
+  zero: number,
   min: number,
   out: Float32Array,
   place: number
 ): void => {
   for (let j = 0; j < 16; j++) {
     const byte = data[at + j]!
-    out[place + j] = scale * ((byte & 15) | (((high >>> j) & 1) << 4)) + min
-    out[place + j + 16] = scale * ((byte >> 4) | (((high >>> (j + 16)) & 1) << 4)) + min
+    out[place + j] = scale * (((byte & 15) | (((high >>> j) & 1) << 4)) - zero) + min
+    out[place + j + 16] = scale * (((byte >> 4) | (((high >>> (j + 16)) & 1) << 4)) - zero) + min
   }
 }
 
@@ -123,9 +124,11 @@ const readNibbles =
   (isFive: boolean, hasMin: boolean): ReadBlock =>
   (data, at, out, place) => {
     const d = halfAt(data, at)
-    const min = hasMin ? halfAt(data, at + 2) : -d * (isFive ? 16 : 8)
+    const zero = hasMin ? 0 : isFive ? 16 : 8
+    // to add -0 keeps the sign of a zero
+    const min = hasMin ? halfAt(data, at + 2) : -0
     const start = at + (hasMin ? 4 : 2)
-    nibbles(data, isFive ? start + 4 : start, isFive ? highBits(data, start) : 0, d, min, out, place)
+    nibbles(data, isFive ? start + 4 : start, isFive ? highBits(data, start) : 0, d, zero, min, out, place)
   }
 
 /** The formats by their numbers. @internal */
