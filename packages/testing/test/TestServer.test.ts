@@ -58,7 +58,7 @@ describe("TestServer", () => {
       )
       yield* Effect.withScheduler(sample, count)
       assert.isAtMost(fibers.size, 6)
-      assert.isAtMost(operations, 700)
+      assert.isAtMost(operations, 1000)
     }).pipe(
       Effect.provide(
         Layer.provide(
