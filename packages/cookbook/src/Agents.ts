@@ -60,6 +60,8 @@ export type Reward = number | Earned
 export interface Options<E = never, R = never> {
   /** what the service tells its completions */
   readonly capture: Capture.Capture
+  /** whose key the agents send, by `TinkerServer.userOf`; absent for a service without keys */
+  readonly user?: string | undefined
   /** episodes to compare with each other */
   readonly size: number
   /** runs the agent, and rewards it */
@@ -83,7 +85,8 @@ export const group = <E = never, R = never>({
   run,
   size,
   tags,
-  timeout
+  timeout,
+  user
 }: Options<E, R>): Env.EnvGroup<E | NothingCaptured | InvalidGroup, R> => ({
   size,
   tags,
@@ -92,7 +95,7 @@ export const group = <E = never, R = never>({
       play: ({ key, path }) =>
         path === undefined
           ? new InvalidGroup({ path: "capture", reason: 'needs weights that are saved: set snapshots to "saved"' })
-          : playCaptured(capture, key, Effect.map(run({ model: path, key, member }), earnedOf), timeout)
+          : playCaptured({ capture, key, user, timeout }, Effect.map(run({ model: path, key, member }), earnedOf))
     })
 })
 
@@ -100,7 +103,7 @@ export const group = <E = never, R = never>({
  * @since 0.1.0
  * @category models
  */
-export interface LocalOptions<E = never, R = never> extends Omit<Options, "capture" | "run"> {
+export interface LocalOptions<E = never, R = never> extends Omit<Options, "capture" | "run" | "user"> {
   /** runs the agent over a client that remembers what it sampled, and rewards it */
   readonly run: (call: {
     readonly sampling: Pick<SamplingClient.SamplingClient, "sample" | "stream">

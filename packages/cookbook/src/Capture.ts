@@ -13,6 +13,9 @@
  * continues none, or is tried again, begins a branch. Each branch is one trajectory; turns that branches share are in each.
  * Completions without the key of a conversation are not recorded.
  *
+ * A conversation belongs to the user who leads it: two users may use the same key and neither sees the other's. On a service
+ * with API keys, name the user whose conversations are asked for, by `TinkerServer.userOf`; without keys there is none to name.
+ *
  * @since 0.1.0
  */
 import type * as TinkerServer from "@effect-tinker/server/TinkerServer"
@@ -25,7 +28,7 @@ import type { Trajectory } from "./internal/trajectories/model.ts"
  * @category models
  */
 export interface Options {
-  /** how many conversations are kept; the oldest is dropped for another, with a warning; 10,000 */
+  /** how many conversations of a user are kept; the oldest is dropped for another, with a warning; 10,000 */
   readonly maxConversations?: number | undefined
   /** how many sequences of a conversation are kept; what follows is dropped, with a warning; 4,096 */
   readonly maxSequences?: number | undefined
@@ -65,12 +68,12 @@ export interface Branch {
 export interface Capture {
   /** for the option of the server */
   readonly onCompletion: (completion: TinkerServer.Completion) => Effect.Effect<void>
-  /** the keys of conversations, oldest first */
-  readonly keys: Effect.Effect<ReadonlyArray<string>>
+  /** the keys of a user's conversations, oldest first */
+  readonly keys: (user?: string) => Effect.Effect<ReadonlyArray<string>>
   /** the branches of a conversation so far, in the order in which they ended; none if it is unknown */
-  readonly branches: (key: string) => Effect.Effect<ReadonlyArray<Branch>>
+  readonly branches: (key: string, user?: string) => Effect.Effect<ReadonlyArray<Branch>>
   /** the same, and forgets the conversation */
-  readonly take: (key: string) => Effect.Effect<ReadonlyArray<Branch>>
+  readonly take: (key: string, user?: string) => Effect.Effect<ReadonlyArray<Branch>>
 }
 
 const toBranch = ({ nodes, trajectory }: tree.Path): Branch => ({
@@ -83,29 +86,43 @@ const toBranch = ({ nodes, trajectory }: tree.Path): Branch => ({
   }))
 })
 
+/** The conversations of one user by key, oldest first. */
+type Conversations = Map<string, Array<tree.Node>>
+
+/** The nodes of a conversation, and the key of the one that a new one takes the place of. */
+const begin = (
+  conversations: Conversations,
+  key: string,
+  most: number
+): { readonly nodes: Array<tree.Node>; readonly dropped: string | undefined } => {
+  const nodes: Array<tree.Node> = []
+  conversations.set(key, nodes)
+  if (conversations.size <= most) return { nodes, dropped: undefined }
+  const oldest = conversations.keys().next().value!
+  conversations.delete(oldest)
+  return { nodes, dropped: `the conversation ${oldest} was dropped: ${most} others are kept` }
+}
+
 /**
  * @since 0.1.0
  * @category constructors
  */
 export const make = ({ maxConversations = 10_000, maxSequences = 4096 }: Options = {}): Effect.Effect<Capture> =>
   Effect.sync(() => {
-    const conversations = new Map<string, Array<tree.Node>>()
-    const branches = (key: string) => tree.paths(conversations.get(key) ?? []).map(toBranch)
-    const begin = (key: string): { readonly nodes: Array<tree.Node>; readonly dropped: string | undefined } => {
-      const nodes: Array<tree.Node> = []
-      conversations.set(key, nodes)
-      if (conversations.size <= maxConversations) return { nodes, dropped: undefined }
-      const oldest = conversations.keys().next().value!
-      conversations.delete(oldest)
-      return { nodes, dropped: `the conversation ${oldest} was dropped: ${maxConversations} others are kept` }
-    }
+    // keys are of users' own choice, and mean nothing between users
+    const users = new Map<string | undefined, Conversations>()
+    const branches = (key: string, user: string | undefined) =>
+      tree.paths(users.get(user)?.get(key) ?? []).map(toBranch)
     return {
       onCompletion: (completion) =>
         Effect.suspend(() => {
-          const key = completion.conversation
+          const { conversation: key, user } = completion
           if (key === undefined) return Effect.void
+          const conversations: Conversations = users.get(user) ?? new Map()
+          users.set(user, conversations)
           const known = conversations.get(key)
-          const { dropped, nodes } = known === undefined ? begin(key) : { nodes: known, dropped: undefined }
+          const { dropped, nodes } =
+            known === undefined ? begin(conversations, key, maxConversations) : { nodes: known, dropped: undefined }
           const isFull = nodes.length + completion.response.sequences.length > maxSequences
           if (!isFull) tree.add(nodes, completion)
           const warning = isFull
@@ -113,12 +130,12 @@ export const make = ({ maxConversations = 10_000, maxSequences = 4096 }: Options
             : dropped
           return warning === undefined ? Effect.void : Effect.logWarning(warning)
         }),
-      keys: Effect.sync(() => Array.from(conversations.keys())),
-      branches: (key) => Effect.sync(() => branches(key)),
-      take: (key) =>
+      keys: (user) => Effect.sync(() => Array.from(users.get(user)?.keys() ?? [])),
+      branches: (key, user) => Effect.sync(() => branches(key, user)),
+      take: (key, user) =>
         Effect.sync(() => {
-          const all = branches(key)
-          conversations.delete(key)
+          const all = branches(key, user)
+          users.get(user)?.delete(key)
           return all
         })
     }

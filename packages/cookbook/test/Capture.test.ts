@@ -6,10 +6,12 @@ import * as Renderer from "@effect-tinker/cookbook/Renderer"
 import * as Rollouts from "@effect-tinker/cookbook/Rollouts"
 import * as TinkerLanguageModel from "@effect-tinker/cookbook/TinkerLanguageModel"
 import * as Trajectory from "@effect-tinker/cookbook/Trajectory"
+import * as TinkerServer from "@effect-tinker/server/TinkerServer"
 import * as LanguageModel from "@effect/ai/LanguageModel"
 import { assert, describe, it } from "@effect/vitest"
 import { generateText, stepCountIs, tool } from "ai"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import OpenAI from "openai"
 import { z } from "zod"
@@ -30,18 +32,23 @@ const tools = {
   })
 }
 
-const start = (options?: Capture.Options) =>
+const start = (options?: Capture.Options, apiKeys: ReadonlyArray<Redacted.Redacted> = []) =>
   Effect.gen(function* () {
     const capture = yield* Capture.make(options)
-    const { url } = yield* listen({ script, onCompletion: capture.onCompletion })
+    const { url } = yield* listen({ script, onCompletion: capture.onCompletion, server: { apiKeys } })
     return { capture, url }
   })
 
-const chat = (url: string, content: string, conversation?: string, n = 1) =>
+interface Sender {
+  readonly apiKey?: string
+  readonly headers?: { readonly [name: string]: string }
+}
+
+const chat = (url: string, content: string, conversation?: string, n = 1, { apiKey = "any", headers }: Sender = {}) =>
   Effect.promise(() =>
-    new OpenAI({ baseURL: url, apiKey: "any" }).chat.completions.create(
+    new OpenAI({ baseURL: url, apiKey }).chat.completions.create(
       { model: baseModel, messages: [{ role: "user", content }], n },
-      conversation === undefined ? {} : { headers: { "x-conversation-id": conversation } }
+      { headers: { ...headers, ...(conversation === undefined ? {} : { "x-conversation-id": conversation }) } }
     )
   )
 
@@ -78,7 +85,7 @@ describe("Capture", () => {
         ]
       )
       assert.isAbove(Trajectory.toExamples(trajectory, 1).length, 0)
-      assert.deepStrictEqual(yield* capture.keys, [])
+      assert.deepStrictEqual(yield* capture.keys(), [])
     })
   )
 
@@ -89,7 +96,7 @@ describe("Capture", () => {
       yield* chat(`${url}/v1`, "hi", "a")
       yield* chat(`${url}/conversations/b/v1`, "hi", undefined, 3)
       yield* chat(`${url}/v1`, "hi")
-      assert.deepStrictEqual(yield* capture.keys, ["a", "b"])
+      assert.deepStrictEqual(yield* capture.keys(), ["a", "b"])
       assert.lengthOf(yield* capture.branches("a"), 2)
       const three = yield* capture.branches("b")
       assert.deepStrictEqual(
@@ -100,22 +107,64 @@ describe("Capture", () => {
     })
   )
 
-  it.scopedLive("makes an episode of what an agent did, with the reward at its end", () =>
+  it.scopedLive("keeps users apart who give their conversations the same key", () =>
+    Effect.gen(function* () {
+      const keys = [Redacted.make("tml-one"), Redacted.make("tml-two")]
+      const { capture, url } = yield* start({ maxConversations: 1 }, keys)
+      const [one, two] = yield* Effect.forEach(keys, TinkerServer.userOf)
+      yield* chat(`${url}/v1`, "the secret of one", "a", 1, { apiKey: "tml-one" })
+      yield* chat(`${url}/conversations/a/v1`, "of two", undefined, 1, { apiKey: "tml-two" })
+      const { decode } = yield* tokenizer
+      const prompts = (branches: ReadonlyArray<Capture.Branch>) =>
+        branches.map(({ trajectory }) => decode(Array.from(ModelInput.toTokens(trajectory.turns[0]!.observation))))
+      const ofTwo = prompts(yield* capture.take("a", two))
+      assert.lengthOf(ofTwo, 1)
+      assert.include(ofTwo[0]!, "of two")
+      // what one user takes or has too much of is no other's
+      yield* chat(`${url}/v1`, "hi", "b", 1, { apiKey: "tml-two" })
+      const ofOne = prompts(yield* capture.branches("a", one))
+      assert.lengthOf(ofOne, 1)
+      assert.include(ofOne[0]!, "the secret of one")
+      assert.deepStrictEqual([yield* capture.keys(one), yield* capture.keys(two)], [["a"], ["b"]])
+      // nobody is the user of all
+      assert.deepStrictEqual([yield* capture.keys(), yield* capture.branches("a")], [[], []])
+    })
+  )
+
+  it.scopedLive("keeps turns apart whose requests have the same id", () =>
     Effect.gen(function* () {
       const { capture, url } = yield* start()
+      const headers = { "x-request-id": "the-same" }
+      yield* chat(`${url}/v1`, "hi", "a", 1, { headers })
+      yield* chat(`${url}/v1`, "hi", "a", 1, { headers })
+      const ids = (yield* capture.branches("a")).map(({ trajectory }) => trajectory.turns[0]!.action.sequence_id)
+      assert.lengthOf(new Set(ids), 2)
+    })
+  )
+
+  it.scopedLive("makes an episode of what an agent did, with the reward at its end", () =>
+    Effect.gen(function* () {
+      const apiKey = "tml-one"
+      const { capture, url } = yield* start({}, [Redacted.make(apiKey)])
+      const user = yield* TinkerServer.userOf(Redacted.make(apiKey))
       const keys: Array<string> = []
       const agent = Agents.group({
         capture,
+        user,
         size: 2,
         run: ({ key, member, model }) =>
           Effect.gen(function* () {
             keys.push(key)
             assert.strictEqual(model, `tinker://run/sampler_weights/policy`)
-            const provider = createOpenAICompatible({ name: "tinker", baseURL: `${url}/conversations/${key}/v1` })
+            const provider = createOpenAICompatible({
+              name: "tinker",
+              apiKey,
+              baseURL: `${url}/conversations/${key}/v1`
+            })
             const { text } = yield* Effect.promise(() =>
               generateText({ model: provider(baseModel), prompt: "The sky in Oslo?", tools, stopWhen: stepCountIs(3) })
             )
-            if (member === 1) yield* chat(`${url}/v1`, "another conversation", key)
+            if (member === 1) yield* chat(`${url}/v1`, "another conversation", key, 1, { apiKey })
             return text === "It is grey." ? 1 : 0
           }),
         timeout: "1 minute"
@@ -131,7 +180,7 @@ describe("Capture", () => {
         ]
       )
       assert.strictEqual(new Set(keys).size, 2)
-      assert.deepStrictEqual(yield* capture.keys, [])
+      assert.deepStrictEqual(yield* capture.keys(user), [])
       for (const trajectory of trajectories) assert.isAbove(Trajectory.toExamples(trajectory, 1).length, 0)
       const silent = Agents.group({ capture, size: 1, run: () => Effect.succeed(1) })
       const error = yield* Effect.flip(Rollouts.group(sampler, silent, {}, place))
@@ -190,7 +239,7 @@ describe("Capture", () => {
     Effect.gen(function* () {
       const { capture, url } = yield* start({ maxConversations: 2, maxSequences: 2 })
       for (const key of ["a", "b", "c", "c", "c"]) yield* chat(`${url}/v1`, "hi", key)
-      assert.deepStrictEqual(yield* capture.keys, ["b", "c"])
+      assert.deepStrictEqual(yield* capture.keys(), ["b", "c"])
       assert.lengthOf(yield* capture.branches("c"), 2)
       assert.lengthOf(yield* capture.branches("a"), 0)
     })

@@ -121,6 +121,14 @@ const layerMiddleware = (options: HandlerOptions) =>
   )
 
 /**
+ * The name of the user whose API key this is: what the service says for a user in its logs, and in what it tells of completions.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const userOf: (key: Redacted.Redacted<string>) => Effect.Effect<string> = apiKeys.userOf
+
+/**
  * The endpoints of an existing `TinkerService`.
  *
  * @since 0.1.0

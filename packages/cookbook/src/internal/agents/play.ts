@@ -10,8 +10,8 @@ import type { Trajectory, Turn } from "../trajectories/model.ts"
 import { type LocalSampling, recording } from "./recording.ts"
 
 /**
- * An agent has ended, and nothing is known that it sampled: it did not, or without the key of its conversation, or from
- * another service.
+ * An agent has ended, and nothing is known that it sampled: it did not, or without the key of its conversation, or as
+ * another user, or from another service.
  *
  * @since 0.1.0
  * @category errors
@@ -22,7 +22,8 @@ export class NothingCaptured extends Schema.TaggedError<NothingCaptured>(
   override get message(): string {
     return (
       `an agent ended after ${this.seconds} s, and has sampled nothing under the key ${this.key}: send it as ` +
-      "x-conversation-id, or in the base URL …/conversations/<key>/v1, to the service that the capture is for"
+      "x-conversation-id, or in the base URL …/conversations/<key>/v1, to the service that the capture is for; if the " +
+      "service has API keys, the group names the user whose key the agent sends"
     )
   }
 }
@@ -64,23 +65,29 @@ const trajectoryOf = (
   return { turns, stop: Option.isNone(ended) ? "rollout_timeout" : stop, reward, metrics: { ...own, ...metrics }, logs }
 }
 
+/** Where what an agent samples is found. @internal */
+export interface Captured {
+  readonly capture: Capture
+  readonly key: string
+  readonly user: string | undefined
+  readonly timeout: DurationInput | undefined
+}
+
 /** An agent that samples by the OpenAI protocol, from a service that captures it. @internal */
 export const playCaptured = <E, R>(
-  capture: Capture,
-  key: string,
-  agent: Effect.Effect<Earned, E, R>,
-  timeout: DurationInput | undefined
+  { capture, key, timeout, user }: Captured,
+  agent: Effect.Effect<Earned, E, R>
 ): Effect.Effect<Trajectory, E | NothingCaptured, R> =>
   Effect.gen(function* () {
     // what an earlier part of the run has left
-    yield* capture.take(key)
+    yield* capture.take(key, user)
     const [took, ended] = yield* Effect.timed(withTimeout(agent, timeout))
-    const branches = yield* capture.take(key)
+    const branches = yield* capture.take(key, user)
     const turns = turnsOf(branches)
     if (turns.length === 0) return yield* new NothingCaptured({ key, seconds: Duration.toSeconds(took) })
     const stop = branches.at(-1)?.trajectory.stop ?? "completed"
     return trajectoryOf(turns, stop, ended, { branches: branches.length })
-  }).pipe(Effect.ensuring(capture.take(key)))
+  }).pipe(Effect.ensuring(capture.take(key, user)))
 
 /** An agent that samples by a client that it is given. @internal */
 export const playLocal = <E, R>(

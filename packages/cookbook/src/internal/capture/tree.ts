@@ -8,6 +8,8 @@ export interface Node {
   readonly completion: TinkerServer.Completion
   /** which of its sequences */
   readonly index: number
+  /** unlike that of the completion, which is its client's to choose, it is its own among all of its conversation */
+  readonly id: string
   readonly prompt: Int32Array
   readonly parent: Node | undefined
   isContinued: boolean
@@ -47,7 +49,7 @@ export const add = (nodes: Array<Node>, completion: TinkerServer.Completion): vo
   const parent = parentOf(nodes, prompt)
   if (parent !== undefined) parent.isContinued = true
   completion.response.sequences.forEach((_, index) =>
-    nodes.push({ completion, index, prompt, parent, isContinued: false })
+    nodes.push({ completion, index, id: `${completion.id}:${nodes.length}`, prompt, parent, isContinued: false })
   )
 }
 
@@ -59,7 +61,7 @@ const turnOf = (node: Node): Turn => {
       tokens,
       logprobs: logprobs ?? new Float32Array(0),
       stop_reason,
-      sequence_id: `${node.completion.id}:${node.index}`
+      sequence_id: node.id
     },
     reward: 0
   }

@@ -37,9 +37,9 @@ interface Accounts {
   readonly tokenLifetime: DurationInput | undefined
 }
 
-/** Users are named after a part of their key's hash. */
-const userOf = (key: Redacted.Redacted<string>): Effect.Effect<currentUser.User> =>
-  Effect.map(sha256(utf8(Redacted.value(key))), (hash) => ({ id: `user-${hash.slice(0, 12)}` }))
+/** Users are named after a part of their key's hash. @internal */
+export const userOf = (key: Redacted.Redacted<string>): Effect.Effect<string> =>
+  Effect.map(sha256(utf8(Redacted.value(key))), (hash) => `user-${hash.slice(0, 12)}`)
 
 const identify = (
   { keys, sign, tokenLifetime, users }: Accounts,
@@ -80,7 +80,7 @@ export const layer = (keys: signing.Keys, tokenLifetime: DurationInput | undefin
     ApiKeys,
     Effect.gen(function* () {
       const sign = yield* signing.makeKeySign(keys, "tokens")
-      const users = yield* Effect.forEach(keys, userOf)
+      const users = yield* Effect.forEach(keys, (key) => Effect.map(userOf(key), (id) => ({ id })))
       const accounts: Accounts = { keys, users, sign, tokenLifetime }
       return {
         issuesTokens: tokenLifetime !== undefined,

@@ -12,6 +12,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as TextFormats from "../../TextFormats.ts"
 import * as TinkerService from "../../TinkerService.ts"
+import * as currentUser from "../auth/currentUser.ts"
 import * as openAiPaths from "../http/openai/paths.ts"
 import * as requests from "../monitoring/requests.ts"
 import { answer, type Job, type Sampled } from "./answer.ts"
@@ -25,7 +26,9 @@ export interface Completion extends Sampled {
   readonly id: string
   /** of the base model */
   readonly base_model: string
-  /** the key of its conversation, if the client gave one */
+  /** whose completion it is, by `TinkerServer.userOf`; `undefined` on a service without API keys */
+  readonly user: string | undefined
+  /** the key of its conversation, if the client gave one; users may give the same, and mean their own */
   readonly conversation: string | undefined
 }
 
@@ -40,7 +43,7 @@ type Metadata = { readonly [key: string]: unknown } | undefined
 
 interface Dependencies extends Options {
   readonly tinker: TinkerService.Service
-  /** the user metadata of runs by id */
+  /** the user metadata of runs, by the user who may see it and the run's id */
   readonly runs: Map<string, Metadata>
 }
 
@@ -75,14 +78,17 @@ const metadataOf = ({ runs, tinker }: Dependencies, model: string): Effect.Effec
   const { model_path } = request.sourceOf(model)
   const id = Option.getOrUndefined(TinkerPath.parse(model_path ?? ""))?.training_run_id
   if (id === undefined) return Effect.succeed(undefined)
-  if (runs.has(id)) return Effect.succeed(runs.get(id))
-  return Effect.match(tinker.catalog.getTrainingRun(id, "accessible"), {
-    onFailure: () => undefined,
-    onSuccess: ({ user_metadata }) => {
-      if (runs.size >= mostRuns) runs.delete(runs.keys().next().value!)
-      runs.set(id, user_metadata)
-      return user_metadata
-    }
+  return Effect.flatMap(currentUser.CurrentUser, (user) => {
+    const key = `${currentUser.ownerName(user.id)} ${id}`
+    if (runs.has(key)) return Effect.succeed(runs.get(key))
+    return Effect.match(tinker.catalog.getTrainingRun(id, "accessible"), {
+      onFailure: () => undefined,
+      onSuccess: ({ user_metadata }) => {
+        if (runs.size >= mostRuns) runs.delete(runs.keys().next().value!)
+        runs.set(key, user_metadata)
+        return user_metadata
+      }
+    })
   })
 }
 
@@ -113,6 +119,7 @@ const baseOf = (
 ): Effect.Effect<Base & { readonly id: string }, OpenAiError> =>
   Effect.gen(function* () {
     const { id } = yield* requests.RequestRecord
+    const { id: user } = yield* currentUser.CurrentUser
     const conversation = yield* keyOf(received)
     return {
       id,
@@ -122,7 +129,7 @@ const baseOf = (
       includesUsage: body.stream_options?.include_usage === true,
       ignored: request.ignoredOf(body),
       onSampled: (sampled) =>
-        onCompletion === undefined ? Effect.void : onCompletion({ ...sampled, id, base_model, conversation })
+        onCompletion === undefined ? Effect.void : onCompletion({ ...sampled, id, base_model, user, conversation })
     }
   })
 
