@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { bundleProgram } from "../scripts/bundle-program.mjs"
 import { FallsShort, root } from "./attack.ts"
 import { Client } from "./client.ts"
 
@@ -22,8 +23,7 @@ export interface Service extends Client {
   readonly ended: Promise<number | string>
 }
 
-const loader = join(root, "node_modules/tsx/dist/loader.mjs")
-const bin = join(root, "packages/cli/src/bin.ts")
+const bin = await bundleProgram(join(root, "packages/cli/src/bin.ts"))
 
 const nothing = { TINKER_API_KEY: "", TINKER_BASE_URL: "", TINKER_SERVE_KEYS: "", TINKER_CREDENTIAL_CMD: "" }
 
@@ -32,7 +32,7 @@ export const tinker = (
   args: ReadonlyArray<string>,
   { cwd, env = {} }: { readonly cwd: string; readonly env?: { readonly [name: string]: string } }
 ): ChildProcess =>
-  spawn(process.execPath, ["--conditions=effect-tinker-source", "--import", loader, bin, ...args], {
+  spawn(process.execPath, [bin, ...args], {
     cwd,
     env: { ...process.env, ...nothing, HOME: cwd, ...env }
   })

@@ -2,25 +2,14 @@
  * Bundles the command once for all tests of this package, together with the embedded service: importing its sources one
  * by one takes seconds in each process.
  */
-import { build, type Plugin } from "esbuild"
-import { readFile } from "node:fs/promises"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { build } from "esbuild"
+import { fileURLToPath } from "node:url"
+import { keepUrls } from "../../../../scripts/bundle-program.mjs"
 import { bundle } from "../../scripts/bundle.mjs"
 
 const outdir = fileURLToPath(new URL("../../build/bundle", import.meta.url))
 
 const source = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
-
-/** Modules that read files beside them go on to find them; the thread of the engine is beside the bundle. */
-const keepUrls: Plugin = {
-  name: "urls",
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /packages[/]\w+[/]src[/].*[.]ts$/ }, async ({ path }) => {
-      if (path.endsWith("/nodeThread.ts")) return undefined
-      const text = await readFile(path, "utf8")
-      return { contents: text.replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)), loader: "ts" }
-    })
-}
 
 export default async () => {
   await bundle({ outdir, local: "./local.js", report: "./report.js" })
@@ -43,6 +32,7 @@ export default async () => {
     banner: {
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
     },
-    plugins: [keepUrls]
+    // the thread of the engine is beside the bundle
+    plugins: [keepUrls({ except: ["nodeThread.ts"] })]
   })
 }

@@ -40,7 +40,7 @@ it.effect("a long run with faults has no more fibers at its end than at its star
             const held = Effect.map(Effect.delay(left, 1), (fibers) => fibers.length)
             yield* steps(20)
             const before = yield* held
-            yield* steps(300)
+            yield* steps(100)
             return { before, after: yield* held }
           })
         )

@@ -91,7 +91,7 @@ describe("the check of random programs", () => {
 
   it.effect("finds no problem in a client without a fault", () =>
     Effect.map(
-      problemsOf(() => (send) => send, 30, Number.POSITIVE_INFINITY),
+      problemsOf(() => (send) => send, 5, Number.POSITIVE_INFINITY),
       (found) => assert.deepStrictEqual(found, [])
     )
   )

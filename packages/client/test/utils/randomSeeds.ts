@@ -22,7 +22,7 @@ export const testMortalSeeds = (start: number, end: number) =>
     )
   })
 
-/** The seeds are split over two files so that two cores share them. */
+/** Programs under faults, in shards. */
 export const testSeeds = (start: number, end: number) =>
   describe("a random program under faults", () => {
     afterEach(yieldToEventLoop)

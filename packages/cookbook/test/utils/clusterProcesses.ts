@@ -16,9 +16,13 @@ import * as assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
+import { bundleProgram } from "../../../../scripts/bundle-program.mjs"
 import * as Metrics from "../../src/Metrics.ts"
 import * as NodeRollouts from "../../src/NodeRollouts.ts"
 import * as cluster from "./clusterRun.ts"
+
+/** A program beside this file, to be run by Node. */
+const bundled = (script: string) => Effect.promise(() => bundleProgram(fileURLToPath(new URL(script, import.meta.url))))
 
 const freePort = Effect.async<number>((resume) => {
   const server = createServer()
@@ -32,14 +36,10 @@ const freePort = Effect.async<number>((resume) => {
 const startRunner = (url: string, directory: string, database: string, millis: number) =>
   Effect.gen(function* () {
     const port = yield* freePort
-    const path = fileURLToPath(new URL("rolloutRunner.ts", import.meta.url))
+    const program = yield* bundled("rolloutRunner.ts")
     const args = [url, directory, database, String(port), String(millis)]
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, ["--conditions=effect-tinker-source", "--import", "tsx", path, ...args], {
-          stdio: ["ignore", 2, 2]
-        })
-      ),
+      Effect.sync(() => spawn(process.execPath, [program, ...args], { stdio: ["ignore", 2, 2] })),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     return { pid: child.pid!, kill: Effect.sync(() => void child.kill("SIGKILL")) }
@@ -47,13 +47,9 @@ const startRunner = (url: string, directory: string, database: string, millis: n
 
 /** The URL of an empty PostgreSQL database until the scope closes, or the reason why there is none. */
 export const postgres = Effect.gen(function* () {
-  const script = fileURLToPath(new URL("../../../embedded/test/utils/postgresServer.ts", import.meta.url))
+  const program = yield* bundled("../../../embedded/test/utils/postgresServer.ts")
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn(process.execPath, ["--conditions=effect-tinker-source", "--import", "tsx", script], {
-        stdio: ["ignore", "pipe", "inherit"]
-      })
-    ),
+    Effect.sync(() => spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "inherit"] })),
     (child) => Effect.sync(() => child.kill("SIGTERM"))
   )
   return yield* Effect.async<string>((resume) => {

@@ -16,6 +16,7 @@ import * as Schedule from "effect/Schedule"
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { fileURLToPath } from "node:url"
+import { bundleProgram } from "../../../../scripts/bundle-program.mjs"
 import * as Metrics from "../../src/Metrics.ts"
 import * as Recovery from "../../src/Recovery.ts"
 import * as RunDirectory from "../../src/RunDirectory.ts"
@@ -90,49 +91,51 @@ interface Child {
 
 const start = (script: string, ...args: ReadonlyArray<string>) =>
   Effect.acquireRelease(
-    Effect.sync((): Child => {
-      const path = fileURLToPath(new URL(script, import.meta.url))
-      const child = spawn(process.execPath, ["--conditions=effect-tinker-source", "--import", "tsx", path, ...args], {
-        stdio: ["ignore", "pipe", "inherit"]
-      })
-      let text = ""
-      let code: number | null | undefined
-      const waiting = new Set<() => void>()
-      const wake = () => waiting.forEach((check) => check())
-      child.stdout.on("data", (chunk) => {
-        text += String(chunk)
-        wake()
-      })
-      const ended = new Promise<void>((resolve) =>
-        child.once("close", (exit) => {
-          code = exit
-          resolve()
+    Effect.map(
+      Effect.promise(() => bundleProgram(fileURLToPath(new URL(script, import.meta.url)))),
+      (program): Child => {
+        const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "inherit"] })
+        let text = ""
+        let code: number | null | undefined
+        const waiting = new Set<() => void>()
+        const wake = () => waiting.forEach((check) => check())
+        child.stdout.on("data", (chunk) => {
+          text += String(chunk)
           wake()
         })
-      )
-      const lines = () => text.split("\n").length - 1
-      const until = (count: number) =>
-        Effect.async<number | null | undefined>((resume) => {
-          const check = () => {
-            if (code === undefined && lines() < count) return
-            waiting.delete(check)
-            resume(Effect.succeed(code))
-          }
-          waiting.add(check)
-          check()
-        })
-      return {
-        lines,
-        until,
-        first: Effect.flatMap(until(1), (code) =>
-          code === undefined ? Effect.succeed(text.split("\n")[0]!) : Effect.fail(new Error(`${script} ended: ${code}`))
-        ),
-        kill: Effect.promise(() => {
-          child.kill("SIGKILL")
-          return ended
-        })
+        const ended = new Promise<void>((resolve) =>
+          child.once("close", (exit) => {
+            code = exit
+            resolve()
+            wake()
+          })
+        )
+        const lines = () => text.split("\n").length - 1
+        const until = (count: number) =>
+          Effect.async<number | null | undefined>((resume) => {
+            const check = () => {
+              if (code === undefined && lines() < count) return
+              waiting.delete(check)
+              resume(Effect.succeed(code))
+            }
+            waiting.add(check)
+            check()
+          })
+        return {
+          lines,
+          until,
+          first: Effect.flatMap(until(1), (code) =>
+            code === undefined
+              ? Effect.succeed(text.split("\n")[0]!)
+              : Effect.fail(new Error(`${script} ended: ${code}`))
+          ),
+          kill: Effect.promise(() => {
+            child.kill("SIGKILL")
+            return ended
+          })
+        }
       }
-    }),
+    ),
     ({ kill }) => kill
   )
 

@@ -36,6 +36,10 @@ const mix = (h: number): number => {
   return (h ^ (h >>> 16)) >>> 0
 }
 
+/** The slower executor of two has all steps at night only: each of its numbers is compared elsewhere as well. */
+const isWhole = (executor: "wasm" | "native") =>
+  process.env["NIGHTLY"] !== undefined || executor === fixtures.availableExecutors.at(-1)
+
 /** The initial adapter of the reference, which any language can reproduce. */
 const initialAdapter = (adapter: Engine.Adapter): Engine.Adapter => {
   const matrices = Object.entries(adapter.weights).filter(([name]) => name.includes("lora_A"))
@@ -51,7 +55,7 @@ const initialAdapter = (adapter: Engine.Adapter): Engine.Adapter => {
 }
 
 describe.each(fixtures.availableExecutors)("The model that ships, on %s,", (executor) => {
-  it.scoped("has the losses of the reference over 50 steps, and its greedy samples before and after", () =>
+  it.scoped("has the losses of the reference over its steps, and its greedy samples before and after", () =>
     Effect.gen(function* () {
       const fixture = fixtures.read<Nano>("nano.json")
       const { join } = yield* Path.Path
@@ -84,7 +88,7 @@ describe.each(fixtures.availableExecutors)("The model that ships, on %s,", (exec
         .split("\n")
         .map((line) => JSON.parse(line) as { readonly prompt: string; readonly completion: string })
       const data = rows.map(({ completion, prompt }) => Datum.fromPromptCompletion(encode(prompt), encode(completion)))
-      for (let step = 0; step < fixture.steps; step++) {
+      for (let step = 0; step < (isWhole(executor) ? fixture.steps : 8); step++) {
         const batch = data.slice(step * fixture.batch, (step + 1) * fixture.batch)
         const { metrics } = yield* model.forwardBackward(crossEntropy(batch))
         yield* model.optimStep(fixture.adam)
@@ -93,7 +97,7 @@ describe.each(fixtures.availableExecutors)("The model that ships, on %s,", (exec
       }
 
       const adapter = yield* model.adapter
-      for (const state of ["base", "tuned"] as const) {
+      for (const state of isWhole(executor) ? (["base", "tuned"] as const) : (["base"] as const)) {
         const sampler = yield* engine.createSampler({
           base_model: JaxEngine.nano,
           adapter: state === "base" ? undefined : adapter

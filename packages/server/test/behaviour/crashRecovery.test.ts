@@ -19,6 +19,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { bundleProgram } from "../../../../scripts/bundle-program.mjs"
 import type * as Engine from "../../src/Engine.ts"
 import * as client from "../utils/client.ts"
 
@@ -27,28 +28,30 @@ const script = fileURLToPath(new URL("../utils/durableServer.ts", import.meta.ur
 /** A service in a separate process, and an effect that kills it with SIGKILL. */
 const start = (directory: string, port = 0) =>
   Effect.acquireRelease(
-    Effect.async<{ readonly url: string; readonly kill: Effect.Effect<void> }, Error>((resume) => {
-      const child = spawn(
-        process.execPath,
-        ["--conditions=effect-tinker-source", "--import", "tsx", script, directory, String(port)],
-        { stdio: ["ignore", "pipe", "inherit"] }
-      )
-      const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
-      const kill = Effect.promise(() => {
-        child.kill("SIGKILL")
-        return exited
-      })
-      child.once("error", (error) => resume(Effect.fail(error)))
-      child.once("exit", (code) => resume(Effect.fail(new Error(`the service ended with ${code}`))))
-      let output = ""
-      child.stdout.on("data", (chunk) => {
-        output += String(chunk)
-        const url = /^(http\S+)/m.exec(output)?.[1]
-        if (url !== undefined) resume(Effect.succeed({ url, kill }))
-      })
-    }),
+    Effect.flatMap(
+      Effect.promise(() => bundleProgram(script)),
+      (program) => started(program, directory, port)
+    ),
     ({ kill }) => kill
   )
+
+const started = (program: string, directory: string, port: number) =>
+  Effect.async<{ readonly url: string; readonly kill: Effect.Effect<void> }, Error>((resume) => {
+    const child = spawn(process.execPath, [program, directory, String(port)], { stdio: ["ignore", "pipe", "inherit"] })
+    const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+    const kill = Effect.promise(() => {
+      child.kill("SIGKILL")
+      return exited
+    })
+    child.once("error", (error) => resume(Effect.fail(error)))
+    child.once("exit", (code) => resume(Effect.fail(new Error(`the service ended with ${code}`))))
+    let output = ""
+    child.stdout.on("data", (chunk) => {
+      output += String(chunk)
+      const url = /^(http\S+)/m.exec(output)?.[1]
+      if (url !== undefined) resume(Effect.succeed({ url, kill }))
+    })
+  })
 
 describe("a service that is killed", () => {
   it.scopedLive(

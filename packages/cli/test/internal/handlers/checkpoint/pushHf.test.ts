@@ -101,20 +101,30 @@ layer(ServiceLive, { excludeTestServices: true })("tinker checkpoint push-hf", (
       const path = `tinker://${yield* Effect.orDie(train())}/weights/first`
       const hub = yield* makeHub()
       failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: "" }), "HF_TOKEN")
-      failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: "another" }), "HF_TOKEN")
-      failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: "hf_another" }), "Not logged in to Hugging Face")
-      failedWithoutToken(yield* push({ url: "http://127.0.0.1:9" }, [path]), "http://127.0.0.1:9 cannot be reached")
-      failedWithoutToken(yield* push(hub, ["tinker://nobody/weights/x"]), "Resource not found")
       const forbiddingHub = yield* makeHub({
         faultOf: (_, path) => (path === "/api/repos/create" ? reject(403) : undefined)
       })
       const forbidden = yield* push(forbiddingHub, [path])
       failedWithoutToken(forbidden, "Permission denied by Hugging Face")
       assert.include(forbidden.stderr, "hub-7")
-      const broken = yield* makeHub({ faultOf: (method) => (method === "PUT" ? reject(503) : undefined) })
-      failedWithoutToken(yield* push(broken, [path]), "The storage of Hugging Face responded with status 503")
-      assert.strictEqual((yield* broken.written).length, 0)
     })
+  )
+
+  it.scoped.skipIf(process.env["NIGHTLY"] === undefined)(
+    "reports errors of tokens, networks and storage (at night: each push takes a second)",
+    () =>
+      Effect.gen(function* () {
+        const { train } = yield* Service
+        const path = `tinker://${yield* Effect.orDie(train())}/weights/first`
+        const hub = yield* makeHub()
+        failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: "another" }), "HF_TOKEN")
+        failedWithoutToken(yield* push(hub, [path], { HF_TOKEN: "hf_another" }), "Not logged in to Hugging Face")
+        failedWithoutToken(yield* push({ url: "http://127.0.0.1:9" }, [path]), "http://127.0.0.1:9 cannot be reached")
+        failedWithoutToken(yield* push(hub, ["tinker://nobody/weights/x"]), "Resource not found")
+        const broken = yield* makeHub({ faultOf: (method) => (method === "PUT" ? reject(503) : undefined) })
+        failedWithoutToken(yield* push(broken, [path]), "The storage of Hugging Face responded with status 503")
+        assert.strictEqual((yield* broken.written).length, 0)
+      })
   )
 
   it.scoped("ends with 130 on SIGINT, and commits nothing", () =>

@@ -1,4 +1,4 @@
 import { testMortalSeeds, testSeeds } from "../utils/randomSeeds.ts"
 
-testSeeds(0, 80)
-testMortalSeeds(0, 6)
+testSeeds(0, 20)
+testMortalSeeds(0, 2)

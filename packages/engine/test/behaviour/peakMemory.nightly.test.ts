@@ -2,17 +2,18 @@ import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { bundleProgram } from "../../../../scripts/bundle-program.mjs"
 import * as fixtures from "../utils/fixtures.ts"
 
 const program = fileURLToPath(new URL("../longRuns/peakMemory.ts", import.meta.url))
 
 /** The peak memory in MB of a process that trains on, scores and continues a sequence; and the engine's estimate. */
 const measure = async (length: number): Promise<{ readonly peak: number; readonly estimate: number }> => {
-  const args = ["--conditions=effect-tinker-source", "--import", "tsx", program, String(length), "native"]
+  const args = [await bundleProgram(program), String(length), "native"]
   return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout)
 }
 
-// .ci/nightly has more lengths, and wasm
+// a program of its own has more lengths, and wasm
 describe("The peak memory of long sequences", () => {
   it.skipIf(!fixtures.isNativeAvailable)(
     "is far from quadratic in their length",
