@@ -7,7 +7,7 @@
  *   -- --full          at full length
  *   -- --seeds 3       with so many seeds, a line each
  *   -- --hosted        on the service of `TINKER_API_KEY` and `TINKER_BASE_URL`; its base model is that of `BaseModel.layerConfig`
- *   -- --reports DIR   where to write a page for each, `NAME/report.html`; `build/recipes` by default
+ *   -- --reports DIR   where to write a page for each, `NAME/report.html`, or `NAME-SEED` with several seeds; `build/recipes` by default
  */
 import * as Backend from "@effect-tinker/cookbook/Backend"
 import * as Metrics from "@effect-tinker/cookbook/Metrics"
@@ -23,6 +23,7 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Pool from "effect/Pool"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { chat } from "./recipes/chat.ts"
@@ -67,7 +68,10 @@ const { values } = parseArgs({
 })
 const seeds = Number(values.seeds)
 
-/** The service; the embedded one has its checkpoints in a directory that is removed. */
+/** An embedded service computes on one thread: so many of them run recipes side by side. The hosted one runs one at a time. */
+const services = values.hosted ? 1 : 2
+
+/** A service; the embedded one has its checkpoints in a directory that is removed. */
 const ServiceLive = Layer.unwrapScoped(
   Effect.map(
     Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "tinker-recipes-" })),
@@ -75,10 +79,7 @@ const ServiceLive = Layer.unwrapScoped(
   )
 )
 
-const MainLive = Layer.merge(ServiceLive, Timings.layer).pipe(
-  Layer.provide(FetchHttpClient.layer),
-  Layer.provideMerge(NodeContext.layer)
-)
+const RecipeLive = Layer.merge(ServiceLive, Timings.layer)
 
 const number = (value: number): string => String(Number(value.toFixed(4)))
 
@@ -122,7 +123,7 @@ const runReported = (recipe: Recipe, seed: number) =>
       .pipe(
         Effect.scoped,
         Effect.provide(Metrics.layer([Effect.succeed(keepLastRun(rows))])),
-        Effect.tap(writeReport(recipe.name, rows))
+        Effect.tap(writeReport(seeds === 1 ? recipe.name : `${recipe.name}-${seed}`, rows))
       )
   })
 
@@ -165,12 +166,20 @@ const program = Effect.gen(function* () {
   const runs = chosen
     .filter((recipe) => !isSkipped(recipe))
     .flatMap((recipe) => Array.from({ length: seeds }, (_, seed) => [recipe, seed] as const))
-  const passed = yield* Effect.forEach(runs, ([recipe, seed]) => runRecipe(recipe, seed))
+  const size = Math.min(services, runs.length)
+  const free = yield* Pool.make({ acquire: Layer.build(RecipeLive), size })
+  const passed = yield* Effect.forEach(
+    runs,
+    ([recipe, seed]) =>
+      Effect.scoped(Effect.flatMap(free.get, (service) => Effect.provide(runRecipe(recipe, seed), service))),
+    { concurrency: size }
+  )
   if (!passed.every(Boolean)) return yield* Effect.fail({ message: "a recipe has failed" })
 })
 
 program.pipe(
-  Effect.provide(MainLive),
+  Effect.scoped,
+  Effect.provide([NodeContext.layer, FetchHttpClient.layer]),
   Effect.tapErrorCause((cause) =>
     Console.error(
       Cause.squash(cause) instanceof Error ? Cause.pretty(cause) : (Cause.squash(cause) as { message: string }).message

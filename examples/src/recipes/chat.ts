@@ -47,7 +47,10 @@ export const chat: Recipe = {
       const tokenizer = yield* Tokenizer.fromDirectory(yield* ModelDirectory.nano)
       const renderer = yield* Renderer.make("chat_template", tokenizer)
       const records = yield* Dataset.read(Dataset.PromptCompletion, data)
-      const conversations = records.filter(({ split }) => split !== "test").map(conversationOf)
+      const conversations = records
+        .filter(({ split }) => split !== "test")
+        .slice(0, full ? undefined : 512)
+        .map(conversationOf)
       const heldOut = records
         .filter(({ split }) => split === "test")
         .slice(0, full ? 128 : 32)
@@ -65,7 +68,7 @@ export const chat: Recipe = {
           examples.flatMap(({ datums }) => datums),
           { size: 16, seed }
         ),
-        steps: full ? 160 : 40,
+        steps: full ? 160 : 32,
         learningRate: LearningRate.linear(5e-3)
       })
       const after = yield* score(yield* training.saveWeightsAndGetSamplingClient(), renderer, heldOut)

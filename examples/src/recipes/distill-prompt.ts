@@ -23,7 +23,7 @@ export const distillPrompt: Recipe = {
       const { held, shown } = yield* letters.verbs({ data, full })
       const copied = held.map(({ prompt }): letters.Task => ({ prompt, answer: ` ${prompt.replace(" ->", "")}` }))
       const examples = yield* Distillation.answers(
-        shown.slice(0, 256).map(({ prompt }) => base.encode(prompt)),
+        shown.slice(0, full ? 256 : 128).map(({ prompt }) => base.encode(prompt)),
         { client, context: base.encode(context), sampling: { max_tokens: 24, temperature: 0, stop: "\n" } }
       )
       const before = yield* letters.sampledExactly(client, copied)

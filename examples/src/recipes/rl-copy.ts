@@ -13,7 +13,7 @@ export const copy: Recipe = {
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const service = yield* ServiceClient.ServiceClient
-      const held = yield* letters.tasks("held out", full ? 128 : 64, (word) => word)
+      const held = yield* letters.tasks("held out", full ? 128 : 48, (word) => word)
       const before = yield* letters.sampledExactly(yield* service.createSamplingClient({ base_model: base.name }), held)
       const { rows, sampling } = yield* Rl.run({
         ...letters.settings,
@@ -26,7 +26,7 @@ export const copy: Recipe = {
               (tasks) => letters.problems(base, tasks)
             )
         },
-        steps: 8
+        steps: full ? 8 : 6
       })
       const after = yield* letters.sampledExactly(sampling, held)
       const passed = after >= 0.78 && letters.divergence(rows) < 1e-4

@@ -36,7 +36,7 @@ export const length: Recipe = {
                 )
             )
         },
-        steps: full ? 25 : 10
+        steps: full ? 25 : 6
       })
       // the prompts of each step are new, so that its reward is one on held-out prompts
       const rewards = rows.map((row) => Number(row["env/all/reward/total"]))

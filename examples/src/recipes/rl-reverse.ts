@@ -15,7 +15,7 @@ export const reverse: Recipe = {
     Effect.gen(function* () {
       const base = yield* BaseModel.BaseModel
       const service = yield* ServiceClient.ServiceClient
-      const held = yield* letters.tasks("held out", full ? 128 : 64, reversed)
+      const held = yield* letters.tasks("held out", full ? 128 : 48, reversed)
       const { sampler, ...model } = yield* letters.warmUp(yield* letters.tasks("shown", 640, reversed), {
         steps: 40,
         seed
