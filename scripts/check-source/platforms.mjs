@@ -6,7 +6,7 @@ import { packages, parse, placeOf, resolveSpecifier, shortPath } from "./sources
 const nodeFiles = [
   /^packages\/cli\/src\//,
   /^packages\/\w+\/src\/Node\w*\.ts$/,
-  /^packages\/\w+\/src\/internal\/(?:\w+\/)*(?:undici|worker|node)\//,
+  /^packages\/\w+\/src\/internal\/(?:\w+\/)*(?:undici|node)\//,
   /^packages\/\w+\/src\/internal\/(?:\w+\/)*node[A-Z]\w*\.ts$/
 ]
 

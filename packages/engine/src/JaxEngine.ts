@@ -160,6 +160,15 @@ export const chooseExecutor = (
 /** The share of the memory of the machine that the engine uses by default. */
 const defaultShare = 0.8
 
+/** The model that ships with the package, which is not there where its files are not: other models do without it. */
+const shippedModel = (hasOthers: boolean) =>
+  ModelDirectory.nano.pipe(
+    Effect.map((directory) => [{ name: nano, directory }]),
+    Effect.catchAll((error) =>
+      hasOthers ? Effect.as(Effect.logDebug(`${nano} is not offered: ${error.message}`), []) : Effect.fail(error)
+    )
+  )
+
 /**
  * Makes an engine. It reads configurations and tokenizers at once, and the weights of a model when it is first used.
  * Weights stay in memory until the scope closes.
@@ -182,9 +191,7 @@ export const make = (
     const chosen = yield* executors.make(options.executor ?? "auto", options.threads ?? defaultThreads, cache)
     yield* executors.tell(chosen)
     const given = options.models ?? []
-    const shipped = given.some(({ name }) => name === nano)
-      ? []
-      : [{ name: nano, directory: yield* ModelDirectory.nano }]
+    const shipped = given.some(({ name }) => name === nano) ? [] : yield* shippedModel(given.length > 0)
     const models = yield* baseModels.open(shipped, given, chosen.executor, {
       ...options,
       memoryBudget: options.memoryBudget ?? defaultShare * availableMemory()

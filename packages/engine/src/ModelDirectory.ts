@@ -198,7 +198,7 @@ export const quantizedWeights = Effect.fnUntraced(function* ({ config, gguf: hea
 export const nanoName = "effect-tinker/nano"
 
 /**
- * The path of the small model that ships with this package.
+ * The path of the small model that ships with this package. Fails where modules are not files, as in browsers.
  *
  * @since 0.1.0
  * @category constants
@@ -208,6 +208,13 @@ export const nano: Effect.Effect<string, ModelDirectoryError, Path.Path> = Effec
   const url = new URL("../models/nano/", import.meta.url)
   return yield* Effect.mapError(
     path.fromFileUrl(url),
-    (cause) => new ModelDirectoryError({ path: url.href, reason: "is not a file URL", cause })
+    (cause) =>
+      new ModelDirectoryError({
+        path: url.href,
+        reason:
+          `is no file here, so that ${nanoName} cannot be read: in a browser, give Embedded.layerBrowser the URL of its ` +
+          "files, or the engine the directory of another model in the option models",
+        cause
+      })
   )
 })

@@ -24,6 +24,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as nodeThread from "./internal/worker/nodeThread.ts"
 import * as remoteEngine from "./internal/worker/remoteEngine.ts"
+import * as thread from "./internal/worker/thread.ts"
 import type * as JaxEngine from "./JaxEngine.ts"
 import type * as ModelDirectory from "./ModelDirectory.ts"
 
@@ -42,7 +43,7 @@ export type Options = JaxEngine.Options
 export const make = (
   options: Options = {}
 ): Effect.Effect<Engine.Service, ModelDirectory.ModelDirectoryError | Engine.EngineError, Scope.Scope> =>
-  remoteEngine.make(nodeThread.start(options))
+  remoteEngine.make(thread.start(nodeThread.spawn, options))
 
 /**
  * Provides an engine in a worker thread.

@@ -1,4 +1,6 @@
+export * as EngineWorker from "./EngineWorker.ts"
 export * as JaxEngine from "./JaxEngine.ts"
 export * as ModelConfig from "./ModelConfig.ts"
 export * as ModelDirectory from "./ModelDirectory.ts"
 export * as ModelExport from "./ModelExport.ts"
+export * as WebWorkerEngine from "./WebWorkerEngine.ts"

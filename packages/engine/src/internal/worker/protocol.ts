@@ -7,6 +7,7 @@ import type * as Sampling from "@effect-tinker/api/Sampling"
 import type * as Training from "@effect-tinker/api/Training"
 import * as Engine from "@effect-tinker/server/Engine"
 import * as Schema from "effect/Schema"
+import type * as JaxEngine from "../../JaxEngine.ts"
 import * as ModelDirectory from "../../ModelDirectory.ts"
 import type { LocalEngine } from "../engine/engine.ts"
 
@@ -67,6 +68,8 @@ export type Call<M extends Method = Method> = { readonly [K in M]: { readonly me
 
 /** A message to the thread. @internal */
 export type Request =
+  /** the first one: lets the thread make its engine */
+  | { readonly _tag: "Start"; readonly options: JaxEngine.Options }
   | { readonly _tag: "Call"; readonly id: number; readonly call: Call }
   /** has no response: the interrupted call responds when it has ended */
   | { readonly _tag: "Interrupt"; readonly id: number }

@@ -8,7 +8,7 @@ import { makeLock } from "../effect/runtime.ts"
 import * as demands from "../engine/demands.ts"
 import * as passProblem from "../training/passProblem.ts"
 import { serverError } from "../util/errors.ts"
-import type { StartError, Thread } from "./nodeThread.ts"
+import type { StartError, Thread } from "./thread.ts"
 
 /** Seeds are drawn from the caller's `Random`, not from that of the thread. */
 const drawSeed = Random.nextIntBetween(0, 2 ** 31)
