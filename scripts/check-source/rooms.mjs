@@ -204,7 +204,9 @@ export const allowedRooms = {
   embedded: {
     models: [],
     database: [],
-    engine: []
+    engine: [],
+    files: [],
+    downloads: []
   },
   cookbook: {
     effect: [],
