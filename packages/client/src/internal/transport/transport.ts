@@ -27,9 +27,9 @@ export interface Transport {
   readonly paymentPause: PaymentPause
   /** notes that have been logged */
   readonly deprecations: Set<string>
-  /** failures that have been logged when they were retried */
   /** whether requests have spans of their own, below those of their operations */
   readonly httpSpans: boolean
+  /** failures that have been logged when they were retried */
   readonly retryWarnings: retryReport.Warnings
   calls: number
   /** 400s without a body; each success takes one back */
