@@ -1,6 +1,6 @@
 /** A transport whose exchange follows a script, for requests without a client. */
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
-import * as Zstd from "@effect-tinker/api/Zstd"
+import type * as Zstd from "@effect-tinker/api/Zstd"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"

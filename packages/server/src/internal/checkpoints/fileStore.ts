@@ -175,22 +175,23 @@ const load = (
     return yield* load(context, path, attempts - 1)
   })
 
-const remove = Effect.fnUntraced(function* (context: Context, path: TinkerPath.TinkerPath) {
-  const { revision = "" } = yield* find(context, path)
-  yield* removeRevision(context, path, revision)
-})
+const remove = (context: Context, path: TinkerPath.TinkerPath) =>
+  Effect.flatMap(find(context, path), (info) => removeIfSame(context, path, info))
 
-/** Removes a checkpoint, expired or not, unless it was replaced. */
-const removeRevision = (context: Context, path: TinkerPath.TinkerPath, revision: string) =>
+/**
+ * Removes a checkpoint, expired or not. If it was replaced since `info` was read, such as by another process, the new one
+ * stays: it was saved after this removal.
+ */
+const removeIfSame = (context: Context, path: TinkerPath.TinkerPath, info: model.Info) =>
   withReservation(
     context,
-    { path, action: "remove", revision },
+    { path, action: "remove", revision: info.revision ?? "" },
     Effect.fnUntraced(function* (text) {
       const { records, root } = context
       const directory = storedInfo.directoryOf(root, path)
-      if ((yield* getRow(context, path)) === undefined || directory === undefined) {
-        return yield* new model.CheckpointNotFound({ path: text })
-      }
+      const row = yield* getRow(context, path)
+      if (row === undefined || directory === undefined) return yield* new model.CheckpointNotFound({ path: text })
+      if (infos.revisionOf(row.info) !== infos.revisionOf(info)) return
       yield* Effect.mapError(records.checkpoints.remove({ path: text }), toStoreError(text))
       if (yield* Effect.orElseSucceed(root.fs.exists(directory), () => true)) {
         yield* Effect.mapError(directories.removeDirectory(root, directory), storedInfo.toStoreError(path))
@@ -202,7 +203,7 @@ const removeExpired = (context: Context, now: number): Effect.Effect<void> =>
   Effect.gen(function* () {
     const { records } = context
     const expired = yield* records.checkpoints.list({ range: { column: "expires_at", from: 0, to: now + 1 } })
-    for (const { info } of expired) yield* removeRevision(context, info, info.revision ?? "")
+    for (const { info } of expired) yield* removeIfSame(context, info, info)
   }).pipe(Effect.catchAll((error) => Effect.logWarning("expired checkpoints cannot be removed", error)))
 
 const list = ({ records, root }: Context): Effect.Effect<ReadonlyArray<model.Info>, model.CheckpointStoreError> =>

@@ -16,23 +16,24 @@ export interface Context {
 export const toStoreError = (path: string) => (cause: Store.StoreError) =>
   new model.CheckpointStoreError({ path, reason: cause.message, cause })
 
-const pause = 20
+// milliseconds between two attempts: twice as long each time, since most changes take less than the first
+const firstPause = 20
+const longestPause = 500
 const limit = "60 seconds"
 
 const reserve = (
   context: Context,
-  reservation: Omit<Store.ReservationRow, "instance">
-): Effect.Effect<void, Store.StoreError> => {
-  const { records, root } = context
-  const attempt: Effect.Effect<void, Store.StoreError> = Effect.gen(function* () {
+  reservation: Omit<Store.ReservationRow, "instance">,
+  pause = firstPause
+): Effect.Effect<void, Store.StoreError> =>
+  Effect.gen(function* () {
+    const { records, root } = context
     if (yield* records.reserve({ ...reservation, instance: records.instance })) return
     const other = yield* records.reservations.get({ path: reservation.path })
     if (other !== undefined && !(yield* records.isRunning(other.instance))) yield* recovery.recover(root, records)
     else yield* Effect.sleep(pause)
-    yield* attempt
+    yield* reserve(context, reservation, Math.min(2 * pause, longestPause))
   })
-  return attempt
-}
 
 /**
  * Runs a change of a checkpoint while no other process changes it. What the change writes is committed before the path is
