@@ -40,7 +40,7 @@ const printed = 8
 const shorten = (text: string): string => JSON.stringify(text.length > 24 ? `${text.slice(0, 24)}…` : text)
 
 /** Reads the data. Succeeds with the training examples and the held-out records. */
-const readData = Effect.fnUntraced(function* (options: Options) {
+export const readData = Effect.fnUntraced(function* (options: Options) {
   const base = yield* BaseModel.BaseModel
   const records = yield* Dataset.read(Dataset.PromptCompletion, options.data)
   return {
@@ -49,8 +49,8 @@ const readData = Effect.fnUntraced(function* (options: Options) {
   }
 })
 
-/** Completes all prompts. They are submitted at once, and the service samples them in parallel. */
-const completeAll = Effect.fnUntraced(function* (
+/** Completes all prompts, greedily. They are submitted at once, and the service samples them in parallel. */
+export const completeAll = Effect.fnUntraced(function* (
   sampling: SamplingClient.SamplingClient,
   records: ReadonlyArray<Dataset.PromptCompletion>
 ) {
@@ -132,5 +132,6 @@ export const program = (options: Options) =>
     const directory = backend.directoryOf(path)
     if (Option.isSome(directory)) yield* Console.log(`         ${directory.value}`)
     yield* Console.log(`\nwhere the time went\n${yield* Timings.table(timings)}`)
-    return { before, after, losses: rows.map(({ train_mean_nll }) => train_mean_nll), path }
+    const losses = rows.map(({ train_mean_nll }) => train_mean_nll)
+    return { before, after, heldOut, completedBefore, completedAfter, losses, path }
   }).pipe(Effect.scoped)
