@@ -273,7 +273,9 @@ export const allowedRooms = {
     init: [],
     sampling: ["text", "errors", "terminal", "checkpoints", "definition", "service"],
     training: ["effect", "text", "errors", "terminal", "definition", "service"],
+    chat: ["text", "errors", "terminal"],
     handlers: [
+      "chat",
       "text",
       "errors",
       "auth",

@@ -18,6 +18,12 @@ export const makeTerminal = (lines: ReadonlyArray<string> = [], options: Partial
     color: false,
     redact: () => Effect.void,
     readLine: Effect.sync(() => rest.shift()),
+    openPrompt: Effect.succeed((prompt: string) =>
+      Effect.sync(() => {
+        shown.push(prompt)
+        return rest.shift()
+      })
+    ),
     onInterrupt: () => Effect.void,
     readSecret: Effect.sync(() => rest.shift()),
     hostname: "test",

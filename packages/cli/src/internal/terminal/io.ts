@@ -22,7 +22,9 @@ export interface Service {
   readonly redact: (secret: string) => Effect.Effect<void>
   /** Reads one line of standard input, without its end; undefined at the end of the input. */
   readonly readLine: Effect.Effect<string | undefined>
-  /** The same, without echo on a terminal. */
+  /** Reads lines that a person edits after a prompt, on a terminal with a history of them, until the scope closes. */
+  readonly openPrompt: Effect.Effect<(prompt: string) => Effect.Effect<string | undefined>, never, Scope.Scope>
+  /** The same as `readLine`, without echo on a terminal. */
   readonly readSecret: Effect.Effect<string | undefined>
   /**
    * Runs an effect at the first Ctrl-C, in place of the end of the command, until the scope closes. The exit code is that

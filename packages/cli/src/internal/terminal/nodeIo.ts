@@ -54,6 +54,29 @@ const readSecret = Effect.flatMap(openSilently, ([iterator, close]) =>
   Effect.ensuring(nextLine(iterator), Effect.sync(close))
 )
 
+type Prompt = (prompt: string) => Effect.Effect<string | undefined>
+
+/** A reader with a history, which edits lines on the terminal. */
+const openEditor = Effect.map(
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const { createInterface } = await import("node:readline")
+      const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: true })
+      // raw mode turns Ctrl-C into a key
+      reader.on("SIGINT", () => process.kill(process.pid, "SIGINT"))
+      return { reader, lines: reader[Symbol.asyncIterator]() }
+    }),
+    ({ reader }) => Effect.sync(() => reader.close())
+  ),
+  ({ lines, reader }): Prompt =>
+    (prompt) =>
+      Effect.suspend(() => {
+        reader.setPrompt(prompt)
+        reader.prompt()
+        return nextLine(lines)
+      })
+)
+
 const make = (interrupts: Interrupts): Effect.Effect<Io.Service> =>
   Effect.gen(function* () {
     const terminal = Option.getOrElse(yield* settings.optional("TERM"), () => "")
@@ -67,9 +90,12 @@ const make = (interrupts: Interrupts): Effect.Effect<Io.Service> =>
     const lines = yield* makeLines
     const widthOf = (stream: NodeJS.WriteStream) =>
       columns > 0 ? columns : stream.isTTY ? stream.columns || 80 : undefined
+    const err = writeTo(process.stderr, secrets)
+    const readLine = Effect.flatMap(lines, nextLine)
+    const plainPrompt: Prompt = (prompt) => Effect.andThen(process.stdin.isTTY ? err(prompt) : Effect.void, readLine)
     return {
       out: writeTo(process.stdout, secrets),
-      err: writeTo(process.stderr, secrets),
+      err,
       outIsTerminal: process.stdout.isTTY === true,
       errIsTerminal: process.stderr.isTTY === true,
       inIsTerminal: process.stdin.isTTY === true,
@@ -80,7 +106,8 @@ const make = (interrupts: Interrupts): Effect.Effect<Io.Service> =>
         Effect.sync(() => {
           secrets.push(secret)
         }),
-      readLine: Effect.flatMap(lines, nextLine),
+      readLine,
+      openPrompt: process.stdin.isTTY && process.stderr.isTTY ? openEditor : Effect.succeed(plainPrompt),
       readSecret,
       onInterrupt: interrupts.take,
       hostname: hostname().split(".")[0] || "unknown"
