@@ -33,6 +33,8 @@ const flag = nullish(Schema.Boolean)
  * - `create_model_via_load_weights`: whether a load may create the model, on servers before SDK 0.26.
  * - `sample_streams`: whether samples can be read while they are sampled (`SampleLine`). Ours alone; others ignore it.
  * - `sample_json_schemas`: whether samples can be kept to a `json_schema`. Ours alone, too.
+ * - `drops_failed_steps`: whether an `optim_step` behind a pass that failed is not taken, and the gradient is dropped. Ours
+ *   alone, too.
  *
  * @since 0.1.0
  * @category schemas
@@ -58,6 +60,7 @@ export const ClientConfigResponse = Schema.Struct({
   create_model_via_load_weights: flag,
   sample_streams: flag,
   sample_json_schemas: flag,
+  drops_failed_steps: flag,
   use_pyqwest_transport: flag
 })
 
@@ -92,7 +95,8 @@ export const clientDefaults = {
   custom_loss_server_side: false,
   create_model_via_load_weights: false,
   sample_streams: false,
-  sample_json_schemas: false
+  sample_json_schemas: false,
+  drops_failed_steps: false
 } as const satisfies ClientConfigResponse
 
 /**

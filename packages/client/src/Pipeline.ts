@@ -14,6 +14,10 @@
  * )
  * ```
  *
+ * A step is one unit: of one whose pass fails, what still waits in the client is not sent and fails with `StepRefused`, also
+ * where the service had accepted the pass. The steps behind it go on. An update that was sent before its pass failed is the
+ * service's to reject; one that it applied all the same is reported in the log.
+ *
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"

@@ -26,7 +26,8 @@ describe("TinkerServer", () => {
         assert.deepStrictEqual((yield* get("/healthz")).body, { status: "ok" })
         assert.deepStrictEqual(yield* ok(post("/client/config", { sdk_version: "x" })), {
           fwdbwd_max_chunk_len: 3,
-          sample_streams: true
+          sample_streams: true,
+          drops_failed_steps: true
         })
         const { supported_models } = (yield* get("/get_server_capabilities")).body
         assert.deepStrictEqual(

@@ -1,5 +1,6 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import type * as TinkerError from "@effect-tinker/api/TinkerError"
+import * as Pipeline from "@effect-tinker/client/Pipeline"
 import * as RetryPolicy from "@effect-tinker/client/RetryPolicy"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import type * as TrainingClient from "@effect-tinker/client/TrainingClient"
@@ -12,10 +13,10 @@ import * as TestServer from "@effect-tinker/testing/TestServer"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, type Scope, TestClock } from "effect"
+import { Effect, Fiber, Layer, type Scope, Stream, TestClock } from "effect"
 import { bodyOf, failureOf } from "../utils/exits.ts"
 import { connect, json } from "../utils/services.ts"
-import { errorResponse, run, seqIds, settle } from "../utils/trainingRun.ts"
+import { errorResponse, results, run, seqIds, settle } from "../utils/trainingRun.ts"
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
 const other = Datum.fromPromptCompletion([4, 5], [6])
@@ -552,31 +553,137 @@ describe("a pass that is accepted and fails when it runs", () => {
     )
   )
 
-  it.scoped("takes a step along that was called before the program saw it, and sent after", () =>
+  /** Holds the queue up at a save, until it is set free. */
+  const heldUpAtSave = () => {
+    const queue = { isBusy: true }
+    const between = (http: HttpClient.HttpClient) =>
+      HttpClient.transform(http, (sent, request) =>
+        queue.isBusy && request.url.endsWith("/save_weights")
+          ? Effect.succeed(HttpClientResponse.fromWeb(request, new Response("busy", { status: 503 })))
+          : sent
+      )
+    return { queue, between }
+  }
+
+  it.scoped("stops the rest of its step that still waits in the client, and nothing behind", () =>
     Effect.suspend(() => {
-      let isBusy = true
-      const between = (http: HttpClient.HttpClient) =>
-        HttpClient.transform(http, (sent, request) =>
-          isBusy && request.url.endsWith("/save_weights")
-            ? Effect.succeed(HttpClientResponse.fromWeb(request, new Response("busy", { status: 503 })))
-            : sent
-        )
+      const { between, queue } = heldUpAtSave()
       return failingOnce(
         (training) =>
           Effect.gen(function* () {
             const failing = yield* pass(training)
             yield* training.saveState("held-up")
-            const step = yield* training.optimStep()
+            const rest: ReadonlyArray<Future> = [yield* pass(training), yield* training.optimStep()]
+            const next: ReadonlyArray<Future> = [yield* pass(training), yield* training.optimStep()]
             assert.deepStrictEqual(yield* tagsOf([failing]), ["RequestFailed"])
-            isBusy = false
+            queue.isBusy = false
             yield* TestClock.adjust("1 minute")
-            const [error] = yield* errorsOf([step])
-            assert.include(error!.message, "no step was taken: forward_backward with seq_id 1 failed")
+            const errors = yield* errorsOf(rest)
+            assert.deepStrictEqual(
+              errors.map((error) => error?._tag),
+              ["StepRefused", "StepRefused"]
+            )
+            assert.include(errors[1]!.message, "optimStep was not sent: forwardBackward (seq_id 1) failed before it")
+            assert.include(String(errors[1]!.cause), "out of memory")
+            assert.deepStrictEqual(yield* tagsOf(next), [undefined, undefined])
           }),
         { between }
       )
     })
   )
+
+  it.scoped(
+    "has its step sent all the same where the service holds another pass of it, and drops that with the step",
+    () =>
+      Effect.suspend(() => {
+        const { between, queue } = heldUpAtSave()
+        return failingOnce(
+          (training) =>
+            Effect.gen(function* () {
+              const passes: ReadonlyArray<Future> = [yield* pass(training), yield* pass(training)]
+              yield* training.saveState("held-up")
+              const step = yield* training.optimStep()
+              const next: ReadonlyArray<Future> = [yield* pass(training), yield* training.optimStep()]
+              assert.deepStrictEqual(yield* tagsOf(passes), ["RequestFailed", undefined])
+              queue.isBusy = false
+              yield* TestClock.adjust("1 minute")
+              const [error] = yield* errorsOf([step])
+              assert.include(error!.message, "no step was taken: forward_backward with seq_id 1 failed")
+              assert.deepStrictEqual(yield* tagsOf(next), [undefined, undefined])
+            }),
+          { between }
+        )
+      })
+  )
+
+  describe("on a service that takes steps all the same", () => {
+    /** Accepts all, and fails the passes with these numbers later; saves are held up for a while. */
+    const failingLater = (failing: ReadonlyArray<number>): Record<string, ScriptedHttpClient.Step> => ({
+      "/forward_backward": (request) => json({ request_id: `ForwardBackward:${String(bodyOf(request)["seq_id"])}` }),
+      "/retrieve_future": (request) =>
+        failing.some((seqId) => bodyOf(request)["request_id"] === `ForwardBackward:${seqId}`)
+          ? json({ error: "no memory", category: "server" })
+          : (results as (request: ScriptedHttpClient.Recorded) => ScriptedHttpClient.Reply)(request)
+    })
+    const busy = errorResponse(503)
+    const heldUp = { "/save_weights": [busy, busy, json({ request_id: "SaveWeights" })] }
+
+    it.scoped("stops the update of its step in a pipeline, and not the steps behind", () =>
+      Effect.gen(function* () {
+        const updates: Array<Future> = []
+        const { http } = yield* run({ ...failingLater([1]), ...heldUp }, (training) =>
+          Effect.gen(function* () {
+            const submit = (index: number) =>
+              Effect.gen(function* () {
+                const forward = yield* pass(training)
+                if (index === 0) yield* training.saveState("held-up")
+                const update = yield* training.optimStep()
+                updates.push(update)
+                return Effect.all([Fiber.join(forward), Fiber.join(update)])
+              })
+            const steps = Stream.range(0, 9).pipe(Pipeline.steps({ ahead: 1, submit }), Stream.runDrain)
+            const running = yield* Effect.fork(steps)
+            yield* TestClock.adjust("1 minute")
+            assert.strictEqual(failureOf(yield* Fiber.await(running))?._tag, "RequestFailed")
+            assert.deepStrictEqual(yield* tagsOf(updates), ["StepRefused", undefined])
+          })
+        )
+        assert.deepStrictEqual(yield* seqIds(http, "/forward_backward"), [1, 3])
+        assert.deepStrictEqual(yield* seqIds(http, "/optim_step"), [4])
+      })
+    )
+
+    for (const [name, batch] of [
+      ["another pass of its step", [datum]],
+      ["another of its chunks", [datum, datum, datum]]
+    ] as const) {
+      it.scoped(`stops training for good where the service holds ${name}`, () =>
+        Effect.gen(function* () {
+          const config = json({ fwdbwd_max_chunk_len: 1 })
+          const { http } = yield* run({ ...failingLater([1]), ...heldUp, "/client/config": config }, (training) =>
+            Effect.gen(function* () {
+              const first: ReadonlyArray<Future> = [
+                yield* training.forwardBackward(batch, "cross_entropy"),
+                ...(batch.length === 1 ? [yield* pass(training)] : [])
+              ]
+              const save = yield* training.saveState("held-up")
+              const update = yield* training.optimStep()
+              const next: ReadonlyArray<Future> = [yield* pass(training), yield* training.optimStep()]
+              yield* TestClock.adjust("1 minute")
+              assert.deepStrictEqual(yield* tagsOf(first), ["RequestFailed", undefined].slice(0, first.length))
+              const refused = yield* errorsOf([update, ...next])
+              for (const error of refused) {
+                assert.strictEqual(error?._tag, "PartialGradient")
+                assert.include(error!.message, "forwardBackward (seq_id 1)")
+              }
+              assert.deepStrictEqual(yield* tagsOf([save]), [undefined])
+            })
+          )
+          assert.deepStrictEqual(yield* seqIds(http, "/optim_step"), [])
+        })
+      )
+    }
+  })
 
   it.scoped("takes the step along that was called before the program saw it, and no other", () =>
     failingOnce((training) =>

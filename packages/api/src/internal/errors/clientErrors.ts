@@ -179,8 +179,8 @@ export class StepRefused extends withTrait(
 ) {}
 
 /**
- * The service holds a part of the gradient of a step: one request of it was rejected, named by `operation` and `seqId`,
- * after others were accepted, and nothing clears those. This operation was not sent, and no gradient is computed or applied
+ * The service holds a part of the gradient of a step: one request of it was rejected or failed, named by `operation` and
+ * `seqId`, and others were accepted, and nothing clears those. This operation was not sent, and no gradient is computed or applied
  * by this client again. Saves, samples and forward passes go on: save the state, and continue with a new client from it.
  *
  * @since 0.1.0

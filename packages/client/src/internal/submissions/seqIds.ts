@@ -31,7 +31,9 @@ export class SeqIds {
 
   /** Notes a number to be named, by the requests from a number on. */
   noteRefused(seqId: number, from = 0): void {
-    if (this.namesRefused) this.named = [...this.named, { seqId, from }].slice(-Training.maxRefusedSeqIds)
+    if (!this.namesRefused) return
+    const others = this.named.filter((one) => one.seqId !== seqId)
+    this.named = [...others, { seqId, from }].slice(-Training.maxRefusedSeqIds)
   }
 
   /** The numbers of the requests that are still to come have moved. */

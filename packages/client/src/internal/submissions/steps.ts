@@ -9,8 +9,8 @@ import * as TinkerError from "@effect-tinker/api/TinkerError"
  */
 export type Role = "reads" | "gradient" | "step" | "load"
 
-/** An operation that failed for certain: nothing of it is applied. */
-interface Failed {
+/** An operation that failed for certain. @internal */
+export interface Failed {
   readonly operation: string
   readonly seqId: number
   readonly cause: unknown
@@ -77,12 +77,22 @@ export class Steps {
   noteFailed(role: Role, failed: Failed, isPartial: boolean): Refusal | undefined {
     if (role === "reads" || (role === "step" && !this.holdsGradient)) return undefined
     if (role === "gradient" && (isPartial || this.holdsGradient)) {
-      this.partial ??= failed
+      this.notePartial(failed)
       return undefined
     }
     const reason = role === "gradient" ? "NoGradient" : role === "step" ? "GradientWaits" : "NotLoaded"
     this.refusal = { ...failed, reason, seenIn: undefined }
     return this.refusal
+  }
+
+  /** The service holds a part of a gradient that is not to be applied, and does not drop it. */
+  notePartial(failed: Failed): void {
+    this.partial ??= failed
+  }
+
+  /** A step was dropped of which the service holds nothing. */
+  noteDropped(): void {
+    this.holdsGradient = false
   }
 
   /** The program has seen a refusal: what it calls from now on, it calls knowing that. */

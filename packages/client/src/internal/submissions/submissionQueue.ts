@@ -18,7 +18,7 @@ import { sendReads } from "./sendReads.ts"
 import type { Sender } from "./sendRequest.ts"
 import { sendRequests } from "./sendRequests.ts"
 import { SeqIds } from "./seqIds.ts"
-import { Steps } from "./steps.ts"
+import { type NotSent, Steps } from "./steps.ts"
 import { StepTraces, type Traced } from "./stepTraces.ts"
 import { placeOf, releaseSeqIds, seqIdsOf, type Submission } from "./submission.ts"
 import type { DurationInput } from "../util/duration.ts"
@@ -29,6 +29,8 @@ interface Options extends Pick<results.Context, "client" | "limits" | "queueStat
   readonly modelId: string
   /** whether requests name the sequence numbers that were refused: browsers ask the service whether they may */
   readonly namesRefused: boolean
+  /** whether the service takes no step behind a pass that failed, and drops its gradient */
+  readonly dropsFailedSteps: boolean
   /** the prefix of the names of spans and metrics, such as `TrainingClient` */
   readonly name: string
   readonly attributes: { readonly [name: string]: unknown }
@@ -178,19 +180,47 @@ const submitGroup = <B, E>(
     )
   })
 
+/**
+ * Why the rest of a step is not sent that has lost a pass after the service accepted it. What the service holds of its other
+ * passes, only a step of a service that drops it takes away.
+ */
+const dropRest = (state: State, submission: Submission, traced: Traced): NotSent | undefined => {
+  const { options, seqIds, steps, traces } = state
+  const lost = traces.lost(traced)
+  if (lost === undefined) return undefined
+  const { failed, isHeld, passes } = lost
+  if (isHeld && submission.role === "step") {
+    if (!options.dropsFailedSteps) steps.notePartial(failed)
+    return undefined
+  }
+  if (!isHeld) {
+    steps.noteDropped()
+    for (const pass of passes) {
+      pass.isSeen = true
+      // of the requests behind, our service may take a step
+      for (const seqId of seqIdsOf(pass)) seqIds.noteRefused(seqId, submission.firstSeqId)
+    }
+  }
+  return { error: new TinkerError.StepRefused({ method: submission.method, ...failed, reason: "NoGradient" }) }
+}
+
 /** Submits, unless the step of the submission was refused; and notes what its end means for the steps. */
-const submitInStep = <B, E>(state: State, submission: Submission, submit: Submit<B, E>): Submit<B, E> =>
+const submitInStep = <B, E>(state: State, submission: Submission, traced: Traced, submit: Submit<B, E>): Submit<B, E> =>
   Effect.suspend(() => {
-    const { breakage, steps } = state
-    const notSent = steps.admit(submission)
+    const { breakage, steps, traces } = state
+    const notSent = dropRest(state, submission, traced) ?? steps.admit(submission)
     if (notSent !== undefined) {
       submission.refusal = notSent.refusal
       releaseSeqIds(state, submission, 0)
       return Effect.fail(notSent.error)
     }
+    traces.noteSending(traced)
     return Effect.onExit(submit, (exit) =>
       Effect.sync(() => {
-        if (Exit.isSuccess(exit)) return steps.noteAccepted(submission.role)
+        if (Exit.isSuccess(exit)) {
+          traces.noteAccepted(traced)
+          return steps.noteAccepted(submission.role)
+        }
         if (breakage.isBroken) return
         const { firstSeqId, gradientRequests, method, refusedSeqId, role } = submission
         const failed = { operation: method, seqId: refusedSeqId ?? firstSeqId, cause: Cause.squash(exit.cause) }
@@ -203,6 +233,7 @@ const submitInStep = <B, E>(state: State, submission: Submission, submit: Submit
 const enqueue = <B, E>(
   state: State,
   reservation: Reservation<B, E>,
+  traced: Traced,
   tracking: Tracking,
   accepted: Deferred.Deferred<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>
 ): Submission => {
@@ -220,7 +251,7 @@ const enqueue = <B, E>(
     refusedSeqId: undefined,
     refusal: undefined,
     isSeen: false,
-    run: Effect.suspend(() => submitInStep(state, submission, reservation.submit(submission, tracking))).pipe(
+    run: Effect.suspend(() => submitInStep(state, submission, traced, reservation.submit(submission, tracking))).pipe(
       Effect.withParentSpan(record.span),
       Effect.tap(() => Effect.sync(() => record.noteAccepted())),
       Effect.exit,
@@ -266,7 +297,7 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
     const traced = state.traces.begin(reservation.role, reservation.batch)
     if (traced.repeated !== undefined) yield* warnOfRepetition(reservation.method, traced.repeated)
     const accepted = yield* Deferred.make<Effect.Effect<B, TinkerError.TinkerError | E>, TinkerError.TinkerError | E>()
-    const submission = enqueue(state, reservation, { record, noProgressLimit }, accepted)
+    const submission = enqueue(state, reservation, traced, { record, noProgressLimit }, accepted)
     const seqIds = () => seqIdsOf(submission)
     return yield* TinkerFuture.make<B, TinkerError.TinkerError | E>({
       method: reservation.method,
@@ -279,10 +310,22 @@ const reserve = <B, E>(state: State, reservation: Reservation<B, E>): Submitted<
       run: Effect.flatten(Deferred.await(accepted)).pipe(
         Effect.withParentSpan(record.span),
         Effect.onExit((exit) => Effect.sync(() => record.end(exit, describeSeqIds(seqIds())))),
+        Effect.tapErrorCause((cause) => Effect.sync(() => noteLate(state, submission, traced, cause))),
         Effect.onExit((exit) => reportEnd(state, traced, `${reservation.method} (seq_id ${seqIds()[0]})`, exit))
       )
     })
   }).pipe(Effect.annotateLogs(attributes), Effect.uninterruptible)
+}
+
+/** An accepted pass has failed: what of its step is still to be sent lacks its gradient. */
+const noteLate = (state: State, submission: Submission, traced: Traced, cause: Cause.Cause<unknown>): void => {
+  const error = Cause.squash(cause)
+  // of another error it is not known whether the pass failed
+  if (!(error instanceof TinkerError.RequestFailed) || submission.gradientRequests === 0) return
+  const { gradientRequests, method } = submission
+  const failed = { operation: method, seqId: seqIdsOf(submission)[0]!, cause: error }
+  const isOpen = state.traces.noteLate(traced, submission, failed)
+  if (isOpen && gradientRequests > 1 && !state.options.dropsFailedSteps) state.steps.notePartial(failed)
 }
 
 /** A program that repeats a step after a failure may apply its gradient twice. */

@@ -54,6 +54,7 @@ export const make = (options: {
         scope: yield* Effect.scope,
         modelId,
         namesRefused: platform.runtime !== "browser",
+        dropsFailedSteps: clientConfig.drops_failed_steps,
         queueState,
         limits,
         name: "TrainingClient",

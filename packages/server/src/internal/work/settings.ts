@@ -41,7 +41,7 @@ export interface Options {
   readonly quota?: number | undefined
   /** whether a model rejects `load_weights` once it was used (`seq_id` above 1), as SkyRL does; false */
   readonly strictLoad?: boolean | undefined
-  /** the client configuration that the service returns, beside `sample_streams` and `sample_json_schemas` */
+  /** the client configuration that the service returns, beside those that only this service has */
   readonly clientConfig?: Session.ClientConfigResponse | undefined
 }
 
@@ -88,5 +88,5 @@ export const make = (options: Options): Settings => ({
   maxSamplers: options.maxSamplers ?? 10_000,
   maxSamplerBytes: options.maxSamplerBytes ?? 4 * 1024 * 1024 * 1024,
   strictLoad: options.strictLoad ?? false,
-  clientConfig: { sample_streams: true, ...options.clientConfig }
+  clientConfig: { sample_streams: true, drops_failed_steps: true, ...options.clientConfig }
 })
