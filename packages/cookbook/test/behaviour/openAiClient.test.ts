@@ -250,7 +250,11 @@ describe("the client of OpenAI for Node", () => {
         const other = new OpenAI({ baseURL: `${url}/v1`, apiKey: "wrong", maxRetries: 0 })
         await other.models.list().then(
           () => assert.fail("the key is wrong"),
-          (error) => assert.instanceOf(error, OpenAI.AuthenticationError)
+          (error) => {
+            assert.instanceOf(error, OpenAI.AuthenticationError)
+            assert.deepInclude(error, { status: 401, type: "invalid_request_error", code: "invalid_api_key" })
+            assert.include(error.message, "the key in Authorization: Bearer is missing or wrong")
+          }
         )
       },
       { server: { apiKeys: [Redacted.make("tml-key")] } }

@@ -32,11 +32,12 @@ export interface Dependencies extends bodies.BodyOptions {
   readonly direct: directApps.DirectApps
 }
 
-const unauthorized = (credential: string | undefined): Response => {
-  const isToken = tokens.isToken(credential)
+const unauthorized = (request: Request): Response => {
+  const isToken = tokens.isToken(openAiPaths.credentialOf(request))
+  const header = openAiPaths.keyHeaderOf(request)
   const response = apiErrors.toResponse({
     status: 401,
-    detail: isToken ? "the token in X-API-Key is wrong or has expired" : "the key in X-API-Key is missing or wrong",
+    detail: isToken ? `the token in ${header} is wrong or has expired` : `the key in ${header} is missing or wrong`,
     tag: "UnauthorizedResponse"
   })
   // tells clients to request another token
@@ -170,7 +171,7 @@ export const make =
     requests.observe((request, record) =>
       authenticate(dependencies.keys, request).pipe(
         Effect.flatMap((user) => {
-          if (user === undefined) return Effect.succeed(unauthorized(openAiPaths.credentialOf(request)))
+          if (user === undefined) return Effect.succeed(unauthorized(request))
           record.user = currentUser.ownerName(user.id)
           return provide(handleAs(dependencies, app, request, record), record, user)
         }),

@@ -33,12 +33,14 @@ export const credentialOf = (request: Request): string | undefined => {
   return headers["x-api-key"] ?? bearer
 }
 
-const types: { readonly [status: number]: string } = {
-  401: "authentication_error",
-  403: "permission_error",
-  404: "not_found_error",
-  429: "rate_limit_error"
+/** How OpenAI's own service names what is wrong, beside `invalid_request_error` and `server_error` without a code. */
+const named: { readonly [status: number]: { readonly type?: string; readonly code: string } } = {
+  401: { code: "invalid_api_key" },
+  429: { type: "requests", code: "rate_limit_exceeded" }
 }
+
+/** The header that these clients send their key in, as messages name it. @internal */
+export const keyHeaderOf = (request: Request): string => (isOpenAi(request) ? "Authorization: Bearer" : "X-API-Key")
 
 /** The body of an error in the form of the protocol. @internal */
 export const errorBody = (error: {
@@ -49,9 +51,9 @@ export const errorBody = (error: {
 }) => ({
   error: {
     message: error.message,
-    type: types[error.status] ?? (error.status >= 500 ? "server_error" : "invalid_request_error"),
+    type: named[error.status]?.type ?? (error.status >= 500 ? "server_error" : "invalid_request_error"),
     param: error.param ?? null,
-    code: error.code ?? null
+    code: error.code ?? named[error.status]?.code ?? null
   }
 })
 
