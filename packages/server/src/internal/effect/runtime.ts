@@ -44,18 +44,23 @@ export const updateContext = <A, E, R, R0>(
     })
   )
 
-/** `Effect.scoped` in fewer operations. @internal */
-export const scoped = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
+/** `updateContext` with a scope of its own for the effect, in fewer operations than `Effect.scoped`. @internal */
+export const scopedIn = <A, E, R, R0>(
+  effect: Effect.Effect<A, E, R>,
+  update: (context: Context.Context<R0>) => Context.Context<R>
+): Effect.Effect<A, E, Exclude<R0, Scope.Scope>> =>
   Effect.flatMap(Scope.make(), (scope) =>
     Effect.onExit(
-      updateContext(
-        effect,
-        (context: Context.Context<Exclude<R, Scope.Scope>>) =>
-          Context.add(context, Scope.Scope, scope) as Context.Context<R | Scope.Scope> as Context.Context<R>
+      updateContext(effect, (context: Context.Context<Exclude<R0, Scope.Scope>>) =>
+        update(Context.add(context, Scope.Scope, scope) as Context.Context<Scope.Scope> as Context.Context<R0>)
       ),
       (exit) => Scope.close(scope, exit)
     )
   )
+
+/** `Effect.scoped` in fewer operations. @internal */
+export const scoped = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
+  scopedIn(effect, (context: Context.Context<R>) => context)
 
 /** Interrupts a fiber without waiting for its end. @internal */
 export const interruptInBackground = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<void> => Fiber.interruptFork(fiber)

@@ -14,7 +14,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import { updateContext } from "../effect/runtime.ts"
+import { scopedIn } from "../effect/runtime.ts"
 import * as clientResponse from "./clientResponse.ts"
 import * as httpErrors from "./httpErrors.ts"
 import * as serverRequest from "./serverRequest.ts"
@@ -44,19 +44,16 @@ const execute = <R>(
   const url = UrlParams.makeUrl(request.url, request.urlParams, request.hash)
   if (Either.isLeft(url)) return Effect.fail(httpErrors.invalidUrl(request, url.left))
   return Effect.flatMap(serverRequest.fromClientRequest(request, url.right), (received) =>
-    Effect.flatMap(Scope.make(), (scope) => {
-      const responded = updateContext(
-        handled,
-        (caller: Context.Context<never>) =>
-          withoutRoute(Context.merge(caller, context)).pipe(
-            Context.add(Scope.Scope, scope),
-            Context.add(HttpServerRequest.HttpServerRequest, received)
-          ) as Context.Context<HttpServerRequest.HttpServerRequest | R | Scope.Scope>
-      )
-      // before the scope closes, which a streamed body may need
-      const read = Effect.flatMap(responded, (response) => clientResponse.fromServerResponse(request, response))
-      return Effect.onExit(read, (exit) => Scope.close(scope, exit))
-    })
+    scopedIn(
+      // read before the scope closes, which a streamed body may need
+      Effect.flatMap(handled, (response) => clientResponse.fromServerResponse(request, response)),
+      (caller: Context.Context<Scope.Scope>) =>
+        // what the app has goes before what the caller has, but for the scope
+        withoutRoute(Context.merge(caller, context)).pipe(
+          Context.add(Scope.Scope, Context.get(caller, Scope.Scope)),
+          Context.add(HttpServerRequest.HttpServerRequest, received)
+        ) as Context.Context<HttpServerRequest.HttpServerRequest | R | Scope.Scope>
+    )
   )
 }
 
