@@ -110,7 +110,7 @@ for answer in expected["answers"]:
     compare_answer("transformers", answer, found, 0)
 
 # by how much rounding may change a logprob, of tokens that are rare too; and how near two tokens may be that change places
-for kind, allowed, tie in (("f16", 0.02, 0.01), ("q8_0", 0.5, 0.1)):
+for kind, allowed, tie in (("f16", 0.05, 0.01), ("q8_0", 0.5, 0.1)):
     params = xllamacpp.CommonParams()
     params.model.path = str(output / f"{kind}.gguf")
     params.n_ctx = 256

@@ -20,6 +20,7 @@ import { withCaller } from "./internal/effect/runtime.ts"
 import { createSession } from "./internal/sampling/createSession.ts"
 import * as maxTokens from "./internal/sampling/maxTokens.ts"
 import {
+  checkClientOptions,
   checkOptions,
   type ClientOptions,
   invalid,
@@ -30,7 +31,12 @@ import { SampleOperation, type SampleSettings } from "./internal/sampling/sample
 import { type MakeOptions, makeSampler, makeSettings } from "./internal/sampling/sampler.ts"
 import * as sampleStream from "./internal/sampling/sampleStream.ts"
 import type { Delta, StreamOptions } from "./internal/sampling/streamOptions.ts"
-import { instrument, instrumentDetached, type OperationRecord } from "./internal/telemetry/instrument.ts"
+import {
+  instrument,
+  instrumentDetached,
+  instrumentStream,
+  type OperationRecord
+} from "./internal/telemetry/instrument.ts"
 import { pointingAtCalls } from "./internal/util/callSite.ts"
 import * as QueueState from "./QueueState.ts"
 import type * as Session from "./Session.ts"
@@ -85,6 +91,38 @@ export interface SamplingClient {
  */
 export const SamplingClient = Context.GenericTag<SamplingClient>("@effect-tinker/client/SamplingClient")
 
+/** What a stream needs of its client. */
+interface Streaming {
+  readonly sampler: ReturnType<typeof makeSampler>
+  readonly sample: (
+    prompt: ModelInput.ModelInput,
+    options: SampleOptions
+  ) => Effect.Effect<Sampling.SampleResponse, TinkerError.TinkerError>
+  /** the length of the context */
+  readonly context: Effect.Effect<number | undefined>
+  /** whether the service streams */
+  readonly streams: boolean
+}
+
+const streamFrom = (
+  { context, sample, sampler, streams }: Streaming,
+  prompt: ModelInput.ModelInput,
+  { tokensPerRequest = 16, ...given }: StreamOptions,
+  record: OperationRecord
+): Stream.Stream<Delta, TinkerError.TinkerError> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      if (!(Number.isInteger(tokensPerRequest) && tokensPerRequest > 0)) {
+        return yield* invalid("stream", "tokensPerRequest", `is ${tokensPerRequest}: give a whole number above 0`)
+      }
+      const options = maxTokens.isGiven(given) ? given : maxTokens.withMaxTokens(given, prompt, yield* context)
+      const problem = checkOptions(prompt, options)
+      if (problem !== undefined) return yield* problem
+      yield* readSamplingParams(options.sampling_params)
+      return sampleStream.stream(sampler, streams, { sample, prompt, options, tokensPerRequest }, record)
+    })
+  )
+
 /**
  * A client for an existing sampling session. When the service throttles one, all samplers of the session slow down.
  *
@@ -123,25 +161,12 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
       ? sampleAs(method, prompt, given)
       : Effect.flatMap(context, (length) => sampleAs(method, prompt, maxTokens.withMaxTokens(given, prompt, length)))
 
-  const streamFrom = (prompt: ModelInput.ModelInput, { tokensPerRequest = 16, ...given }: StreamOptions) =>
-    Effect.gen(function* () {
-      if (!(Number.isInteger(tokensPerRequest) && tokensPerRequest > 0)) {
-        return yield* invalid("stream", "tokensPerRequest", `is ${tokensPerRequest}: give a whole number above 0`)
-      }
-      const options = maxTokens.isGiven(given) ? given : maxTokens.withMaxTokens(given, prompt, yield* context)
-      const problem = checkOptions(prompt, options)
-      if (problem !== undefined) return yield* problem
-      yield* readSamplingParams(options.sampling_params)
-      const start = {
-        sample: (prompt: ModelInput.ModelInput, options: SampleOptions) => sample("sample", prompt, options)
-      }
-      return sampleStream.stream(sampler, session.clientConfig.sample_streams, {
-        ...start,
-        prompt,
-        options,
-        tokensPerRequest
-      })
-    })
+  const streaming: Streaming = {
+    sampler,
+    sample: (prompt, options) => sample("sample", prompt, options),
+    context,
+    streams: session.clientConfig.sample_streams
+  }
 
   const info = (method: string) =>
     instrument(`SamplingClient.${method}`, attributes, () =>
@@ -151,7 +176,8 @@ export const make = Effect.fnUntraced(function* (options: MakeOptions): Effect.f
     samplingSessionId,
     takesJsonSchemas: session.clientConfig.sample_json_schemas,
     sample: (prompt, options = {}) => sample("sample", prompt, options),
-    stream: (prompt, options = {}) => Stream.unwrap(streamFrom(prompt, options)),
+    stream: (prompt, options = {}) =>
+      instrumentStream("SamplingClient.stream", attributes, (record) => streamFrom(streaming, prompt, options, record)),
     computeLogprobs: (prompt) =>
       Effect.flatMap(
         sampleAs("computeLogprobs", prompt, { sampling_params: { max_tokens: 1 }, prompt_logprobs: true }),
@@ -198,10 +224,8 @@ const createSampler = Effect.fnUntraced(function* (
   if ("base_model" in options && options.base_model.trim() === "") {
     return yield* invalid(method, "base_model", "is empty: name a base model")
   }
-  const { maxConcurrent } = options
-  if (maxConcurrent !== undefined && !(Number.isInteger(maxConcurrent) && maxConcurrent > 0)) {
-    return yield* invalid(method, "maxConcurrent", `is ${maxConcurrent}: give a whole number above 0`)
-  }
+  const problem = checkClientOptions(method, options)
+  if (problem !== undefined) return yield* problem
   const samplingSessionId = yield* createSession(
     options,
     "model_path" in options ? { model_path: options.model_path } : { base_model: options.base_model },

@@ -19,6 +19,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as CustomLoss from "./CustomLoss.ts"
 import * as trainingContext from "./internal/training/context.ts"
+import { checkClientOptions } from "./internal/sampling/options.ts"
 import { submitForwardBackwardCustom } from "./internal/training/customLoss.ts"
 import { submitForwardBackward } from "./internal/training/forwardBackward.ts"
 import * as loads from "./internal/training/loads.ts"
@@ -171,10 +172,15 @@ export const make = (options: {
         recorded(loads.submitLoad(context, "loadStateWithOptimizer", path, options)),
       saveWeightsForSampler: (name, options) => recorded(saves.submitSaveForSampler(context, name, options)),
       saveWeightsExternal: (name, options) => recorded(saves.submitSaveExternal(context, name, options)),
-      saveWeightsAndGetSamplingClient: (options) =>
-        Effect.flatMap(saves.saveForSamplingSession(context, "saveWeightsAndGetSamplingClient"), (samplingSessionId) =>
-          SamplingClient.make({ client, session, samplingSessionId, ...options })
-        ),
+      saveWeightsAndGetSamplingClient: (options = {}) => {
+        const method = "saveWeightsAndGetSamplingClient"
+        const problem = checkClientOptions(method, options)
+        return problem === undefined
+          ? Effect.flatMap(saves.saveForSamplingSession(context, method), (samplingSessionId) =>
+              SamplingClient.make({ client, session, samplingSessionId, ...options })
+            )
+          : recorded(problem)
+      },
       createSamplingClient: (model_path, options) => SamplingClient.create({ client, session, model_path, ...options }),
       queueState: { current: queueState.current, changes: queueState.changes },
       getInfo: getInfo(context, "getInfo"),

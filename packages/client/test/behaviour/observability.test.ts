@@ -1,10 +1,24 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as RestClient from "@effect-tinker/client/RestClient"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Metric, MetricState, Option, type Scope, TestClock, Tracer } from "effect"
-import { connect, json, scripted, ways } from "../utils/services.ts"
+import {
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Metric,
+  MetricState,
+  Option,
+  Redacted,
+  type Scope,
+  TestClock,
+  Tracer
+} from "effect"
+import * as operations from "../utils/operations.ts"
+import { baseUrl, connect, json, key, scripted, ways } from "../utils/services.ts"
 
 interface Ended {
   readonly name: string
@@ -317,4 +331,67 @@ describe.each(ways)("a client over %s", (way) => {
       })
     )
   })
+})
+
+describe("each public operation of the clients", () => {
+  /** A service that starts all clients, and then rejects every request. */
+  const startAll = Effect.gen(function* () {
+    const responses: Record<string, unknown> = {
+      "/client/config": { sample_streams: true },
+      "/create_session": { session_id: "session-1" },
+      "/create_model": { request_id: "CreateModel" },
+      "/retrieve_future": { model_id: "model-1" },
+      "/create_sampling_session": { sampling_session_id: "sampler" }
+    }
+    const service = { isUp: true }
+    const http = yield* ScriptedHttpClient.make({
+      "*": ({ path }) => (service.isUp ? json(responses[path] ?? {}) : json({ detail: "no" }, { status: 400 }))
+    })
+    const clients = Layer.merge(
+      connect(http),
+      RestClient.layer({ apiKey: Redacted.make(key), baseUrl }).pipe(Layer.provide(http.layer))
+    )
+    return { service, clients }
+  })
+
+  it.scoped("has a span and counts, when the service rejects it and when its input is invalid", () =>
+    Effect.gen(function* () {
+      const { clients, service: remote } = yield* startAll
+      yield* Effect.gen(function* () {
+        const service = yield* ServiceClient.ServiceClient
+        const training = yield* service.createLoraTrainingClient({ base_model: "base" })
+        const sampling = yield* service.createSamplingClient({ base_model: "base" })
+        const all = Object.entries({
+          ServiceClient: operations.ofService(service),
+          TrainingClient: operations.ofTraining(training),
+          SamplingClient: operations.ofSampling(sampling),
+          RestClient: operations.ofRest(yield* RestClient.RestClient)
+        }).flatMap(([client, cases]) =>
+          Object.entries(cases).map(([method, { invalid, rejected }]) => ({
+            // one that creates a client is one operation, wherever it is called
+            name: method === "createSamplingClient" ? `ServiceClient.${method}` : `${client}.${method}`,
+            rejected,
+            invalid
+          }))
+        )
+        remote.isUp = false
+        for (const way of ["rejected", "invalid"] as const) {
+          for (const { name, [way]: run } of all) {
+            if (run === "none") continue
+            const { ended, layer, open } = recorder()
+            const before = yield* figures
+            const error = yield* Effect.flip(layer(Effect.scoped(run)))
+            const after = yield* figures
+            const what = `${name}, ${way}: ${String(error)}`
+            if (way === "invalid") assert.propertyVal(error, "_tag", "InvalidInput", what)
+            const count = `operations ${name} failure`
+            assert.strictEqual((after[count] ?? 0) - (before[count] ?? 0), 1, what)
+            assert.strictEqual(after[`in_flight ${name}`], before[`in_flight ${name}`] ?? 0, what)
+            assert.strictEqual(ended.filter((span) => span.name === name && !span.success).length, 1, what)
+            assert.strictEqual(open(), 0, what)
+          }
+        }
+      }).pipe(Effect.scoped, Effect.provide(clients))
+    })
+  )
 })

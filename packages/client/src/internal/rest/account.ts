@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as inputs from "./inputs.ts"
-import { listOperation, operation } from "./operation.ts"
+import { listOperation, operation, streamOperation } from "./operation.ts"
 import type * as options from "./options.ts"
 
 /**
@@ -75,7 +75,7 @@ const streamBillingUsage =
     // an empty window is requested as well, so that it fails like that of getBillingUsage
     const count = Math.max(1, Math.ceil((end - from) / windowMillis))
     const windows = Array.from({ length: count }, (_, index) => from + index * windowMillis)
-    return Stream.fromIterable(windows).pipe(
+    const requested = Stream.fromIterable(windows).pipe(
       Stream.mapEffect(
         (start) =>
           getUsage({
@@ -86,6 +86,7 @@ const streamBillingUsage =
       ),
       Stream.flatMap(({ data }) => Stream.fromIterable(data))
     )
+    return streamOperation("streamBillingUsage", () => requested)
   }
 
 const getCheckpointStorage =
@@ -124,7 +125,7 @@ export const make = (client: TinkerClient.Service): Account => {
     getBillingUsage: getUsage,
     streamBillingUsage: streamBillingUsage(getUsage),
     getCheckpointStorage: getCheckpointStorage(client),
-    whoami: Effect.flatMap(client.claims, identityOf),
+    whoami: operation("whoami", Effect.flatMap(client.claims, identityOf)),
     getApiKey: operation("getApiKey", client.call(TinkerApi.getApiKey, inputs.noPayload)),
     deleteApiKey: operation("deleteApiKey", client.call(TinkerApi.deleteApiKey, inputs.noPayload))
   }

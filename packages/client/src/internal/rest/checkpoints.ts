@@ -12,7 +12,7 @@ import type * as TinkerClient from "../../TinkerClient.ts"
 import * as codec from "../codec/endpoint.ts"
 import * as deletion from "./deletion.ts"
 import * as inputs from "./inputs.ts"
-import { byKindOrName, isMissingRoute, listOperation, onCheckpoint } from "./operation.ts"
+import { byKindOrName, isMissingRoute, listOperation, onCheckpoint, streamOperation } from "./operation.ts"
 import type * as options from "./options.ts"
 import * as pages from "./pages.ts"
 
@@ -143,14 +143,16 @@ const streamUserCheckpoints =
   (client: TinkerClient.Service, listings: Listings): Checkpoints["streamUserCheckpoints"] =>
   (options = {}) => {
     const method = "streamUserCheckpoints"
-    return Stream.unwrap(
-      // listed once, and not once a page
-      Effect.map(Effect.cached(listAll(method, listings)), (all) =>
-        pages.byOffset(method, options, (page) =>
-          Effect.map(listOperation("listUserCheckpoints", pageOf(client, method, page, all)), (response) => ({
-            items: response.checkpoints,
-            total: response.cursor?.total_count
-          }))
+    return streamOperation(method, () =>
+      Stream.unwrap(
+        // listed once, and not once a page
+        Effect.map(Effect.cached(listAll(method, listings)), (all) =>
+          pages.byOffset(method, options, (page) =>
+            Effect.map(listOperation("listUserCheckpoints", pageOf(client, method, page, all)), (response) => ({
+              items: response.checkpoints,
+              total: response.cursor?.total_count
+            }))
+          )
         )
       )
     )
@@ -171,11 +173,13 @@ const searchCheckpoints =
 const streamCheckpointSearch =
   (search: Checkpoints["searchCheckpoints"]): Checkpoints["streamCheckpointSearch"] =>
   (request = {}) =>
-    pages.byCursor(request.cursor ?? undefined, (cursor) =>
-      Effect.map(search({ ...request, cursor }), ({ checkpoints, next_cursor }) => ({
-        items: checkpoints,
-        next: next_cursor
-      }))
+    streamOperation("streamCheckpointSearch", () =>
+      pages.byCursor(request.cursor ?? undefined, (cursor) =>
+        Effect.map(search({ ...request, cursor }), ({ checkpoints, next_cursor }) => ({
+          items: checkpoints,
+          next: next_cursor
+        }))
+      )
     )
 
 const getCheckpoint =
@@ -252,6 +256,8 @@ export const make = (client: TinkerClient.Service, runs: Listings["runs"]): Chec
     setCheckpointTtl: setCheckpointTtl(client),
     deleteCheckpoint: deleteOne,
     deleteCheckpoints: (selection, options) =>
-      deletion.deleteSelection({ ofRun, streamUser, deleteOne }, selection, options)
+      streamOperation("deleteCheckpoints", () =>
+        deletion.deleteSelection({ ofRun, streamUser, deleteOne }, selection, options)
+      )
   }
 }

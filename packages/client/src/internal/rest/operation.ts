@@ -4,13 +4,17 @@ import type * as TinkerError from "@effect-tinker/api/TinkerError"
 import type * as TinkerPath from "@effect-tinker/api/TinkerPath"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as Effect from "effect/Effect"
-import { instrument } from "../telemetry/instrument.ts"
+import { instrument, instrumentStream } from "../telemetry/instrument.ts"
 import * as inputs from "./inputs.ts"
 import type * as options from "./options.ts"
 
 /** @internal */
 export const operation = <A>(method: string, effect: options.RestEffect<A>): options.RestEffect<A> =>
   instrument(`RestClient.${method}`, {}, () => effect)
+
+/** @internal */
+export const streamOperation = <A>(method: string, stream: () => options.RestStream<A>): options.RestStream<A> =>
+  instrumentStream(`RestClient.${method}`, {}, stream)
 
 /** Entries that could not be read are left out of a list. That must not go unnoticed. */
 const warnOfLeftOut = (method: string, response: object): Effect.Effect<void> =>

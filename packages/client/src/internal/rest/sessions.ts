@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as codec from "../codec/endpoint.ts"
 import * as inputs from "./inputs.ts"
-import { listOperation, operation } from "./operation.ts"
+import { listOperation, operation, streamOperation } from "./operation.ts"
 import type * as options from "./options.ts"
 import * as pages from "./pages.ts"
 import * as sessionTrace from "./sessionTrace.ts"
@@ -81,13 +81,17 @@ const listSessions =
 
 const streamSessions =
   (list: Sessions["listSessions"]): Sessions["streamSessions"] =>
-  (options = {}) =>
-    pages.byOffset("streamSessions", options, (page) =>
-      Effect.map(list({ ...page, access_scope: options.access_scope }), ({ sessions }) => ({
-        items: sessions,
-        total: undefined
-      }))
+  (options = {}) => {
+    const method = "streamSessions"
+    return streamOperation(method, () =>
+      pages.byOffset(method, options, (page) =>
+        Effect.map(list({ ...page, access_scope: options.access_scope }), ({ sessions }) => ({
+          items: sessions,
+          total: undefined
+        }))
+      )
     )
+  }
 
 const searchSessions =
   (client: TinkerClient.Service): Sessions["searchSessions"] =>
@@ -104,11 +108,13 @@ const searchSessions =
 const streamSessionSearch =
   (search: Sessions["searchSessions"]): Sessions["streamSessionSearch"] =>
   (request = {}) =>
-    pages.byCursor(request.cursor ?? undefined, (cursor) =>
-      Effect.map(search({ ...request, cursor }), ({ next_cursor, sessions }) => ({
-        items: sessions,
-        next: next_cursor
-      }))
+    streamOperation("streamSessionSearch", () =>
+      pages.byCursor(request.cursor ?? undefined, (cursor) =>
+        Effect.map(search({ ...request, cursor }), ({ next_cursor, sessions }) => ({
+          items: sessions,
+          next: next_cursor
+        }))
+      )
     )
 
 const finishSession =

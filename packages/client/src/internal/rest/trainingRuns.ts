@@ -4,7 +4,7 @@ import type * as TrainingRun from "@effect-tinker/api/TrainingRun"
 import * as Effect from "effect/Effect"
 import type * as TinkerClient from "../../TinkerClient.ts"
 import * as inputs from "./inputs.ts"
-import { listOperation, operation } from "./operation.ts"
+import { listOperation, operation, streamOperation } from "./operation.ts"
 import type * as options from "./options.ts"
 import * as pages from "./pages.ts"
 
@@ -63,13 +63,17 @@ const listTrainingRuns =
 
 const streamTrainingRuns =
   (list: TrainingRuns["listTrainingRuns"]): TrainingRuns["streamTrainingRuns"] =>
-  (options = {}) =>
-    pages.byOffset("streamTrainingRuns", options, (page) =>
-      Effect.map(list({ ...page, access_scope: options.access_scope, project_id: options.project_id }), (response) => ({
-        items: response.training_runs,
-        total: response.cursor?.total_count
-      }))
+  (options = {}) => {
+    const method = "streamTrainingRuns"
+    return streamOperation(method, () =>
+      pages.byOffset(method, options, (page) =>
+        Effect.map(
+          list({ ...page, access_scope: options.access_scope, project_id: options.project_id }),
+          (response) => ({ items: response.training_runs, total: response.cursor?.total_count })
+        )
+      )
     )
+  }
 
 /** @internal */
 export const make = (client: TinkerClient.Service): TrainingRuns => {

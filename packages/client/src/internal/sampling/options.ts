@@ -85,6 +85,15 @@ export const readSamplingParams = (params: SampleOptions["sampling_params"] = {}
   return read
 }
 
+/** What is wrong with the options of a client. @internal */
+export const checkClientOptions = (
+  method: string,
+  { maxConcurrent }: ClientOptions
+): TinkerError.InvalidInput | undefined =>
+  maxConcurrent === undefined || (Number.isInteger(maxConcurrent) && maxConcurrent > 0)
+    ? undefined
+    : invalid(method, "maxConcurrent", `is ${maxConcurrent}: give a whole number above 0`)
+
 const counts = ["topk_prompt_logprobs", "topk_sample_logprobs", "prompt_alt_tokens_k"] as const
 
 const checkCounts = (options: SampleOptions): TinkerError.InvalidInput | undefined => {

@@ -1,5 +1,5 @@
 /** The stream of a sample: as the service streams it, and by requests that continue each other elsewhere. */
-import type * as ModelInput from "@effect-tinker/api/ModelInput"
+import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as SampleLine from "@effect-tinker/api/SampleLine"
 import * as TinkerApi from "@effect-tinker/api/TinkerApi"
 import * as TinkerError from "@effect-tinker/api/TinkerError"
@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { OperationRecord } from "../telemetry/instrument.ts"
+import { Usage } from "../telemetry/usage.ts"
 import { Permits } from "../limits/budget.ts"
 import type { StreamedResponse } from "./streamedResponse.ts"
 import * as continuations from "./continuations.ts"
@@ -86,22 +88,31 @@ const permit = ({ inFlight }: Sampler) =>
     Effect.tap((permits) => Effect.async<void>((resume) => permits.acquire(inFlight, 1, () => resume(Effect.void))))
   )
 
+/** Notes the tokens of a delta, and the reason of its end. */
+const count = (usage: Usage, { stop_reason, tokens }: Delta): void => {
+  usage.outputTokens = (usage.outputTokens ?? 0) + tokens.length
+  if (stop_reason !== undefined) usage.finishReasons = [stop_reason]
+}
+
 const serviceStream = (
   sampler: Sampler,
   prompt: ModelInput.ModelInput,
-  options: SampleOptions
+  options: SampleOptions,
+  record: OperationRecord
 ): Stream.Stream<Delta, TinkerError.TinkerError> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
       const samplingParams = yield* readSamplingParams(options.sampling_params)
       const { seq_id: _, ...request } = sampleRequest(sampler.samplingSessionId, 0, { prompt, options, samplingParams })
       yield* permit(sampler)
+      const usage = (record.usage = new Usage("text_completion", ModelInput.length(prompt)))
       const response = yield* sampler.client.stream(TinkerApi.asample, request, {
         method,
         headers: { accept: SampleLine.contentType }
       })
+      record.noteAccepted()
       return response.contentType.startsWith(SampleLine.contentType)
-        ? deltasOf(linesOf(response.body))
+        ? Stream.tap(deltasOf(linesOf(response.body)), (delta) => Effect.sync(() => count(usage, delta)))
         : Stream.fail(undecodable(`the response is ${response.contentType}, and no stream`))
     })
   )
@@ -145,8 +156,11 @@ const orContinue = (
 export const stream = (
   sampler: Sampler,
   streams: boolean,
-  start: Omit<continuations.Continuation, "round" | "tokens">
+  start: Omit<continuations.Continuation, "round" | "tokens">,
+  record: OperationRecord
 ): Stream.Stream<Delta, TinkerError.TinkerError> => {
   const first = { ...start, round: 0, tokens: [] }
-  return streams ? orContinue(serviceStream(sampler, start.prompt, start.options), first) : continuations.stream(first)
+  return streams
+    ? orContinue(serviceStream(sampler, start.prompt, start.options, record), first)
+    : continuations.stream(first)
 }

@@ -5,7 +5,8 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as MetricLabel from "effect/MetricLabel"
-import type * as Tracer from "effect/Tracer"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import { clockOf, metricLabelsOf, withCaller } from "../effect/runtime.ts"
 import type { Usage } from "./usage.ts"
 import type { Releasable } from "../util/releasable.ts"
@@ -173,6 +174,23 @@ export const instrumentDetached = <A, E, R>(
         onSuccess: (value) => ended(Exit.succeed(value))
       })
     })
+  )
+
+/** Runs an operation whose result is a stream with a record, under its span: from the first pull to the end, however it ends. */
+export const instrumentStream = <A, E, R>(
+  name: string,
+  attributes: Attributes,
+  use: (record: OperationRecord) => Stream.Stream<A, E, R>
+): Stream.Stream<A, E, R> =>
+  Stream.unwrapScoped(
+    Effect.map(
+      Effect.acquireRelease(startRecord(name, attributes), (record, exit) => Effect.sync(() => record.end(exit))),
+      (record) =>
+        Stream.suspend(() => use(record)).pipe(
+          Stream.tapErrorCause((cause) => Effect.sync(() => record.end(Exit.failCause(cause)))),
+          Stream.provideService(Tracer.ParentSpan, record.span)
+        ) as Stream.Stream<A, E, R>
+    )
   )
 
 /** Runs an operation with a record, under its span. @internal */
