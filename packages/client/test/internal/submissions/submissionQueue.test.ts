@@ -1,14 +1,18 @@
 import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
+import { withWarnings } from "@effect-tinker/testing/Logs"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope, TestClock } from "effect"
+import * as alone from "../../utils/submissions.ts"
 import { bodyOf, failureOf } from "../../utils/exits.ts"
 import { connect, json, scripted } from "../../utils/services.ts"
 import { errorResponse, results, run, seqIds, settle } from "../../utils/trainingRun.ts"
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
 const data = [datum, datum, datum]
+
+const refused = alone.response(422, "no")
 
 // splits a batch into chunks of one datum
 const chunks = { "/client/config": json({ fwdbwd_max_chunk_len: 1 }) }
@@ -204,6 +208,182 @@ describe("a submission", () => {
         sent,
         Array.from({ length: 21 }, (_, i) => i + 1)
       )
+    })
+  )
+})
+
+describe("the queue of a model", () => {
+  it.scoped("tells what is refused behind a failed operation why, and starts again once the program has seen it", () =>
+    Effect.gen(function* () {
+      const { end, sent, submit } = yield* alone.make()
+      const pass = yield* submit({ role: "gradient", answer: () => refused })
+      const rest = yield* submit({ role: "gradient" })
+      const step = yield* submit({ role: "step" })
+      const read = yield* submit({ role: "reads" })
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(sent(), ["forwardBackward:1", "forward:2"])
+      // called before the program saw the failure: it is part of no step that is refused, for the update has ended that
+      const blind = yield* submit({ role: "step" })
+      assert.deepStrictEqual(yield* end(blind), [3])
+      assert.strictEqual(yield* end(pass), "BadRequest")
+      const next = yield* submit({ role: "gradient" })
+      assert.deepStrictEqual(yield* end(next), [4])
+      const reason = "StepRefused NoGradient of forwardBackward:1"
+      assert.deepStrictEqual([yield* end(rest), yield* end(step), yield* end(read)], [reason, reason, [2]])
+      assert.deepStrictEqual([rest.seqIds, step.seqIds], [[], []])
+    })
+  )
+
+  it.scoped("names the request of several that was refused, and counts those that were accepted", () =>
+    Effect.gen(function* () {
+      const { end, submit } = yield* alone.make()
+      yield* submit({ role: "gradient", requestCount: 2, answer: ({ index }) => (index === 1 ? refused : undefined) })
+      assert.strictEqual(yield* end(yield* submit({ role: "step" })), "PartialGradient of forwardBackward:2")
+      const reads = yield* alone.make()
+      yield* reads.submit({
+        role: "reads",
+        requestCount: 2,
+        answer: ({ index }) => (index === 1 ? refused : undefined)
+      })
+      assert.deepStrictEqual(yield* reads.end(yield* reads.submit({ role: "step" })), [3])
+    })
+  )
+
+  it.scoped("names a pass that failed after it was accepted to what is called once that was seen", () =>
+    Effect.gen(function* () {
+      const { attempts, operationOf, queue } = yield* alone.make()
+      const failing = { ...operationOf({ role: "gradient" }), combine: () => Effect.runSync(Effect.die("late")) }
+      const pass = yield* queue.submit(failing as never)
+      const before = yield* queue.submit(operationOf({ role: "reads" }))
+      yield* Fiber.await(pass)
+      yield* Effect.exit(Fiber.join(pass))
+      yield* Effect.exit(Fiber.join(pass))
+      const after = yield* queue.submit(operationOf({ role: "reads" }))
+      yield* Fiber.join(before)
+      yield* Fiber.join(after)
+      assert.deepStrictEqual(
+        attempts.map(({ named, seqId }) => [seqId, named]),
+        [
+          [1, undefined],
+          [2, undefined],
+          [3, "1"]
+        ]
+      )
+    })
+  )
+
+  it.scoped("warns of a batch that is submitted again after a failure, and of a step that lacks a pass", () =>
+    Effect.gen(function* () {
+      const { end, operationOf, queue, submit } = yield* alone.make()
+      const batch = [{}]
+      for (let i = 0; i < 4; i++) yield* end(yield* submit({ role: "gradient", batch, answer: () => refused }))
+      const failing = { ...operationOf({ role: "gradient" }), combine: () => Effect.runSync(Effect.die("late")) }
+      const pass = yield* queue.submit(failing as never)
+      const step = yield* submit({ role: "step" })
+      yield* Fiber.await(pass)
+      yield* end(step)
+      yield* TestClock.adjust(0)
+    }).pipe(
+      withWarnings,
+      Effect.tap(({ lines }) => {
+        assert.deepStrictEqual(
+          lines.slice(0, 3).map((line) => line.slice(0, 78)),
+          [
+            "forwardBackward: the same batch is submitted for the 2nd time, after a failure",
+            "forwardBackward: the same batch is submitted for the 3rd time, after a failure",
+            "forwardBackward: the same batch is submitted for the 4th time, after a failure"
+          ]
+        )
+        assert.match(lines[3]!, /^a step was applied although forwardBackward \(seq_id \d\) of it failed: it lacks/)
+        assert.strictEqual(lines.length, 4)
+      })
+    )
+  )
+
+  it.scoped("has a span for each operation with its numbers, and the spans of its requests below", () =>
+    Effect.gen(function* () {
+      const { end, submit } = yield* alone.make()
+      const parents: Array<string> = []
+      const noteParent = Effect.flatMap(Effect.currentParentSpan, (span) =>
+        Effect.sync(() => void parents.push(span._tag === "Span" ? span.name : ""))
+      ).pipe(Effect.orDie)
+      const pass = yield* submit({ role: "gradient", requestCount: 2, answer: () => noteParent })
+      yield* end(pass)
+      assert.deepStrictEqual(parents, Array(2).fill("TrainingClient.forwardBackward"))
+    })
+  )
+
+  it.scoped("gives the operations of a group one place, and their unused numbers to those behind", () =>
+    Effect.gen(function* () {
+      const { end, operationOf, queue, sent, submit } = yield* alone.make()
+      const group = yield* queue.submitGroup({
+        method: "forwardBackwardCustom",
+        role: "gradient",
+        requestCount: 5,
+        run: ({ submit }) =>
+          Effect.gen(function* () {
+            yield* yield* submit(operationOf({ role: "reads", requestCount: 2 }))
+            return yield* submit(operationOf({ role: "gradient" }))
+          })
+      })
+      const step = yield* submit({ role: "step" })
+      assert.deepStrictEqual(yield* end(group as never), [3])
+      assert.deepStrictEqual(yield* end(step), [4])
+      assert.deepStrictEqual(sent(), ["forward:1", "forward:2", "forwardBackward:3", "optimStep:4"])
+      assert.deepStrictEqual([group.seqIds, step.seqIds], [[1, 2, 3], [4]])
+    })
+  )
+
+  it.scoped("fails a group whose code fails, and gives its numbers back", () =>
+    Effect.gen(function* () {
+      const { end, operationOf, queue, submit } = yield* alone.make()
+      const group = yield* queue.submitGroup({
+        method: "forwardBackwardCustom",
+        role: "gradient",
+        requestCount: 3,
+        run: ({ runUserCode, submit }) =>
+          Effect.gen(function* () {
+            yield* yield* submit(operationOf({ role: "reads" }))
+            return yield* runUserCode(Effect.fail("my loss" as const))
+          })
+      })
+      const step = yield* submit({ role: "step" })
+      assert.strictEqual(yield* Effect.flip(Fiber.join(group)), "my loss")
+      assert.strictEqual(yield* end(step), "StepRefused NoGradient of forwardBackwardCustom:1")
+      assert.deepStrictEqual(yield* end(yield* submit({ role: "step" })), [2])
+    })
+  )
+
+  it.scoped("refuses a submission by the code of a group of its own, which would wait for itself", () =>
+    Effect.gen(function* () {
+      const [one, other] = [yield* alone.make(), yield* alone.make()]
+      const group = yield* one.queue.submitGroup({
+        method: "forwardBackwardCustom",
+        role: "reads",
+        requestCount: 1,
+        run: ({ runUserCode, submit }) =>
+          Effect.gen(function* () {
+            const refusal = yield* Effect.flip(runUserCode(one.submit({ role: "step" })))
+            yield* runUserCode(other.submit({ role: "step" }))
+            yield* submit(one.operationOf({ role: "reads" }))
+            return Effect.succeed([refusal._tag, refusal.message])
+          }).pipe(Effect.orDie)
+      })
+      const [tag, message] = yield* Fiber.join(group)
+      assert.strictEqual(tag, "InvalidInput")
+      assert.include(message, "optimStep: loss was submitted inside a loss of the same client")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual([one.sent(), other.sent()], [["forward:1"], ["optimStep:1"]])
+    })
+  )
+
+  it.scoped("rejects what waits behind a request that is interrupted, and names it", () =>
+    Effect.gen(function* () {
+      const { end, submit } = yield* alone.make()
+      const pass = yield* submit({ role: "gradient", answer: () => Effect.interrupt })
+      const step = yield* submit({ role: "step" })
+      assert.strictEqual(yield* end(pass), "ClientBroken of forwardBackward:1")
+      assert.strictEqual(yield* end(step), "ClientBroken of forwardBackward:1")
     })
   )
 })

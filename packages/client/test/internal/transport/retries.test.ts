@@ -184,6 +184,8 @@ describe("a redirect", () => {
       assert.strictEqual(header(requests[0]!, "accept"), "application/json")
       assert.strictEqual(header(requests[0]!, "x-stainless-retry-count"), "0")
       assert.strictEqual(requests[0]!.timeoutMillis, 60_000)
+      const refused = follow(transports.make({ status: 404, text: "{}" }).transport, first("/other"), subject)
+      assert.deepInclude(yield* errorOf(refused), { _tag: "NotFound", method: "checkpointArchive" })
     })
   )
 
