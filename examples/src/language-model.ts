@@ -9,9 +9,11 @@ import * as ModelDirectory from "@effect-tinker/engine/ModelDirectory"
 import * as Tokenizer from "@effect-tinker/tokenizers/Tokenizer"
 import * as LanguageModel from "@effect/ai/LanguageModel"
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { fileURLToPath } from "node:url"
 
 /** What the application does. It knows nothing of Tinker. */
 const ask = Effect.map(LanguageModel.generateText({ prompt: "Who are you?" }), ({ text }) => text)
@@ -45,3 +47,8 @@ export const program = Effect.gen(function* () {
 }).pipe(Effect.scoped)
 
 export const ServiceLive = Embedded.layerServiceClient().pipe(Layer.provideMerge(NodeContext.layer))
+
+// when it is run, and not imported
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  program.pipe(Effect.provide(ServiceLive), NodeRuntime.runMain)
+}

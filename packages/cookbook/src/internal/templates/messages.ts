@@ -69,7 +69,12 @@ export const inputOf = (name: string, template: string, { messages, tools }: Con
   for (const turn of turns) checkMentioned(name, template, turn)
   const declared = tools === null || tools?.length === 0 ? undefined : tools
   if (declared !== undefined && !mentions(template, "tools")) {
-    throw refuse(name, "UnsupportedTools", "has no form for tools: the template does not read them", "tools")
+    throw refuse(
+      name,
+      "UnsupportedTools",
+      "has no form for tools: the template does not read them. Choose a renderer that has, such as qwen3_instruct",
+      "tools"
+    )
   }
   return {
     turns,
