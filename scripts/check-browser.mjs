@@ -1,12 +1,13 @@
 /**
- * Bundles for browsers what is meant to run there, with esbuild and with Vite, without externals and without stand-ins
- * for Node's modules. It fails when a bundler cannot resolve an import, or when an import of Node or undici is left.
+ * Bundles for browsers what is meant to run there, with esbuild and with Vite, without settings, externals and stand-ins
+ * for Node's modules. It fails when a bundler cannot resolve an import, when an import of Node or undici is left, or when a
+ * bundle is larger than its budget.
  *
  * `node scripts/check-browser.mjs` bundles the sources; with `--dist` it bundles what `npm run types` or
  * `npm run build` has compiled.
  */
 import { build as esbuild } from "esbuild"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { builtinModules } from "node:module"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -17,11 +18,21 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const dist = process.argv.includes("--dist")
 const sourceConditions = dist ? [] : ["effect-tinker-source"]
 
-// each as an application imports it; `export *` keeps tree-shaking from hiding an import
+/**
+ * Each as an application imports it; `export *` keeps tree-shaking from hiding an import. The page of `embedded` has a worker,
+ * which has the engine. Budgets are in kB, compressed, of all files together: a bundle that has outgrown its budget for a
+ * good reason gets a larger one.
+ */
 const entries = {
-  client: "@effect-tinker/client",
-  embedded: "@effect-tinker/embedded",
-  JaxEngine: "@effect-tinker/engine/JaxEngine"
+  client: { page: 'export * from "@effect-tinker/client"', budget: { esbuild: 460, Vite: 440 } },
+  embedded: {
+    page:
+      'export * from "@effect-tinker/embedded"\n' +
+      'export const worker = () => new Worker(new URL("./worker.js", import.meta.url), { type: "module" })',
+    worker: 'import * as BrowserWorker from "@effect-tinker/embedded/BrowserWorker"\nBrowserWorker.run()',
+    // Vite gives the worker its own copy of what both use
+    budget: { esbuild: 690, Vite: 970 }
+  }
 }
 
 const builtin = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]))
@@ -44,9 +55,9 @@ const rejectNodeInEsbuild = {
   }
 }
 
-const withEsbuild = async (entry) => {
+const withEsbuild = async (entryPoints) => {
   const bundled = await esbuild({
-    entryPoints: [entry],
+    entryPoints,
     absWorkingDir: root,
     bundle: true,
     write: false,
@@ -83,7 +94,8 @@ const rejectNodeInVite = {
   }
 }
 
-const withVite = async (entry, name) => {
+/** Vite finds the worker by itself. */
+const withVite = async ([entry]) => {
   const built = await vite({
     root,
     configFile: false,
@@ -96,8 +108,9 @@ const withVite = async (entry, name) => {
       target: "es2022",
       reportCompressedSize: false,
       modulePreload: false,
-      lib: { entry, formats: ["es"], fileName: name },
       rollupOptions: {
+        input: entry,
+        preserveEntrySignatures: "strict",
         onwarn: (warning) => {
           if (warning.code === "UNRESOLVED_IMPORT") throw new Error(warning.message)
         }
@@ -107,31 +120,36 @@ const withVite = async (entry, name) => {
   return [built]
     .flat()
     .flatMap(({ output }) => output)
-    .filter(({ type }) => type === "chunk")
-    .map(({ code }) => code)
+    .filter(({ fileName }) => fileName.endsWith(".js"))
+    .map(({ code, source }) => code ?? String(source))
 }
 
 const scratch = mkdtempSync(join(root, "node_modules", ".check-browser-"))
 let failures = 0
 try {
-  for (const [name, specifier] of Object.entries(entries)) {
-    const entry = join(scratch, `${name}.mjs`)
-    writeFileSync(entry, `export * from "${specifier}"\n`)
+  for (const [name, { budget, page, worker }] of Object.entries(entries)) {
+    const directory = join(scratch, name)
+    mkdirSync(directory)
+    const files = Object.entries({ page, worker }).filter(([, content]) => content !== undefined)
+    const entryPoints = files.map(([file]) => join(directory, `${file}.js`))
+    files.forEach(([, content], i) => writeFileSync(entryPoints[i], content))
     for (const [bundler, bundle] of [
       ["esbuild", withEsbuild],
       ["Vite", withVite]
     ]) {
       const started = performance.now()
       try {
-        const chunks = await bundle(entry, name)
+        const chunks = await bundle(entryPoints)
         const left = [...new Set(chunks.flatMap(leftImports))]
         if (left.length > 0) throw new Error(`the bundle still imports ${left.join(", ")}`)
-        const bytes = chunks.reduce((sum, code) => sum + gzipSync(code).length, 0)
+        const kilobytes = chunks.reduce((sum, code) => sum + gzipSync(code).length, 0) / 1024
+        const most = budget[bundler]
+        if (kilobytes > most) throw new Error(`${kilobytes.toFixed(0)} kB gzipped, but its budget is ${most} kB`)
         const seconds = ((performance.now() - started) / 1000).toFixed(1)
-        console.log(`${specifier} with ${bundler}: ${(bytes / 1024).toFixed(1)} kB gzipped, ${seconds} s`)
+        console.log(`${name} with ${bundler}: ${kilobytes.toFixed(0)} of ${most} kB gzipped, ${seconds} s`)
       } catch (error) {
         failures++
-        console.error(`${specifier} with ${bundler}: ${error.message}`)
+        console.error(`${name} with ${bundler}: ${error.message}`)
       }
     }
   }

@@ -4,10 +4,11 @@
  */
 import { build } from "esbuild"
 import { createHash } from "node:crypto"
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const source = join(root, "examples", "src", "page")
@@ -84,32 +85,44 @@ const types = {
   svg: "image/svg+xml"
 }
 
+const isText = (name) => /\.(css|html|js|json|jsonl|svg)$/.test(name)
+
+/** A file as it is sent: texts are compressed. */
+const compressed = (directory, name) => {
+  const content = readFileSync(join(directory, name))
+  return isText(name) ? gzipSync(content) : content
+}
+
 /** A server of the files of a directory. */
 export const makeServer = (directory) => {
-  const files = new Set(filesOf(directory))
+  const files = new Map(filesOf(directory).map((name) => [name, compressed(directory, name)]))
   return createServer((request, response) => {
     const path = new URL(request.url, "http://localhost").pathname.slice(1) || "index.html"
     if (!files.has(path)) {
       response.writeHead(404).end()
       return
     }
-    const content = readFileSync(join(directory, path))
-    const type = types[path.slice(path.lastIndexOf(".") + 1)] ?? "application/octet-stream"
-    response.writeHead(200, { "content-type": type, "content-length": content.length, "cache-control": "no-cache" })
+    const content = files.get(path)
+    response.writeHead(200, {
+      "content-type": types[path.slice(path.lastIndexOf(".") + 1)] ?? "application/octet-stream",
+      "content-length": content.length,
+      "cache-control": "no-cache",
+      ...(isText(path) ? { "content-encoding": "gzip" } : {})
+    })
     response.end(content)
   })
 }
 
-/** The bytes of a built page without the model. */
+/** The bytes of a built page as they are sent, without the model. */
 export const sizeOf = (directory) =>
   filesOf(directory)
     .filter((name) => !name.startsWith("model/"))
-    .reduce((sum, name) => sum + statSync(join(directory, name)).size, 0)
+    .reduce((sum, name) => sum + compressed(directory, name).length, 0)
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const outdir = join(root, "build", "page")
   await buildPage(outdir)
-  console.log(`build/page: ${(sizeOf(outdir) / 1024).toFixed(0)} kB without the model`)
+  console.log(`build/page: ${(sizeOf(outdir) / 1024).toFixed(0)} kB compressed, without the model`)
   if (!process.argv.includes("--build")) {
     makeServer(outdir).listen(port, "127.0.0.1", () => console.log(`http://localhost:${port}`))
   }

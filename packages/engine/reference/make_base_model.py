@@ -24,6 +24,7 @@ iterations), the embedding and the norms with Adam; both follow a linear schedul
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import random
@@ -403,8 +404,16 @@ def evaluate(params, cfg, loss_fn, mixture: Mixture, length: int = 256) -> dict[
     return result
 
 
+def write_sums(out: Path) -> None:
+    """Writes the list of the files with their hashes, as `sha256sum` does: pages fetch the model by it."""
+    names = sorted(f.name for f in out.iterdir() if f.name not in ("README.md", "SHA256SUMS"))
+    lines = [f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (out / "SHA256SUMS").write_text("".join(lines))
+
+
 def save(params, out: Path) -> None:
     write_safetensors(out / "model.safetensors", {k: np.asarray(v) for k, v in params.items()})
+    write_sums(out)
 
 
 def main() -> None:
@@ -424,6 +433,7 @@ def main() -> None:
 
     write_small_files(args.out)
     if args.files_only:
+        write_sums(args.out)
         return
     cfg = parse_config(CONFIG)
     tokenizer = ByteTokenizer(args.out)

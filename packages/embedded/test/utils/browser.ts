@@ -18,7 +18,8 @@ export const missing = existsSync(executablePath) ? undefined : `no Chromium at 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const nano = here("../../../engine/models/nano")
 
-const temporary = Effect.acquireRelease(
+/** A directory that is removed with the scope. */
+export const temporary = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "browser-"))),
   (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }))
 )
@@ -47,7 +48,10 @@ export interface Site {
 
 /** The file of a path: the page and its scripts, and the shipped model. */
 const contentOf = (outdir: string, path: string): Promise<Uint8Array> => {
-  if (path === "/") return Promise.resolve(Buffer.from('<!doctype html><script type="module" src="/main.js"></script>'))
+  if (path === "/")
+    return Promise.resolve(
+      Buffer.from('<!doctype html><link rel="icon" href="data:,"><script type="module" src="/main.js"></script>')
+    )
   return readFile(path.startsWith("/models/nano/") ? join(nano, path.slice(13)) : join(outdir, path))
 }
 
@@ -80,21 +84,28 @@ const serve = (outdir: string): Effect.Effect<Site & { readonly close: () => voi
     })
   })
 
-/** A browser with the page open, and all that its console said above a log. */
+/** A page of a new browser profile at a URL, and all that its console said above a log. */
+export const visit = (url: string) =>
+  Effect.gen(function* () {
+    const browser = yield* Effect.acquireRelease(
+      Effect.promise(() => chromium.launch({ executablePath, args: ["--no-sandbox"] })),
+      (browser) => Effect.promise(() => browser.close())
+    )
+    const context = yield* Effect.promise(() => browser.newContext())
+    const page: Page = yield* Effect.promise(() => context.newPage())
+    const said: Array<string> = []
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") said.push(message.text())
+    })
+    page.on("pageerror", (error) => said.push(error.message))
+    yield* Effect.promise(() => page.goto(url))
+    return { context, page, said }
+  })
+
+/** A browser with the page of the tests open. */
 export const open = Effect.gen(function* () {
   const directory = yield* temporary
   yield* Effect.promise(() => bundle(directory))
   const site: Site = yield* Effect.acquireRelease(serve(directory), ({ close }) => Effect.sync(close))
-  const context = yield* Effect.acquireRelease(
-    Effect.promise(() => chromium.launch({ executablePath, args: ["--no-sandbox"] })),
-    (browser) => Effect.promise(() => browser.close())
-  ).pipe(Effect.flatMap((browser) => Effect.promise(() => browser.newContext())))
-  const page: Page = yield* Effect.promise(() => context.newPage())
-  const said: Array<string> = []
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") said.push(message.text())
-  })
-  page.on("pageerror", (error) => said.push(error.message))
-  yield* Effect.promise(() => page.goto(site.url))
-  return { page, said, site }
+  return { ...(yield* visit(site.url)), site }
 })

@@ -6,7 +6,7 @@ import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as JaxEngine from "../../src/JaxEngine.ts"
 import * as ModelDirectory from "../../src/ModelDirectory.ts"
@@ -53,6 +53,15 @@ const initialAdapter = (adapter: Engine.Adapter): Engine.Adapter => {
   })
   return { ...adapter, weights: { ...adapter.weights, ...Object.fromEntries(weights) } }
 }
+
+describe("The directory of the model that ships", () => {
+  it("lists the SHA-256 of its files, by which pages fetch them", () => {
+    const directory = fileURLToPath(new URL("../../models/nano/", import.meta.url))
+    const names = readdirSync(directory).filter((name) => !["README.md", "SHA256SUMS"].includes(name))
+    const sums = names.sort().map((name) => `${sha256(directory + name)}  ${name}\n`)
+    assert.strictEqual(readFileSync(`${directory}SHA256SUMS`, "utf8"), sums.join(""))
+  })
+})
 
 describe.each(fixtures.availableExecutors)("The model that ships, on %s,", (executor) => {
   it.scoped("has the losses of the reference over its steps, and its greedy samples before and after", () =>
