@@ -13,7 +13,6 @@ import urllib.request
 import peft
 import torch
 import transformers
-import xllamacpp
 
 output = pathlib.Path(sys.argv[1])
 expected = json.loads((output / "expected.json").read_text())
@@ -47,7 +46,11 @@ check(learned > 0.1, f"the adapter changed a logprob by {learned:.2f}")
 model = peft.PeftModel.from_pretrained(base, output / "adapter").eval()
 unused = [name for name, value in model.named_parameters() if "lora_B" in name and not value.any()]
 check(not unused, f"PEFT {peft.__version__} finds every matrix: {unused}")
-compare("PEFT", model, 1e-4)
+compare(f"PEFT on {base.config.model_type}", model, 1e-4)
+if "answers" not in expected:
+    sys.exit(1 if problems else 0)
+
+import xllamacpp  # noqa: E402
 
 stored = json.loads((output / "merged" / "config.json").read_text())
 precision = stored.get("dtype", stored.get("torch_dtype"))
