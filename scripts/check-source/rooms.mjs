@@ -178,7 +178,7 @@ export const allowedRooms = {
     executors: ["effect", "util", "onnx"],
     families: ["ModelConfig"],
     model: ["util", "executors", "families", "ModelConfig", "ModelDirectory"],
-    gguf: ["util", "onnx", "model", "ModelConfig"],
+    gguf: ["util", "onnx", "executors", "model", "ModelConfig"],
     lora: ["util", "executors", "model", "ModelConfig"],
     export: ["util", "executors", "model", "gguf", "lora", "ModelConfig", "ModelDirectory"],
     programs: ["executors", "model", "ModelConfig"],

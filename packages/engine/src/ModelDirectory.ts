@@ -17,8 +17,11 @@ import * as Schema from "effect/Schema"
 import { optionalKey } from "./internal/effect/optionalKey.ts"
 import * as config from "./internal/model/config.ts"
 import * as gguf from "./internal/gguf/model.ts"
+import * as ggufPacked from "./internal/gguf/packed.ts"
+import * as architecture from "./internal/model/architecture.ts"
 import * as files from "./internal/model/files.ts"
-import { isInHalf, readHalfWeights } from "./internal/model/halfFiles.ts"
+import { isInHalf, readHalfWeights } from "./internal/model/packedFiles.ts"
+import { sizeOf } from "./internal/util/shape.ts"
 import type { ModelConfig } from "./ModelConfig.ts"
 
 /**
@@ -162,22 +165,29 @@ export const weights = Effect.fn("ModelDirectory.weights")(function* (model: Mod
 })
 
 /**
- * The weights of a directory that has them in 16 bits, without widening the matrices; `undefined` if it has others.
+ * The weights as the files have them, without widening the matrices: a directory's in 16 bits, or those of a GGUF file;
+ * `undefined` if they are others.
  *
  * @internal
  */
-export const halfWeights = Effect.fnUntraced(function* ({ config, gguf: header, path }: ModelDirectory) {
-  if (header !== undefined) return undefined
+export const packedWeights = Effect.fnUntraced(function* ({ config, gguf: header, path }: ModelDirectory) {
+  if (header !== undefined) return yield* Effect.mapError(ggufPacked.readPacked(path, header, config), toError)
   return yield* Effect.mapError(readHalfWeights(path, config), toError)
 })
 
 /**
- * Whether a directory has all its weights in 16 bits. Files that cannot be read are a matter of reading the weights.
+ * How many bytes those take. Files that cannot be read are a matter of reading the weights.
  *
  * @internal
  */
-export const isHalf = ({ config, gguf: header, path }: ModelDirectory) =>
-  header === undefined ? Effect.orElseSucceed(isInHalf(path, config), () => false) : Effect.succeed(false)
+export const packedBytes = ({ config, gguf: header, path }: ModelDirectory) => {
+  if (header !== undefined) return Effect.succeed(ggufPacked.packedBytes(header, config))
+  const values = architecture.expectedWeights(config).reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
+  return isInHalf(path, config).pipe(
+    Effect.map((isHalf) => (isHalf ? 2 * values : undefined)),
+    Effect.orElseSucceed(() => undefined)
+  )
+}
 
 /**
  * The matrices that a GGUF file has in 4 or 8 bits, by the names of their weights, for products of few rows.

@@ -127,13 +127,13 @@ export const load = (
   directory: string,
   maxTokensPerRun?: number,
   choice: executors.Choice = defaultExecutor,
-  options: { readonly deterministic?: boolean; readonly quantizedSampling?: boolean; readonly half?: boolean } = {}
+  options: { readonly deterministic?: boolean; readonly quantizedSampling?: boolean; readonly packed?: boolean } = {}
 ) =>
   Effect.gen(function* () {
     const { executor } = yield* executors.make(choice, 1)
     const model = yield* ModelDirectory.open(directory)
-    const half = options.half === true ? yield* ModelDirectory.halfWeights(model) : undefined
-    const weights = half ?? (yield* ModelDirectory.weights(model))
+    const packed = options.packed === true ? yield* ModelDirectory.packedWeights(model) : undefined
+    const weights = packed ?? (yield* ModelDirectory.weights(model))
     const matrices = options.quantizedSampling === true ? yield* ModelDirectory.quantizedWeights(model) : undefined
     const quantized = matrices && { key: "test", matrices }
     const all = { maxTokensPerRun, memoryBudget: 2 ** 34, ...options }

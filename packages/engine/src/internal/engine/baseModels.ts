@@ -54,9 +54,9 @@ const loadModel = (
   options: budget.Options
 ): Effect.Effect<loaded.LoadedModel, Engine.EngineError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const isSmall = !budget.keepsHalf(directory.config, executor, options)
-    const half = isSmall ? undefined : yield* orServerError(name, ModelDirectory.halfWeights(directory))
-    const weights = half ?? (yield* orServerError(name, ModelDirectory.weights(directory)))
+    const isSmall = !budget.keepsPacked(directory.config, executor, options)
+    const packed = isSmall ? undefined : yield* orServerError(name, ModelDirectory.packedWeights(directory))
+    const weights = packed ?? (yield* orServerError(name, ModelDirectory.weights(directory)))
     const quantized = yield* readQuantized(name, directory, executor, options)
     return yield* loaded.load(name, directory, weights, executor, options, quantized)
   })
@@ -78,7 +78,9 @@ const openOne = (
     const load = Effect.provide(loadModel(name, opened, executor, options), context)
     const memory = budget.make(name, opened.config, executor, options, {
       hasFewBits: opened.gguf !== undefined,
-      isHalf: budget.keepsHalf(opened.config, executor, options) && (yield* ModelDirectory.isHalf(opened))
+      packedBytes: budget.keepsPacked(opened.config, executor, options)
+        ? yield* ModelDirectory.packedBytes(opened)
+        : undefined
     })
     return {
       memory,

@@ -43,5 +43,5 @@ export const problem = (model: budget.ModelMemory): string | undefined => {
     ? undefined
     : `the model needs about ${budget.gigabytes(budget.estimate(model, values))} of memory for a single token, but the ` +
         `budget of the engine is ${budget.gigabytes(model.memoryBudget)}: use a smaller model, or one whose weights are ` +
-        "stored in 16 bits, or raise the option memoryBudget of the engine"
+        "stored in 16 bits or fewer, or raise the option memoryBudget of the engine"
 }

@@ -2,7 +2,7 @@
 import type * as Engine from "@effect-tinker/server/Engine"
 import type { numpy } from "@jax-js/jax"
 import type * as Effect from "effect/Effect"
-import type { HalfValues } from "./half.ts"
+import type { PackedValues } from "./packed.ts"
 import { quantizedBlock, type QuantizedMatrix } from "../onnx/quantized.ts"
 
 /**
@@ -90,18 +90,18 @@ export interface Executable {
 /** Compiles and runs programs. The model is written once, against this interface. @internal */
 export interface Executor {
   readonly name: "native" | "wasm"
-  /** whether it holds tensors of 16 bits as they are */
+  /** whether it holds packed values as they are */
   readonly widensInRuns: boolean
   /** whether it holds the quantized matrices of programs; otherwise it takes their inputs */
   readonly takesQuantized: boolean
   /** whether the programs of a family are compiled once; otherwise each new size takes time */
   readonly compilesFamilies: boolean
   /**
-   * Stores a tensor. Values of 16 bits are float32 to programs; an executor that `widensInRuns` holds them as they are,
+   * Stores a tensor. Packed values are float32 to programs; an executor that `widensInRuns` holds them as they are,
    * and widens those of the inputs of a run. The executor may keep `values` themselves, so the caller must not write to them.
    */
   readonly store: (
-    values: TensorValues | HalfValues,
+    values: TensorValues | PackedValues,
     shape: ReadonlyArray<number>
   ) => Effect.Effect<StoredTensor, Engine.EngineError>
   /** Compiles a program, or finds it in the cache. */

@@ -19,7 +19,7 @@ import type {
   TensorSpec,
   TensorValues
 } from "./executor.ts"
-import { type HalfValues, isHalf, WidenedValues } from "./half.ts"
+import { isPacked, type PackedValues, WidenedValues } from "./packed.ts"
 import { bindInput, positionalTrace, specOf } from "./program.ts"
 import * as programCache from "./programCache.ts"
 import type { Entry } from "./programFile.ts"
@@ -46,9 +46,9 @@ const initTracing: Effect.Effect<unknown, Engine.EngineError> = Effect.tryPromis
 
 class NativeTensor implements StoredTensor {
   readonly spec: TensorSpec
-  /** the values in 16 bits are widened for each run */
-  tensor: onnxruntime.Tensor | HalfValues | undefined
-  constructor(spec: TensorSpec, tensor: onnxruntime.Tensor | HalfValues) {
+  /** packed values are widened for each run */
+  tensor: onnxruntime.Tensor | PackedValues | undefined
+  constructor(spec: TensorSpec, tensor: onnxruntime.Tensor | PackedValues) {
     this.spec = spec
     this.tensor = tensor
   }
@@ -59,7 +59,7 @@ class NativeTensor implements StoredTensor {
 
 /** What ONNX Runtime takes of a stored tensor; `undefined` if it was released. */
 const boundTensor = ({ runtime, widened }: Context, { spec, tensor }: NativeTensor): onnxruntime.Tensor | undefined =>
-  tensor !== undefined && isHalf(tensor) ? new runtime.Tensor(spec.dtype, widened.of(tensor), spec.shape) : tensor
+  tensor !== undefined && isPacked(tensor) ? new runtime.Tensor(spec.dtype, widened.of(tensor), spec.shape) : tensor
 
 /** Traces a program with jax-js and lowers it to an ONNX model. */
 const lowerProgram = (program: Program, markers: ReadonlyArray<Marker>): lowering.Lowered => {
@@ -285,7 +285,7 @@ export const make = (
       compilesFamilies: true,
       store: (values, shape) =>
         Effect.sync(() => {
-          if (isHalf(values)) return new NativeTensor({ shape, dtype: "float32" }, values)
+          if (isPacked(values)) return new NativeTensor({ shape, dtype: "float32" }, values)
           const spec = specOf(values, shape)
           return new NativeTensor(spec, new runtime.Tensor(spec.dtype, values, shape))
         }),

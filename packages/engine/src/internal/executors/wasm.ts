@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { serverError } from "../util/errors.ts"
 import { yieldToEventLoop } from "../util/macrotask.ts"
 import type { Executable, Executor, Inputs, Program, StoredTensor, TensorSpec, TensorValues } from "./executor.ts"
-import { isHalf, widen } from "./half.ts"
+import { isPacked, widen } from "./packed.ts"
 import { bindInput, positionalTrace, specOf } from "./program.ts"
 
 const device = "wasm"
@@ -102,7 +102,7 @@ export const make: Effect.Effect<Executor, Engine.EngineError, Scope.Scope> = Ef
     store: (given, shape) =>
       Effect.try({
         try: () => {
-          const values = isHalf(given) ? widen(given) : given
+          const values = isPacked(given) ? widen(given) : given
           const spec = specOf(values, shape)
           return new WasmTensor(spec, toArray(values, spec), stored)
         },

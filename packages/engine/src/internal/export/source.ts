@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type HalfValues, widen } from "../executors/half.ts"
+import { halfValues, widen } from "../executors/packed.ts"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import type { ModelDirectory } from "../../ModelDirectory.ts"
 import { bytesOf, dequantize, formats } from "../gguf/dequantize.ts"
@@ -49,8 +49,7 @@ const decodeEntry = Schema.decodeUnknownOption(
 
 const toValues = (bytes: Uint8Array, dtype: Dtype): Float32Array => {
   if (dtype === "F32") return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
-  const half: HalfValues = { bits: new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2), format: dtype }
-  return widen(half)
+  return widen(halfValues(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2), dtype))
 }
 
 const unreadable = (path: string) => (cause: unknown) =>

@@ -1,8 +1,8 @@
 /** The formats of tensors in GGUF files, as float32. */
 import { halfTable } from "../util/half.ts"
 
-/** A format: blocks of `size` values in `bytes` bytes. `read` writes the values of whole blocks to `out`, and fills it. */
-interface Format {
+/** A format: blocks of `size` values in `bytes` bytes. `read` writes the values of whole blocks to `out`, and fills it. @internal */
+export interface Format {
   readonly name: string
   readonly size: number
   readonly bytes: number

@@ -46,12 +46,12 @@ const quantizedBytes = 2 * (1 + bytesPerValue / quantizedBlock)
 /** How many copies of stored weights there are: WebAssembly has one of its own. */
 const copiesOf = ({ name }: Executor): number => (name === "wasm" ? 2 : 1)
 
-/** The share of the budget from which on weights are kept in 16 bits, where their files have them so. */
-const halfShare = 1 / 4
+/** The share of the budget from which on weights are kept in 16 bits or fewer, where their files have them so. */
+const packedShare = 1 / 4
 
-/** Whether weights in 16 bits are kept so: they would take much of the memory in float32. @internal */
-export const keepsHalf = (config: ModelConfig, executor: Executor, { memoryBudget }: Options): boolean =>
-  executor.widensInRuns && bytesPerValue * valuesOf(config) > halfShare * memoryBudget
+/** Whether weights in 16 bits or fewer are kept so: they would take much of the memory in float32. @internal */
+export const keepsPacked = (config: ModelConfig, executor: Executor, { memoryBudget }: Options): boolean =>
+  executor.widensInRuns && bytesPerValue * valuesOf(config) > packedShare * memoryBudget
 
 const valuesOf = (config: ModelConfig): number =>
   architecture.expectedWeights(config).reduce((sum, [, shape]) => sum + sizeOf(shape), 0)
@@ -62,7 +62,14 @@ export const make = (
   config: ModelConfig,
   executor: Executor,
   { deterministic, maxTokensPerRun, memoryBudget, quantizedSampling }: Options,
-  { hasFewBits, isHalf }: { readonly hasFewBits: boolean; readonly isHalf: boolean }
+  {
+    hasFewBits,
+    packedBytes
+  }: {
+    readonly hasFewBits: boolean
+    /** how many bytes the weights take as their file has them, if they are kept so */
+    readonly packedBytes: number | undefined
+  }
 ): ModelMemory => {
   const values = valuesOf(config)
   // one layer, and a part of the unembedding
@@ -75,12 +82,13 @@ export const make = (
     config,
     maxTokensPerRun: maxTokensPerRun ?? memory.defaultTokensPerRun(config),
     // layer by layer, so that the weights of one layer are widened at a time
-    blocks: isHalf ? { ...memory.defaultBlocks, largestWhole: 0, headRows } : memory.defaultBlocks,
+    blocks: packedBytes !== undefined ? { ...memory.defaultBlocks, largestWhole: 0, headRows } : memory.defaultBlocks,
     memoryBudget,
-    weightBytes: isHalf
-      ? 2 * values + bytesPerValue * widened
-      : values * (bytesPerValue * copiesOf(executor) + (keepsQuantized ? quantizedBytes : 0)),
-    widenedValues: isHalf ? values - widened : 0,
+    weightBytes:
+      (packedBytes === undefined
+        ? values * bytesPerValue * copiesOf(executor)
+        : packedBytes + bytesPerValue * widened) + (keepsQuantized ? quantizedBytes * values : 0),
+    widenedValues: packedBytes === undefined ? 0 : values - widened,
     deterministic: deterministic === true
   }
 }

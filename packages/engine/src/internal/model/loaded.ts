@@ -3,13 +3,12 @@ import type * as Engine from "@effect-tinker/server/Engine"
 import * as Effect from "effect/Effect"
 import type * as ModelDirectory from "../../ModelDirectory.ts"
 import type { Executor, QuantizedWeights, StoredTensor } from "../executors/executor.ts"
-import { widenTo } from "../executors/half.ts"
 import { userError } from "../util/errors.ts"
 import { range } from "../util/shape.ts"
 import * as architecture from "./architecture.ts"
 import * as budget from "./budget.ts"
 import * as kvCache from "./kvCache.ts"
-import type { StoredWeight } from "./halfFiles.ts"
+import type { StoredWeight } from "./packedFiles.ts"
 import * as rope from "./rope.ts"
 
 /** Weights that an executor stores, by the names that programs use. @internal */
@@ -60,9 +59,7 @@ export const headParts = (
   const weight = weights[architecture.unembedding(config)]!
   const ids = idsOf(vocab_size)
   const values = (from: number, to: number) =>
-    "half" in weight
-      ? { format: weight.half.format, bits: weight.half.bits.subarray(from, to) }
-      : weight.data.subarray(from, to)
+    "packed" in weight ? weight.packed.slice(from, to) : weight.data.subarray(from, to)
   return Effect.forEach(range(Math.ceil(vocab_size / headRows)), (part) => {
     const first = part * headRows
     const rows = Math.min(headRows, vocab_size - first)
@@ -73,6 +70,14 @@ export const headParts = (
       tokenIds: executor.store(ids.subarray(first, first + rows), [rows])
     })
   })
+}
+
+/** How many bytes weights take of which some are as their file has them; `undefined` if all are in float32. */
+const packedBytesOf = (weights: Weights): number | undefined => {
+  const all = Object.values(weights)
+  return all.some((weight) => "packed" in weight)
+    ? all.reduce((sum, weight) => sum + ("packed" in weight ? weight.packed.bytes : weight.data.byteLength), 0)
+    : undefined
 }
 
 /** Stores the weights of a model with an executor. @internal */
@@ -90,11 +95,11 @@ export const load = (
     for (const [key, weight] of Object.entries(weights)) {
       // embeddings are looked up outside of programs
       if (key === architecture.embedding && !config.tie_word_embeddings) continue
-      stored[key] = yield* executor.store("half" in weight ? weight.half : weight.data, weight.shape)
+      stored[key] = yield* executor.store("packed" in weight ? weight.packed : weight.data, weight.shape)
     }
     const estimates = budget.make(name, config, executor, options, {
       hasFewBits: quantized !== undefined,
-      isHalf: Object.values(weights).some((weight) => "half" in weight)
+      packedBytes: packedBytesOf(weights)
     })
     const { headRows } = estimates.blocks
     return {
@@ -125,7 +130,7 @@ export const embedTokens = (
   const table = model.weights[architecture.embedding]!
   for (const [row, token] of tokens) {
     const own = out.subarray(row * hidden_size, (row + 1) * hidden_size)
-    if ("half" in table) widenTo(table.half, token * hidden_size, own)
+    if ("packed" in table) table.packed.widenTo(token * hidden_size, own)
     else own.set(table.data.subarray(token * hidden_size, (token + 1) * hidden_size))
     if (scale === 1) continue
     for (let i = 0; i < own.length; i++) own[i] = own[i]! * scale

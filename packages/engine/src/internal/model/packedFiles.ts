@@ -5,16 +5,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ModelConfig } from "../../ModelConfig.ts"
-import { type HalfValues, widen } from "../executors/half.ts"
+import { halfValues, type PackedValues, widen } from "../executors/packed.ts"
 import { isEqual, sizeOf } from "../util/shape.ts"
 import * as architecture from "./architecture.ts"
 import { FileProblem, shardsOf } from "./files.ts"
 import { readBytes, readHeader } from "./safetensorsHeader.ts"
 
-/** A weight: a matrix in 16 bits, or a vector in float32. @internal */
+/** A weight: a matrix as its file has it, or one in float32. @internal */
 export type StoredWeight = { readonly shape: ReadonlyArray<number> } & (
   | { readonly data: Float32Array }
-  | { readonly half: HalfValues }
+  | { readonly packed: PackedValues }
 )
 
 const Entry = Schema.Struct({
@@ -28,11 +28,11 @@ const fits = ({ data_offsets: [begin, end], shape }: Entry, expected: ReadonlyAr
   isEqual(shape, expected) && end - begin === 2 * sizeOf(shape) && end <= bytes
 
 const toWeight = (entry: Entry, bytes: Uint8Array, offset: number): StoredWeight => {
-  const half: HalfValues = { bits: new Uint16Array(bytes.buffer), format: entry.dtype }
+  const packed = halfValues(new Uint16Array(bytes.buffer), entry.dtype)
   // vectors are small, and norms may be shifted
   return entry.shape.length > 1
-    ? { shape: entry.shape, half }
-    : { shape: entry.shape, data: widen(half).map((value) => value + offset) }
+    ? { shape: entry.shape, packed }
+    : { shape: entry.shape, data: widen(packed).map((value) => value + offset) }
 }
 
 type Expected = ReadonlyMap<string, ReadonlyArray<number>>
