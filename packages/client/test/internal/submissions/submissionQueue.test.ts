@@ -2,8 +2,9 @@ import * as Datum from "@effect-tinker/api/Datum"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import { withWarnings } from "@effect-tinker/testing/Logs"
 import * as ScriptedHttpClient from "@effect-tinker/testing/ScriptedHttpClient"
+import * as TinkerError from "@effect-tinker/api/TinkerError"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope, TestClock } from "effect"
 import * as alone from "../../utils/submissions.ts"
 import { bodyOf, failureOf } from "../../utils/exits.ts"
 import { connect, json, scripted } from "../../utils/services.ts"
@@ -11,6 +12,8 @@ import { errorResponse, results, run, seqIds, settle } from "../../utils/trainin
 
 const datum = Datum.fromPromptCompletion([1, 2], [3])
 const data = [datum, datum, datum]
+
+type Alone = Effect.Effect.Success<ReturnType<typeof alone.make>>
 
 const refused = alone.response(422, "no")
 
@@ -384,6 +387,124 @@ describe("the queue of a model", () => {
       const step = yield* submit({ role: "step" })
       assert.strictEqual(yield* end(pass), "ClientBroken of forwardBackward:1")
       assert.strictEqual(yield* end(step), "ClientBroken of forwardBackward:1")
+    })
+  )
+})
+
+describe("a pass that fails after the service accepted it", () => {
+  const failure = new TinkerError.RequestFailed({
+    method: "m",
+    requestId: "r",
+    category: "server",
+    reason: "no"
+  } as never)
+
+  /** A pass that is accepted, and fails once `fail` runs. */
+  const submitLate = ({ operationOf, queue }: Alone, requestCount = 1) =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const pass = yield* queue.submitGroup({
+        method: "forwardBackward",
+        role: "gradient",
+        requestCount,
+        run: ({ submit }) =>
+          Effect.map(submit(operationOf({ role: "gradient", requestCount })), () =>
+            Effect.andThen(Deferred.await(gate), Effect.fail(failure))
+          )
+      })
+      yield* TestClock.adjust(0)
+      return { pass, fail: Effect.andThen(Deferred.succeed(gate, undefined), TestClock.adjust(0)) }
+    })
+
+  /** An operation that reads, and is not answered before `open` runs: what is called behind it waits. */
+  const hold = ({ submit }: Alone) =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      yield* submit({ role: "reads", answer: () => Deferred.await(gate) })
+      yield* TestClock.adjust(0)
+      return Effect.andThen(Deferred.succeed(gate, undefined), TestClock.adjust(0))
+    })
+
+  const dropped = "StepRefused NoGradient of forwardBackward:1"
+
+  it.scoped("drops the rest of its step, which waits, and names its number to the step behind", () =>
+    Effect.gen(function* () {
+      const all = yield* alone.make()
+      const { fail } = yield* submitLate(all)
+      const open = yield* hold(all)
+      const rest = yield* all.submit({ role: "gradient" })
+      const step = yield* all.submit({ role: "step" })
+      const read = yield* all.submit({ role: "reads" })
+      const next = yield* all.submit({ role: "step" })
+      yield* fail
+      yield* open
+      assert.deepStrictEqual([yield* all.end(rest), yield* all.end(step)], [dropped, dropped])
+      assert.deepStrictEqual([yield* all.end(read), yield* all.end(next)], [[3], [4]])
+      assert.deepStrictEqual(
+        all.attempts.map(({ method, named, seqId }) => [method, seqId, named]),
+        [
+          ["forwardBackward", 1, undefined],
+          ["forward", 2, undefined],
+          ["forward", 3, "1"],
+          ["optimStep", 4, undefined]
+        ]
+      )
+    })
+  )
+
+  it.scoped("leaves its update to a service that drops failed steps, where that holds other passes", () =>
+    Effect.gen(function* () {
+      for (const [dropsFailedSteps, expected] of [
+        [true, [4]],
+        [false, "PartialGradient of forwardBackward:1"]
+      ] as const) {
+        const all = yield* alone.make({ dropsFailedSteps })
+        const { fail } = yield* submitLate(all)
+        yield* all.submit({ role: "gradient" })
+        const open = yield* hold(all)
+        const rest = yield* all.submit({ role: "gradient" })
+        const step = yield* all.submit({ role: "step" })
+        yield* fail
+        yield* open
+        assert.strictEqual(yield* all.end(rest), dropped)
+        assert.deepStrictEqual(yield* all.end(step), expected as never)
+      }
+    })
+  )
+
+  it.scoped("of several requests may have left a part, which no service but one that drops it may apply", () =>
+    Effect.gen(function* () {
+      for (const [dropsFailedSteps, expected] of [
+        [true, [4]],
+        [false, "PartialGradient of forwardBackward:1"]
+      ] as const) {
+        const all = yield* alone.make({ dropsFailedSteps })
+        const { fail } = yield* submitLate(all, 2)
+        const open = yield* hold(all)
+        const step = yield* all.submit({ role: "step" })
+        yield* fail
+        yield* open
+        assert.deepStrictEqual(yield* all.end(step), expected as never)
+      }
+    })
+  )
+
+  it.scoped("changes nothing once its update was sent, nor for the steps of later passes", () =>
+    Effect.gen(function* () {
+      const all = yield* alone.make()
+      const { fail } = yield* submitLate(all, 2)
+      assert.deepStrictEqual(yield* all.end(yield* all.submit({ role: "step" })), [3])
+      yield* fail
+      const pass = yield* all.submit({ role: "gradient" })
+      const step = yield* all.submit({ role: "step" })
+      assert.deepStrictEqual([yield* all.end(pass), yield* all.end(step)], [[4], [5]])
+      // a load clears what there was
+      const other = yield* alone.make()
+      const late = yield* submitLate(other)
+      yield* other.submit({ role: "load" })
+      yield* TestClock.adjust(0)
+      yield* late.fail
+      assert.deepStrictEqual(yield* other.end(yield* other.submit({ role: "step" })), [3])
     })
   )
 })

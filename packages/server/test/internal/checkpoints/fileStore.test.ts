@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import * as shared from "../../utils/sharedDirectory.ts"
 
@@ -20,6 +21,12 @@ const settle = Effect.promise(() => new Promise<void>((resume) => setImmediate(r
 /** Lets virtual time pass in steps, with time for files between them. */
 const pass = (milliseconds: number, steps: number) =>
   Effect.repeatN(Effect.zipRight(TestClock.adjust(milliseconds), settle), steps - 1)
+
+/** The result of a fiber that sleeps now and then. Files take as long as they take, so that virtual time goes on until it ends. */
+const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+  Effect.flatMap(Effect.repeat(Effect.zipRight(pass(50, 1), Fiber.poll(fiber)), { until: Option.isSome }), () =>
+    Fiber.join(fiber)
+  )
 
 const reasonOf = <A, E extends { readonly message: string }>(effect: Effect.Effect<A, E>) =>
   Effect.map(Effect.flip(effect), ({ message }) => message)
@@ -61,6 +68,8 @@ describe("a store of checkpoints in a directory", () => {
       yield* checkpoints.save({ path, adapter: adapterOf(1) })
       yield* fs.remove(place, { recursive: true })
       assert.strictEqual(yield* reasonOf(checkpoints.load(path)), `${text}: its files are not there`)
+      const outside = checkpoints.save({ path: { ...path, name: "../x" }, adapter: adapterOf(1) })
+      assert.include(yield* reasonOf(outside), "is not a valid checkpoint path")
       // a change of what has no files is one of the record
       assert.isTrue((yield* checkpoints.update(path, { public: true })).public)
       assert.isTrue((yield* checkpoints.info(path)).public)
@@ -112,8 +121,7 @@ describe("a store of checkpoints in a directory", () => {
       const waiting = yield* Effect.fork(change)
       yield* settle
       yield* store.reservations.remove({ path: text })
-      yield* pass(20, 3)
-      assert.isTrue((yield* Fiber.join(waiting)).public)
+      assert.isTrue((yield* ended(waiting)).public)
       assert.isEmpty(yield* store.reservations.list())
     }).pipe(scoped)
   )
@@ -154,7 +162,11 @@ describe("a store of checkpoints in a directory", () => {
       isHeld = true
       const fiber = yield* Effect.fork(checkpoints.save({ path, adapter: adapterOf(2), overwrite: true }))
       yield* settle
-      assert.deepInclude((yield* store.reservations.list())[0], { path: text, action: "save" })
+      const [reservation] = yield* store.reservations.list()
+      assert.deepInclude(reservation, { path: text, action: "save" })
+      // the draft names its process, so that no other takes it away
+      const drafts = (yield* below()).filter((name) => name.startsWith(`.draft-${reservation!.instance}.`))
+      assert.isNotEmpty(drafts)
       assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
       assert.isEmpty(yield* store.reservations.list())
       isHeld = false
@@ -200,8 +212,7 @@ describe("a store of checkpoints in a directory", () => {
           yield* settle
           yield* store.reservations.remove({ path: text })
           yield* two.checkpoints.save({ path, adapter: adapterOf(2), overwrite: true })
-          yield* pass(20, 3)
-          yield* Fiber.join(removing)
+          yield* ended(removing)
           return valueOf(yield* two.checkpoints.load(path))
         })
       yield* one.checkpoints.save({ path, adapter: adapterOf(1) })
@@ -244,8 +255,7 @@ describe("a store of checkpoints in a directory", () => {
       yield* pass(50, 2)
       assert.strictEqual((yield* Fiber.poll(loading))._tag, "None")
       yield* fs.rename(away, place)
-      yield* pass(50, 2)
-      assert.strictEqual(valueOf(yield* Fiber.join(loading)), 1)
+      assert.strictEqual(valueOf(yield* ended(loading)), 1)
       // its record is of the save before: the files are of the next
       const row = (yield* store.checkpoints.get({ path: text }))!
       yield* store.checkpoints.put({ ...row, info: { ...row.info, revision: "before" } })
@@ -254,15 +264,13 @@ describe("a store of checkpoints in a directory", () => {
       yield* pass(50, 2)
       assert.strictEqual((yield* Fiber.poll(stale))._tag, "None")
       yield* store.checkpoints.put(row)
-      yield* pass(50, 2)
-      assert.strictEqual((yield* Fiber.join(stale)).info.revision, row.info.revision)
+      assert.strictEqual((yield* ended(stale)).info.revision, row.info.revision)
       yield* fs.rename(place, away)
       const never = yield* Effect.fork(reasonOf(checkpoints.load(path)))
       yield* settle
       yield* pass(50, 39)
       assert.strictEqual((yield* Fiber.poll(never))._tag, "None")
-      yield* pass(50, 2)
-      assert.strictEqual(yield* Fiber.join(never), `${text}: its files are not there`)
+      assert.strictEqual(yield* ended(never), `${text}: its files are not there`)
     }).pipe(scoped)
   )
 })
