@@ -48,7 +48,9 @@ const client = (...args: ReadonlyArray<string>) => {
   const child = spawn(process.execPath, ["--import", "tsx", script, ...args], { stdio: ["pipe", "pipe", "inherit"] })
   const line = new Promise<string>((resolve) => child.stdout.once("data", (part: Buffer) => resolve(part.toString())))
   const ended = new Promise<void>((resolve, reject) =>
-    child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`the client ended with ${code}`))))
+    child.once("exit", (code) =>
+      code === 0 ? resolve() : reject(new Error(`the client of ${args.join(" ")} ended with ${code}`))
+    )
   )
   return { line, ended, stop: () => child.stdin.write("stop\n") }
 }
@@ -102,11 +104,18 @@ const listen = (sample: Engine.EngineSampler["sample"]) =>
     return yield* Effect.provide(NodeServer.baseUrl, context)
   })
 
+/** A server that keeps connections as long as the service does: on a busy machine clients may pause longer than Node's 5 s. */
+const makeServer = (listener?: Http.RequestListener) => {
+  const server = listener === undefined ? Http.createServer() : Http.createServer(listener)
+  server.keepAliveTimeout = 75_000
+  return server
+}
+
 /** A server that reads the request, and answers these bytes. */
 const bare = (bytes: string) =>
   Effect.acquireRelease(
     Effect.async<Http.Server>((resume) => {
-      const server = Http.createServer((request, response) => {
+      const server = makeServer((request, response) => {
         request.resume()
         request.on("end", () => response.writeHead(200, { "content-type": "application/json" }).end(bytes))
       })
@@ -122,7 +131,7 @@ const router = (bytes: string) =>
       Effect.as(json, HttpServerResponse.text(bytes, { contentType: "application/json" }))
     )
     const app = HttpRouter.empty.pipe(HttpRouter.post("/v1/completions", answer), HttpServer.serve())
-    const server = NodeHttpServer.layer(() => Http.createServer(), { host: "127.0.0.1", port: 0 })
+    const server = NodeHttpServer.layer(() => makeServer(), { host: "127.0.0.1", port: 0 })
     const context = yield* Layer.build(Layer.provideMerge(app, server))
     return yield* Effect.provide(HttpServer.addressFormattedWith(Effect.succeed), context)
   })
