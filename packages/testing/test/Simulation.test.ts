@@ -90,6 +90,22 @@ describe("Simulation", () => {
     })
   )
 
+  it.effect("has room for very many fibers at one moment, and names a hundred of them", () =>
+    Effect.gen(function* () {
+      const many = <A>(effect: Effect.Effect<A>, count: number) =>
+        Effect.all(
+          Array.from({ length: count }, () => effect),
+          { concurrency: "unbounded", discard: true }
+        )
+      const { ended } = yield* Simulation.run(many(Effect.repeatN(Effect.yieldNow(), 8), 8000))
+      assert.strictEqual(ended, "done")
+      const { exit, waiting } = yield* Simulation.run(many(Effect.never, 300))
+      assert.isAbove(waiting.length, 300)
+      assert.match(whyOf(exit), /the program is stuck: these fibers wait: (#\d+, ){99}#\d+ and \d+ more/)
+      assert.include(whyOf(exit), ` and ${waiting.length - 100} more`)
+    })
+  )
+
   it.effect("lists the fibers and timers that outlive the program", () =>
     Effect.gen(function* () {
       const report = yield* Simulation.run(

@@ -33,6 +33,14 @@ const realClock = Clock.make()
 
 const turnOfEventLoop = Effect.withClock(Effect.sleep(0), realClock)
 
+/** How many fibers a text names. */
+const mostNamed = 100
+
+const namesOf = (fibers: ReadonlyArray<string>): string =>
+  fibers.length <= mostNamed
+    ? fibers.join(", ")
+    : `${fibers.slice(0, mostNamed).join(", ")} and ${fibers.length - mostNamed} more`
+
 /** The exit of a program that was interrupted says what it waited for. */
 const explain = <A, E>(
   exit: Exit.Exit<A, E> | null,
@@ -40,7 +48,7 @@ const explain = <A, E>(
   waiting: ReadonlyArray<string>
 ): Exit.Exit<A, E> => {
   if (ended === "done" && exit !== null) return exit
-  const what = waiting.length === 0 ? "no fiber waits" : `these fibers wait: ${waiting.join(", ")}`
+  const what = waiting.length === 0 ? "no fiber waits" : `these fibers wait: ${namesOf(waiting)}`
   const unresponsive = exit === null ? ", and does not respond to interruption" : ""
   const explanation = Cause.die(new Error(`the program is ${ended}${unresponsive}: ${what}`))
   if (exit === null) return Exit.failCause(explanation)

@@ -2,8 +2,12 @@
 import type { PCGRandom } from "effect/Utils"
 import { type Scheduler, shouldYield, type Task } from "../effect/runtime.ts"
 
-/** More tasks than any program with progress runs at one moment. @internal */
+/** More tasks than any program with progress runs at one moment, if few of its fibers are ready at once. @internal */
 export const maxTurns = 100_000
+
+/** Programs of very many fibers run so many tasks more for each that was ready at once. */
+const turnsPerTask = 20
+const mostTasks = 200_000
 
 /** @internal */
 export class TurnScheduler implements Scheduler {
@@ -24,9 +28,10 @@ export class TurnScheduler implements Scheduler {
 
   /** Runs the scheduled tasks, and those that they schedule; `false` if there is no end to them. */
   drain(): boolean {
-    let left = maxTurns
-    while (this.position < this.tasks.length) {
-      if (left-- === 0) return false
+    let most = 0
+    for (let turns = 0; this.position < this.tasks.length; turns++) {
+      most = Math.max(most, Math.min(this.tasks.length - this.position, mostTasks))
+      if (turns >= maxTurns + turnsPerTask * most) return false
       if (this.random !== undefined) this.swap(this.random.integer(this.tasks.length - this.position))
       const task = this.tasks[this.position]!
       this.position++
