@@ -116,7 +116,7 @@ describe("rollouts on a cluster", () => {
         yield* all.runner(millis)
         const hold = Effect.gen(function* () {
           const sql = yield* SqlClient.SqlClient
-          yield* sql.withTransaction(Effect.sleep("6 seconds"))
+          yield* sql.withTransaction(Effect.sleep("10 seconds"))
         }).pipe(Effect.provide(cluster.layerDatabase(`${all.directory}/cluster.db`)))
         yield* trainWhile(all, Effect.andThen(all.until(isBegin), hold))
         processes.checkLog(yield* all.lines, [], steps, true)

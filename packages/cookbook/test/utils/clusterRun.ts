@@ -15,11 +15,11 @@ import type * as Rl from "../../src/Rl.ts"
 export const perStep = 4
 export const size = 3
 
-/** Processes look after each other often, so that a test need not wait. */
+/** Processes look after each other often, so that a test need not wait, yet not more often than a busy machine can. */
 export const sharding = {
   shardsPerGroup: 24,
-  shardLockRefreshInterval: "300 millis",
-  shardLockExpiration: "2 seconds",
+  shardLockRefreshInterval: "1 second",
+  shardLockExpiration: "5 seconds",
   entityMessagePollInterval: "300 millis",
   refreshAssignmentsInterval: "300 millis",
   runnerHealthCheckInterval: "1 second"
