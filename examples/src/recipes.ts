@@ -29,8 +29,10 @@ import { parseArgs } from "node:util"
 import { chat } from "./recipes/chat.ts"
 import { distillOnPolicy } from "./recipes/distill-on-policy.ts"
 import { distillPrompt } from "./recipes/distill-prompt.ts"
+import { distillTopK } from "./recipes/distill-top-k.ts"
 import { dpoRight } from "./recipes/dpo-right.ts"
 import { dpoShorter } from "./recipes/dpo-shorter.ts"
+import { nearBase } from "./recipes/near-base.ts"
 import { pastTense } from "./recipes/past-tense.ts"
 import type { Outcome, Recipe } from "./recipes/recipe.ts"
 import { resume } from "./recipes/resume.ts"
@@ -52,7 +54,9 @@ const recipes: ReadonlyArray<Recipe> = [
   dpoRight,
   dpoShorter,
   distillOnPolicy,
-  distillPrompt
+  distillPrompt,
+  distillTopK,
+  nearBase
 ]
 
 const data = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))

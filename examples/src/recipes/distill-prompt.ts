@@ -9,9 +9,6 @@ import * as Effect from "effect/Effect"
 import * as letters from "./letters.ts"
 import type { Recipe } from "./recipe.ts"
 
-/** Examples that only the teacher reads: from them it sees what to do. */
-const context = "cat -> cat\nbook -> book\ntree -> tree\nhouse -> house\nriver -> river\nlamp -> lamp\n"
-
 export const distillPrompt: Recipe = {
   name: "distill-prompt",
   group: "distillation",
@@ -21,10 +18,10 @@ export const distillPrompt: Recipe = {
       const service = yield* ServiceClient.ServiceClient
       const client = yield* service.createSamplingClient({ base_model: base.name })
       const { held, shown } = yield* letters.verbs({ data, full })
-      const copied = held.map(({ prompt }): letters.Task => ({ prompt, answer: ` ${prompt.replace(" ->", "")}` }))
+      const copied = letters.copies(held)
       const examples = yield* Distillation.answers(
         shown.slice(0, full ? 256 : 128).map(({ prompt }) => base.encode(prompt)),
-        { client, context: base.encode(context), sampling: { max_tokens: 24, temperature: 0, stop: "\n" } }
+        { client, context: base.encode(letters.copyExamples), sampling: { max_tokens: 24, temperature: 0, stop: "\n" } }
       )
       const before = yield* letters.sampledExactly(client, copied)
       const { training } = yield* Supervised.run({

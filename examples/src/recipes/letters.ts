@@ -43,6 +43,13 @@ export const verbs = Effect.fnUntraced(function* ({ data, full }: Pick<Options, 
   }
 })
 
+/** The same texts, to be copied. */
+export const copies = (all: ReadonlyArray<Task>): ReadonlyArray<Task> =>
+  all.map(({ prompt }) => ({ prompt, answer: ` ${prompt.replace(" ->", "")}` }))
+
+/** What only a teacher reads: from these it sees that texts are to be copied. */
+export const copyExamples = "cat -> cat\nbook -> book\ntree -> tree\nhouse -> house\nriver -> river\nlamp -> lamp\n"
+
 /** The share of answers, sampled at the temperature 1, that are exact. */
 export const sampledExactly = Effect.fnUntraced(function* (
   sampling: SamplingClient.SamplingClient,
