@@ -2,6 +2,7 @@ import { withWarnings } from "@effect-tinker/testing/Logs"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -146,10 +147,13 @@ describe("a store of checkpoints in a directory", () => {
     Effect.gen(function* () {
       const { below, fs, open, records } = yield* shared.make
       let isHeld = false
+      const held = yield* Deferred.make<void>()
       const slow = {
         ...fs,
         open: (file: string, options?: FileSystem.OpenFileOptions) =>
-          isHeld && file.endsWith("adapter_model.safetensors") ? Effect.never : fs.open(file, options)
+          isHeld && file.endsWith("adapter_model.safetensors")
+            ? Effect.zipRight(Deferred.succeed(held, undefined), Effect.never)
+            : fs.open(file, options)
       }
       const { checkpoints } = yield* open({ fs: slow })
       const { store } = yield* records
@@ -161,7 +165,7 @@ describe("a store of checkpoints in a directory", () => {
       assert.isEmpty(yield* store.reservations.list())
       isHeld = true
       const fiber = yield* Effect.fork(checkpoints.save({ path, adapter: adapterOf(2), overwrite: true }))
-      yield* settle
+      yield* Deferred.await(held)
       const [reservation] = yield* store.reservations.list()
       assert.deepInclude(reservation, { path: text, action: "save" })
       // the draft names its process, so that no other takes it away
