@@ -1,3 +1,4 @@
+import * as TinkerError from "@effect-tinker/api/TinkerError"
 import { withWarnings } from "@effect-tinker/testing/Logs"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -10,6 +11,7 @@ import * as submissions from "../../utils/submissions.ts"
 
 const { lost, response, unreadable } = submissions
 const refused = response(422, "no")
+const invalid = new TinkerError.InvalidInput({ method: "m", path: "data", reason: "is empty" })
 const conflict = (expected: number) => response(409, `seq_id: expected ${expected}`)
 
 /** Lets what waits for nothing run. */
@@ -56,8 +58,6 @@ describe("operations with one request each", () => {
 
   it.scoped("that were never sent pass their number on", () =>
     Effect.gen(function* () {
-      const { InvalidInput } = yield* Effect.promise(() => import("@effect-tinker/api/TinkerError"))
-      const invalid = new InvalidInput({ method: "m", path: "data", reason: "is empty" })
       const { end, sent, submit } = yield* submissions.make()
       const first = yield* submit({ role: "gradient", answer: () => invalid })
       const second = yield* submit({ role: "reads" })
@@ -365,6 +365,95 @@ describe("an operation with several requests", () => {
         assert.strictEqual(yield* end(pass), "Conflict")
         assert.strictEqual(yield* end(yield* submit({ role: "step" })), "ClientBroken of forwardBackward:3")
       }
+    })
+  )
+
+  it.scoped("at once obeys no 409 that came before the service accepted another", () =>
+    Effect.gen(function* () {
+      const { end, sent, submit } = yield* submissions.make()
+      const pass = yield* submit({
+        role: "gradient",
+        requestCount: 3,
+        parallel: true,
+        answer: ({ index }) => (index === 1 ? conflict(9) : Effect.sleep("1 second"))
+      })
+      const step = yield* submit({ role: "step" })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* end(pass), "Conflict")
+      assert.strictEqual(yield* end(step), "ClientBroken of forwardBackward:2")
+      assert.deepStrictEqual(sent(), ["forwardBackward:2", "forwardBackward:3"])
+      // what reads goes on with the numbers in doubt: that of the conflict, and that of the request that was not sent
+      const reads = yield* submit({ role: "reads", requestCount: 2 })
+      assert.deepStrictEqual(yield* end(reads), [1, 2])
+    })
+  )
+
+  it.scoped("at once passes the number of a last one that was not sent on, and leaves those of refused ones", () =>
+    Effect.gen(function* () {
+      const { end, sent, submit } = yield* submissions.make()
+      const pass = yield* submit({
+        role: "gradient",
+        requestCount: 4,
+        parallel: true,
+        hasFill: true,
+        answer: ({ fills, index }) => (fills ? undefined : index === 3 ? invalid : index === 1 ? refused : undefined)
+      })
+      const read = yield* submit({ role: "reads" })
+      assert.deepStrictEqual([yield* end(pass), yield* end(read)], ["BadRequest", [4]])
+      assert.deepStrictEqual(sent().toSorted(), [
+        "forward:4",
+        "forwardBackward:2",
+        "forwardBackward:3",
+        "forwardBackward:4",
+        "~forwardBackward:1"
+      ])
+      assert.deepStrictEqual(pass.seqIds, [1, 2, 3])
+    })
+  )
+
+  it.scoped("without requests that change nothing leaves a number that is missing to the service", () =>
+    Effect.gen(function* () {
+      const { end, sent, submit } = yield* submissions.make()
+      const answer = ({ index }: submissions.Attempt) => (index === 1 ? refused : undefined)
+      const pass = yield* submit({ role: "gradient", requestCount: 3, parallel: true, answer })
+      assert.strictEqual(yield* end(pass), "BadRequest")
+      assert.deepStrictEqual(yield* end(yield* submit({ role: "reads" })), [4])
+      assert.deepStrictEqual(sent(), ["forwardBackward:2", "forwardBackward:3", "forward:4"])
+    })
+  )
+
+  it.scoped("that only reads sends the first although another was refused", () =>
+    Effect.gen(function* () {
+      const { end, sent, submit } = yield* submissions.make()
+      const answer = ({ index }: submissions.Attempt) => (index === 1 ? refused : undefined)
+      const pass = yield* submit({ role: "reads", requestCount: 3, parallel: true, answer })
+      assert.strictEqual(yield* end(pass), "BadRequest")
+      assert.deepStrictEqual(sent(), ["forward:2", "forward:3", "forward:1"])
+    })
+  )
+
+  it.scoped("names the number of a request that changes nothing and could not be sent either", () =>
+    Effect.gen(function* () {
+      const { attempts, end, submit } = yield* submissions.make()
+      const pass = yield* submit({
+        role: "gradient",
+        requestCount: 3,
+        parallel: true,
+        hasFill: true,
+        answer: ({ fills, index }) => (fills ? invalid : index === 2 ? refused : undefined)
+      })
+      yield* end(pass)
+      yield* end(yield* submit({ role: "reads" }))
+      assert.strictEqual(attempts.at(-1)!.named, "3,1")
+    })
+  )
+
+  it.scoped("names the one that could not be sent to the step that lacks it", () =>
+    Effect.gen(function* () {
+      const { end, submit } = yield* submissions.make()
+      const answer = ({ index }: submissions.Attempt) => (index === 1 ? invalid : undefined)
+      yield* submit({ role: "gradient", requestCount: 2, answer })
+      assert.strictEqual(yield* end(yield* submit({ role: "step" })), "PartialGradient of forwardBackward:2")
     })
   )
 

@@ -31,6 +31,10 @@ describe("the sequence numbers of a client", () => {
       [3, 4].map((seqId) => seqIds.refusedBefore(seqId).length),
       [0, 1]
     )
+    seqIds.noteRefused(2, 5)
+    assert.deepStrictEqual([...seqIds.refusedBefore(9)], [2])
+    assert.deepStrictEqual(seqIds.refusedBefore(4), [])
+    seqIds.noteRefused(2, 4)
     seqIds.moveLater(3)
     assert.deepStrictEqual(
       [6, 7].map((seqId) => seqIds.refusedBefore(seqId).length),

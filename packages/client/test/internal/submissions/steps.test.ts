@@ -44,6 +44,10 @@ describe("a step", () => {
     const next = seen()
     assert.deepStrictEqual(admit(next, "gradient"), ["sent"])
     assert.deepStrictEqual(admit(next, "gradient", 0), ["sent"])
+    // one that is refused behind does not change that
+    const both = seen()
+    assert.deepStrictEqual(admit(both, "gradient", 0), ["NoGradient", 1, "forwardBackward"])
+    assert.deepStrictEqual(admit(both, "gradient"), ["sent"])
     const twice = new Steps()
     const refusal = twice.noteFailed("gradient", failed(1), false)!
     twice.noteSeen(refusal)
@@ -111,6 +115,9 @@ describe("a step", () => {
     const behind = seen()
     assert.deepStrictEqual(admit(behind, "gradient"), ["GradientWaits", 2, "optimStep"])
     assert.deepStrictEqual(admit(behind, "step"), ["GradientWaits", 2, "optimStep"])
+    const updates = seen()
+    assert.deepStrictEqual(admit(updates, "step", 0), ["GradientWaits", 2, "optimStep"])
+    assert.deepStrictEqual(admit(updates, "step"), ["sent"])
     // what is applied or loaded ends it; a pass does not
     for (const [role, expected] of [
       ["step", "sent"],
