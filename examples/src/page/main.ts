@@ -21,7 +21,11 @@ import { type Answer, parts, saveAs, say, showAnswers, showLosses } from "./view
 /** How many held-out verbs are asked before and after. */
 const heldOut = 24
 const shown = 8
-const steps = Number(new URLSearchParams(location.search).get("steps") ?? PastTense.defaults.steps)
+const mostSteps = 1000
+
+/** The number of steps: `?steps=8` makes a short run. */
+const asked = Number(new URLSearchParams(location.search).get("steps"))
+const steps = Number.isInteger(asked) && asked >= 1 && asked <= mostSteps ? asked : PastTense.defaults.steps
 
 const losses: Array<number> = []
 /** the path of the weights to try and to save */
@@ -116,8 +120,8 @@ const train = (own: ReadonlyArray<pairs.Pair> | undefined) =>
     say("Training …")
     const { after, before, completedAfter, path } = yield* printing(PastTense.program(options))
     showAnswers(answers.map((answer, i) => ({ ...answer, after: completedAfter[i] })))
-    const asked = own === undefined ? "held-out verbs" : "of your pairs"
-    parts.score.textContent = `${percent(before)} of ${completedAfter.length} ${asked} right before, ${percent(after)} after.`
+    const which = own === undefined ? "held-out verbs" : "of your pairs"
+    parts.score.textContent = `${percent(before)} of ${completedAfter.length} ${which} right before, ${percent(after)} after.`
     setTrained(path)
     yield* adapter.removeOthers(path)
     say(`Trained. ${parts.score.textContent}`)

@@ -46,6 +46,7 @@ import * as Redacted from "effect/Redacted"
 import * as copies from "./internal/database/backup.ts"
 import * as downloads from "./internal/downloads/models.ts"
 import { requireSecureContext } from "./internal/downloads/secure.ts"
+import * as pageLock from "./internal/files/pageLock.ts"
 import { resolve } from "./internal/models/resolve.ts"
 
 /**
@@ -243,8 +244,8 @@ const layerBrowserEngine = ({
  *
  * - **Models** are fetched when the layer is built, verified, and kept by their hash. Without a network, or if the server
  *   fails, the version that the browser has is used. A download that was interrupted goes on after its last whole file.
- * - **Checkpoints** outlive the page; sessions and training runs are in memory, and end with it. Use one page at a time with
- *   a directory of checkpoints.
+ * - **Checkpoints** outlive the page; sessions and training runs are in memory, and end with it. One page at a time has a
+ *   directory of checkpoints: another one fails with a `StoreError`.
  * - **The end.** Worker, requests and files end with the layer.
  *
  * @since 0.1.0
@@ -257,7 +258,10 @@ export const layerBrowser = ({
   HttpClient.HttpClient,
   ModelDirectory.ModelDirectoryError | Engine.EngineError | Store.StoreError,
   FileSystem.FileSystem | Path.Path
-> => layerService(layerBrowserEngine(options), checkpoints)
+> => {
+  const service = layerService(layerBrowserEngine(options), checkpoints)
+  return checkpoints === undefined ? service : Layer.provide(service, Layer.scopedDiscard(pageLock.hold(checkpoints)))
+}
 
 /**
  * A session with the service in a web page.

@@ -27,6 +27,8 @@ describe.skipIf(browser.missing !== undefined)(title, () => {
         assert.isBelow(trained.losses.at(-1)!, trained.losses[0]! / 2)
         const downloads = site.requests.filter((path) => path.startsWith("/models/nano/"))
         assert.strictEqual(new Set(downloads).size, 7)
+        // the worker ended with the layer
+        assert.deepStrictEqual(page.workers(), [])
         const progress = yield* Effect.promise(() =>
           page.evaluate(
             () =>
@@ -50,7 +52,7 @@ describe.skipIf(browser.missing !== undefined)(title, () => {
           []
         )
       }),
-    120_000
+    400_000
   )
 
   it.scopedLive(
@@ -71,6 +73,19 @@ describe.skipIf(browser.missing !== undefined)(title, () => {
         )
         assert.match(yield* call<string>(page, "sampleBase", {}), /^\d+(,\d+){3}$/)
       }),
-    120_000
+    400_000
+  )
+
+  it.scopedLive(
+    "computes on the thread of the page with the models that it is given, and says what to do without any",
+    () =>
+      Effect.gen(function* () {
+        const { page } = yield* browser.open
+        yield* call(page, "sampleBase", {})
+        const offered = yield* call<{ models: Array<string>; alone: string }>(page, "engineOfPage")
+        assert.deepStrictEqual(offered.models, ["kept"])
+        assert.include(offered.alone, "in a browser, give Embedded.layerBrowser the URL of its files")
+      }),
+    400_000
   )
 })

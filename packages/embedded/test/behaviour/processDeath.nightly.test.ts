@@ -19,7 +19,7 @@ describe("processes", () => {
         assert.deepStrictEqual(problems, [])
         assert.isAbove(acknowledged, 10)
       }),
-    120_000
+    400_000
   )
 
   it.scopedLive(
@@ -30,6 +30,6 @@ describe("processes", () => {
         assert.deepStrictEqual(problems, [])
         assert.strictEqual(acknowledged, 21)
       }),
-    120_000
+    400_000
   )
 })

@@ -81,10 +81,17 @@ describe.skipIf(browser.missing !== undefined)(title, () => {
   )
 
   it.scopedLive(
-    "fits a phone, in light and in dark, and names every part for a reader of the screen",
+    "fits a phone, in light and in dark, names every part for a reader of the screen, and is open once",
     () =>
       Effect.gen(function* () {
-        const { page } = yield* trainingPage.open(4)
+        const { context, page } = yield* trainingPage.open(4)
+        const second = yield* Effect.promise(() => context.newPage())
+        yield* Effect.promise(() => second.goto(page.url()))
+        assert.include(
+          yield* trainingPage.waitFor(second, /never/),
+          "another page has /checkpoints open: close that one"
+        )
+        yield* Effect.promise(() => second.close())
         for (const colorScheme of ["light", "dark"] as const) {
           yield* Effect.promise(() => page.emulateMedia({ colorScheme }))
           for (const width of [320, 390, 1280]) {
@@ -106,6 +113,6 @@ describe.skipIf(browser.missing !== undefined)(title, () => {
         )
         assert.deepStrictEqual(unnamed, [])
       }),
-    120_000
+    400_000
   )
 })

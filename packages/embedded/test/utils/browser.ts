@@ -92,6 +92,8 @@ export const visit = (url: string) =>
       (browser) => Effect.promise(() => browser.close())
     )
     const context = yield* Effect.promise(() => browser.newContext())
+    // a busy machine takes its time
+    context.setDefaultTimeout(120_000)
     const page: Page = yield* Effect.promise(() => context.newPage())
     const said: Array<string> = []
     page.on("console", (message) => {

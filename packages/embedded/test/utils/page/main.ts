@@ -4,6 +4,8 @@ import * as ModelInput from "@effect-tinker/api/ModelInput"
 import * as ServiceClient from "@effect-tinker/client/ServiceClient"
 import * as BrowserFileSystem from "@effect-tinker/embedded/BrowserFileSystem"
 import * as Embedded from "@effect-tinker/embedded/Embedded"
+import * as JaxEngine from "@effect-tinker/engine/JaxEngine"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -52,6 +54,16 @@ const sample = (model: { readonly model_path: string } | { readonly base_model: 
     return sequences[0]!.tokens
   }).pipe(Effect.scoped)
 
+/** What the engine on the thread of the page offers, with the directory of the model as the browser keeps it. */
+const engineOfPage = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const parent = `/models/${encodeURIComponent(nano)}`
+  const [version] = yield* fs.readDirectory(parent)
+  const engine = yield* JaxEngine.make({ models: [{ name: "kept", directory: `${parent}/${version}` }] })
+  const alone = yield* Effect.flip(JaxEngine.make())
+  return { models: engine.models.map(({ model_name }) => model_name), alone: alone.message }
+}).pipe(Effect.scoped, Effect.provide(BrowserFileSystem.layer()))
+
 const progress: Array<Embedded.Progress> = []
 
 Object.assign(globalThis, {
@@ -65,6 +77,7 @@ Object.assign(globalThis, {
     sample: (path: string) => run(sample({ model_path: path }), { checkpoints: "/checkpoints" }),
     sampleBase: (options: Partial<Embedded.BrowserOptions>) =>
       run(sample({ base_model: nano }), options).then(String, String),
+    engineOfPage: () => Effect.runPromise(engineOfPage),
     missingWorker: () =>
       run(sample({ base_model: nano }), {
         worker: () => new Worker(new URL("./missing.js", import.meta.url), { type: "module" })
