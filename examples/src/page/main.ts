@@ -65,13 +65,14 @@ const explain = (cause: Cause.Cause<unknown>): string =>
     onSome: (error) => (error instanceof Error ? error.message : String(error))
   })
 
-/** Runs an effect for a button, and says why it failed. */
-const start = (effect: Effect.Effect<unknown, unknown, Services>): Fiber.RuntimeFiber<unknown, unknown> =>
-  runtime.runFork(
-    Effect.tapErrorCause(effect, (cause) =>
-      Cause.isInterruptedOnly(cause) ? Effect.void : Effect.sync(() => say(`That failed: ${explain(cause)}`))
-    )
-  )
+/** Runs an effect for a button, and says why it failed, be it for want of the service. */
+const start = (effect: Effect.Effect<unknown, unknown, Services>): Fiber.RuntimeFiber<unknown, unknown> => {
+  const fiber = runtime.runFork(effect)
+  fiber.addObserver((exit) => {
+    if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) say(`That failed: ${explain(exit.cause)}`)
+  })
+  return fiber
+}
 
 /** What the program prints goes to the page. */
 const printing = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
