@@ -28,6 +28,7 @@ describe.skipIf(browser.missing !== undefined)(title, () => {
         const downloads = site.requests.filter((path) => path.startsWith("/models/nano/"))
         assert.strictEqual(new Set(downloads).size, 7)
         // the worker ended with the layer
+        yield* Effect.promise(() => Promise.all(page.workers().map((worker) => worker.waitForEvent("close"))))
         assert.deepStrictEqual(page.workers(), [])
         const progress = yield* Effect.promise(() =>
           page.evaluate(
