@@ -139,7 +139,7 @@ export const allowedRooms = {
     turns: ["effect", "Engine"],
     work: ["effect", "util", "auth", "checkpoints", "records", "turns", "CheckpointStore", "Engine", "Store"],
     endpoints: ["util", "auth", "monitoring", "http", "transfers", "TinkerService"],
-    openai: ["auth", "effect", "monitoring", "http", "TextFormats", "TinkerService"],
+    openai: ["auth", "effect", "monitoring", "http", "util", "TextFormats", "TinkerService"],
     sampling: ["effect", "util", "auth", "checkpoints", "turns", "work", "Engine", "Store"],
     models: [
       "effect",

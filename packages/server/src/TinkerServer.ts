@@ -111,12 +111,16 @@ const limitsOf = ({
   decompressed: maxDecompressedSize ?? bodyLimits.defaults.decompressed
 })
 
+/** What needs no router. */
+const directOf = ({ openAi: protocol }: HandlerOptions, tinker: TinkerService.Service) =>
+  new Map([...direct.make(tinker), ...(protocol === undefined ? [] : openAi.directApps(protocol, tinker))])
+
 const layerMiddleware = (options: HandlerOptions) =>
   HttpApiBuilder.middleware(
     Effect.map(
       Effect.all([TinkerService.TinkerService, Zstd.make, apiKeys.ApiKeys, largeJson.make]),
       ([tinker, zstd, keys, parseJson]) =>
-        middleware.make({ tinker, zstd, keys, parseJson, limits: limitsOf(options), direct: direct.make(tinker) })
+        middleware.make({ tinker, zstd, keys, parseJson, limits: limitsOf(options), direct: directOf(options, tinker) })
     )
   )
 

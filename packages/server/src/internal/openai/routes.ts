@@ -15,6 +15,7 @@ import * as TinkerService from "../../TinkerService.ts"
 import * as currentUser from "../auth/currentUser.ts"
 import * as openAiPaths from "../http/openai/paths.ts"
 import * as requests from "../monitoring/requests.ts"
+import type { DirectApps } from "../util/directApps.ts"
 import { answer, type Job, type Sampled } from "./answer.ts"
 import { chatForm, completionForm } from "./choices.ts"
 import { fromRejection, invalid, OpenAiError, toResponse } from "./errors.ts"
@@ -240,15 +241,31 @@ type Handler = (
   request: HttpServerRequest.HttpServerRequest
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, OpenAiError>
 
+/** A handler whose failures are responses. */
+const respondWith = (dependencies: Dependencies, handler: Handler) => (received: HttpServerRequest.HttpServerRequest) =>
+  Effect.catchAll(handler(dependencies, received), (error) => Effect.succeed(toResponse(error)))
+
+/** Completions without the router, which costs more than what it finds. @internal */
+export const directApps = (options: Options, tinker: TinkerService.Service): DirectApps => {
+  const dependencies = { ...options, runs: new Map(), tinker }
+  const takes = () => true
+  const whole = { takes, handle: respondWith(dependencies, completions) }
+  const chats = { takes, handle: respondWith(dependencies, chat) }
+  return new Map(
+    openAiPaths.fixedPrefixes.flatMap((prefix) => [
+      [`${prefix}/completions`, whole],
+      [`${prefix}/chat/completions`, chats]
+    ])
+  )
+}
+
 /** @internal */
 export const layer = (options: Options): Layer.Layer<never, never, TinkerService.TinkerService> =>
   HttpApiBuilder.Router.use((router) =>
     Effect.gen(function* () {
       const dependencies = { ...options, runs: new Map(), tinker: yield* TinkerService.TinkerService }
       const respond = (handler: Handler): HttpApp.Default =>
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, (received) =>
-          Effect.catchAll(handler(dependencies, received), (error) => Effect.succeed(toResponse(error)))
-        )
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, respondWith(dependencies, handler))
       for (const prefix of openAiPaths.prefixes) {
         yield* router.get(`${prefix}/models`, respond(models))
         yield* router.get(`${prefix}/models/*`, respond(model))

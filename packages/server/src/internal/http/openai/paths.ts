@@ -4,8 +4,11 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 
 type Request = HttpServerRequest.HttpServerRequest
 
-/** At the root, where the hosted service has it, and with the key of a conversation in the path. @internal */
-export const prefixes = ["/v1", "/oai/api/v1", "/conversations/:conversation/v1"] as const
+/** At the root, and where the hosted service has it. @internal */
+export const fixedPrefixes = ["/v1", "/oai/api/v1"] as const
+
+/** Those, and with the key of a conversation in the path. @internal */
+export const prefixes = [...fixedPrefixes, "/conversations/:conversation/v1"] as const
 
 const pathOf = (url: string): string => url.split(/[?#]/, 1)[0]!
 
