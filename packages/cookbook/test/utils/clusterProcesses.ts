@@ -117,7 +117,9 @@ export const make = Effect.fnUntraced(function* ({
   const log = `${directory}/log`
   const where = (millis: number): cluster.Where => ({ log, millis })
   const trainer = NodeRollouts.layerCluster({ directory })
-  const runner = NodeRollouts.layerRunner({ directory, groups: cluster.groups({ ...where(0), failing }) })
+  const runner = NodeRollouts.layerRunner({ directory, groups: cluster.groups({ ...where(0), failing }) }).pipe(
+    Layer.provide(cluster.layerFiles(where(0)))
+  )
   /** what a trainer needs; with an address, the same process is a runner too */
   const layerOf = (address?: NodeRollouts.Address) =>
     Layer.mergeAll(Metrics.layerSilent, trainer, address === undefined ? Layer.empty : runner).pipe(

@@ -60,15 +60,25 @@ const groupOf = (where: Where, name: string, prompt: number): Env.EnvGroup<Fault
         yield* Effect.orDie(note(where, `begin ${name}.${member}`))
         if (where.failing === `${name}.${member}`) return yield* Effect.fail("failed" as const)
         const made = yield* env(member)
-        const step: typeof made.step = (action) =>
-          Effect.zipLeft(
-            Effect.delay(made.step(action), where.millis),
-            Effect.orDie(note(where, `end ${name}.${member}`))
-          )
+        const step: typeof made.step = (action) => Effect.delay(made.step(action), where.millis)
         return { ...made, step }
       })
   }
 }
+
+/** The file system of a runner: an episode has ended when its file has its name. */
+export const layerFiles = (where: Where) =>
+  Layer.effect(
+    FileSystem.FileSystem,
+    Effect.map(FileSystem.FileSystem, (fs) => ({
+      ...fs,
+      rename: (from: string, to: string) => {
+        const [, step, group, member] = /(\d+)-\d+-(\d+)\/(\d+)-\d+\.json$/.exec(to) ?? []
+        const ended = note(where, `end ${step}.${group}.${member}`)
+        return Effect.tap(fs.rename(from, to), Effect.provideService(ended, FileSystem.FileSystem, fs))
+      }
+    }))
+  ).pipe(Layer.provide(NodeContext.layer))
 
 export const groups = (where: Where): Rl.Source<Fault, FileSystem.FileSystem> => ({
   fingerprint: "cluster",

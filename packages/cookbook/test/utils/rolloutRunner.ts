@@ -20,6 +20,7 @@ NodeRollouts.layerRunner({ groups: cluster.groups(where), directory: directory! 
   Layer.provide(cluster.layerDatabase(database!)),
   Layer.provide(ServiceClient.layer({ apiKey: Redacted.make("tml-test"), baseUrl: url! })),
   Layer.provide(FetchHttpClient.layer),
+  Layer.provide(cluster.layerFiles(where)),
   Layer.provide(NodeContext.layer),
   Layer.launch,
   NodeRuntime.runMain

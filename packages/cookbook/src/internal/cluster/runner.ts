@@ -62,7 +62,10 @@ const make = Effect.fnUntraced(function* <E, R>({ concurrency = 64, directory, g
     const { sample } = yield* samplerOf(weights)
     const place = { run: seed, step: key.step, group: key.group }
     const play = playMember({ sample, path: weights }, group!, optionsOf(options), place, undefined)
-    return yield* files.write(key, yield* play(key.member, key.failures))
+    // a shard that moves interrupts its episodes: one that has ended is written all the same, so that it is not played again
+    return yield* Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(play(key.member, key.failures)), (trajectory) => files.write(key, trajectory))
+    )
   })
 
   return (request: Request) =>
