@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig } from "vitest/config"
 
 // Workspace packages resolve to their sources, so that a test never reads a stale build.
@@ -12,6 +13,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: [...configDefaults.exclude, ...nightly],
+    setupFiles: [fileURLToPath(new URL("vitest.setup.ts", import.meta.url))],
     passWithNoTests: true,
     testTimeout: 60_000
   }
