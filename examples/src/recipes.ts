@@ -26,9 +26,12 @@ import * as Layer from "effect/Layer"
 import * as Pool from "effect/Pool"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { agentOfAiSdk } from "./recipes/agent-ai-sdk.ts"
+import { agentOfEffectAi } from "./recipes/agent-effect-ai.ts"
 import { chat } from "./recipes/chat.ts"
 import { distillOnPolicy } from "./recipes/distill-on-policy.ts"
 import { distillPrompt } from "./recipes/distill-prompt.ts"
+import { distillSelf } from "./recipes/distill-self.ts"
 import { distillTopK } from "./recipes/distill-top-k.ts"
 import { dpoRight } from "./recipes/dpo-right.ts"
 import { dpoShorter } from "./recipes/dpo-shorter.ts"
@@ -55,8 +58,11 @@ const recipes: ReadonlyArray<Recipe> = [
   dpoShorter,
   distillOnPolicy,
   distillPrompt,
+  distillSelf,
   distillTopK,
-  nearBase
+  nearBase,
+  agentOfAiSdk,
+  agentOfEffectAi
 ]
 
 const data = fileURLToPath(new URL("../data/past-tense.jsonl", import.meta.url))
