@@ -1,5 +1,5 @@
-import type { Plugin } from "esbuild"
+import type { BuildOptions } from "esbuild"
 
-export declare const keepUrls: (options?: { readonly except: ReadonlyArray<string> }) => Plugin
+export declare const nodePrograms: BuildOptions
 
 export declare const bundleProgram: (entry: string) => Promise<string>

@@ -18,7 +18,7 @@ const directory = join(root, "build/programs")
  * @param {{ except: ReadonlyArray<string> }} options the names of files whose modules look beside the bundle
  * @returns {import("esbuild").Plugin}
  */
-export const keepUrls = ({ except } = { except: [] }) => ({
+const keepUrls = ({ except }) => ({
   name: "urls",
   setup: ({ onLoad }) =>
     onLoad({ filter: /[/](packages|examples)[/](\w+[/])?(src|test)[/].*[.]ts$/ }, async ({ path }) => {
@@ -27,6 +27,26 @@ export const keepUrls = ({ except } = { except: [] }) => ({
       return { contents: text.replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)), loader: "ts" }
     })
 })
+
+/**
+ * How programs on Node are bundled from the sources. The thread of the engine is looked for beside the bundle.
+ *
+ * @type {import("esbuild").BuildOptions}
+ */
+export const nodePrograms = {
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  format: "esm",
+  conditions: ["effect-tinker-source"],
+  external: ["onnxruntime-node", "onnxruntime-web", "@libsql/client", "@mlc-ai/web-xgrammar"],
+  logLevel: "warning",
+  // CommonJS dependencies require Node's modules
+  banner: {
+    js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
+  },
+  plugins: [keepUrls({ except: ["nodeThread.ts"] })]
+}
 
 /** What tells that a file was changed. */
 const stampOf = (path) => {
@@ -63,20 +83,9 @@ const bundle = async (source, name) => {
     entryPoints: [source],
     outfile,
     absWorkingDir: root,
-    bundle: true,
     write: false,
     metafile: true,
-    platform: "node",
-    target: "node20",
-    format: "esm",
-    conditions: ["effect-tinker-source"],
-    external: ["onnxruntime-node", "onnxruntime-web", "@libsql/client", "@mlc-ai/web-xgrammar"],
-    logLevel: "warning",
-    // CommonJS dependencies require Node's modules
-    banner: {
-      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
-    },
-    plugins: [keepUrls({ except: ["nodeThread.ts"] })]
+    ...nodePrograms
   })
   mkdirSync(directory, { recursive: true })
   write(outfile, outputFiles[0].contents)

@@ -4,7 +4,7 @@
  */
 import { build } from "esbuild"
 import { fileURLToPath } from "node:url"
-import { keepUrls } from "../../../../scripts/bundle-program.mjs"
+import { nodePrograms } from "../../../../scripts/bundle-program.mjs"
 import { bundle } from "../../scripts/bundle.mjs"
 
 const outdir = fileURLToPath(new URL("../../build/bundle", import.meta.url))
@@ -20,19 +20,8 @@ export default async () => {
       nodeWorker: source("engine/src/internal/worker/nodeWorker.ts")
     },
     outdir,
-    bundle: true,
     splitting: true,
     chunkNames: "service-[hash]",
-    platform: "node",
-    target: "node20",
-    format: "esm",
-    conditions: ["effect-tinker-source"],
-    external: ["onnxruntime-node", "onnxruntime-web", "@libsql/client", "@mlc-ai/web-xgrammar"],
-    logLevel: "warning",
-    banner: {
-      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);'
-    },
-    // the thread of the engine is beside the bundle
-    plugins: [keepUrls({ except: ["nodeThread.ts"] })]
+    ...nodePrograms
   })
 }

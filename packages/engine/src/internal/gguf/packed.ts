@@ -5,15 +5,10 @@ import * as Effect from "effect/Effect"
 import type { ModelConfig } from "../../ModelConfig.ts"
 import type { PackedValues } from "../executors/packed.ts"
 import * as architecture from "../model/architecture.ts"
+import type { StoredWeight } from "../model/packedFiles.ts"
 import { sizeOf } from "../util/shape.ts"
 import { bytesOf, dequantize, type Format, formats } from "./dequantize.ts"
 import { headsOf, readBytes, sourceOfRow, tensorName } from "./model.ts"
-
-/** A weight: a matrix in blocks, or one of float32 or a vector. */
-type Weight = { readonly shape: ReadonlyArray<number> } & (
-  | { readonly data: Float32Array }
-  | { readonly packed: PackedValues }
-)
 
 /** Values in the blocks of a format, whose rows are whole blocks. */
 const blockValues = (format: Format, data: Uint8Array): PackedValues => {
@@ -45,7 +40,7 @@ const toWeight = (
   shape: ReadonlyArray<number>,
   bytes: Uint8Array,
   heads: number | undefined
-): Weight => {
+): StoredWeight => {
   if (!isPackable(format, shape)) return { shape, data: dequantize(format, bytes, sizeOf(shape)) }
   const width = bytesOf(format, shape.at(-1)!)!
   const data = heads === undefined ? bytes : reorderRows(bytes, width, sourceOfRow(heads, shape[0]!))
@@ -82,7 +77,7 @@ export const readPacked = (path: string, header: Gguf.Header, model: ModelConfig
     if (packedBytes(header, model) === undefined) return undefined
     const fs = yield* FileSystem.FileSystem
     const file = yield* fs.open(path)
-    const weights: Record<string, Weight> = {}
+    const weights: Record<string, StoredWeight> = {}
     for (const { format, heads, offset, shape, weight } of tensorsOf(header, model)) {
       const bytes = yield* readBytes(file, offset, bytesOf(format, sizeOf(shape))!)
       weights[weight] = toWeight(format, shape, bytes, heads)
